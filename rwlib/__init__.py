@@ -1,0 +1,3 @@
+"""Give RisingWave Cloud access to an S3 bucket through an IAM role, and prove it works."""
+
+__version__ = "0.1.0"

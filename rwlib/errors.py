@@ -1,0 +1,70 @@
+"""Errors that a person can act on.
+
+Every message says what is wrong, what was given, and the next move. The command line turns
+``exit_code`` into its own: 2 bad input, 3 a person must act, 4 credentials or a service refused.
+"""
+
+from __future__ import annotations
+
+
+class RunbookError(Exception):
+    """The root of every error this package raises on purpose."""
+
+    exit_code = 2
+
+
+class InputError(RunbookError):
+    """An input cannot be used; nothing was created.
+
+    Parameters
+    ----------
+    field
+        Name of the `rwlib.target.Target` field, or of the option.
+    given
+        The value as it was given.
+    hint
+        One clause: what is wrong, and what to write instead.
+    """
+
+    def __init__(self, field: str, given: object, hint: str) -> None:
+        self.field = field
+        self.given = given
+        self.hint = hint
+        super().__init__(f"{field}: {_shown(given)} {hint}")
+
+
+class ForeignTrustError(RunbookError):
+    """The trust policy holds something that this runbook may not merge with; nothing was written."""
+
+
+class PolicyLimitError(RunbookError):
+    """A document or a count would pass a quota of IAM; nothing was written."""
+
+
+class ConflictError(RunbookError):
+    """Something of that name exists and is not this runbook's to change; nothing was written."""
+
+
+class CredentialsError(RunbookError):
+    """AWS or RisingWave Cloud credentials are missing, unreadable, expired or unknown."""
+
+    exit_code = 4
+
+
+class ServiceError(RunbookError):
+    """A service refused a call or could not be reached."""
+
+    exit_code = 4
+
+
+class CheckFailedError(RunbookError):
+    """A check of the set-up failed; raised by headless notebooks at their pass criterion."""
+
+    exit_code = 1
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) > 120:
+        text = text[:117] + "..."
+    return f"{text!r}" if isinstance(value, str) else text
