@@ -13,7 +13,7 @@ class RunbookError(Exception):
     exit_code = 2
 
 
-class InputError(RunbookError):
+class InputError(RunbookError, ValueError):
     """An input cannot be used; nothing was created.
 
     Parameters

@@ -1,0 +1,167 @@
+"""What would be written and what was: changes, their differences, and the ledger.
+
+Every function that writes returns a `Change`. The ledger is an append-only file in the run's
+folder: each entry is on disk before its call is made, so that a run that was stopped at any
+point can be undone, and undo takes back nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+Action = Literal["create", "update", "delete", "none"]
+
+_VERBS = {
+    "create": ("Would create", "Created"),
+    "update": ("Would update", "Updated"),
+    "delete": ("Would delete", "Deleted"),
+    "none": ("Unchanged:", "Unchanged:"),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change to one resource, previewed or applied.
+
+    Parameters
+    ----------
+    action
+        ``create``, ``update``, ``delete`` or ``none``.
+    resource
+        What kind of thing, in AWS's words: ``IAM policy``, ``trust policy`` …
+    name
+        Its ARN where it has one, else its name.
+    before, after
+        The document or settings before and after; None where there is nothing.
+    calls
+        The writing API calls that the change makes, as ``service:Operation``.
+    notes
+        What a reviewer should know: what is kept, what is flagged.
+    """
+
+    action: Action
+    resource: str
+    name: str
+    detail: str = ""
+    before: Any = None
+    after: Any = None
+    calls: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    applied: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The change in one sentence, in the same words before and after applying."""
+        text = f"{_VERBS[self.action][self.applied]} {self.resource} {self.name}"
+        return f"{text} ({self.detail})" if self.detail else text
+
+    @property
+    def writes(self) -> bool:
+        """True when applying this change calls AWS."""
+        return self.action != "none"
+
+    def done(self) -> Change:
+        """Return this change as applied."""
+        return replace(self, applied=True)
+
+    def diff(self) -> str:
+        """Unified difference of the documents before and after, empty when equal."""
+        return document_diff(self.before, self.after)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the change as plain JSON values, for reports."""
+        return {**asdict(self), "sentence": self.sentence}
+
+
+def canonical(document: Any) -> str:
+    """Canonical JSON text of a document: equal documents give equal text.
+
+    A list of one element and the element alone are equal in IAM's policy grammar, and the order
+    of actions, resources and values has no meaning, so both are normalised; the order of
+    statements is kept.
+    """
+    return json.dumps(_normal(document), sort_keys=True, separators=(",", ":"))
+
+
+def _normal(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _normal(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        items = [_normal(item) for item in value]
+        if key == "Statement":
+            return items
+        if len(items) == 1:
+            return items[0]
+        return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+    return [_normal(value)] if key == "Statement" else value
+
+
+def document_diff(before: Any, after: Any) -> str:
+    """Unified difference of two documents as indented JSON."""
+    left, right = (
+        [] if value is None else json.dumps(value, indent=2).splitlines()
+        for value in (before, after)
+    )
+    return "\n".join(difflib.unified_diff(left, right, "before", "after", lineterm="", n=99))
+
+
+@dataclass
+class Ledger:
+    """Append-only record of what this runbook created or replaced.
+
+    Parameters
+    ----------
+    path
+        The file; None keeps the entries in memory only (previews).
+    """
+
+    path: Path | None = None
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    def intend(self, change: Change) -> None:
+        """Record that the change is about to be made; on disk before this returns."""
+        self._add("intended", change)
+
+    def done(self, change: Change) -> None:
+        """Record that the change was made."""
+        self._add("done", change)
+
+    def _add(self, phase: str, change: Change) -> None:
+        entry = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "phase": phase,
+            "action": change.action,
+            "resource": change.resource,
+            "name": change.name,
+            "before": change.before,
+            "after": change.after if phase == "intended" else None,
+        }
+        self.entries.append(entry)
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def ledger_history(runs_dir: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield all ledger entries about one resource, oldest first, over all runs in a folder."""
+    entries = []
+    for path in sorted(runs_dir.glob("*/ledger.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:  # the last line of a run that was killed while writing
+                continue
+            if entry.get("name") == name:
+                entries.append(entry)
+    yield from sorted(entries, key=lambda entry: str(entry.get("time", "")))

@@ -1,0 +1,332 @@
+"""One account's AWS calls: every read remembered, every call counted, errors in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import boto3
+import botocore.exceptions
+from botocore.config import Config
+
+from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
+
+if TYPE_CHECKING:
+    from rwlib.target import Target
+
+# "standard" retries throttling, 5xx and connection errors with exponential back-off and jitter
+# (AWS SDKs reference guide, retry behaviour).
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 8},
+    connect_timeout=5,
+    read_timeout=30,
+    user_agent_extra="risingwave-iam-runbook",
+)
+# For calls that an endpoint or an operator may not have: one try, then "could not be looked at".
+_OPTIONAL = _CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 1}))
+
+_BAD_CREDENTIALS = {
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "AuthFailure",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "InvalidToken",
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation", "Forbidden"}
+_MISSING = {
+    "NoSuchEntity",
+    "NoSuchBucket",
+    "NoSuchBucketPolicy",
+    "NoSuchPublicAccessBlockConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError",
+    "NotFoundException",
+    "404",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One AWS API call that was made."""
+
+    service: str
+    operation: str
+    writes: bool
+    outcome: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class CallerIdentity:
+    """Who the calls are made as: account id (12 digits), ARN and unique id."""
+
+    account_id: str
+    arn: str
+    user_id: str
+
+
+@dataclass
+class Aws:
+    """AWS calls of one session.
+
+    Reads are remembered by what they are about, so that no call is made twice for the same
+    fact; a write forgets the reads about the same thing.
+
+    Parameters
+    ----------
+    session
+        A ``boto3.Session``; endpoints come from ``AWS_ENDPOINT_URL`` as in every AWS SDK.
+    """
+
+    session: boto3.Session
+    calls: list[Call] = field(default_factory=list)
+    _reads: dict[tuple[str, ...], tuple[str, Any]] = field(default_factory=dict, repr=False)
+    _clients: dict[tuple[str, bool, str], Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, session: boto3.Session | Aws) -> Aws:
+        """Wrap a session, or return what is wrapped already."""
+        return session if isinstance(session, Aws) else cls(session)
+
+    @cached_property
+    def caller_identity(self) -> CallerIdentity:
+        """Who is calling (``sts:GetCallerIdentity``, which needs no permission)."""
+        answer = self.read("sts", "get_caller_identity")
+        return CallerIdentity(answer["Account"], answer["Arn"], answer["UserId"])
+
+    @property
+    def account_id(self) -> str:
+        """12-digit account id of the caller."""
+        return self.caller_identity.account_id
+
+    def client(self, service: str, *, optional: bool = False, region_name: str = "") -> Any:
+        """Return the boto3 client of a service, made once."""
+        key = (service, optional, region_name)
+        if key not in self._clients:
+            region = region_name or self.session.region_name or "us-east-1"
+            with _plain_errors():
+                self._clients[key] = self.session.client(
+                    service, region_name=region, config=_OPTIONAL if optional else _CONFIG
+                )
+        return self._clients[key]
+
+    def read(
+        self,
+        service: str,
+        operation: str,
+        *,
+        about: str = "",
+        optional: bool = False,
+        region_name: str = "",
+        **parameters: Any,
+    ) -> Any:
+        """Make a reading call, or return its remembered answer.
+
+        Raises
+        ------
+        botocore.exceptions.ClientError
+            AWS said no; remembered like an answer.
+        """
+        key = (service, operation, region_name, json.dumps(parameters, sort_keys=True))
+        if key not in self._reads:
+            try:
+                answer: Any = self._call(
+                    service, operation, parameters, False, optional, region_name
+                )
+            except botocore.exceptions.ClientError as error:
+                answer = error
+            self._reads[key] = (about, answer)
+        answer = self._reads[key][1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def read_all(
+        self, service: str, operation: str, member: str, *, about: str = "", **parameters: Any
+    ) -> list[Any]:
+        """Make a paginated reading call and return all elements of one list member."""
+        items: list[Any] = []
+        while True:
+            page = self.read(service, operation, about=about, **parameters)
+            items += page.get(member, [])
+            if not page.get("IsTruncated"):
+                return items
+            parameters["Marker"] = page["Marker"]
+
+    def write(self, service: str, operation: str, *, about: str, **parameters: Any) -> Any:
+        """Make a writing call and forget what was read about the same thing.
+
+        The reads are forgotten whatever happens: an answer can be lost after the call took
+        effect.
+        """
+        try:
+            return self._call(service, operation, parameters, True, False, "")
+        finally:
+            self.forget(about)
+
+    def forget(self, about: str | None = None) -> None:
+        """Forget the reads about one thing, or all of them."""
+        if about is None:
+            self._reads.clear()
+            return
+        self._reads = {key: value for key, value in self._reads.items() if value[0] != about}
+
+    def _call(
+        self,
+        service: str,
+        operation: str,
+        parameters: dict[str, Any],
+        writes: bool,
+        optional: bool,
+        region_name: str,
+    ) -> Any:
+        method = getattr(self.client(service, optional=optional, region_name=region_name), operation)
+        outcome, request_id = "error", ""
+        try:
+            with _plain_errors():
+                answer = method(**parameters)
+            outcome = "ok"
+            request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
+            return answer
+        except botocore.exceptions.ClientError as error:
+            outcome = error_code(error)
+            request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "")
+            raise
+        finally:
+            self.calls.append(Call(service, operation, writes, outcome, request_id))
+
+
+def open_session(target: Target) -> Aws:
+    """Open the session a target asks for: its profile, then its operator role.
+
+    Raises
+    ------
+    InputError
+        The profile does not exist or its file cannot be read.
+    CredentialsError
+        There are no credentials, or AWS refuses them.
+    """
+    os.environ.setdefault("AWS_EC2_METADATA_SERVICE_NUM_ATTEMPTS", "1")
+    try:
+        session = boto3.Session(profile_name=target.aws_profile or None)
+    except botocore.exceptions.ProfileNotFound:
+        name = target.aws_profile or os.environ.get("AWS_PROFILE", "")
+        raise InputError(
+            "aws_profile", name, "does not exist; see `aws configure list-profiles`"
+        ) from None
+    except botocore.exceptions.ConfigParseError as error:
+        raise _unreadable(error) from None
+    aws = Aws(session)
+    if target.operator_role_arn:
+        aws = _as_operator(aws, target.operator_role_arn, target.region_name)
+    return aws
+
+
+def _as_operator(aws: Aws, role_arn: str, region_name: str) -> Aws:
+    try:
+        answer = aws.read(
+            "sts", "assume_role", RoleArn=role_arn, RoleSessionName="risingwave-iam-runbook"
+        )
+    except botocore.exceptions.ClientError as error:
+        raise CredentialsError(
+            f"operator_role_arn: {role_arn!r} could not be assumed: {error_message(error)}"
+        ) from error
+    keys = answer["Credentials"]
+    session = boto3.Session(
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+        region_name=region_name or aws.session.region_name,
+    )
+    return Aws(session, calls=aws.calls)
+
+
+def error_code(error: botocore.exceptions.ClientError) -> str:
+    """AWS's code of an error, such as ``NoSuchEntity``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def error_message(error: botocore.exceptions.ClientError) -> str:
+    """AWS's code and text of an error."""
+    details = error.response.get("Error", {})
+    return f"{details.get('Code', 'Error')}: {details.get('Message', '')}".strip(": ")
+
+
+def is_missing(error: botocore.exceptions.ClientError) -> bool:
+    """True when the thing asked for does not exist."""
+    return error_code(error) in _MISSING
+
+
+def is_denied(error: botocore.exceptions.ClientError) -> bool:
+    """True when the caller may not look."""
+    return error_code(error) in _DENIED
+
+
+def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
+    """Translate a refused call into a sentence that names what was being done."""
+    return ServiceError(f"AWS refused while {doing}: {error_message(error)}")
+
+
+def policy_json(document: Any) -> dict[str, Any]:
+    """Return a policy document as a mapping; AWS sends it as URL-encoded JSON (RFC 3986)."""
+    if isinstance(document, str):
+        document = json.loads(document if document.lstrip()[:1] == "{" else unquote(document))
+    return dict(document)
+
+
+def _unreadable(error: Exception) -> InputError:
+    return InputError(
+        "aws_profile", str(error), "so the AWS configuration cannot be read; correct that file"
+    )
+
+
+class _plain_errors:  # noqa: N801
+    """Translate what botocore raises before or instead of an answer into `RunbookError`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        known = next(_translated(error), None) if error else None
+        if known:
+            raise known from error
+
+
+def _translated(error: BaseException) -> Iterator[RunbookError]:
+    exceptions = botocore.exceptions
+    if isinstance(error, exceptions.ClientError):
+        if error_code(error) in _BAD_CREDENTIALS:
+            yield CredentialsError(
+                f"AWS does not accept the credentials in use ({error_message(error)}); renew "
+                "them, or choose another aws_profile"
+            )
+    elif isinstance(error, exceptions.ConfigParseError):
+        yield _unreadable(error)
+    elif isinstance(
+        error,
+        exceptions.NoCredentialsError
+        | exceptions.PartialCredentialsError
+        | exceptions.CredentialRetrievalError
+        | exceptions.TokenRetrievalError
+        | exceptions.SSOTokenLoadError
+        | exceptions.UnauthorizedSSOTokenError,
+    ):
+        yield CredentialsError(
+            f"there are no usable AWS credentials ({error}); run `aws configure` or `aws sso "
+            "login`, set aws_profile, or try it in the sandbox with --sandbox"
+        )
+    elif isinstance(error, exceptions.HTTPClientError | exceptions.EndpointConnectionError):
+        yield ServiceError(
+            f"AWS could not be reached ({error}); check the network and AWS_ENDPOINT_URL"
+        )
+    elif isinstance(error, ValueError) and "endpoint" in str(error).lower():
+        yield ServiceError(f"{error}; correct AWS_ENDPOINT_URL")
