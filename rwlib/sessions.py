@@ -114,7 +114,8 @@ class Aws:
         if key not in self._clients:
             region = region_name or self.session.region_name or "us-east-1"
             with _plain_errors():
-                self._clients[key] = self.session.client(
+                make: Any = self.session.client
+                self._clients[key] = make(
                     service, region_name=region, config=_OPTIONAL if optional else _CONFIG
                 )
         return self._clients[key]
@@ -189,7 +190,9 @@ class Aws:
         optional: bool,
         region_name: str,
     ) -> Any:
-        method = getattr(self.client(service, optional=optional, region_name=region_name), operation)
+        method = getattr(
+            self.client(service, optional=optional, region_name=region_name), operation
+        )
         outcome, request_id = "error", ""
         try:
             with _plain_errors():
