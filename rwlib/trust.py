@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.changes import Change, Ledger
 from rwlib.errors import ForeignTrustError, RunbookError
-from rwlib.policies import account_quota, check_size, policy_text
+from rwlib.policies import TARGET_TAG, account_quota, check_size, policy_text, tag_map
 
 if TYPE_CHECKING:
     import boto3
@@ -198,6 +198,21 @@ def _refuse(statement: Mapping[str, Any], workload_identity_arn: str) -> None:
         )
 
 
+def _refuse_other_target(
+    role: Mapping[str, Any], existing: Mapping[str, Any], workload_identity_arn: str, owner: str
+) -> None:
+    other = tag_map(role.get("Tags", [])).get(TARGET_TAG, "")
+    if not owner or not other or other == owner:
+        return
+    for statement in _statements(existing):
+        trusted = principals(statement)
+        if statement.get("Sid") == SID and trusted and workload_identity_arn not in trusted:
+            raise ForeignTrustError(
+                f"role_name: {role['RoleName']!r} serves target {other!r}, whose Workload "
+                f"Identity is {trusted[0]}; give this target a role_name of its own"
+            )
+
+
 def _flags(foreign: Iterable[Mapping[str, Any]], workload_identity_arn: str) -> tuple[str, ...]:
     account = workload_identity_arn.split(":")[4]
     flags = []
@@ -235,6 +250,7 @@ def ensure_trust(
     workload_identity_arn: str,
     connectors: Iterable[str] = (),
     *,
+    owner: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
     sleep: Callable[[float], None] = time.sleep,
@@ -243,6 +259,12 @@ def ensure_trust(
 
     Reads right before it writes, reads back after, and merges again if somebody else wrote in
     between. Never changes a statement that is not this runbook's.
+
+    Parameters
+    ----------
+    owner
+        Name of the target. A role that is tagged for another target and trusts another Workload
+        Identity is refused: two clusters on one role would reach each other's buckets.
 
     Raises
     ------
@@ -263,6 +285,7 @@ def ensure_trust(
 
         role = aws.read("iam", "get_role", about=about, RoleName=role_name)["Role"]
         existing = policy_json(role["AssumeRolePolicyDocument"])
+        _refuse_other_target(role, existing, workload_identity_arn, owner)
         merge = merge_trust(existing, workload_identity_arn, connectors)
         check_size(
             merge.document,

@@ -1,0 +1,352 @@
+"""Step 2 - Create an IAM role with the policy attached.
+
+The role is created with its final trust policy, so there is never a moment in which RisingWave's
+whole account is trusted. (The console's path "Another AWS account" has such a moment.)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rwlib.changes import Change, Ledger
+from rwlib.errors import InputError, PolicyLimitError, ServiceError
+from rwlib.policies import (
+    MANAGED_BY,
+    MANAGED_BY_VALUE,
+    TARGET_TAG,
+    account_quota,
+    check_size,
+    policy_text,
+    tag_list,
+    tag_map,
+)
+from rwlib.trust import TRUST_SIZE_QUOTA
+
+if TYPE_CHECKING:
+    import boto3
+
+    from rwlib.sessions import Aws
+
+ATTACHED_QUOTA = 10  # raisable; the account's own is AttachedPoliciesPerRoleQuota
+PROPAGATION_SECONDS = 60.0
+
+
+def read_role(session: boto3.Session | Aws, role_name: str) -> dict[str, Any] | None:
+    """Return the role as ``iam:GetRole`` gives it, None when there is none."""
+    from botocore.exceptions import ClientError
+
+    from rwlib.sessions import Aws, is_missing, refused
+
+    try:
+        answer = Aws.of(session).read(
+            "iam", "get_role", about=f"role {role_name}", RoleName=role_name
+        )
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise refused(error, f"looking for role {role_name}") from error
+    return dict(answer["Role"])
+
+
+def is_ours(role: Mapping[str, Any]) -> bool:
+    """True when the role (or policy) carries this runbook's tag."""
+    return tag_map(role.get("Tags", [])).get(MANAGED_BY) == MANAGED_BY_VALUE
+
+
+def ensure_role(
+    session: boto3.Session | Aws,
+    role_name: str,
+    trust_policy: Mapping[str, Any],
+    *,
+    path: str = "/",
+    permissions_boundary_arn: str = "",
+    max_session_duration: int = 3600,
+    tags: Mapping[str, str] | None = None,
+    owner: str = "",
+    ledger: Ledger | None = None,
+    apply: bool = False,
+) -> Change:
+    """Make the IAM role exist; a new one has the given trust policy from the first moment.
+
+    Safe to run again: a role that already matches is left alone. An existing role keeps its trust
+    policy (Step 3 merges into it). Never changes boundary, session duration or tags of a role
+    that this runbook did not make; what differs is said in the change's notes.
+
+    Parameters
+    ----------
+    role_name
+        1-64 characters, not its ARN.
+    max_session_duration
+        Seconds, 3600-43200. Role chaining limits RisingWave's sessions to 3600 anyway.
+    owner
+        Name of the target, kept as a tag.
+
+    Raises
+    ------
+    InputError
+        The role exists under another path.
+    """
+    from botocore.exceptions import ClientError
+
+    from rwlib.sessions import Aws, error_code, refused
+
+    aws = Aws.of(session)
+    ledger = ledger or Ledger()
+    role = read_role(aws, role_name)
+    if role is not None:
+        return _adopt(
+            aws, role, path, permissions_boundary_arn, max_session_duration, tags or {}, ledger,
+            apply,
+        )  # fmt: skip
+    check_size(
+        trust_policy,
+        account_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, trust_policy),
+        f"trust policy of {role_name}",
+        "give fewer principals",
+    )
+    arn = f"arn:aws:iam::{aws.account_id}:role{path}{role_name}"
+    settings: dict[str, Any] = {
+        "trust_policy": dict(trust_policy),
+        "max_session_duration": max_session_duration,
+        "permissions_boundary_arn": permissions_boundary_arn,
+    }
+    change = Change("create", "IAM role", arn, after=settings, calls=("iam:CreateRole",))
+    if not apply:
+        return change
+    optional = {"PermissionsBoundary": permissions_boundary_arn} if permissions_boundary_arn else {}
+    owner_tag = {TARGET_TAG: owner} if owner else {}
+    ledger.intend(change)
+    try:
+        aws.write(
+            "iam",
+            "create_role",
+            about=f"role {role_name}",
+            RoleName=role_name,
+            Path=path,
+            AssumeRolePolicyDocument=policy_text(trust_policy),
+            MaxSessionDuration=max_session_duration,
+            Description="Assumed by RisingWave Cloud",
+            Tags=tag_list({**(tags or {}), **owner_tag, MANAGED_BY: MANAGED_BY_VALUE}),
+            **optional,
+        )
+    except ClientError as error:
+        if error_code(error) == "EntityAlreadyExists":
+            # Another run was quicker, or the answer to our own call was lost: adopt what is.
+            ledger.done(change)
+            ensure_role(
+                aws, role_name, trust_policy, path=path,
+                permissions_boundary_arn=permissions_boundary_arn,
+                max_session_duration=max_session_duration, tags=tags, ledger=ledger, apply=True,
+            )  # fmt: skip
+            return change.done()
+        if "Invalid principal in policy" in str(error):
+            raise InputError(
+                "workload_identity_arn",
+                str(trust_policy["Statement"][0]["Principal"].get("AWS", "")),
+                "does not exist in AWS; copy it again from the Cloud Meta tab of the cluster",
+            ) from error
+        raise refused(error, f"creating role {role_name}") from error
+    ledger.done(change)
+    return change.done()
+
+
+def _adopt(
+    aws: Aws,
+    role: Mapping[str, Any],
+    path: str,
+    boundary_arn: str,
+    max_session_duration: int,
+    tags: Mapping[str, str],
+    ledger: Ledger,
+    apply: bool,
+) -> Change:
+    name, arn = role["RoleName"], role["Arn"]
+    if path not in ("/", role["Path"]):
+        raise InputError(
+            "role_path", path, f"differs from the existing role's path {role['Path']}, which AWS "
+            "cannot change; give that path, or another role_name"
+        )  # fmt: skip
+    before = {
+        "max_session_duration": role.get("MaxSessionDuration", 3600),
+        "permissions_boundary_arn": role.get("PermissionsBoundary", {}).get(
+            "PermissionsBoundaryArn", ""
+        ),
+        "tags": tag_map(role.get("Tags", [])),
+    }
+    after = {
+        "max_session_duration": max_session_duration,
+        "permissions_boundary_arn": boundary_arn or before["permissions_boundary_arn"],
+        "tags": {**before["tags"], **tags},
+    }
+    if before == after:
+        return Change("none", "IAM role", arn, before=before, after=before)
+    differing = [key for key in before if before[key] != after[key]]
+    if not is_ours(role):
+        notes = tuple(
+            f"{key} stays {before[key] or 'empty'}, not {after[key]}: the role was not made by "
+            "this runbook"
+            for key in differing
+        )
+        return Change("none", "IAM role", arn, before=before, after=before, notes=notes)
+    writes = {
+        "max_session_duration": (
+            "update_role",
+            {"RoleName": name, "MaxSessionDuration": max_session_duration},
+        ),
+        "permissions_boundary_arn": (
+            "put_role_permissions_boundary",
+            {"RoleName": name, "PermissionsBoundary": boundary_arn},
+        ),
+        "tags": ("tag_role", {"RoleName": name, "Tags": tag_list(tags)}),
+    }
+    change = Change(
+        "update",
+        "IAM role",
+        arn,
+        ", ".join(differing),
+        before=before,
+        after=after,
+        calls=tuple(f"iam:{_operation(writes[key][0])}" for key in differing),
+    )
+    if not apply:
+        return change
+    from botocore.exceptions import ClientError
+
+    from rwlib.sessions import refused
+
+    ledger.intend(change)
+    for key in differing:
+        operation, parameters = writes[key]
+        try:
+            aws.write("iam", operation, about=f"role {name}", **parameters)
+        except ClientError as error:
+            raise refused(error, f"updating role {name}") from error
+    ledger.done(change)
+    return change.done()
+
+
+def _operation(method: str) -> str:
+    return "".join(part.capitalize() for part in method.split("_"))
+
+
+def ensure_attached(
+    session: boto3.Session | Aws,
+    role_name: str,
+    policy_arn: str,
+    *,
+    ledger: Ledger | None = None,
+    apply: bool = False,
+) -> Change:
+    """Make the managed policy be attached to the role; never detaches another.
+
+    Raises
+    ------
+    PolicyLimitError
+        The role has as many policies as the account allows; nothing was written.
+    """
+    from botocore.exceptions import ClientError
+
+    from rwlib.sessions import Aws, refused
+
+    aws = Aws.of(session)
+    ledger = ledger or Ledger()
+    about = f"attachments {role_name}"
+    attached = attached_policies(aws, role_name) if read_role(aws, role_name) else []
+    if policy_arn in attached:
+        return Change("none", "attachment", f"{policy_arn} to {role_name}")
+    if len(attached) >= ATTACHED_QUOTA:
+        quota = ATTACHED_QUOTA
+        try:
+            summary = aws.read("iam", "get_account_summary", about="account")["SummaryMap"]
+            quota = int(summary.get("AttachedPoliciesPerRoleQuota", quota))
+        except ClientError:
+            pass
+        if len(attached) >= quota:
+            raise PolicyLimitError(
+                f"role {role_name} has {len(attached)} attached policies and AWS allows {quota}; "
+                "detach one that nobody needs, or give another role_name"
+            )
+    change = Change(
+        "create",
+        "attachment",
+        f"{policy_arn} to {role_name}",
+        before=attached,
+        after=[*attached, policy_arn],
+        calls=("iam:AttachRolePolicy",),
+    )
+    if not apply:
+        return change
+    ledger.intend(change)
+    try:
+        aws.write(
+            "iam", "attach_role_policy", about=about, RoleName=role_name, PolicyArn=policy_arn
+        )
+    except ClientError as error:
+        raise refused(error, f"attaching {policy_arn} to {role_name}") from error
+    ledger.done(change)
+    return change.done()
+
+
+def attached_policies(session: boto3.Session | Aws, role_name: str) -> list[str]:
+    """Return the ARNs of the managed policies that are attached to the role."""
+    from botocore.exceptions import ClientError
+
+    from rwlib.sessions import Aws, is_missing, refused
+
+    try:
+        items = Aws.of(session).read_all(
+            "iam",
+            "list_attached_role_policies",
+            "AttachedPolicies",
+            about=f"attachments {role_name}",
+            RoleName=role_name,
+        )
+    except ClientError as error:
+        if is_missing(error):
+            return []
+        raise refused(error, f"listing the policies of role {role_name}") from error
+    return [item["PolicyArn"] for item in items]
+
+
+def wait_until_seen(
+    session: boto3.Session | Aws,
+    role_name: str,
+    policy_arn: str,
+    *,
+    in_a_row: int = 3,
+    at_most: float = PROPAGATION_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Wait until AWS shows the new role with its policy, several times in a row.
+
+    IAM is eventually consistent: what was written can be missing from the next read. Returns how
+    often was looked.
+
+    Raises
+    ------
+    ServiceError
+        AWS does not show it within ``at_most`` seconds.
+    """
+    from rwlib.sessions import Aws
+
+    aws = Aws.of(session)
+    started, pause, seen, looks = clock(), 0.2, 0, 0
+    while seen < in_a_row:
+        aws.forget(f"role {role_name}")
+        aws.forget(f"attachments {role_name}")
+        looks += 1
+        if read_role(aws, role_name) and policy_arn in attached_policies(aws, role_name):
+            seen += 1
+            continue
+        seen = 0
+        if clock() - started > at_most:
+            raise ServiceError(
+                f"role {role_name}: AWS does not show the new role with its policy after "
+                f"{at_most:.0f} seconds; run again, nothing is lost"
+            )
+        sleep(pause)
+        pause = min(pause * 2, 5.0)
+    return looks
