@@ -34,7 +34,7 @@ class InputError(RunbookError, ValueError):
 
 
 class ForeignTrustError(RunbookError):
-    """The trust policy holds something that this runbook may not merge with; nothing was written."""
+    """The trust policy cannot be merged with; nothing was written."""
 
 
 class PolicyLimitError(RunbookError):

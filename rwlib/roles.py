@@ -335,10 +335,9 @@ def wait_until_seen(
     aws = Aws.of(session)
     started, pause, seen, looks = clock(), 0.2, 0, 0
     while seen < in_a_row:
-        aws.forget(f"role {role_name}")
         aws.forget(f"attachments {role_name}")
         looks += 1
-        if read_role(aws, role_name) and policy_arn in attached_policies(aws, role_name):
+        if policy_arn in attached_policies(aws, role_name):
             seen += 1
             continue
         seen = 0
