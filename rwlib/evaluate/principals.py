@@ -1,0 +1,144 @@
+"""The Principal and NotPrincipal elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from rwlib.evaluate.caller import Caller
+
+
+class Grant(IntEnum):
+    """How directly a Principal element names the caller.
+
+    ``ACCOUNT`` delegates to the account: its identity-based policies must allow as well. ``ROLE``
+    grants to the role of a session, within the role's boundary and session policies. ``DIRECT``
+    grants to the caller itself, whatever boundary or session policies leave out.
+    Source: IAM User Guide, "How AWS enforcement code logic evaluates requests" and "AWS account
+    principals".
+    """
+
+    NONE = 0
+    ACCOUNT = 1
+    ROLE = 2
+    DIRECT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalElement:
+    """A Principal or NotPrincipal element: pairs of kind (``AWS``, ``Service``, …) and value."""
+
+    entries: tuple[tuple[str, str], ...]
+    negated: bool = False
+
+    def words(self) -> tuple[str, ...]:
+        """Write the entries for the evidence."""
+        return tuple(
+            value if kind in ("*", "AWS") else f"{kind} {value}" for kind, value in self.entries
+        )
+
+
+@lru_cache(maxsize=8192)
+def principal_grant(element: PrincipalElement, caller: Caller, canonical_user: str | None) -> Grant:
+    """Find the most direct way in which a Principal element names the caller."""
+    found = Grant.NONE
+    for kind, value in element.entries:
+        found = max(found, _entry_grant(kind, value, caller, canonical_user))
+    return found
+
+
+def not_principal_applies(
+    element: PrincipalElement,
+    caller: Caller,
+    canonical_user: str | None,
+    *,
+    deny: bool,
+    has_boundary: bool,
+) -> bool:
+    """Tell whether a statement with NotPrincipal covers the caller.
+
+    With Allow it covers everyone whom the same list under Principal would not. With Deny a caller
+    is spared only when the list names the caller itself: a user by its ARN, a session by the ARN
+    of the session. The role or the account alone spares nobody else, and a principal that has a
+    permissions boundary is always denied.
+    Source: IAM User Guide, "AWS JSON policy elements: NotPrincipal" with its examples, and AWS
+    Security Blog, "How to Restrict Amazon S3 Bucket Access to a Specific IAM Role".
+    """
+    grant = principal_grant(element, caller, canonical_user)
+    if not deny:
+        return grant is Grant.NONE
+    if has_boundary and caller.has_identity and caller.kind != "root":
+        return True
+    if grant is Grant.ROLE and caller.kind == "role":
+        return False
+    return grant is not Grant.DIRECT
+
+
+def _entry_grant(kind: str, value: str, caller: Caller, canonical_user: str | None) -> Grant:
+    if kind == "*":
+        return Grant.DIRECT
+    if kind == "Service":
+        return _exact(caller.kind == "service" and value in ("*", caller.name))
+    if kind == "Federated":
+        return _exact(caller.kind == "provider" and value in ("*", caller.name))
+    if kind == "CanonicalUser":
+        if caller.kind == "other":
+            return _exact(value == caller.name)
+        if canonical_user is None or value != canonical_user or not caller.has_identity:
+            return Grant.NONE
+        return Grant.DIRECT if caller.kind == "root" else Grant.ACCOUNT
+    if value == "*":
+        return Grant.DIRECT
+    return _aws_grant(value, caller) if caller.has_identity else Grant.NONE
+
+
+def _exact(same: bool) -> Grant:
+    return Grant.DIRECT if same else Grant.NONE
+
+
+def _aws_grant(value: str, caller: Caller) -> Grant:
+    account_arn = f"arn:{caller.partition}:iam::{caller.account}:root"
+    if value in (caller.account, account_arn):
+        return Grant.DIRECT if caller.kind == "root" else Grant.ACCOUNT
+    if value == caller.name:
+        return Grant.ROLE if caller.kind == "role" else Grant.DIRECT
+    if caller.is_role and value == caller.entity_arn:
+        return Grant.ROLE
+    if caller.kind == "session" and not caller.path_known:
+        # Role names are unique in an account whatever their path, so the name decides.
+        prefix, _, name = value.rpartition("/")
+        role = f"arn:{caller.partition}:iam::{caller.account}:role"
+        if name == caller.short_name and (prefix == role or prefix.startswith(f"{role}/")):
+            return Grant.ROLE
+    if caller.kind == "federated-user":
+        user = f"arn:{caller.partition}:iam::{caller.account}:user/{caller.short_name}"
+        if value == user:
+            return Grant.ROLE
+    return Grant.NONE
+
+
+def principal_hint(element: PrincipalElement, caller: Caller) -> str:
+    """Say what would have made the element name the caller."""
+    if element.negated:
+        return "a principal that NotPrincipal does not name would match"
+    for kind, value in element.entries:
+        if kind == "AWS" and value[:4] in ("AROA", "AIDA") and ":" not in value:
+            return (
+                f"{value} is what is left of a deleted role or user and matches nobody; "
+                f"write {_preferred(caller)} again"
+            )
+    for kind, value in element.entries:
+        if kind == "AWS" and "*" in value and value != "*":
+            return f"a wildcard inside a principal matches nobody; {_preferred(caller)} would match"
+    return f"{_preferred(caller)} would match"
+
+
+def _preferred(caller: Caller) -> str:
+    if caller.kind == "service":
+        return f"Service {caller.name}"
+    if caller.kind == "provider":
+        return f"Federated {caller.name}"
+    if caller.kind == "other":
+        return f"CanonicalUser {caller.name}"
+    return caller.entity_arn or caller.name
