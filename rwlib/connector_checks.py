@@ -1,0 +1,107 @@
+"""Verify the setup: what the connectors need beside S3.
+
+Redshift's COPY uses the role too, so the cluster must have it attached; the SQL must name the
+role, the bucket and the region that were set up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rwlib.checks import Check
+from rwlib.situation import Situation
+from rwlib.target import Target
+
+if TYPE_CHECKING:
+    from rwlib.sessions import Aws
+
+
+def check_connectors(
+    aws: Aws, target: Target, situation: Situation, sql: Sequence[Any]
+) -> list[Check]:
+    """Return the verdicts on the SQL and on Redshift's side of the role."""
+    found = list(_sql(target, situation, sql))
+    if "redshift" in target.connectors:
+        found.append(_redshift_attachment(aws, situation))
+    return found
+
+
+def _sql(target: Target, situation: Situation, sql: Sequence[Any]) -> Iterable[Check]:
+    from rwlib.sql import check_sql
+
+    title = "The SQL names this role, bucket and region"
+    problems = [
+        f"{each.connector}: {finding.message}"
+        for each in sql
+        for finding in check_sql(each.sql, target=target)
+        if finding.severity == "error"
+    ]
+    names_role = [each for each in sql if situation.role_arn not in each.sql]
+    problems += [f"{each.connector}: does not name {situation.role_arn}" for each in names_role]
+    good = tuple(f"{each.connector}: {situation.role_arn}" for each in sql)
+    yield Check(
+        "sql_options",
+        "SQL",
+        title,
+        "fail" if problems else "pass",
+        tuple(problems) or good,
+        "correct sql_options" if problems else "",
+    )
+
+
+def _redshift_attachment(aws: Aws, situation: Situation) -> Check:
+    """Look whether a Redshift cluster or namespace of the account has the role attached.
+
+    COPY accepts only a role that is associated with the cluster (Redshift management guide,
+    authorizing COPY with IAM roles).
+    """
+    from botocore.exceptions import ClientError
+
+    from rwlib.errors import RunbookError
+    from rwlib.sessions import error_message
+
+    title = "A Redshift cluster has the role attached"
+    region = situation.bucket.region_name
+    fix = (
+        "Redshift console: Clusters, choose the cluster, Actions, Manage IAM roles, add "
+        f"{situation.role_arn}"
+    )
+    place: dict[str, Any] = {"optional": True, "region_name": region}
+    reasons: list[str] = []
+    seen: list[str] = []
+    try:
+        for cluster in aws.read("redshift", "describe_clusters", **place).get("Clusters", []):
+            seen.append(cluster["ClusterIdentifier"])
+            if any(
+                role.get("IamRoleArn") == situation.role_arn for role in cluster.get("IamRoles", [])
+            ):
+                return Check(
+                    "redshift_role_attached", "connector", title, "pass",
+                    (f"cluster {cluster['ClusterIdentifier']}",),
+                )  # fmt: skip
+    except (ClientError, RunbookError) as error:
+        reasons.append(error_message(error) if isinstance(error, ClientError) else str(error))
+    try:
+        answer = aws.read("redshift-serverless", "list_namespaces", **place)
+        for namespace in answer.get("namespaces", []):
+            seen.append(namespace["namespaceName"])
+            if any(situation.role_arn in str(role) for role in namespace.get("iamRoles", [])):
+                return Check(
+                    "redshift_role_attached", "connector", title, "pass",
+                    (f"namespace {namespace['namespaceName']}",),
+                )  # fmt: skip
+    except (ClientError, RunbookError) as error:
+        reasons.append(error_message(error) if isinstance(error, ClientError) else str(error))
+    if not seen:
+        why = "; ".join(reasons) or f"no cluster and no namespace in {region}"
+        return Check("redshift_role_attached", "connector", title, "unknown", (why,), fix)
+    listed = ", ".join(seen)
+    return Check(
+        "redshift_role_attached",
+        "connector",
+        title,
+        "unknown",
+        (f"{listed} in {region} do not have it; which cluster the sink writes to is not known",),
+        fix,
+    )

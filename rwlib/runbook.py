@@ -1,0 +1,430 @@
+"""Steps 1-5 and the verification for one target, in one place for notebooks and command line.
+
+`Runbook.start` opens the session, `Runbook.look` finds out what is there, `Runbook.preview` says
+what a step would change, `Runbook.run_step` changes it when the target says ``apply``,
+`Runbook.verify` gives the verdict and `Runbook.finish` writes the report.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rwlib import policies, principals, roles, trust
+from rwlib.buckets import BucketFacts, describe_bucket, locate_bucket, with_key
+from rwlib.changes import Change, Ledger
+from rwlib.checks import Check, Verdict, check_situation, probe_role
+from rwlib.errors import CheckFailedError, InputError, RunbookError
+from rwlib.sessions import Aws, open_session
+from rwlib.situation import Situation, plan_situation, read_situation, with_boundary
+from rwlib.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+StepStatus = Literal["open", "previewed", "done", "unchanged", "manual", "failed"]
+
+STEPS = {
+    1: "Create an IAM policy for S3 access",
+    2: "Create an IAM role with the policy attached",
+    3: "Configure the trust policy",
+    4: "Register the role in Allowed Principals",
+    5: "Use the role in RisingWave",
+}
+
+
+@dataclass
+class Step:
+    """One of the five steps: its changes and how far it has come."""
+
+    number: int
+    title: str
+    status: StepStatus = "open"
+    changes: list[Change] = field(default_factory=list)
+    instructions: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the step as plain JSON values."""
+        return {
+            "number": self.number,
+            "title": self.title,
+            "status": self.status,
+            "changes": [change.to_dict() for change in self.changes],
+            "instructions": self.instructions,
+        }
+
+
+@dataclass
+class Runbook:
+    """One target's way through the steps.
+
+    Parameters
+    ----------
+    run_dir
+        Folder of the evidence; None keeps nothing (previews outside a run).
+    """
+
+    target: Target
+    aws: Aws
+    run_dir: Path | None = None
+    steps: dict[int, Step] = field(
+        default_factory=lambda: {number: Step(number, title) for number, title in STEPS.items()}
+    )
+    checks: list[Check] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    sql: list[Any] = field(default_factory=list)
+    call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    situation: Situation | None = None
+    _bucket: BucketFacts | None = None
+    _policy_document: dict[str, Any] | None = None
+
+    @classmethod
+    def start(cls, parameters: Mapping[str, Any], *, run_dir: Path | str | None = None) -> Runbook:
+        """Open a runbook from a notebook's parameters (its ``globals()``), or a target's values.
+
+        Raises
+        ------
+        InputError
+            A parameter cannot be used.
+        CredentialsError
+            AWS refuses the credentials.
+        """
+        target = target_from_parameters(parameters)
+        aws = open_session(target)
+        book = cls(target, aws)
+        with book._counting("who is asking"):
+            _ = aws.caller_identity
+        given = run_dir or os.environ.get("RWLIB_RUN_DIR", "")
+        book.run_dir = Path(given) if given else new_run_dir(target.name, make=False)
+        return book
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record of what this run creates or replaces."""
+        return Ledger(self.run_dir / "ledger.jsonl" if self.run_dir else None)
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role, as AWS has it or as it is going to be."""
+        if self.situation is not None:
+            return self.situation.role_arn
+        return self.target.role_arn(self.aws.account_id)
+
+    @property
+    def workload_identity_arn(self) -> str:
+        """Who is going to assume the role."""
+        return self.target.workload_identity_arn
+
+    @property
+    def bucket(self) -> BucketFacts:
+        """What AWS says about the bucket; read once.
+
+        Raises
+        ------
+        InputError
+            The bucket does not exist, is in another account or in another region.
+        """
+        if self._bucket is None:
+            located = locate_bucket(self.aws, self.target.bucket, self.target.region_name)
+            facts = describe_bucket(self.aws, located)
+            if self.target.kms_key_arn and self.target.kms_key_arn != facts.kms_key_arn:
+                facts = with_key(self.aws, facts, self.target.kms_key_arn)
+            self._bucket = facts
+        return self._bucket
+
+    @property
+    def policy_document(self) -> dict[str, Any]:
+        """The document that Step 1 wants."""
+        if self._policy_document is None:
+            self._policy_document = policies.policy_document(
+                self.target,
+                account_id=self.aws.account_id,
+                region_name=self.bucket.region_name,
+                kms_key_arn=self.bucket.kms_key_arn,
+            )
+        return self._policy_document
+
+    def look(self) -> Situation:
+        """Find out what is there, preview every step and judge the plan; writes nothing.
+
+        Raises
+        ------
+        RunbookError
+            An input cannot be used, or something of somebody else's is in the way.
+        """
+        with self._counting("look"):
+            _ = self.bucket
+            now = read_situation(self.aws, self.target, self.bucket)
+        for number in STEPS:
+            self.preview(number)
+        with self._counting("look"):
+            planned = plan_situation(
+                now, [change for step in self.steps.values() for change in step.changes]
+            )
+            if now.trust_policy is None and self.target.permissions_boundary_arn:
+                arn = self.target.permissions_boundary_arn
+                planned = with_boundary(self.aws, planned, arn)
+                if planned.boundary is None and "NoSuchEntity" in planned.unknown.get(arn, ""):
+                    raise InputError(
+                        "permissions_boundary_arn", arn, "does not exist; create it first"
+                    )
+        self.situation = planned
+        self.checks = self._judge(planned)
+        return planned
+
+    def preview(self, number: int) -> Step:
+        """Say what a step would change; writes nothing."""
+        with self._counting(f"step {number}"):
+            return self._step(number, apply=False)
+
+    def run_step(self, number: int) -> Step:
+        """Change what the step changes when the target says ``apply``, else preview it."""
+        with self._counting(f"step {number}"):
+            return self._step(number, apply=self.target.apply)
+
+    def _step(self, number: int, apply: bool) -> Step:
+        step = self.steps[number]
+        try:
+            _STEP_FUNCTIONS[number](self, step, apply)
+        except RunbookError:
+            step.status = "failed"
+            raise
+        if number in (1, 2, 3):
+            writes = any(change.writes for change in step.changes)
+            if any(change.applied for change in step.changes):
+                step.status = "done"
+            elif apply or not writes:
+                step.status = "unchanged" if step.status != "done" else "done"
+            else:
+                step.status = "previewed"
+        return step
+
+    def _step_1(self, step: Step, apply: bool) -> None:
+        change = policies.ensure_policy(
+            self.aws,
+            self.target.policy_name,
+            self.policy_document,
+            tags=self.target.tags,
+            used_by=self.target.role_name,
+            ledger=self.ledger,
+            apply=apply,
+        )
+        _record(step, change)
+
+    def _step_2(self, step: Step, apply: bool) -> None:
+        target = self.target
+        with self._role_lock(apply):
+            role = roles.ensure_role(
+                self.aws,
+                target.role_name,
+                trust.trust_policy(self.workload_identity_arn, target.connectors),
+                path=target.role_path,
+                permissions_boundary_arn=target.permissions_boundary_arn,
+                max_session_duration=target.max_session_duration,
+                tags=target.tags,
+                owner=target.name,
+                ledger=self.ledger,
+                apply=apply,
+            )
+            _record(step, role)
+            policy_arn = target.policy_arn(self.aws.account_id)
+            attachment = roles.ensure_attached(
+                self.aws, target.role_name, policy_arn, ledger=self.ledger, apply=apply
+            )
+            _record(step, attachment)
+        if role.applied or attachment.applied:
+            roles.wait_until_seen(self.aws, target.role_name, policy_arn)
+
+    def _step_3(self, step: Step, apply: bool) -> None:
+        if roles.read_role(self.aws, self.target.role_name) is None:
+            wanted = trust.trust_policy(self.workload_identity_arn, self.target.connectors)
+            note = "the role is created with this trust policy in Step 2"
+            change = Change("none", "trust policy", self.role_arn, after=wanted, notes=(note,))
+        else:
+            with self._role_lock(apply):
+                change = trust.ensure_trust(
+                    self.aws,
+                    self.target.role_name,
+                    self.workload_identity_arn,
+                    self.target.connectors,
+                    owner=self.target.name,
+                    ledger=self.ledger,
+                    apply=apply,
+                )
+        _record(step, change)
+
+    def _step_4(self, step: Step, apply: bool) -> None:
+        step.instructions = principals.console_steps(self.target, self.role_arn)
+        step.status = "manual"
+
+    def _step_5(self, step: Step, apply: bool) -> None:
+        from rwlib.sql import statements_for
+
+        self.sql = statements_for(self.target, self.role_arn, self.bucket.region_name)
+        step.status = "done"
+
+    def verify(self) -> list[Check]:
+        """Judge every hop from what AWS shows now; a preview judges the plan.
+
+        Without ``apply``, nothing was written and the verdict is about the plan.
+        """
+        with self._counting("verify"):
+            if self.target.apply or self.situation is None:
+                self.situation = read_situation(self.aws, self.target, self.bucket)
+            self.checks = self._judge(self.situation)
+            self.checks += self._ask_aws(self.situation)
+        return self.checks
+
+    def _judge(self, situation: Situation) -> list[Check]:
+        checks = check_situation(
+            self.target,
+            situation,
+            self.policy_document,
+            workload_identity_arn=self.workload_identity_arn,
+        )
+        self.verdicts = probe_role(self.target, situation)
+        at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
+        checks.insert(at, principals.check_allowed_principal(self.target, situation.role_arn))
+        return checks
+
+    def _ask_aws(self, situation: Situation) -> list[Check]:
+        from rwlib.connector_checks import check_connectors
+        from rwlib.simulate import check_simulation, validate_policy
+
+        found = [validate_policy(self.aws, self.policy_document, self.bucket.region_name)]
+        if not situation.planned and situation.trust_policy is not None:
+            found += check_simulation(self.aws, situation.role_arn, self.verdicts)
+        return found + check_connectors(self.aws, self.target, situation, self.sql)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done and verified, 1 a check failed, 3 a person must act."""
+        if any(check.status == "fail" for check in self.checks):
+            return 1
+        waiting = [check for check in self.checks if check.status == "manual" and check.fix]
+        return 3 if waiting and self.target.apply else 0
+
+    def finish(self) -> dict[str, Any]:
+        """Write ``report.json`` and ``report.html`` into the run's folder and return the report."""
+        from rwlib.report import build_report, write_report
+
+        report = build_report(self)
+        if self.run_dir is not None:
+            write_report(report, self.run_dir)
+        return report
+
+    def require(self) -> None:
+        """Raise when a check failed: the pass criterion of a headless run.
+
+        Raises
+        ------
+        CheckFailedError
+            Names the first failing check and its fix.
+        """
+        failed = [check for check in self.checks if check.status == "fail"]
+        if failed:
+            first = failed[0]
+            evidence = first.evidence[0] if first.evidence else ""
+            raise CheckFailedError(
+                f"{len(failed)} of {len(self.checks)} checks failed. First: {first.title}: "
+                f"{evidence}. Fix: {first.fix}"
+            )
+
+    @contextmanager
+    def _counting(self, phase: str) -> Iterator[None]:
+        before = len(self.aws.calls)
+        try:
+            yield
+        finally:
+            counts = self.call_counts.setdefault(phase, {"reads": 0, "writes": 0})
+            for call in self.aws.calls[before:]:
+                counts["writes" if call.writes else "reads"] += 1
+
+    @contextmanager
+    def _role_lock(self, apply: bool) -> Iterator[None]:
+        """Keep two runs on this machine from writing one role at the same time."""
+        if not apply:
+            yield
+            return
+        import tempfile
+
+        from filelock import FileLock
+
+        folder = Path(tempfile.gettempdir()) / f"risingwave-iam-runbook-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock = folder / f"{self.aws.account_id}-{self.target.role_name}.lock"
+        with FileLock(lock, timeout=300):
+            yield
+
+
+_STEP_FUNCTIONS: dict[int, Callable[[Runbook, Step, bool], None]] = {
+    1: Runbook._step_1,
+    2: Runbook._step_2,
+    3: Runbook._step_3,
+    4: Runbook._step_4,
+    5: Runbook._step_5,
+}
+
+
+def _record(step: Step, change: Change) -> None:
+    """Put a change in its place: what was applied is not hidden by a later "unchanged"."""
+    for index, known in enumerate(step.changes):
+        if known.resource == change.resource and known.name == change.name:
+            if not (known.applied and not change.writes):
+                step.changes[index] = change
+            return
+    step.changes.append(change)
+
+
+def target_from_parameters(parameters: Mapping[str, Any]) -> Target:
+    """Build the target from a notebook's parameters.
+
+    When nothing was given (no bucket), the file that ``RWLIB_TARGET`` names stands in.
+    """
+    from rwlib.target import read_yaml
+
+    names = Target.model_fields
+    values = {name: parameters[name] for name in names if name in parameters}
+    path = os.environ.get("RWLIB_TARGET", "")
+    if not values.get("bucket") and path:
+        given = {
+            name: value
+            for name, value in values.items()
+            if value != names[name].get_default(call_default_factory=True)
+        }
+        values = {**read_yaml(path), **given}
+    return Target(**values)
+
+
+def new_run_dir(name: str, *, make: bool = True) -> Path:
+    """Return a new folder ``runs/<date>_<name>`` for evidence.
+
+    ``RWLIB_RUNS`` names another place than ``runs``.
+    """
+    base = Path(os.environ.get("RWLIB_RUNS", "runs"))
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    safe = re.sub(r"[^\w.@+=,-]", "-", name)
+    path = base / f"{stamp}_{safe}"
+    number = 1
+    while path.exists():
+        number += 1
+        path = base / f"{stamp}_{safe}_{number}"
+    if make:
+        path.mkdir(parents=True)
+    return path
+
+
+def with_workload_identity(target: Target, arn: str) -> Target:
+    """Return the target with the Workload Identity that Cloud metadata gave."""
+    values = target.model_dump()
+    return Target(**{**values, "workload_identity_arn": arn})
+
+
+__all__ = ["STEPS", "Runbook", "Step", "new_run_dir", "replace", "target_from_parameters"]
