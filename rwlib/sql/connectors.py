@@ -1,0 +1,279 @@
+"""What RisingWave's connectors take, read from the reviewed files under ``rwlib/data``.
+
+Every option carries the line of RisingWave's source that defines it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import yaml
+
+from rwlib.errors import InputError
+
+Kind = Literal["sink", "source", "table", "connection"]
+
+_DATA = Path(__file__).resolve().parent.parent / "data"
+_NAMES = (
+    "redshift",
+    "snowflake_v2",
+    "snowflake",
+    "s3_sink",
+    "s3_source",
+    "s3_table",
+    "iceberg_sink",
+    "iceberg_source",
+    "iceberg_connection",
+    "iceberg_table",
+)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a ``WITH`` clause.
+
+    Attributes
+    ----------
+    secret
+        ``confidential`` for passwords and keys, whose value never passes through this package;
+        ``enforced`` for what RisingWave Cloud wants as a SECRET although it is none
+        (``src/connector/src/enforce_secret.rs``); else empty.
+    placeholder
+        What stands for the value until the user gives one.
+    source
+        The line of RisingWave's source that defines the option.
+    """
+
+    name: str
+    type: Literal["string", "boolean", "integer", "list"]
+    required: bool = False
+    recommended: bool = False
+    default: str | None = None
+    secret: Literal["", "confidential", "enforced"] = ""
+    aliases: tuple[str, ...] = ()
+    placeholder: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class FormatEncode:
+    """Whether a connector takes ``FORMAT … ENCODE …``, and which."""
+
+    rule: Literal["required", "optional", "forbidden"]
+    format: str = ""
+    encodes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Connector:
+    """One way in which RisingWave reaches S3 with a role.
+
+    Attributes
+    ----------
+    name
+        The name used in `rwlib.target.Target.connectors`, or a further kind of it.
+    sql_connector
+        What stands after ``connector =``; a connection has ``type =`` instead.
+    role_options
+        Options that take the role's ARN for S3.
+    catalog_role_options
+        Options that take it for the catalog (``glue.iam_role_arn``).
+    path_option
+        ``s3.path`` (a directory), ``match_pattern`` (a glob) or ``warehouse.path`` (a URL).
+    one_of
+        Groups of which at least one option must be given.
+    upsert_needs
+        The same, for ``type = 'upsert'``.
+    append_only_forbids
+        Options that ``type = 'append-only'`` refuses.
+    s3_at_create
+        Whether the CREATE statement itself calls S3, so that a refusal shows at once.
+    """
+
+    name: str
+    title: str
+    sql_connector: str
+    kind: Kind
+    role_options: tuple[str, ...]
+    catalog_role_options: tuple[str, ...]
+    region_option: str
+    bucket_option: str
+    path_option: str
+    options: Mapping[str, Option]
+    types: tuple[str, ...]
+    format_encode: FormatEncode
+    one_of: tuple[tuple[str, ...], ...]
+    upsert_needs: tuple[tuple[str, ...], ...]
+    append_only_forbids: tuple[str, ...]
+    passed_through: str
+    other_kinds: Mapping[str, str]
+    s3_at_create: bool
+    since: str
+    license: str
+    notes: tuple[str, ...]
+    source: str
+    aliases: Mapping[str, str] = field(repr=False)
+
+    def canonical(self, option_name: str) -> str:
+        """Return the option's own name for one of its aliases, and any other name unchanged."""
+        return self.aliases.get(option_name, option_name)
+
+
+@dataclass(frozen=True)
+class OutOfScope:
+    """A connector that this runbook does not write SQL for, and what it really takes."""
+
+    name: str
+    role_option: str
+    external_id_option: str
+    reason: str
+    source: str
+    aliases: tuple[str, ...] = ()
+
+
+def connector_names() -> tuple[str, ...]:
+    """Return the names `load_connector` takes, the target's own first kinds included."""
+    return _NAMES
+
+
+@cache
+def load_connector(name: str) -> Connector:
+    """Return what RisingWave takes for one connector.
+
+    Raises
+    ------
+    InputError
+        No connector of that name; the hint names the nearest ones, or says why a connector that
+        RisingWave has is out of scope.
+    """
+    if name not in _NAMES:
+        raise InputError("connectors", name, _unknown_connector_hint(name))
+    data = _read(f"connectors/{name}.yaml")
+    base = _read(f"connectors/{data['options_of']}.yaml") if "options_of" in data else {}
+    return _connector(name, {**base, **data})
+
+
+@cache
+def out_of_scope() -> Mapping[str, OutOfScope]:
+    """Return the connectors with an AWS role, or none, that the runbook leaves alone."""
+    entries = _read("out_of_scope.yaml")["connectors"]
+    return MappingProxyType(
+        {
+            name: OutOfScope(
+                name=name,
+                role_option=entry.get("role_option", ""),
+                external_id_option=entry.get("external_id_option", ""),
+                reason=entry["reason"],
+                source=entry["src"],
+                aliases=tuple(entry.get("aliases", ())),
+            )
+            for name, entry in entries.items()
+        }
+    )
+
+
+@cache
+def iceberg_catalogs() -> Mapping[str, Mapping[str, Any]]:
+    """Return, by ``catalog.type``, what the role reaches and what the catalog needs."""
+    return MappingProxyType(_read("iceberg_catalogs.yaml")["catalogs"])
+
+
+@cache
+def other_connectors() -> frozenset[str]:
+    """Return the names of RisingWave's connectors that use no option of this runbook."""
+    return frozenset(_read("out_of_scope.yaml")["unrelated"])
+
+
+def nearest(name: str, candidates: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
+    """Return the candidates that look most like ``name``, best first, or none."""
+    return tuple(difflib.get_close_matches(name, list(candidates), n=count, cutoff=0.6))
+
+
+def owners_of(option_name: str) -> tuple[str, ...]:
+    """Return the connectors that know an option, those out of scope included."""
+    owners = []
+    for name in _NAMES:
+        connector = load_connector(name)
+        if connector.canonical(option_name) in connector.options:
+            owners.append(name)
+    for other in out_of_scope().values():
+        if option_name in (other.role_option, other.external_id_option, *other.aliases):
+            owners.append(other.name)
+    return tuple(owners)
+
+
+def _unknown_connector_hint(name: str) -> str:
+    other = out_of_scope().get(name)
+    if other is not None:
+        return f"is out of scope: {other.reason}"
+    near = nearest(name, _NAMES)
+    if near:
+        return f"is no connector of this runbook; did you mean {' or '.join(near)}?"
+    return f"is no connector of this runbook; it knows {', '.join(_NAMES)}"
+
+
+def _connector(name: str, data: Mapping[str, Any]) -> Connector:
+    options = {
+        option_name: Option(
+            name=option_name,
+            type=entry["type"],
+            required=entry.get("required", False),
+            recommended=entry.get("recommended", False),
+            default=entry.get("default"),
+            secret=entry.get("secret", ""),
+            aliases=tuple(entry.get("aliases", ())),
+            placeholder=entry.get("placeholder", ""),
+            source=entry["src"],
+        )
+        for option_name, entry in data["options"].items()
+    }
+    clause = data["format_encode"]
+    return Connector(
+        name=name,
+        title=data["title"],
+        sql_connector=data["connector"],
+        kind=data["kind"],
+        role_options=tuple(data["role_options"]),
+        catalog_role_options=tuple(data.get("catalog_role_options", ())),
+        region_option=data["region_option"],
+        bucket_option=data.get("bucket_option", ""),
+        path_option=data["path_option"],
+        options=MappingProxyType(options),
+        types=tuple(data["types"]),
+        format_encode=FormatEncode(
+            rule=clause["rule"],
+            format=clause.get("format", ""),
+            encodes=tuple(clause.get("encodes", ())),
+            options=tuple(data.get("encode_options", ())),
+            source=clause["src"],
+        ),
+        one_of=tuple(tuple(group) for group in data.get("one_of", ())),
+        upsert_needs=tuple(tuple(group) for group in data.get("upsert_needs", ())),
+        append_only_forbids=tuple(data.get("append_only_forbids", ())),
+        passed_through=data.get("passed_through", ""),
+        other_kinds=MappingProxyType(dict(data.get("other_kinds", {}))),
+        s3_at_create=data["s3_at_create"],
+        since=data["since"],
+        license=data.get("license", ""),
+        notes=tuple(data["notes"]),
+        source=data["source"],
+        aliases=MappingProxyType(
+            {alias: option.name for option in options.values() for alias in option.aliases}
+        ),
+    )
+
+
+@cache
+def _read(relative_path: str) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (_DATA / relative_path).read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.load(text, Loader=loader)
+    return loaded

@@ -1,0 +1,9 @@
+CREATE SOURCE s3_source (id bigint, "Note" varchar, at timestamptz) WITH (
+    connector = 's3',
+    s3.region_name = 'eu-west-1',
+    s3.bucket_name = 'example-bucket',
+    match_pattern = 'rw/orders/*.json',
+    s3.assume_role = 'arn:aws:iam::111122223333:role/risingwave-s3-access',
+    enable_config_load = 'true'
+)
+FORMAT PLAIN ENCODE JSON;
