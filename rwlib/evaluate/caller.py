@@ -191,7 +191,9 @@ def caller_context(caller: Caller) -> tuple[tuple[str, tuple[str, ...]], ...]:
     elif caller.kind == "anonymous":
         keys["aws:userid"] = "anonymous"
         keys["aws:principalaccount"] = "anonymous"
-    keys["aws:principalisawsservice"] = "true" if caller.kind == "service" else "false"
     if caller.kind == "service":
         keys["aws:principalservicename"] = caller.name
+        keys["aws:principalservicenameslist"] = caller.name
+    if caller.kind not in ("anonymous", "provider"):
+        keys["aws:principalisawsservice"] = "true" if caller.kind == "service" else "false"
     return tuple((key, (value,)) for key, value in keys.items())

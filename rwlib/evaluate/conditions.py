@@ -23,6 +23,7 @@ from rwlib.evaluate.patterns import (
     glob,
     parse,
     text_of,
+    unresolved,
 )
 
 SetOperator = Literal["ForAllValues", "ForAnyValue"]
@@ -145,12 +146,9 @@ def _context_value(key: str, value: object) -> str:
     )
 
 
-def first_failure(tests: tuple[Test, ...], values: Values) -> Test | None:
-    """Find the first line that is not true; ``None`` when the whole element holds."""
-    for test in tests:
-        if not holds(test, values):
-            return test
-    return None
+def all_hold(tests: tuple[Test, ...], values: Values) -> bool:
+    """Evaluate a whole Condition element: every line must be true."""
+    return all(holds(test, values) for test in tests)
 
 
 def holds(test: Test, values: Values) -> bool:
@@ -163,6 +161,9 @@ def holds(test: Test, values: Values) -> bool:
     actual = values.get(test.key, ())
     operator = test.operator
     if operator.family == "null":
+        if test.set_operator is not None:
+            # Source: Access Analyzer policy check reference, "Null with qualifier".
+            return test.set_operator == "ForAllValues"
         absent = "false" if actual else "true"
         return any(text_of(_plain(wanted)).lower() == absent for wanted in test.templates)
     if not actual:
@@ -204,15 +205,11 @@ def _plain(template: Template) -> tuple[Part, ...]:
 def mismatch(test: Test, values: Values) -> Mismatch:
     """Describe a line that is not true."""
     wanted: list[str] = []
-    unresolved: list[str] = []
+    missing: list[str] = []
     for template in test.templates:
         parts = fill(template, values) if test.operator.variables else _plain(template)
         if parts is None:
-            unresolved.extend(
-                part.key
-                for part in template
-                if isinstance(part, tuple) and part.default is None and part.key not in values
-            )
+            missing.extend(unresolved(template, values))
         else:
             wanted.append(text_of(parts))
     actual = values.get(test.key)
@@ -220,19 +217,19 @@ def mismatch(test: Test, values: Values) -> Mismatch:
         "Condition",
         tuple(wanted),
         actual or None,
-        _hint(test, tuple(wanted), actual or (), unresolved),
+        _hint(test, tuple(wanted), actual or (), missing),
         test.shown_operator,
         test.shown_key,
     )
 
 
-def _hint(
-    test: Test, wanted: tuple[str, ...], actual: tuple[str, ...], unresolved: list[str]
-) -> str:
+def _hint(test: Test, wanted: tuple[str, ...], actual: tuple[str, ...], missing: list[str]) -> str:
     listed = " or ".join(f'"{value}"' for value in wanted) or "nothing"
-    if unresolved:
-        return f"the request has no {', '.join(unresolved)} to fill in the variable with"
+    if missing:
+        return f"the request has no {', '.join(missing)} to fill in the variable with"
     if test.operator.family == "null":
+        if test.set_operator:
+            return "ForAnyValue:Null is never true; write Null"
         return f"it matches when {test.shown_key} is {'absent' if actual else 'present'}"
     if not test.templates:
         return "an empty list of values matches nothing"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,8 +11,8 @@ from typing import Any
 
 from rwlib.errors import InputError
 from rwlib.evaluate.conditions import Test, compile_conditions
+from rwlib.evaluate.elements import Patterns, compile_actions, compile_resources
 from rwlib.evaluate.model import Document, GivenPolicy, Layer
-from rwlib.evaluate.patterns import Template, Variable, arn_glob, fill, glob, has_variables, parse
 from rwlib.evaluate.principals import PrincipalElement
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
@@ -30,21 +29,6 @@ _ELEMENTS = (
     "Condition",
 )
 _PRINCIPAL_KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
-
-
-@dataclass(frozen=True, slots=True)
-class Patterns:
-    """An Action, NotAction, Resource or NotResource element.
-
-    ``exact`` and ``compiled`` need nothing from the request; ``templates`` hold variables.
-    """
-
-    shown: tuple[str, ...]
-    negated: bool
-    everything: bool
-    exact: frozenset[str]
-    compiled: tuple[re.Pattern[str], ...]
-    templates: tuple[Template, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +109,7 @@ def _compile(policy: Any, layer: Layer, index: int) -> Compiled:
     elif isinstance(document, Mapping):
         try:
             text = json.dumps(document)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InputError(where, document, f"is not JSON: {error}") from error
     else:
         raise InputError(where, document, "must be a policy document: a JSON object or its text")
@@ -208,8 +192,8 @@ def _statement(given: Any, index: int, layer: Layer, where: str, variables: bool
         index,
         sid or None,
         given["Effect"] == "Deny",
-        _actions(*actions),
-        None if resources is None else _resources(*resources, variables),
+        compile_actions(*actions),
+        None if resources is None else compile_resources(*resources, variables),
         _principals(given, layer, where),
         compile_conditions(given["Condition"], f"{where}, Condition", variables)
         if "Condition" in given
@@ -228,55 +212,6 @@ def _strings(
                 raise InputError(f"{where}, {element}", value, "must be a string or a list of them")
             return tuple(values), negated
     return None
-
-
-def _actions(shown: tuple[str, ...], negated: bool) -> Patterns:
-    lower = [text.lower() for text in shown]
-    return Patterns(
-        shown,
-        negated,
-        "*" in lower,
-        frozenset(text for text in lower if "*" not in text and "?" not in text),
-        tuple(
-            glob(fill(parse(text, False), {}) or ("",))
-            for text in lower
-            if "*" in text or "?" in text
-        ),
-    )
-
-
-def _resources(shown: tuple[str, ...], negated: bool, variables: bool) -> Patterns:
-    exact: list[str] = []
-    compiled: list[re.Pattern[str]] = []
-    templates: list[Template] = []
-    for text in shown:
-        template = parse(text, variables)
-        if has_variables(template):
-            if not _misplaced(template):
-                templates.append(template)
-            continue
-        parts = fill(template, {}) or ("",)
-        if len(parts) == 1 and isinstance(parts[0], str):
-            exact.append(parts[0])
-        elif text != "*":
-            compiled.append(arn_glob(parts, True))
-    return Patterns(
-        shown, negated, "*" in shown, frozenset(exact), tuple(compiled), tuple(templates)
-    )
-
-
-def _misplaced(template: Template) -> bool:
-    """Tell whether a variable stands before the fifth colon, where IAM fills in none.
-
-    Source: IAM User Guide, "IAM policy elements: Variables and tags", Resource element.
-    """
-    colons = 0
-    for part in template:
-        if isinstance(part, Variable):
-            return colons < 5
-        if isinstance(part, str):
-            colons += part.count(":")
-    return False
 
 
 def _principals(given: Mapping[str, Any], layer: Layer, where: str) -> PrincipalElement | None:

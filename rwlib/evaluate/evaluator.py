@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rwlib.errors import InputError
 from rwlib.evaluate.caller import ACCOUNT_ID, Caller, caller_context, caller_of
 from rwlib.evaluate.conditions import context_values
-from rwlib.evaluate.decide import Found, look
+from rwlib.evaluate.decide import Found, look, look_at_levels
 from rwlib.evaluate.documents import compile_levels, compile_policies
 from rwlib.evaluate.matching import Subject
-from rwlib.evaluate.model import Decision, Layer, Policies, Reason, Request
+from rwlib.evaluate.model import Decision, Effect, Layer, Policies, Reason, Request
 from rwlib.evaluate.principals import Grant
 
+_ACTION = re.compile(r"[^:\s]+:[^:\s]+")
 _ARN_ACCOUNT = re.compile(r"arn:[^:]*:[^:]*:[^:]*:(\d{12}):")
 _ROLE = re.compile(r"arn:[^:]*:iam::\d{12}:role/")
 _KEY = re.compile(r"arn:[^:]*:kms:[^:]*:\d{12}:key/")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """What the caller's side and the resource's side say, once nothing denies."""
+
+    action: str
+    caller: Caller
+    same_account: bool
+    resource: Found
+    identity: Found
+    boundary: Found
+    session: Found
+    resource_decides: bool
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:
@@ -50,111 +67,129 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     access", "Cross-account policy evaluation logic" and "IAM JSON policy elements reference".
     """
     caller, subject, account = _subject(request, policies)
-    if subject.action == "sts:getcalleridentity":
-        note = "sts:GetCallerIdentity needs no permission, and a Deny does not stop it"
-        return _decision("allowed", request, "service", (Reason("service", "rule", note=note),))
-
     trust = subject.action.startswith("sts:") and _ROLE.match(request.resource) is not None
-    resource_layer: Layer = "trust" if trust else "resource"
     key = subject.action.startswith("kms:") and _KEY.match(request.resource) is not None
-    governed = caller.has_identity and not caller.is_service_linked
-    scps = compile_levels(policies.scps, "scp")
-    rcps = compile_levels(policies.rcps, "rcp")
-    layers = {
-        "scp": [look("scp", level, subject) for level in scps] if governed else [],
-        "rcp": [look("rcp", level, subject) for level in rcps]
-        if not caller.is_service_linked
-        else [],
-    }
+    resource_layer: Layer = "trust" if trust else "resource"
+
+    scps = look_at_levels("scp", compile_levels(policies.scps, "scp"), subject)
+    rcps = look_at_levels("rcp", compile_levels(policies.rcps, "rcp"), subject)
+    # SCPs bind the principals of an account and nobody else; a service-linked role escapes both.
+    guards = [*scps, *rcps] if caller.has_identity else rcps
+    if caller.is_service_linked:
+        guards = []
     resource = look(resource_layer, compile_policies(policies.resource, resource_layer), subject)
     identity = look("identity", compile_policies(policies.identity, "identity"), subject)
     boundary = look("boundary", compile_policies(policies.boundary, "boundary"), subject)
     session = look("session", compile_policies(policies.session, "session"), subject)
-    everything = [*layers["scp"], *layers["rcp"], resource, identity, boundary, session]
 
-    denials = [found for found in everything if found.denies]
+    ruled = _ruled(caller, subject)
+    if ruled is not None and ruled.allowed:
+        return ruled
+    denials = [found for found in (*guards, resource, identity, boundary, session) if found.denies]
     if denials:
         reasons = tuple(reason for found in denials for reason in found.denial())
-        return _decision("explicit-deny", request, denials[0].layer, reasons)
-    for found in (*layers["scp"], *layers["rcp"]):
+        return Decision("explicit-deny", request.action, denials[0].layer, reasons)
+    for found in guards:
         if not found.allowed:
-            return _implicit(request, found.layer, found.shortfall(subject))
-    if caller.kind == "root" and subject.action == "sts:assumerole":
-        note = "the root user of an account cannot assume a role; use a user or a role"
-        return _implicit(request, "service", (Reason("service", "rule", note=note),))
-    return _permissions(
-        request, caller, subject, account, resource, identity, boundary, session, trust or key
+            return Decision("implicit-deny", request.action, found.layer, found.shortfall())
+    return ruled or _weigh(
+        _Sides(
+            request.action,
+            caller,
+            caller.account == account,
+            resource,
+            identity,
+            boundary,
+            session,
+            trust or key,
+        )
     )
 
 
-def _permissions(
-    request: Request,
-    caller: Caller,
-    subject: Subject,
-    account: str | None,
-    resource: Found,
-    identity: Found,
-    boundary: Found,
-    session: Found,
-    must_be_granted: bool,
-) -> Decision:
+def _ruled(caller: Caller, subject: Subject) -> Decision | None:
+    """Answer what a service decides whatever the policies say.
+
+    Source: AWS STS API Reference, GetCallerIdentity and AssumeRole.
+    """
+    effect: Effect
+    if subject.action == "sts:getcalleridentity" and caller.has_identity:
+        effect = "allowed"
+        note = "sts:GetCallerIdentity needs no permission, and a Deny does not stop it"
+    elif subject.action == "sts:assumerole" and caller.kind == "root":
+        effect = "implicit-deny"
+        note = "the root user of an account cannot assume a role; use a user or a role"
+    else:
+        return None
+    return Decision(
+        effect, subject.shown_action, "service", (Reason("service", "rule", note=note),)
+    )
+
+
+def _weigh(sides: _Sides) -> Decision:
     """Weigh the Allow statements, once nothing denies and the organization allows."""
+    caller, resource, identity = sides.caller, sides.resource, sides.identity
     if not caller.has_identity:
         # Services, identity providers and anonymous callers have nothing but the resource's side.
         if resource.grant is Grant.DIRECT:
-            return _decision("allowed", request, resource.layer, resource.approval())
-        return _implicit(request, resource.layer, resource.shortfall(subject))
+            return _allowed(sides, resource.layer, resource.approval())
+        return _missing(sides, [resource])
 
-    limits = (
-        [] if caller.kind == "root" else [found for found in (boundary, session) if found.policies]
-    )
-    missing = [found for found in limits if not found.allowed]
-    orphan = caller.kind == "federated-user" and not session.policies
-    same_account = caller.account == account
-    granted = resource.grant if same_account else Grant.NONE
+    # The root user has no boundary and no session policies, and full access in its account.
+    root = caller.kind == "root"
+    limits = [] if root else [each for each in (sides.boundary, sides.session) if each.policies]
+    exceeded = [found for found in limits if not found.allowed]
+    within = tuple(reason for found in limits for reason in found.approval())
+    powerless = caller.kind == "federated-user" and not sides.session.policies
+    granted = resource.grant if sides.same_account else Grant.NONE
 
     if granted is Grant.DIRECT:
-        return _decision("allowed", request, resource.layer, resource.approval(Grant.DIRECT))
-    if granted is Grant.ROLE and not missing and not orphan:
-        within = tuple(reason for found in limits for reason in found.approval())
-        return _decision("allowed", request, resource.layer, resource.approval(Grant.ROLE) + within)
-    if same_account and must_be_granted and granted is Grant.NONE:
-        return _implicit(request, resource.layer, resource.shortfall(subject))
+        return _allowed(sides, resource.layer, resource.approval(Grant.DIRECT))
+    if granted is Grant.ROLE and not exceeded and not powerless:
+        return _allowed(sides, resource.layer, resource.approval(Grant.ROLE) + within)
+    if sides.same_account and sides.resource_decides and granted is Grant.NONE:
+        return _missing(sides, [resource])
 
-    if not (identity.allowed or caller.kind == "root" or granted is Grant.ROLE):
-        reasons = identity.shortfall(subject)
-        if same_account and resource.policies and not resource.allowed:
-            reasons += resource.shortfall(subject)
-        return _implicit(request, "identity", reasons)
-    if missing:
-        return _implicit(request, missing[0].layer, missing[0].shortfall(subject))
-    if orphan:
+    lacking = [] if identity.allowed or root or granted is Grant.ROLE else [identity]
+    lacking += exceeded
+    if not sides.same_account and not resource.allowed:
+        lacking.append(resource)
+    if lacking:
+        return _missing(sides, lacking)
+    if powerless:
         note = "a federated user session that was given no session policy has no permissions"
-        return _implicit(request, "session", (Reason("session", "rule", note=note),))
-    if not same_account and not resource.allowed:
-        return _implicit(request, resource.layer, resource.shortfall(subject))
+        reason = Reason("session", "rule", note=note)
+        return Decision("implicit-deny", sides.action, "session", (reason,))
 
     reasons = identity.approval()
-    if caller.kind == "root" and not reasons:
+    if root and not reasons:
         note = "the root user has full access in its account"
         reasons = (Reason("identity", "rule", note=note),)
-    reasons += tuple(reason for found in limits for reason in found.approval())
-    if not same_account or must_be_granted:
-        reasons += resource.approval()
-    return _decision("allowed", request, "identity", reasons)
+    needed = not sides.same_account or sides.resource_decides
+    return _allowed(sides, "identity", reasons + within + (resource.approval() if needed else ()))
+
+
+def _allowed(sides: _Sides, layer: Layer, reasons: tuple[Reason, ...]) -> Decision:
+    return Decision("allowed", sides.action, layer, reasons, sides.resource.cautions())
+
+
+def _missing(sides: _Sides, lacking: list[Found]) -> Decision:
+    reasons = tuple(reason for found in lacking for reason in found.shortfall())
+    if sides.same_account and sides.resource.policies and lacking[0].layer == "identity":
+        # The resource's policy could have granted it as well.
+        reasons += sides.resource.delegation() + sides.resource.shortfall()
+    return Decision("implicit-deny", sides.action, lacking[0].layer, reasons)
 
 
 def _subject(request: Request, policies: Policies) -> tuple[Caller, Subject, str | None]:
-    action, resource = request.action, request.resource
-    if not isinstance(action, str) or not re.fullmatch(r"[^:\s]+:[^:\s]+", action):
+    action, resource, account = request.action, request.resource, request.resource_account
+    if not isinstance(action, str) or not _ACTION.fullmatch(action):
         raise InputError("action", action, 'must be written "service:Operation"')
     if not isinstance(resource, str) or not resource:
         raise InputError("resource", resource, 'must be an ARN, or "*" for an action without one')
-    account = request.resource_account
-    if account is not None and not ACCOUNT_ID.fullmatch(str(account)):
+    if account is not None and not (isinstance(account, str) and ACCOUNT_ID.fullmatch(account)):
         raise InputError("resource_account", account, "must be an account id of 12 digits")
+    given = _given(request.context)
 
-    given = {key.lower(): context_values(key, value) for key, value in request.context.items()}
     arns = given.get("aws:principalarn", ())
     caller = caller_of(request.principal, arns[0] if len(arns) == 1 else None)
     if account is None:
@@ -180,10 +215,12 @@ def _subject(request: Request, policies: Policies) -> tuple[Caller, Subject, str
     return caller, subject, account
 
 
-def _implicit(request: Request, layer: Layer, reasons: tuple[Reason, ...]) -> Decision:
-    return _decision("implicit-deny", request, layer, reasons)
-
-
-def _decision(effect: str, request: Request, layer: Layer, reasons: tuple[Reason, ...]) -> Decision:
-    assert effect in ("allowed", "explicit-deny", "implicit-deny")
-    return Decision(effect, request.action, layer, reasons)  # type: ignore[arg-type]
+def _given(context: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(context, Mapping):
+        raise InputError("context", context, "must map condition keys to their values")
+    given: dict[str, tuple[str, ...]] = {}
+    for key, value in context.items():
+        if not isinstance(key, str):
+            raise InputError("context", key, "is no condition key; keys are strings")
+        given[key.lower()] = context_values(key, value)
+    return given

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rwlib.evaluate.caller import Caller
-from rwlib.evaluate.conditions import first_failure, holds, mismatch
-from rwlib.evaluate.documents import Patterns, Statement
+from rwlib.evaluate.conditions import all_hold, holds, mismatch
+from rwlib.evaluate.documents import Statement
+from rwlib.evaluate.elements import Patterns, action_matches, filled_in, resource_matches
 from rwlib.evaluate.model import Mismatch
-from rwlib.evaluate.patterns import Values, arn_glob, fill, text_of
+from rwlib.evaluate.patterns import Values
 from rwlib.evaluate.principals import (
     Grant,
     PrincipalElement,
@@ -41,49 +42,21 @@ def covers(statement: Statement, subject: Subject) -> Grant:
     """
     if not action_matches(statement.actions, subject.action):
         return Grant.NONE
-    if statement.resources is not None and not resource_matches(statement.resources, subject):
+    resources = statement.resources
+    if resources is not None and not resource_matches(resources, subject.resource, subject.values):
         return Grant.NONE
     grant = Grant.DIRECT
     if statement.principals is not None:
-        grant = _grant(statement.principals, statement.deny, subject)
+        grant = grant_of(statement.principals, statement.deny, subject)
         if grant is Grant.NONE:
             return grant
-    if statement.conditions and first_failure(statement.conditions, subject.values) is not None:
+    if statement.conditions and not all_hold(statement.conditions, subject.values):
         return Grant.NONE
     return grant
 
 
-def action_matches(patterns: Patterns, action: str) -> bool:
-    """Match an action in lower case: prefix and name are not case-sensitive."""
-    found = (
-        patterns.everything
-        or action in patterns.exact
-        or any(pattern.match(action) for pattern in patterns.compiled)
-    )
-    return found is not patterns.negated
-
-
-def resource_matches(patterns: Patterns, subject: Subject) -> bool:
-    """Match a resource, case-sensitively.
-
-    A pattern with a variable that has no value matches no resource, under NotResource as well.
-    """
-    resource = subject.resource
-    found = (
-        patterns.everything
-        or resource in patterns.exact
-        or any(pattern.match(resource) for pattern in patterns.compiled)
-    )
-    if not found and patterns.templates:
-        for template in patterns.templates:
-            parts = fill(template, subject.values)
-            if parts is not None and arn_glob(parts, True).match(resource):
-                found = True
-                break
-    return found is not patterns.negated
-
-
-def _grant(element: PrincipalElement, deny: bool, subject: Subject) -> Grant:
+def grant_of(element: PrincipalElement, deny: bool, subject: Subject) -> Grant:
+    """Tell how a Principal or NotPrincipal element covers the caller."""
     if not element.negated:
         return principal_grant(element, subject.caller, subject.canonical_user)
     applies = not_principal_applies(
@@ -99,26 +72,17 @@ def _grant(element: PrincipalElement, deny: bool, subject: Subject) -> Grant:
 def mismatches(statement: Statement, subject: Subject) -> tuple[Mismatch, ...]:
     """List every element of a statement that does not fit the request."""
     found: list[Mismatch] = []
-    actions, resources = statement.actions, statement.resources
+    actions, resources, element = statement.actions, statement.resources, statement.principals
     if not action_matches(actions, subject.action):
-        hint = _pattern_hint("action", actions.negated, subject.shown_action)
-        found.append(
-            Mismatch(_name("Action", actions), actions.shown, (subject.shown_action,), hint)
-        )
-    if resources is not None and not resource_matches(resources, subject):
-        wanted, unresolved = _shown_resources(resources, subject.values)
-        hint = _pattern_hint("resource", resources.negated, subject.resource)
-        if unresolved:
-            hint += f"; the request has no {', '.join(unresolved)} to fill in the variable with"
-        found.append(Mismatch(_name("Resource", resources), wanted, (subject.resource,), hint))
-    element = statement.principals
-    if element is not None and _grant(element, statement.deny, subject) is Grant.NONE:
+        asked = subject.shown_action
+        found.append(_mismatch("Action", actions, actions.shown, asked, ()))
+    if resources is not None and not resource_matches(resources, subject.resource, subject.values):
+        wanted, missing = filled_in(resources, subject.values)
+        found.append(_mismatch("Resource", resources, wanted, subject.resource, missing))
+    if element is not None and grant_of(element, statement.deny, subject) is Grant.NONE:
         name = "NotPrincipal" if element.negated else "Principal"
-        found.append(
-            Mismatch(
-                name, element.words(), _identities(subject), principal_hint(element, subject.caller)
-            )
-        )
+        hint = principal_hint(element, subject.caller)
+        found.append(Mismatch(name, element.words(), _identities(subject.caller), hint))
     found.extend(
         mismatch(test, subject.values)
         for test in statement.conditions
@@ -127,37 +91,26 @@ def mismatches(statement: Statement, subject: Subject) -> tuple[Mismatch, ...]:
     return tuple(found)
 
 
-def _identities(subject: Subject) -> tuple[str, ...]:
-    caller = subject.caller
+def _mismatch(
+    element: str,
+    patterns: Patterns,
+    wanted: tuple[str, ...],
+    actual: str,
+    missing: tuple[str, ...],
+) -> Mismatch:
+    if not patterns.shown:
+        hint = "an empty list matches nothing"
+    elif patterns.negated:
+        hint = "only what is not listed would match"
+    else:
+        hint = f'"{actual}" or a pattern for it would match'
+    if missing:
+        hint += f"; the request has no {', '.join(missing)} to fill in the variable with"
+    name = f"Not{element}" if patterns.negated else element
+    return Mismatch(name, wanted, (actual,), hint)
+
+
+def _identities(caller: Caller) -> tuple[str, ...]:
     if caller.kind == "session" and caller.entity_arn:
         return (caller.name, caller.entity_arn)
     return (caller.name,)
-
-
-def _name(element: str, patterns: Patterns) -> str:
-    return f"Not{element}" if patterns.negated else element
-
-
-def _pattern_hint(noun: str, negated: bool, actual: str) -> str:
-    if negated:
-        article = "an" if noun == "action" else "a"
-        return f"{article} {noun} that is not listed would match"
-    return f'"{actual}" or a pattern for it would match'
-
-
-def _shown_resources(patterns: Patterns, values: Values) -> tuple[tuple[str, ...], list[str]]:
-    if not patterns.templates:
-        return patterns.shown, []
-    unresolved: list[str] = []
-    filled: list[str] = [text for text in patterns.shown if "${" not in text]
-    for template in patterns.templates:
-        parts = fill(template, values)
-        if parts is not None:
-            filled.append(text_of(parts))
-        else:
-            unresolved.extend(
-                part.key
-                for part in template
-                if isinstance(part, tuple) and part.default is None and part.key not in values
-            )
-    return tuple(filled), unresolved

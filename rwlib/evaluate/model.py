@@ -193,7 +193,7 @@ class Reason:
         elif self.outcome == "no-policy":
             text = f"no {LAYER_NAMES[self.layer]} has an Allow statement"
         else:
-            return self.note
+            return self.note if self.policy_index is None else f"{self.statement}: {self.note}"
         return f"{text} ({self.note})" if self.note else text
 
 
@@ -213,12 +213,15 @@ class Decision:
         which kind granted the request.
     reasons
         Deciding statements first, then near misses, nearest first.
+    cautions
+        Where AWS's documentation leaves room for another answer, in words.
     """
 
     effect: Effect
     action: str
     layer: Layer
     reasons: tuple[Reason, ...]
+    cautions: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -252,6 +255,7 @@ class Decision:
     def __str__(self) -> str:
         lines = [f"{self.effect} {self.action} {self.phrase}".rstrip()]
         lines.extend(f"- {reason}" for reason in self.reasons)
+        lines.extend(f"! {caution}" for caution in self.cautions)
         return "\n".join(lines)
 
 

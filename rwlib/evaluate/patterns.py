@@ -126,6 +126,17 @@ def fill(template: Template, values: Values) -> tuple[Part, ...] | None:
     return tuple(parts)
 
 
+def unresolved(template: Template, values: Values) -> tuple[str, ...]:
+    """Name the keys that `fill` found no value for."""
+    return tuple(
+        part.key
+        for part in template
+        if isinstance(part, Variable)
+        and part.default is None
+        and len(values.get(part.key, ())) != 1
+    )
+
+
 def text_of(parts: tuple[Part, ...]) -> str:
     """Write filled-in parts as text again, for the evidence."""
     return "".join(part.value if isinstance(part, Wild) else part for part in parts)

@@ -58,13 +58,15 @@ def not_principal_applies(
 ) -> bool:
     """Tell whether a statement with NotPrincipal covers the caller.
 
-    With Allow it covers everyone whom the same list under Principal would not. With Deny a caller
-    is spared only when the list names the caller itself: a user by its ARN, a session by the ARN
-    of the session. The role or the account alone spares nobody else, and a principal that has a
-    permissions boundary is always denied.
+    With Allow it covers everyone whom the same list under Principal would not. With Deny it
+    spares only a caller that the list names itself: a user by its ARN, a session by the ARN of
+    the session. Its role or its account alone do not spare it, and whoever has a permissions
+    boundary is never spared. An empty list covers nobody.
     Source: IAM User Guide, "AWS JSON policy elements: NotPrincipal" with its examples, and AWS
     Security Blog, "How to Restrict Amazon S3 Bucket Access to a Specific IAM Role".
     """
+    if not element.entries:
+        return False
     grant = principal_grant(element, caller, canonical_user)
     if not deny:
         return grant is Grant.NONE
@@ -73,6 +75,36 @@ def not_principal_applies(
     if grant is Grant.ROLE and caller.kind == "role":
         return False
     return grant is not Grant.DIRECT
+
+
+def not_principal_note(
+    element: PrincipalElement, caller: Caller, canonical_user: str | None, has_boundary: bool
+) -> str:
+    """Explain why a Deny with NotPrincipal hits a caller whose role or account it names."""
+    if has_boundary and caller.has_identity:
+        return "a Deny with NotPrincipal hits everyone who has a permissions boundary"
+    if principal_grant(element, caller, canonical_user) is Grant.NONE:
+        return ""
+    return f"NotPrincipal spares only whom it names itself; it would have to list {caller.name}"
+
+
+def not_principal_caution(element: PrincipalElement, caller: Caller) -> str:
+    """Warn of a NotPrincipal that spares the caller but not the caller's account or role.
+
+    Source: IAM User Guide, "AWS JSON policy elements: NotPrincipal": AWS may look at the account
+    first, then the role, then the session.
+    """
+    if not caller.has_identity or any(value == "*" for _, value in element.entries):
+        return ""
+    listed = {value for _, value in element.entries}
+    account = f"arn:{caller.partition}:iam::{caller.account}:root"
+    missing = [] if listed & {account, caller.account or account} else [account]
+    if caller.kind == "session" and caller.entity_arn not in listed:
+        missing.append(str(caller.entity_arn))
+    if not missing:
+        return ""
+    names = " and ".join(missing)
+    return f"NotPrincipal names {caller.name} but not {names}; some services deny it for that"
 
 
 def _entry_grant(kind: str, value: str, caller: Caller, canonical_user: str | None) -> Grant:
