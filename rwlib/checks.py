@@ -185,21 +185,19 @@ def role_session(role_arn: str, session_name: str = "reqsign") -> str:
 
 def assume(situation: Situation, caller_arn: str) -> Decision:
     """Evaluate whether a caller may assume the role, its own account allowing it."""
-    account = caller_arn.split(":")[4]
     allow = {
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": situation.role_arn}
         ],
     }
-    session = role_session(caller_arn) if ":role/" in caller_arn else caller_arn
-    if caller_arn.endswith(".amazonaws.com"):
-        session, account = caller_arn, ""
     context = {"sts:RoleSessionName": "reqsign", "aws:SecureTransport": True}
+    caller = caller_arn
     if ":role/" in caller_arn:
-        context |= {"aws:PrincipalArn": caller_arn, "aws:PrincipalAccount": account}
+        caller = role_session(caller_arn)
+        context |= {"aws:PrincipalArn": caller_arn}
     return evaluate(
-        Request(session, "sts:AssumeRole", situation.role_arn, situation.account_id, context),
+        Request(caller, "sts:AssumeRole", situation.role_arn, situation.account_id, context),
         Policies(identity=[("allowed principals", allow)], resource=situation.trust_policy),
     )
 
@@ -332,7 +330,7 @@ def _trust(situation: Situation, workload: str) -> Iterable[Check]:
         "exempt the Workload Identity in that Deny; an Allow does not help",
     )
     callers = {
-        **{arn: title for arn, title in forbidden_callers(workload, situation.account_id).items()},
+        **forbidden_callers(workload, situation.account_id),
         **{
             arn: "named beside the Workload Identity in the runbook's own statement"
             for statement in statements

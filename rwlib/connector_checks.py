@@ -6,10 +6,10 @@ role, the bucket and the region that were set up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rwlib.checks import Check
+from rwlib.checks import Check, Status
 from rwlib.situation import Situation
 from rwlib.target import Target
 
@@ -21,13 +21,14 @@ def check_connectors(
     aws: Aws, target: Target, situation: Situation, sql: Sequence[Any]
 ) -> list[Check]:
     """Return the verdicts on the SQL and on Redshift's side of the role."""
-    found = list(_sql(target, situation, sql))
+    found = check_sql_options(target, situation, sql)
     if "redshift" in target.connectors:
         found.append(_redshift_attachment(aws, situation))
     return found
 
 
-def _sql(target: Target, situation: Situation, sql: Sequence[Any]) -> Iterable[Check]:
+def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) -> list[Check]:
+    """Return the verdict on the statements of Step 5."""
     from rwlib.sql import check_sql
 
     title = "The SQL names this role, bucket and region"
@@ -40,14 +41,9 @@ def _sql(target: Target, situation: Situation, sql: Sequence[Any]) -> Iterable[C
     names_role = [each for each in sql if situation.role_arn not in each.sql]
     problems += [f"{each.connector}: does not name {situation.role_arn}" for each in names_role]
     good = tuple(f"{each.connector}: {situation.role_arn}" for each in sql)
-    yield Check(
-        "sql_options",
-        "SQL",
-        title,
-        "fail" if problems else "pass",
-        tuple(problems) or good,
-        "correct sql_options" if problems else "",
-    )
+    status: Status = "fail" if problems else "pass"
+    fix = "correct sql_options" if problems else ""
+    return [Check("sql_options", "SQL", title, status, tuple(problems) or good, fix)]
 
 
 def _redshift_attachment(aws: Aws, situation: Situation) -> Check:

@@ -12,6 +12,10 @@ class RunbookError(Exception):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:
+        """Show one sentence in notebooks, where IPython would show a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(RunbookError, ValueError):
     """An input cannot be used; nothing was created.

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,8 @@ from rwlib.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rwlib.teardown import TearDown
 
 StepStatus = Literal["open", "previewed", "done", "unchanged", "manual", "failed"]
 
@@ -102,7 +104,7 @@ class Runbook:
         with book._counting("who is asking"):
             _ = aws.caller_identity
         given = run_dir or os.environ.get("RWLIB_RUN_DIR", "")
-        book.run_dir = Path(given) if given else new_run_dir(target.name, make=False)
+        book.run_dir = (Path(given) if given else new_run_dir(target.name, make=False)).resolve()
         return book
 
     @property
@@ -282,6 +284,21 @@ class Runbook:
             self.checks += self._ask_aws(self.situation)
         return self.checks
 
+    def verify_live(self) -> list[Check]:
+        """Judge what AWS shows now, without a preview before it; writes nothing.
+
+        Raises
+        ------
+        InputError
+            The bucket does not exist, is in another account or in another region.
+        """
+        with self._counting("verify"):
+            self.situation = read_situation(self.aws, self.target, self.bucket)
+            self.preview(5)
+            self.checks = self._judge(self.situation)
+            self.checks += self._ask_aws(self.situation)
+        return self.checks
+
     def _judge(self, situation: Situation) -> list[Check]:
         checks = check_situation(
             self.target,
@@ -303,13 +320,28 @@ class Runbook:
             found += check_simulation(self.aws, situation.role_arn, self.verdicts)
         return found + check_connectors(self.aws, self.target, situation, self.sql)
 
+    def tear_down(self) -> TearDown:
+        """Take back what was made for this target when it says ``apply``, else preview that."""
+        from rwlib.teardown import tear_down
+
+        runs_dir = self.run_dir.parent if self.run_dir else Path("runs")
+        with self._counting("tear down"), self._role_lock(self.target.apply):
+            return tear_down(
+                self.aws,
+                self.target,
+                runs_dir=runs_dir,
+                ledger=self.ledger,
+                apply=self.target.apply,
+            )
+
     @property
     def exit_code(self) -> int:
         """0 done and verified, 1 a check failed, 3 a person must act."""
         if any(check.status == "fail" for check in self.checks):
             return 1
         waiting = [check for check in self.checks if check.status == "manual" and check.fix]
-        return 3 if waiting and self.target.apply else 0
+        live = self.situation is not None and not self.situation.planned
+        return 3 if waiting and live else 0
 
     def finish(self) -> dict[str, Any]:
         """Write ``report.json`` and ``report.html`` into the run's folder and return the report."""
@@ -336,6 +368,33 @@ class Runbook:
                 f"{len(failed)} of {len(self.checks)} checks failed. First: {first.title}: "
                 f"{evidence}. Fix: {first.fix}"
             )
+
+    def require_checks(self, *ids: str) -> list[Check]:
+        """Return the named checks; raise when one of them failed.
+
+        Raises
+        ------
+        CheckFailedError
+            Names the first failing check and its fix.
+        """
+        chosen = [check for check in self.checks if check.id in ids]
+        self.checks, everything = chosen, self.checks
+        try:
+            self.require()
+        finally:
+            self.checks = everything
+        return chosen
+
+    def require_torn_down(self, left: TearDown) -> None:
+        """Raise when the target says ``apply`` and something of ours is left.
+
+        Raises
+        ------
+        CheckFailedError
+            Names what is left.
+        """
+        if self.target.apply and left.changes:
+            raise CheckFailedError(f"still there: {left.changes[0].name}; run it again")
 
     @contextmanager
     def _counting(self, phase: str) -> Iterator[None]:
@@ -386,7 +445,19 @@ def _record(step: Step, change: Change) -> None:
 def target_from_parameters(parameters: Mapping[str, Any]) -> Target:
     """Build the target from a notebook's parameters.
 
-    When nothing was given (no bucket), the file that ``RWLIB_TARGET`` names stands in.
+    Raises
+    ------
+    InputError
+        A parameter cannot be used.
+    """
+    return Target(**parameter_values(parameters))
+
+
+def parameter_values(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the target's fields among a notebook's variables.
+
+    When nothing was given (no bucket), the file that ``RWLIB_TARGET`` names stands in: that is
+    how the sandbox's example target, or one's own, reaches notebooks opened by hand.
     """
     from rwlib.target import read_yaml
 
@@ -399,8 +470,8 @@ def target_from_parameters(parameters: Mapping[str, Any]) -> Target:
             for name, value in values.items()
             if value != names[name].get_default(call_default_factory=True)
         }
-        values = {**read_yaml(path), **given}
-    return Target(**values)
+        values = {**values, **read_yaml(path), **given}
+    return values
 
 
 def new_run_dir(name: str, *, make: bool = True) -> Path:
@@ -419,12 +490,3 @@ def new_run_dir(name: str, *, make: bool = True) -> Path:
     if make:
         path.mkdir(parents=True)
     return path
-
-
-def with_workload_identity(target: Target, arn: str) -> Target:
-    """Return the target with the Workload Identity that Cloud metadata gave."""
-    values = target.model_dump()
-    return Target(**{**values, "workload_identity_arn": arn})
-
-
-__all__ = ["STEPS", "Runbook", "Step", "new_run_dir", "replace", "target_from_parameters"]

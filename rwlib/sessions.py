@@ -28,7 +28,7 @@ _CONFIG = Config(
     user_agent_extra="risingwave-iam-runbook",
 )
 # For calls that an endpoint or an operator may not have: one try, then "could not be looked at".
-_OPTIONAL = _CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 1}))
+_OPTIONAL = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 _BAD_CREDENTIALS = {
     "InvalidClientTokenId",

@@ -132,9 +132,10 @@ def _inline(
 
 
 def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
-    """Lay previewed changes over what AWS shows."""
-    planned = replace(now, planned=True)
-    for change in changes:
+    """Lay previewed changes over what AWS shows; what was applied, AWS shows itself."""
+    pending = [change for change in changes if change.writes and not change.applied]
+    planned = replace(now, planned=bool(pending))
+    for change in pending:
         if change.resource == "IAM policy" and change.after is not None:
             rest = tuple(each for each in planned.identity if each[0] != change.name)
             attached = change.name in planned.attached

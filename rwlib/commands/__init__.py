@@ -1,0 +1,1 @@
+"""The commands of ``rwlib``, one module each; every module has a ``command``."""

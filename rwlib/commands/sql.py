@@ -1,0 +1,80 @@
+"""``rwlib sql``: the statements of Step 5, or the faults of a statement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rwlib.commands.options import read_target, target_options
+from rwlib.errors import InputError
+
+
+@click.command("sql")
+@target_options(without=("apply",))
+@click.option("--account-id", default="", help="12-digit account of the role; for the role's ARN")
+@click.option("--check", "check_file", type=click.Path(), help="Check the SQL in this file")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON")
+def command(
+    target_file: str | None,
+    account_id: str,
+    check_file: str | None,
+    as_json: bool,
+    **fields: Any,
+) -> int:
+    """Print the SQL of Step 5, or check a statement that exists.
+
+    Calls nobody: without --account-id the role's ARN holds a placeholder.
+    """
+    given = target_file or any(value not in (None, ()) for value in fields.values())
+    target = read_target(target_file, fields) if given or not check_file else None
+    if check_file:
+        return _check(check_file, target, as_json)
+    assert target is not None
+    return _print(target, account_id, as_json)
+
+
+def _print(target: Any, account_id: str, as_json: bool) -> int:
+    import textwrap
+
+    from rwlib import validate
+    from rwlib.cli import echo_json
+    from rwlib.sql import statements_for
+
+    validate.account_id("account_id", account_id)
+    role_arn = target.role_arn(account_id or "<account-id>")
+    region = target.region_name or "<region of the bucket>"
+    found = statements_for(target, role_arn, region)
+    if as_json:
+        echo_json([{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in found])
+        return 0
+    for each in found:
+        click.echo(f"-- {each.connector}")
+        for note in each.notes:
+            click.echo(textwrap.fill(note, 98, initial_indent="-- ", subsequent_indent="-- "))
+        click.echo(each.sql + "\n")
+    return 0
+
+
+def _check(check_file: str, target: Any, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from rwlib.cli import echo_json
+    from rwlib.sql import check_sql
+
+    try:
+        text = Path(check_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError("check", check_file, "cannot be read; give a file with SQL") from None
+    findings = check_sql(text, target=target)
+    if as_json:
+        echo_json([asdict(finding) for finding in findings])
+    else:
+        for each in findings:
+            click.echo(f"{check_file}:{each.line}: {each.severity}: {each.message}")
+            if each.fix:
+                click.echo(f"    Do: {each.fix}")
+        if not findings:
+            click.echo(f"{check_file}: nothing wrong with the role options")
+    return 1 if any(finding.severity == "error" for finding in findings) else 0

@@ -1,0 +1,118 @@
+"""What notebooks show: plain HTML beside plain text, readable in every viewer and offline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rwlib.report import template
+
+if TYPE_CHECKING:
+    from rwlib.runbook import Runbook, Step
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something to display: HTML where it can be shown, text elsewhere."""
+
+    text: str
+    html: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def _render(macro: str, *arguments: Any) -> str:
+    parts: Any = template("parts.html.j2").module
+    body = str(getattr(parts, macro)(*arguments))
+    return f'{parts.style()}<div class="rw">{body}</div>'
+
+
+def show_caller(runbook: Runbook) -> Shown:
+    """Show who the calls are made as, and where."""
+    import os
+
+    identity = runbook.aws.caller_identity
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    where = f"sandbox or emulator at {endpoint}" if endpoint else "AWS: a real account"
+    rows = {
+        "Caller": identity.arn,
+        "Account": identity.account_id,
+        "Endpoint": where,
+        "Target": f"s3://{runbook.target.bucket}/{runbook.target.prefix}",
+        "Mode": "apply: changes are written" if runbook.target.apply else "preview: reads only",
+    }
+    return show_facts(rows)
+
+
+def show_facts(rows: Mapping[str, str]) -> Shown:
+    """Show names and values."""
+    width = max(map(len, rows))
+    text = "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+    return Shown(text, _render("facts", dict(rows)))
+
+
+def show_step(step: Step) -> Shown:
+    """Show a step's changes, with the difference of the documents."""
+    lines = [f"Step {step.number} - {step.title}: {step.status}"]
+    changes = []
+    for change in step.changes:
+        lines.append(f"  {change.sentence}")
+        lines += [f"    {note}" for note in change.notes]
+        diff = change.diff() if change.writes or change.applied else ""
+        lines += [f"    {line}" for line in diff.splitlines()[2:]]
+        changes.append({**change.to_dict(), "diff": diff})
+    lines += [f"  {number}. {line}" for number, line in enumerate(step.instructions, 1)]
+    return Shown("\n".join(lines), _render("step", {**step.to_dict(), "changes": changes}))
+
+
+def show_checks(checks: Iterable[Any]) -> Shown:
+    """Show the verdict table, evidence folded."""
+    rows = [check.to_dict() for check in checks]
+    lines = []
+    for row in rows:
+        lines.append(f"{row['status']:<7}  {row['hop']:<18}  {row['title']}")
+        if row["status"] != "pass":
+            lines += [f"           {line}" for line in row["evidence"]]
+            lines += [f"           Do: {row['fix']}"] if row["fix"] else []
+    return Shown("\n".join(lines), _render("verdict_table", rows))
+
+
+def show_requests(verdicts: Iterable[Any]) -> Shown:
+    """Show which requests are allowed, against what should be."""
+    rows = [verdict.to_dict() for verdict in verdicts]
+    text = "\n".join(
+        f"{'as it should be' if row['is'] == row['should_be'] else 'WRONG':<15}  {row['is']:<8} "
+        f"{row['title']}"
+        for row in rows
+    )
+    return Shown(text, _render("request_table", rows))
+
+
+def show_sql(statements: Iterable[Any]) -> Shown:
+    """Show the SQL of each connector with its notes."""
+    rows = [{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in statements]
+    text = "\n\n".join(f"-- {row['connector']}\n{row['sql']}" for row in rows)
+    return Shown(text, _render("sql_list", rows))
+
+
+def show_document(document: Mapping[str, Any], reasons: Mapping[str, str] | None = None) -> Shown:
+    """Show a policy document, with the reason of each statement by its Sid."""
+    import json
+
+    text = json.dumps(document, indent=2)
+    sids = [str(each.get("Sid", "")) for each in document.get("Statement", [])]
+    why = {sid: (reasons or {})[sid] for sid in sids if sid in (reasons or {})}
+    return Shown(text, _render("document", text, why))
+
+
+def show_tear_down(result: Any) -> Shown:
+    """Show what is taken back and what is kept."""
+    data = result.to_dict()
+    lines = [change["sentence"] for change in data["changes"]]
+    lines += [f"Kept {line}" for line in data["kept"]]
+    return Shown("\n".join(lines) or "Nothing to take back.", _render("tear_down", data))

@@ -1,0 +1,117 @@
+"""The evidence of a run: ``report.json``, ``report.html`` and the documents before and after."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata, resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rwlib import __version__
+
+if TYPE_CHECKING:
+    from rwlib.runbook import Runbook
+
+SCHEMA = "report.schema.json"
+
+
+def build_report(runbook: Runbook) -> dict[str, Any]:
+    """Return a runbook's report as plain JSON values; holds no secrets."""
+    from rwlib.report_summary import headline
+
+    checks = [check.to_dict() for check in runbook.checks]
+    report: dict[str, Any] = {
+        "version": __version__,
+        "target": runbook.target.model_dump(),
+        "started": runbook.started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "applied": runbook.target.apply,
+        "exit_code": runbook.exit_code,
+        "caller_identity": {
+            "account_id": runbook.aws.account_id,
+            "arn": runbook.aws.caller_identity.arn,
+        },
+        "endpoint": os.environ.get("AWS_ENDPOINT_URL", "") or "AWS",
+        "role_arn": runbook.role_arn,
+        "workload_identity_arn": runbook.workload_identity_arn,
+        "bucket": {
+            "name": runbook.bucket.name,
+            "region_name": runbook.bucket.region_name,
+            "kms_key_arn": runbook.bucket.kms_key_arn,
+        },
+        "steps": [step.to_dict() for step in runbook.steps.values()],
+        "checks": checks,
+        "requests": [verdict.to_dict() for verdict in runbook.verdicts],
+        "sql": [
+            {"connector": each.connector, "sql": each.sql, "notes": list(each.notes)}
+            for each in runbook.sql
+        ],
+        "calls": runbook.call_counts,
+        "request_ids": [
+            {"call": f"{call.service}:{call.operation}", "request_id": call.request_id}
+            for call in runbook.aws.calls
+            if call.writes
+        ],
+        "versions": _versions(),
+    }
+    report["headline"] = headline(report)
+    return report
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "rwlib": __version__}
+    for name in ("boto3", "papermill", "pydantic"):
+        found[name] = metadata.version(name)
+    return found
+
+
+def validate_report(report: Mapping[str, Any]) -> None:
+    """Check a report against the package's JSON schema.
+
+    Raises
+    ------
+    jsonschema.ValidationError
+        The report does not fit the schema.
+    """
+    import jsonschema  # type: ignore[import-untyped]
+
+    text = resources.files("rwlib").joinpath("data", SCHEMA).read_text(encoding="utf-8")
+    jsonschema.Draft202012Validator(json.loads(text)).validate(report)
+
+
+def write_report(report: Mapping[str, Any], run_dir: Path) -> None:
+    """Write the report as JSON and as one HTML page that opens without a network."""
+    validate_report(report)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_text(run_dir / "report.json", json.dumps(report, indent=2) + "\n")
+    write_text(run_dir / "report.html", render_html(report))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole: a reader sees the old text or the new one, never half of it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def render_html(report: Mapping[str, Any]) -> str:
+    """Return the report as one self-contained HTML page."""
+    return str(template("report.html.j2").render(report=report))
+
+
+def template(name: str) -> Any:
+    """Return one of the package's templates; everything put into it is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rwlib"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2)
+    return environment.get_template(name)

@@ -1,0 +1,29 @@
+"""One sentence for a whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """Say in one sentence how a run ended."""
+    checks = report["checks"]
+    failed = [check for check in checks if check["status"] == "fail"]
+    role = report["role_arn"]
+    if failed:
+        return f"{len(failed)} of {len(checks)} checks failed, the first: {failed[0]['title']}"
+    if not report["applied"]:
+        writes = sum(
+            change["action"] != "none" for step in report["steps"] for change in step["changes"]
+        )
+        return (
+            f"Preview: {writes} changes would be made; nothing was written"
+            if writes
+            else f"Preview: {role} is set up as asked, nothing would change"
+        )
+    if report["exit_code"] == 3:
+        return f"{role} is set up; a person must add it to the cluster's Allowed Principals"
+    manual = [check["title"] for check in checks if check["status"] == "manual"]
+    tail = f"; taken on trust: {manual[0]}" if manual else ""
+    return f"{role} is set up and verified{tail}"

@@ -1,0 +1,292 @@
+"""Tear down: take back what this runbook made for a target, and nothing else.
+
+Ours is what carries the runbook's tag, what has its Sid, and what a run's ledger says was
+created. What somebody else uses now is kept and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from rwlib.changes import Change, Ledger, canonical, ledger_history
+from rwlib.policies import MANAGED_BY, MANAGED_BY_VALUE, policy_text, tag_map
+from rwlib.roles import attached_policies, is_ours, read_role
+from rwlib.sessions import Aws, is_missing, policy_json, refused
+from rwlib.target import Target
+from rwlib.trust import remove_own_statements
+
+
+@dataclass
+class TearDown:
+    """What is taken back, in the order AWS needs, and what is kept and why."""
+
+    changes: list[Change] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {"changes": [each.to_dict() for each in self.changes], "kept": self.kept}
+
+
+@dataclass
+class _Work:
+    aws: Aws
+    target: Target
+    runs_dir: Path
+    ledger: Ledger
+    apply: bool
+    result: TearDown = field(default_factory=TearDown)
+
+    def do(self, change: Change, *calls: tuple[str, dict[str, Any]], about: str) -> None:
+        """Preview or make one change; what is gone already counts as done."""
+        if not self.apply:
+            self.result.changes.append(change)
+            return
+        self.ledger.intend(change)
+        for operation, parameters in calls:
+            try:
+                self.aws.write("iam", operation, about=about, **parameters)
+            except ClientError as error:
+                if not is_missing(error):
+                    raise refused(error, f"deleting {change.name}") from error
+        self.ledger.done(change)
+        self.result.changes.append(change.done())
+
+    def created_here(self, name: str) -> bool:
+        """True when a run's ledger says that this runbook created it, and did not delete it."""
+        created = False
+        for entry in ledger_history(self.runs_dir, name):
+            if entry["action"] in ("create", "delete"):
+                created = entry["action"] == "create"
+        return created
+
+
+def tear_down(
+    aws: Aws,
+    target: Target,
+    *,
+    runs_dir: Path = Path("runs"),
+    ledger: Ledger | None = None,
+    apply: bool = False,
+) -> TearDown:
+    """Take back what this runbook made for the target; previews without ``apply``.
+
+    A role that this runbook made is deleted unless others use it; an adopted role gets the trust
+    policy that its other statements say. The policy is deleted unless something else uses it.
+    Safe to run again, from wherever it was stopped.
+    """
+    work = _Work(aws, target, runs_dir, ledger or Ledger(), apply)
+    policy_arn = target.policy_arn(aws.account_id)
+    policy = _read_policy(aws, policy_arn)
+    ours = policy is not None and (_tagged(policy) or work.created_here(policy_arn))
+    role = read_role(aws, target.role_name)
+    if role is not None:
+        _role(work, role, policy_arn, ours)
+    if policy is not None:
+        _policy(work, policy, policy_arn, ours)
+    return work.result
+
+
+def _read_policy(aws: Aws, arn: str) -> Mapping[str, Any] | None:
+    try:
+        policy: Mapping[str, Any] = aws.read("iam", "get_policy", about=arn, PolicyArn=arn)[
+            "Policy"
+        ]
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise refused(error, f"looking for policy {arn}") from error
+    return policy
+
+
+def _tagged(item: Mapping[str, Any]) -> bool:
+    return tag_map(item.get("Tags", [])).get(MANAGED_BY) == MANAGED_BY_VALUE
+
+
+def _role(work: _Work, role: Mapping[str, Any], policy_arn: str, policy_is_ours: bool) -> None:
+    aws, name, arn = work.aws, role["RoleName"], role["Arn"]
+    attached = attached_policies(aws, name)
+    attachment = f"{policy_arn} to {name}"
+    mine = policy_arn in attached and (policy_is_ours or work.created_here(attachment))
+    others = [each for each in attached if each != policy_arn or not mine]
+    others += [f"inline policy {each}" for each in _inline(aws, name)]
+    trust = policy_json(role["AssumeRolePolicyDocument"])
+    rest = remove_own_statements(trust)
+    role_is_ours = is_ours(role) or work.created_here(arn)
+    shared = [each for each in others if _is_ours_elsewhere(aws, each)]
+    if mine:
+        work.do(
+            Change("delete", "attachment", attachment, calls=("iam:DetachRolePolicy",)),
+            ("detach_role_policy", {"RoleName": name, "PolicyArn": policy_arn}),
+            about=f"attachments {name}",
+        )
+    if role_is_ours and not others and rest is None:
+        _delete_role(work, role, trust)
+    elif shared:
+        work.result.kept.append(
+            f"role {name} and its trust policy: another target uses it ({', '.join(shared)})"
+        )
+    elif rest is None:
+        why = f"it has {', '.join(others)}" if others else "it was not made by this runbook"
+        work.result.kept.append(
+            f"role {name}: {why}; its trust policy names RisingWave alone and cannot be empty, so "
+            "delete the role yourself when nobody needs it"
+        )
+    elif canonical(rest) != canonical(trust):
+        work.do(
+            Change(
+                "update",
+                "trust policy",
+                arn,
+                "without RisingWave's statement",
+                before=trust,
+                after=rest,
+                calls=("iam:UpdateAssumeRolePolicy",),
+            ),
+            ("update_assume_role_policy", {"RoleName": name, "PolicyDocument": policy_text(rest)}),
+            about=f"role {name}",
+        )
+        work.result.kept.append(f"role {name}: its other trust statements stay as they are")
+    else:
+        work.result.kept.append(f"role {name}: nothing of it is this runbook's")
+
+
+def _inline(aws: Aws, role_name: str) -> list[str]:
+    try:
+        return aws.read_all(
+            "iam",
+            "list_role_policies",
+            "PolicyNames",
+            about=f"inline {role_name}",
+            RoleName=role_name,
+        )
+    except ClientError as error:
+        raise refused(error, f"listing the policies of role {role_name}") from error
+
+
+def _is_ours_elsewhere(aws: Aws, arn: str) -> bool:
+    if not arn.startswith("arn:"):
+        return False
+    policy = _read_policy(aws, arn) if ":policy/" in arn and "::aws:" not in arn else None
+    return policy is not None and _tagged(policy)
+
+
+def _delete_role(work: _Work, role: Mapping[str, Any], trust: Mapping[str, Any]) -> None:
+    name = role["RoleName"]
+    calls: list[tuple[str, dict[str, Any]]] = []
+    if role.get("PermissionsBoundary"):
+        calls.append(("delete_role_permissions_boundary", {"RoleName": name}))
+    calls.append(("delete_role", {"RoleName": name}))
+    work.do(
+        Change(
+            "delete",
+            "IAM role",
+            role["Arn"],
+            before={"trust_policy": dict(trust)},
+            calls=("iam:DeleteRole",),
+        ),
+        *calls,
+        about=f"role {name}",
+    )
+
+
+def _policy(work: _Work, policy: Mapping[str, Any], arn: str, ours: bool) -> None:
+    aws, name = work.aws, policy["PolicyName"]
+    if not ours:
+        _restore(work, policy, arn)
+        return
+    users = list(_users(aws, arn, without=work.target.role_name))
+    if users:
+        work.result.kept.append(f"policy {name}: {', '.join(users)} uses it")
+        return
+    versions = aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
+    spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
+    default = aws.read(
+        "iam",
+        "get_policy_version",
+        about=arn,
+        PolicyArn=arn,
+        VersionId=policy["DefaultVersionId"],
+    )["PolicyVersion"]["Document"]
+    role_has_it = any(
+        kept.startswith(f"role {work.target.role_name}") for kept in work.result.kept
+    ) and arn in (attached_policies(aws, work.target.role_name) if work.apply else [])
+    if role_has_it:
+        work.result.kept.append(f"policy {name}: role {work.target.role_name} uses it")
+        return
+    work.do(
+        Change(
+            "delete",
+            "IAM policy",
+            arn,
+            f"with {len(versions)} versions" if spare else "",
+            before=policy_json(default),
+            calls=(*(("iam:DeletePolicyVersion",) if spare else ()), "iam:DeletePolicy"),
+        ),
+        *(("delete_policy_version", {"PolicyArn": arn, "VersionId": each}) for each in spare),
+        ("delete_policy", {"PolicyArn": arn}),
+        about=arn,
+    )
+
+
+def _users(aws: Aws, arn: str, *, without: str) -> Iterable[str]:
+    answer = aws.read("iam", "list_entities_for_policy", about=f"users {arn}", PolicyArn=arn)
+    for member, key, kind in (
+        ("PolicyRoles", "RoleName", "role"),
+        ("PolicyUsers", "UserName", "user"),
+        ("PolicyGroups", "GroupName", "group"),
+    ):
+        for item in answer.get(member, []):
+            if kind != "role" or item[key] != without:
+                yield f"{kind} {item[key]}"
+
+
+def _restore(work: _Work, policy: Mapping[str, Any], arn: str) -> None:
+    """Give a policy that is not ours the version back that a run of ours replaced."""
+    aws, name = work.aws, policy["PolicyName"]
+    replaced = [
+        entry
+        for entry in ledger_history(work.runs_dir, arn)
+        if entry["action"] == "update" and entry["phase"] == "intended" and entry["before"]
+    ]
+    versions = (
+        aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
+        if replaced
+        else []
+    )
+    documents = {
+        each["VersionId"]: policy_json(
+            aws.read(
+                "iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=each["VersionId"]
+            )["PolicyVersion"]["Document"]
+        )
+        for each in versions
+    }
+    now = policy["DefaultVersionId"]
+    for entry in replaced:
+        is_current = canonical(documents.get(now)) == canonical(entry["after"])
+        earlier = [
+            v for v, doc in documents.items() if canonical(doc) == canonical(entry["before"])
+        ]
+        if is_current and earlier and earlier[0] != now:
+            work.do(
+                Change(
+                    "update",
+                    "IAM policy",
+                    arn,
+                    f"default version back to {earlier[0]}",
+                    before=documents[now],
+                    after=entry["before"],
+                    calls=("iam:SetDefaultPolicyVersion", "iam:DeletePolicyVersion"),
+                ),
+                ("set_default_policy_version", {"PolicyArn": arn, "VersionId": earlier[0]}),
+                ("delete_policy_version", {"PolicyArn": arn, "VersionId": now}),
+                about=arn,
+            )
+            break
+    work.result.kept.append(f"policy {name}: it was not made by this runbook")
