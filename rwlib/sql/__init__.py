@@ -4,6 +4,7 @@ Everything here is pure: it imports no boto3 and touches nothing. What the conne
 (`rwlib.sql.connectors`, ``rwlib/data``), each option with its line in RisingWave's source.
 """
 
+from rwlib.sql.checker import FINDINGS, Finding, check_sql
 from rwlib.sql.connectors import (
     Connector,
     Option,
@@ -19,13 +20,16 @@ from rwlib.sql.targets import ConnectorSql, statements_for
 from rwlib.sql.tokens import SqlSyntaxError, tokenize
 
 __all__ = [
+    "FINDINGS",
     "Connector",
     "ConnectorSql",
+    "Finding",
     "Option",
     "OutOfScope",
     "SqlSyntaxError",
     "Statement",
     "build_statements",
+    "check_sql",
     "connector_names",
     "listed_prefix",
     "load_connector",

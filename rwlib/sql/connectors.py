@@ -92,8 +92,12 @@ class Connector:
         Groups of which at least one option must be given.
     upsert_needs
         The same, for ``type = 'upsert'``.
-    append_only_forbids
-        Options that ``type = 'append-only'`` refuses.
+    append_only_forbids, hosted_forbids
+        Options that ``type = 'append-only'`` and ``hosted_catalog = 'true'`` refuse.
+    passed_through
+        Options that begin so are handed on as they are, whatever their name.
+    other_kinds
+        The same connector as another kind of object, by kind.
     s3_at_create
         Whether the CREATE statement itself calls S3, so that a refusal shows at once.
     """
@@ -113,6 +117,7 @@ class Connector:
     one_of: tuple[tuple[str, ...], ...]
     upsert_needs: tuple[tuple[str, ...], ...]
     append_only_forbids: tuple[str, ...]
+    hosted_forbids: tuple[str, ...]
     passed_through: str
     other_kinds: Mapping[str, str]
     s3_at_create: bool
@@ -210,6 +215,17 @@ def owners_of(option_name: str) -> tuple[str, ...]:
     return tuple(owners)
 
 
+@cache
+def engine_options() -> frozenset[str]:
+    """Return the options that an ``ENGINE = iceberg`` table takes in its own ``WITH`` clause."""
+    return frozenset(name for name, _ in _group("iceberg_writing"))
+
+
+def _group(name: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    groups: Mapping[str, Mapping[str, Any]] = _read("option_groups.yaml")["groups"]
+    return groups[name].items()
+
+
 def _unknown_connector_hint(name: str) -> str:
     other = out_of_scope().get(name)
     if other is not None:
@@ -221,6 +237,12 @@ def _unknown_connector_hint(name: str) -> str:
 
 
 def _connector(name: str, data: Mapping[str, Any]) -> Connector:
+    entries = {
+        name: entry
+        for group in data.get("option_groups", ())
+        for name, entry in _group(group)
+        if name not in data["options"]
+    }
     options = {
         option_name: Option(
             name=option_name,
@@ -233,7 +255,7 @@ def _connector(name: str, data: Mapping[str, Any]) -> Connector:
             placeholder=entry.get("placeholder", ""),
             source=entry["src"],
         )
-        for option_name, entry in data["options"].items()
+        for option_name, entry in {**data["options"], **entries}.items()
     }
     clause = data["format_encode"]
     return Connector(
@@ -258,6 +280,7 @@ def _connector(name: str, data: Mapping[str, Any]) -> Connector:
         one_of=tuple(tuple(group) for group in data.get("one_of", ())),
         upsert_needs=tuple(tuple(group) for group in data.get("upsert_needs", ())),
         append_only_forbids=tuple(data.get("append_only_forbids", ())),
+        hosted_forbids=tuple(data.get("hosted_forbids", ())),
         passed_through=data.get("passed_through", ""),
         other_kinds=MappingProxyType(dict(data.get("other_kinds", {}))),
         s3_at_create=data["s3_at_create"],

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from rwlib.errors import InputError
 from rwlib.sql.columns import Column, read_columns
 from rwlib.sql.connectors import Connector, Option, load_connector
-from rwlib.sql.option_rules import is_static_key, static_keys, unknown_options, url_carries_secret
+from rwlib.sql.option_rules import unknown_options, url_carries_secret
 from rwlib.sql.problems import Definition, Given, Problem
 from rwlib.sql.quoting import identifier, object_name
+from rwlib.sql.role_rules import is_static_key, static_keys
 from rwlib.sql.syntax import OptionValue, SecretRef
 
 RESERVED = {

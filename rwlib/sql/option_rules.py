@@ -6,7 +6,6 @@ import re
 
 from rwlib.sql.connectors import Option, nearest, out_of_scope, owners_of
 from rwlib.sql.problems import Definition, Given, Problem, Problems
-from rwlib.sql.syntax import SecretRef
 
 # Options that RisingWave takes away before a connector sees them
 # (src/connector/src/source/util.rs and src/utils/overwrite_options.rs of the frontend).
@@ -21,6 +20,10 @@ _FRAMEWORK = frozenset(
         "source_rate_limit",
         "dml_rate_limit",
         "appendonly",
+        "auto.schema.change",
+        "ignore_delete",
+        "refresh_interval_sec",
+        "refresh_mode",
         "retention_seconds",
     }
 )
@@ -54,7 +57,7 @@ def option_values(definition: Definition) -> Problems:
     """Yield a problem for every value that its option cannot have."""
     for name, given in definition.options.items():
         option = definition.connector.options.get(definition.connector.canonical(name))
-        if option is None or not isinstance(given.value, str):
+        if option is None or given.is_placeholder or not isinstance(given.value, str):
             continue
         value = given.value
         if option.type == "boolean" and value.lower() not in ("true", "false"):
@@ -73,9 +76,9 @@ def plain_secrets(definition: Definition) -> Problems:
     """
     for name, given in definition.options.items():
         option = definition.connector.options.get(definition.connector.canonical(name))
-        if option is None or not option.secret or isinstance(given.value, SecretRef):
+        if option is None or not option.secret or not isinstance(given.value, str):
             continue
-        carries_secret = isinstance(given.value, str) and _URL_SECRET.search(given.value)
+        carries_secret = url_carries_secret(given.value)
         yield Problem(
             "secret_required",
             "error" if option.secret == "confidential" or carries_secret else "warning",
@@ -85,42 +88,6 @@ def plain_secrets(definition: Definition) -> Problems:
             f"run CREATE SECRET first and write {name} = secret NAME",
             given.line,
         )
-
-
-def static_keys(definition: Definition) -> Problems:
-    """Yield a problem when keys stand beside the role.
-
-    The keys then are the caller of ``sts:AssumeRole``, and the trust policy names the cluster's
-    Workload Identity instead (base credentials: ``src/connector/src/sink/file_sink/s3.rs``).
-    """
-    connector = definition.connector
-    roles = (*connector.role_options, *connector.catalog_role_options)
-    if not any(definition.has(role) for role in roles):
-        return
-    for name, given in definition.options.items():
-        canonical = connector.canonical(name)
-        if canonical in connector.options and is_static_key(canonical):
-            yield Problem(
-                "sql_static_keys",
-                "error",
-                name,
-                "",
-                "stands beside the role: the key's user becomes the caller that assumes it",
-                f"leave {name} out; the role replaces it",
-                given.line,
-            )
-
-
-def is_static_key(option_name: str) -> bool:
-    """Tell whether an option is half of an access key."""
-    return option_name in (
-        "s3.credentials.access",
-        "s3.credentials.secret",
-        "s3.access.key",
-        "s3.secret.key",
-        "glue.access.key",
-        "glue.secret.key",
-    )
 
 
 def url_carries_secret(url: str) -> bool:

@@ -14,20 +14,34 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Given:
-    """One option as it was given, with the line it stands in (0 when there is none)."""
+    """One option as it was given, with the line it stands in (0 when there is none).
+
+    Attributes
+    ----------
+    is_placeholder
+        Whether the value only holds a place, as in ``<your-table>``: nothing is said about it.
+    """
 
     value: OptionValue
     line: int = 0
+    is_placeholder: bool = False
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a target says a statement must hold; None where nothing is known."""
+    """What a target says a statement must hold; None where nothing is known.
+
+    Attributes
+    ----------
+    role_name
+        Looked at where the role's ARN is not known.
+    """
 
     role_arn: str | None = None
     bucket: str | None = None
     prefix: str | None = None
     region_name: str | None = None
+    role_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,9 @@ class Definition:
     def text(self, option: str) -> str | None:
         """Return an option's plain value, found under its own name or an alias."""
         for name, given in self.options.items():
-            if self.connector.canonical(name) == option and isinstance(given.value, str):
+            if self.connector.canonical(name) != option or given.is_placeholder:
+                continue
+            if isinstance(given.value, str):
                 return given.value
         return None
 

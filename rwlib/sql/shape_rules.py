@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rwlib.sql.access_rules import catalog, config_load, location, role
 from rwlib.sql.connectors import nearest
-from rwlib.sql.option_rules import option_values, plain_secrets, static_keys, unknown_options
+from rwlib.sql.location_rules import location
+from rwlib.sql.option_rules import option_values, plain_secrets, unknown_options
 from rwlib.sql.problems import Definition, Given, Problem, Problems
+from rwlib.sql.role_rules import catalog, config_load, role, static_keys
 
 _RULES = (
     unknown_options,
@@ -34,8 +35,11 @@ def missing_options(definition: Definition) -> Problems:
     connector = definition.connector
     if definition.uses_connection:
         return
+    optional = {"catalog.type"}  # its absence is the catalog rule's
+    if (definition.text("catalog.type") or "").startswith("rest"):
+        optional.add("warehouse.path")  # the catalog server may know it
     for option in connector.options.values():
-        if option.required and not definition.has(option.name) and option.name != "catalog.type":
+        if option.required and not definition.has(option.name) and option.name not in optional:
             yield _missing(definition, option.name, f"is required by {connector.name}")
     for group in connector.one_of:
         if not any(map(definition.has, group)) and "catalog.type" not in group:
@@ -67,15 +71,13 @@ def sink_type(definition: Definition) -> Problems:
     if value == "append-only":
         for option in connector.append_only_forbids:
             if definition.has(option):
-                yield Problem(
-                    "bad_option_value",
-                    "error",
-                    option,
-                    definition.text(option) or "",
-                    "is refused with type = 'append-only'",
-                    "leave it out, or write type = 'upsert'",
-                    definition.line_of(option),
-                )
+                fix = "leave it out, or write type = 'upsert'"
+                yield _forbidden(definition, option, "type = 'append-only'", fix)
+    if definition.is_on("hosted_catalog"):
+        for option in connector.hosted_forbids:
+            if definition.has(option):
+                fix = "leave it out, or leave hosted_catalog out"
+                yield _forbidden(definition, option, "hosted_catalog = 'true'", fix)
     with_s3 = definition.text("with_s3")
     if with_s3 is not None and with_s3.lower() == "false":
         yield Problem(
@@ -124,6 +126,18 @@ def _missing(definition: Definition, option: str, clause: str) -> Problem:
         f"is missing; it {clause}",
         f"add {option} = '…'",
         definition.line,
+    )
+
+
+def _forbidden(definition: Definition, option: str, by: str, fix: str) -> Problem:
+    return Problem(
+        "bad_option_value",
+        "error",
+        option,
+        "",
+        f"is refused with {by}",
+        fix,
+        definition.line_of(option),
     )
 
 

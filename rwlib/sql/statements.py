@@ -7,66 +7,18 @@ the same text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from rwlib.errors import InputError
-from rwlib.sql.connectors import iceberg_catalogs, load_connector
+from rwlib.sql.connectors import engine_options, load_connector
 from rwlib.sql.inputs import Inputs, read_inputs, refusal
-from rwlib.sql.prefixes import has_wildcards
-from rwlib.sql.problems import Definition, Expected, Given
-from rwlib.sql.quoting import identifier, object_name, split_name, string_literal
-from rwlib.sql.shape_rules import all_problems
-from rwlib.sql.syntax import OptionValue, SecretRef
+from rwlib.sql.option_rules import option_values
+from rwlib.sql.problems import Definition, Given
+from rwlib.sql.quoting import split_name, string_literal
+from rwlib.sql.rendering import Statement, column_list, new_name, plain_name, with_clause
+from rwlib.sql.writer import Location, Writer
 
-# Suffixes that files of an encoding usually have; a match_pattern of the user's own replaces them.
-_SUFFIXES = {"CSV": "csv", "JSON": "json", "PARQUET": "parquet"}
-_INDENT = "    "
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One SQL statement to run, in its order.
-
-    Attributes
-    ----------
-    kind
-        ``secret``, ``sink``, ``source``, ``table``, ``connection`` or ``set``.
-    placeholders
-        What a person must still fill in, by option: the text that stands in the statement now.
-    notes
-        What to know before running it, one sentence each.
-    """
-
-    sql: str
-    kind: str
-    name: str
-    placeholders: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Location:
-    """The role, and where it may go."""
-
-    role_arn: str
-    bucket: str
-    prefix: str
-    region_name: str
-
-    @property
-    def expected(self) -> Expected:
-        """The same, as what the rules hold a statement against."""
-        return Expected(self.role_arn, self.bucket, self.prefix, self.region_name)
-
-    @property
-    def directory(self) -> str:
-        """The prefix without slashes around it."""
-        return self.prefix.strip("/")
-
-    @property
-    def url(self) -> str:
-        """The prefix as an ``s3://`` URL."""
-        return f"s3://{self.bucket}/{self.directory}".rstrip("/")
+__all__ = ["Location", "Statement", "build_statements"]
 
 
 def build_statements(
@@ -116,313 +68,40 @@ def build_statements(
     where = Location(role_arn, bucket, prefix, region_name)
     if inputs.connector.name == "iceberg_table":
         return _engine_table(inputs, where)
-    return _Writer(inputs, where).statements()
-
-
-class _Writer:
-    """Collects the options, secrets and placeholders of one statement."""
-
-    def __init__(self, inputs: Inputs, where: Location) -> None:
-        self.inputs = inputs
-        self.connector = inputs.connector
-        self.where = where
-        self.values: dict[str, OptionValue] = dict(inputs.options)
-        self.placeholders: dict[str, str] = {}
-        self.secrets: list[Statement] = []
-        self.notes: list[str] = []
-        self.encode = ""
-        self.encode_options: dict[str, str] = {}
-
-    def statements(self) -> list[Statement]:
-        """Return the secrets and the statement that uses them."""
-        self._choose_encode()
-        self._choose_type()
-        self._choose_catalog()
-        self._fill_required()
-        self._fill_access()
-        self._refuse_problems()
-        return [*self.secrets, self._statement()]
-
-    def _set(self, option: str, value: OptionValue) -> None:
-        """Give an option a value unless the user gave one or wants none."""
-        if option not in self.inputs.omitted and option not in self.inputs.secrets:
-            self.values.setdefault(option, value)
-
-    def _ask(self, option_name: str) -> None:
-        """Let a placeholder, or a secret that holds one, stand for a value nobody gave."""
-        if option_name in self.values or option_name in self.inputs.omitted:
-            return
-        option = self.connector.options[option_name]
-        value = self.inputs.secrets.get(option_name)
-        placeholder = option.placeholder or f"<your-{option_name.replace('.', '-')}>"
-        if not option.secret:
-            self.values[option_name] = self.placeholders[option_name] = placeholder
-            return
-        secret_name = _secret_name(self.inputs.name, option_name)
-        self.values[option_name] = SecretRef(secret_name)
-        self.secrets.append(_create_secret(secret_name, option_name, value, placeholder))
-
-    def _choose_encode(self) -> None:
-        rule, inputs = self.connector.format_encode, self.inputs
-        if rule.rule == "forbidden":
-            return
-        self.encode = inputs.encode or rule.encodes[0]
-        options = dict(inputs.encode_options)
-        if "force_append_only" in rule.options:
-            force = inputs.force_append_only
-            if force is None:
-                force = options.get("force_append_only", "true") == "true"
-            options["force_append_only"] = "true" if force else "false"
-            self.notes.append(
-                "Updates and deletes of what the sink reads are dropped: files only grow."
-                if force
-                else "What the sink reads must be append-only, or RisingWave refuses it."
-            )
-        elif self.encode == "CSV":
-            options = {"without_header": "false", "delimiter": ",", **options}
-        elif options:
-            raise InputError(
-                "sql_options.encode_options", sorted(options), f"are for CSV, not {self.encode}"
-            )
-        self.encode_options = options
-
-    def _choose_type(self) -> None:
-        connector, inputs = self.connector, self.inputs
-        if connector.kind == "connection":
-            self._set("type", "iceberg")
-        if connector.kind != "sink":
-            return
-        self._set("type", connector.types[0])
-        if inputs.force_append_only is not None and "force_append_only" in connector.options:
-            self._set("force_append_only", "true" if inputs.force_append_only else "false")
-        if inputs.primary_key:
-            self._set("primary_key", ",".join(inputs.primary_key))
-        if self.values.get("type") == "upsert":
-            for group in connector.upsert_needs:
-                if not any(option in self.values for option in group):
-                    self._ask(group[0])
-        elif self.values.get("force_append_only") != "true" and not self.encode:
-            self.notes.append(
-                "What the sink reads must be append-only, or RisingWave refuses it: then give "
-                "type: upsert, or force_append_only: true to drop updates and deletes."
-            )
-
-    def _choose_catalog(self) -> None:
-        connector = self.connector
-        if connector.sql_connector != "iceberg":
-            return
-        if connector.kind == "connection" and "catalog.type" not in self.values:
-            self._set("hosted_catalog", "true")
-        else:
-            self._set("catalog.type", "glue")
-        kind = self.values.get("catalog.type")
-        entry = iceberg_catalogs().get(kind, {}) if isinstance(kind, str) else {}
-        if kind == "glue":
-            for option in connector.catalog_role_options:
-                self._set(option, self.where.role_arn)
-        for option in entry.get("needs", ()):
-            self._ask(option)
-        if kind == "jdbc" and connector.kind != "sink":
-            self._ask("catalog.jdbc.user")
-            self._ask("catalog.jdbc.password")
-        if note := entry.get("note"):
-            self.notes.append(note)
-        table = self.values.get("table.name")
-        if "database.name" in connector.options and not (isinstance(table, str) and "." in table):
-            self._ask("database.name")
-
-    def _fill_required(self) -> None:
-        connector = self.connector
-        managed = {connector.region_option, connector.bucket_option, connector.path_option}
-        for option in connector.options.values():
-            wanted = option.required or option.recommended or option.name in self.inputs.secrets
-            if wanted and option.name not in managed:
-                self._ask(option.name)
-        for group in connector.one_of:
-            if not any(option in self.values for option in group):
-                self._ask(group[0])
-
-    def _fill_access(self) -> None:
-        connector, where = self.connector, self.where
-        self._set(connector.region_option, where.region_name)
-        if connector.bucket_option:
-            self._set(connector.bucket_option, where.bucket)
-        self._set(connector.path_option, self._path())
-        for option in connector.role_options:
-            self._set(option, where.role_arn)
-        self._set("enable_config_load", "true")
-        if self.values.get("enable_config_load") == "false":
-            self.notes.append(
-                "enable_config_load is off as asked: without it RisingWave does not load the "
-                "Workload Identity where the platform honours the option."
-            )
-
-    def _path(self) -> str:
-        where, option = self.where, self.connector.path_option
-        if option == "warehouse.path":
-            return where.url
-        if option == "s3.path":
-            if not where.directory and not self.connector.s3_at_create:
-                self.notes.append(
-                    "With an empty s3.path the manifest's URLs hold '//': give a prefix if you can."
-                )
-            return where.directory
-        if has_wildcards(where.directory):
-            raise InputError(
-                "prefix",
-                where.prefix,
-                "holds *, [, { or \\, which match_pattern takes as a wildcard: RisingWave would "
-                "list outside the prefix; use a prefix without them for an S3 source",
-            )
-        return f"{where.directory}/*.{_SUFFIXES.get(self.encode, '*')}".lstrip("/")
-
-    def _refuse_problems(self) -> None:
-        format_ = self.inputs.format or self.connector.format_encode.format
-        definition = Definition(
-            self.connector,
-            {name: Given(value) for name, value in self.values.items()},
-            format=format_ if self.encode else "",
-            encode=self.encode,
-            expected=self.where.expected,
-        )
-        for problem in all_problems(definition):
-            if problem.id == "config_load_missing":
-                continue
-            if problem.severity == "error":
-                raise refusal(problem)
-            self.notes.append(f"{problem.option} {problem.clause}: {problem.fix}.")
-
-    def _statement(self) -> Statement:
-        connector, inputs = self.connector, self.inputs
-        lines = [f"CREATE {connector.kind.upper()} {_if_not_exists(inputs)}{_name(inputs.name)}"]
-        if connector.kind == "sink":
-            lines[0] += f" FROM {self._from()}"
-        elif connector.kind in ("source", "table") and connector.sql_connector == "s3":
-            columns, asked = _column_list(inputs)
-            lines[0] += f" {columns}"
-            self.placeholders.update(asked)
-        lines[0] += " WITH ("
-        lines.append(",\n".join(_INDENT + option for option in self._rendered_options()))
-        lines.append(")")
-        if self.encode:
-            lines.append(f"FORMAT {connector.format_encode.format} ENCODE {self.encode}")
-            if self.encode_options:
-                listed = (f"{key} = {string_literal(v)}" for key, v in self.encode_options.items())
-                lines[-1] += f" ({', '.join(listed)})"
-        notes = [*connector.notes, *self.notes]
-        if connector.license:
-            notes.append(f"Needs a RisingWave license with the feature {connector.license}.")
-        sql = "\n".join(lines) + ";"
-        return Statement(sql, connector.kind, inputs.name, self.placeholders, tuple(notes))
-
-    def _from(self) -> str:
-        if self.inputs.from_name:
-            return object_name(self.inputs.from_name, field="sql_options.from")
-        self.placeholders["from"] = "<your-table-or-view>"
-        return identifier(self.placeholders["from"])
-
-    def _rendered_options(self) -> list[str]:
-        connector = self.connector
-        access = (
-            connector.region_option,
-            connector.bucket_option,
-            connector.path_option,
-            *connector.role_options,
-            *connector.catalog_role_options,
-            "enable_config_load",
-        )
-        first = () if connector.kind == "connection" else ("connector",)
-        declared = (option for option in connector.options if option not in access)
-        order = [*first, "type", *(option for option in declared if option != "type"), *access]
-        values = {**self.values, "connector": connector.sql_connector}
-        return [
-            f"{option} = {_render(option, values[option])}" for option in order if option in values
-        ]
+    return Writer(inputs, where).statements()
 
 
 def _engine_table(inputs: Inputs, where: Location) -> list[Statement]:
     """Return the connection, the setting that selects it, and the table that uses it."""
+    of_table = {name: v for name, v in inputs.options.items() if name in engine_options()}
+    of_connection = {name: v for name, v in inputs.options.items() if name not in of_table}
+    table_options = {name: Given(value) for name, value in of_table.items()}
+    for problem in option_values(Definition(inputs.connector, table_options)):
+        raise refusal(problem)
     statements: list[Statement] = []
     connection = inputs.connection
     if not connection:
-        connection = f"{inputs.name}_connection"
-        parent = load_connector("iceberg_connection")
-        own = Inputs(
-            parent,
+        *schema, name = split_name(inputs.name, field="sql_options.name")
+        connection = ".".join(f'"{part}"' for part in (*schema, f"{name}_connection"))
+        own = replace(
+            inputs,
+            connector=load_connector("iceberg_connection"),
             name=connection,
-            if_not_exists=inputs.if_not_exists,
-            options=inputs.options,
-            omitted=inputs.omitted,
-            secrets=inputs.secrets,
+            options=of_connection,
         )
-        statements = _Writer(own, where).statements()
-    elif inputs.options or inputs.secrets:
-        given = sorted([*inputs.options, *inputs.secrets])
-        raise InputError(
-            "sql_options.connection", connection, f"already says {', '.join(given)}; leave them out"
-        )
+        statements = Writer(own, where).statements()
+    elif given := sorted([*of_connection, *inputs.secrets]):
+        hint = f"already says {', '.join(given)}; leave {'it' if len(given) == 1 else 'them'} out"
+        raise InputError("sql_options.connection", connection, hint)
     parts = split_name(connection, field="sql_options.connection")
     qualified = ".".join(parts if len(parts) > 1 else ("public", *parts))
     setting = f"SET iceberg_engine_connection = {string_literal(qualified)};"
-    columns, asked = _column_list(inputs)
-    table = f"CREATE TABLE {_if_not_exists(inputs)}{_name(inputs.name)} {columns} ENGINE = iceberg;"
+    columns, asked = column_list(inputs)
+    options = f" {with_clause(of_table)}" if of_table else ""
+    table = f"CREATE TABLE {new_name(inputs)} {columns}{options} ENGINE = iceberg;"
     notes = ("The table's files are written through the connection's role.",)
     return [
         *statements,
         Statement(setting, "set", "iceberg_engine_connection"),
-        Statement(table, "table", inputs.name, asked, notes),
+        Statement(table, "table", plain_name(inputs), asked, notes),
     ]
-
-
-def _create_secret(
-    secret_name: str, option_name: str, value: str | None, placeholder: str
-) -> Statement:
-    text = placeholder if value is None else value
-    credential = string_literal(text, field=f"sql_options.{option_name}")
-    sql = (
-        f"CREATE SECRET IF NOT EXISTS {object_name(secret_name)}\n"
-        f"{_INDENT}WITH (backend = 'meta') AS {credential};"
-    )
-    if value is not None:
-        note = (
-            f"An existing secret {secret_name} is kept: DROP SECRET it first to change its value."
-        )
-        return Statement(sql, "secret", secret_name, notes=(note,))
-    note = f"Put the real value in place of {placeholder} where nothing records it."
-    return Statement(sql, "secret", secret_name, {option_name: placeholder}, (note,))
-
-
-def _secret_name(name: str, option_name: str) -> str:
-    parts = split_name(name)
-    own = f"{parts[-1]}_{option_name.replace('.', '_')}"
-    return ".".join(f'"{part}"' if "." in part else part for part in (*parts[:-1], own))
-
-
-def _column_list(inputs: Inputs) -> tuple[str, dict[str, str]]:
-    asked: dict[str, str] = {}
-    columns = [f"{identifier(column.name)} {column.type}" for column in inputs.columns]
-    if not columns:
-        columns = ["id bigint", "name varchar"]
-        asked["columns"] = ", ".join(columns)
-    if inputs.connector.kind == "table":
-        names = {column.name for column in inputs.columns} or {"id", "name"}
-        for key in inputs.primary_key:
-            if key not in names:
-                raise InputError("sql_options.primary_key", key, "is none of the columns")
-        if inputs.primary_key:
-            columns.append(f"PRIMARY KEY ({', '.join(map(identifier, inputs.primary_key))})")
-    return f"({', '.join(columns)})", asked
-
-
-def _if_not_exists(inputs: Inputs) -> str:
-    return "IF NOT EXISTS " if inputs.if_not_exists else ""
-
-
-def _name(name: str) -> str:
-    return object_name(name, field="sql_options.name")
-
-
-def _render(option: str, value: OptionValue) -> str:
-    if isinstance(value, str):
-        return string_literal(value, field=f"sql_options.{option}")
-    return f"secret {value.name}"

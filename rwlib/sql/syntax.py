@@ -23,7 +23,14 @@ class ConnectionRef:
     name: str
 
 
-OptionValue: TypeAlias = "str | SecretRef | ConnectionRef"
+@dataclass(frozen=True)
+class VariableRef:
+    """A psql variable (``:name``, ``:'name'``): psql puts its value there before it sends."""
+
+    name: str
+
+
+OptionValue: TypeAlias = "str | SecretRef | ConnectionRef | VariableRef"
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,10 @@ class Token:
 
     @property
     def shown(self) -> str:
-        """The token as error messages show it."""
-        return "end of input" if self.kind == "end" else self.value
+        """The token as error messages show it; a text may be a secret and is not repeated."""
+        if self.kind == "end":
+            return "end of input"
+        return self.value if self.kind in ("word", "quoted", "number", "symbol") else "a string"
 
 
 def tokenize(text: str) -> list[Token]:

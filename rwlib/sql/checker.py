@@ -1,0 +1,244 @@
+"""Check SQL that a person already has: does it use the role, and will RisingWave take it?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rwlib.sql.connectors import (
+    Connector,
+    connector_names,
+    load_connector,
+    nearest,
+    other_connectors,
+    out_of_scope,
+)
+from rwlib.sql.parser import parse_leniently
+from rwlib.sql.problems import Definition, Expected, Given, Problem, Severity
+from rwlib.sql.shape_rules import all_problems
+from rwlib.sql.syntax import CreateStatement, SqlOption
+
+FINDINGS = {
+    "sql_syntax": "RisingWave cannot read the statement",
+    "unknown_option": "an option the connector does not define",
+    "duplicate_option": "an option given twice",
+    "bad_option_value": "a value the option cannot have",
+    "sql_missing_option": "an option the connector cannot do without",
+    "sql_wrong_role_option": "the role option of another connector",
+    "sql_wrong_role_arn": "no ARN of a role, or another role than the target's",
+    "sql_external_id": "an external id, which RisingWave cannot send here",
+    "config_load_missing": "enable_config_load is missing or off",
+    "sql_static_keys": "static keys beside the role",
+    "secret_required": "a secret in plain text",
+    "region_wrong": "another region than the bucket's",
+    "sql_wrong_bucket": "another bucket than the target's",
+    "sql_outside_prefix": "a path or pattern outside the prefix the role may reach",
+    "iceberg_catalog_ignores_role": "an Iceberg catalog that does not use the role",
+    "sql_format_encode": "FORMAT … ENCODE … missing, refused or not supported",
+    "placeholder_left": "a value that still has to be filled in",
+    "role_not_used": "static keys and no role",
+}
+_PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>")
+_CREDENTIAL_HINT = "a quoted text, a number, true or false, or secret NAME"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the checker found.
+
+    Attributes
+    ----------
+    id
+        One of `FINDINGS`.
+    severity
+        ``error``: RisingWave or AWS will refuse it, or the role is not used. ``warning``: it can be
+        refused, or must still be filled in. ``info``: worth knowing.
+    line
+        The line of the text, counted from 1.
+    fix
+        What to write instead, as one sentence.
+    """
+
+    id: str
+    severity: Severity
+    message: str
+    line: int
+    fix: str
+
+
+def check_sql(
+    text: str,
+    *,
+    target: object = None,
+    role_arn: str | None = None,
+    region_name: str | None = None,
+) -> list[Finding]:
+    """Return what is wrong with the role options of a text's statements.
+
+    Statements that reach S3 through no connector of this runbook are left alone. No secret of the
+    text is ever repeated.
+
+    Parameters
+    ----------
+    text
+        One or more SQL statements, as in a file; psql's own lines and variables may stand in it.
+    target
+        A `rwlib.target.Target`, or anything with ``bucket``, ``prefix``, ``region_name`` and
+        ``role_name``: statements are then held against it too.
+    role_arn, region_name
+        The role's ARN and the bucket's real region, where they are known.
+
+    Returns
+    -------
+    list of Finding
+        In the order of the lines; empty when nothing is wrong.
+    """
+    expected = _expected(target, role_arn, region_name)
+    statements, errors = parse_leniently(text, psql=True)
+    problems = [
+        problem
+        for statement in statements
+        if isinstance(statement, CreateStatement)
+        for problem in _check(statement, expected)
+    ]
+    findings = [_finding(problem) for problem in problems]
+    for error in errors:
+        fix = "correct the statement at this place"
+        findings.append(Finding("sql_syntax", "error", error.message, error.line, fix))
+    return sorted(findings, key=lambda finding: finding.line)
+
+
+def _expected(target: object, role_arn: str | None, region_name: str | None) -> Expected:
+    if target is None:
+        return Expected(role_arn=role_arn, region_name=region_name)
+    return Expected(
+        role_arn=role_arn or getattr(target, "role_arn", None) or None,
+        bucket=getattr(target, "bucket", None) or None,
+        prefix=getattr(target, "prefix", None),
+        region_name=region_name or getattr(target, "region_name", None) or None,
+        role_name=getattr(target, "role_name", None) or None,
+    )
+
+
+def _check(statement: CreateStatement, expected: Expected) -> Iterator[Problem]:
+    if statement.kind == "secret":
+        yield from _placeholder(statement.name, statement.credential or "", statement.line)
+        return
+    yield from _written(statement)
+    name = statement.option("type" if statement.kind == "connection" else "connector")
+    if not isinstance(name, str):
+        return
+    connector = _connector_of(statement, name.lower())
+    if connector is None:
+        yield from _other_connector(statement, name.lower())
+        return
+    for option in statement.options:
+        if isinstance(option.value, str):
+            yield from _placeholder(option.name, option.value, option.line)
+    clause = statement.format_encode
+    definition = Definition(
+        connector,
+        {option.name.lower(): _given(option) for option in statement.options},
+        format=clause.format if clause else "",
+        encode=clause.encode if clause else "",
+        encode_options={o.name.lower(): _given(o) for o in clause.options} if clause else {},
+        line=statement.line,
+        expected=expected,
+    )
+    yield from all_problems(definition)
+
+
+def _connector_of(statement: CreateStatement, name: str) -> Connector | None:
+    for own_name in connector_names():
+        connector = load_connector(own_name)
+        if connector.sql_connector == name and connector.kind == statement.kind:
+            if own_name == "iceberg_table":  # CREATE TABLE … WITH (connector = 'iceberg') reads
+                return load_connector("iceberg_source")
+            return connector
+    return None
+
+
+def _other_connector(statement: CreateStatement, name: str) -> Iterator[Problem]:
+    line = next((o.line for o in statement.options if o.name == "connector"), statement.line)
+    if statement.kind == "connection":
+        return
+    own = {load_connector(each).sql_connector for each in connector_names()}
+    if name == "s3_v2":
+        fix = "write connector = 's3'"
+        yield _bad_connector(name, "is RisingWave's own name for it and refused", fix, line)
+    elif name in own:
+        clause = f"has no {statement.kind} in RisingWave"
+        yield _bad_connector(
+            name, clause, f"use another connector for CREATE {statement.kind}", line
+        )
+    elif name in out_of_scope() or name in other_connectors():
+        yield from _borrowed_role_options(statement, name)
+    elif near := nearest(name, own, count=1):
+        yield _bad_connector(
+            name, "is no connector of RisingWave", f"did you mean {near[0]}?", line
+        )
+
+
+def _bad_connector(name: str, clause: str, fix: str, line: int) -> Problem:
+    return Problem("bad_option_value", "error", "connector", name, clause, fix, line)
+
+
+def _borrowed_role_options(statement: CreateStatement, name: str) -> Iterator[Problem]:
+    other = out_of_scope().get(name)
+    for option in statement.options:
+        if option.name in ("s3.assume_role", "s3.iam_role_arn", "glue.iam_role_arn"):
+            right = other.role_option if other else ""
+            fix = f"write {right} instead" if right else "leave it out"
+            clause = f"is no option of {name}"
+            yield Problem(
+                "sql_wrong_role_option", "error", option.name, "", clause, fix, option.line
+            )
+    if (
+        name == "deltalake"
+        and other
+        and any(o.name in ("arn", other.role_option) for o in statement.options)
+    ):
+        fix = "use static keys as secrets, or another connector"
+        yield Problem(
+            "sql_wrong_role_option", "error", other.role_option, "",
+            f"does not work there: {other.reason.partition(';')[0]}", fix, statement.line,
+        )  # fmt: skip
+
+
+def _written(statement: CreateStatement) -> Iterator[Problem]:
+    clause = statement.format_encode
+    for options in (statement.options, clause.options if clause else ()):
+        seen: set[str] = set()
+        for option in options:
+            if option.name in seen:
+                yield Problem(
+                    "duplicate_option", "error", option.name, "", "is given twice",
+                    "keep one of them", option.line,
+                )  # fmt: skip
+            seen.add(option.name)
+            if option.written_as in ("dollar", "national", "hex", "null"):
+                yield Problem(
+                    "bad_option_value", "error", option.name, "",
+                    "has a value that RisingWave does not take in a list of options",
+                    f"write {_CREDENTIAL_HINT}", option.line,
+                )  # fmt: skip
+
+
+def _given(option: SqlOption) -> Given:
+    is_placeholder = isinstance(option.value, str) and bool(_PLACEHOLDER.search(option.value))
+    return Given(option.value, option.line, is_placeholder)
+
+
+def _placeholder(name: str, value: str, line: int) -> Iterator[Problem]:
+    if match := _PLACEHOLDER.search(value):
+        clause = f"still holds {match.group()}"
+        fix = "put the real value in its place"
+        yield Problem("placeholder_left", "warning", name, "", clause, fix, line)
+
+
+def _finding(problem: Problem) -> Finding:
+    given = f" = '{problem.given}'" if problem.given else ""
+    message = f"{problem.option}{given} {problem.clause}"
+    fix = problem.fix[:1].upper() + problem.fix[1:]
+    return Finding(problem.id, problem.severity, message, problem.line, fix)
