@@ -85,7 +85,9 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     ruled = _ruled(caller, subject)
     if ruled is not None and ruled.allowed:
         return ruled
-    denials = [found for found in (*guards, resource, identity, boundary, session) if found.denies]
+    # A service, an identity provider and an anonymous caller have no policies of their own.
+    own = (identity, boundary, session) if caller.has_identity else ()
+    denials = [found for found in (*guards, resource, *own) if found.denies]
     if denials:
         reasons = tuple(reason for found in denials for reason in found.denial())
         return Decision("explicit-deny", request.action, denials[0].layer, reasons)

@@ -143,10 +143,9 @@ def text_of(parts: tuple[Part, ...]) -> str:
 
 
 @lru_cache(maxsize=8192)
-def glob(parts: tuple[Part, ...], ignore_case: bool = False) -> re.Pattern[str]:
+def glob(parts: tuple[Part, ...]) -> re.Pattern[str]:
     """Compile a pattern whose ``*`` matches any text and whose ``?`` matches one character."""
-    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
-    return re.compile(_free(parts) + r"\Z", flags)
+    return re.compile(_regex(parts, ".", ".*") + r"\Z", re.DOTALL)
 
 
 @lru_cache(maxsize=8192)
@@ -159,38 +158,26 @@ def arn_glob(parts: tuple[Part, ...], expand: bool) -> re.Pattern[str]:
     Source: IAM User Guide, "IAM JSON policy elements: Resource" and "Amazon Resource Name (ARN)
     condition operators".
     """
-    pieces: list[str] = []
-    colons = 0
-    flat = _characters(parts)
-    for index, part in enumerate(flat):
-        if colons == 5:
-            return re.compile("".join(pieces) + _free(tuple(flat[index:])) + r"\Z", re.DOTALL)
-        if part is Wild.ONE:
-            pieces.append("[^:]")
-        elif part is Wild.MANY:
-            ends_field = index + 1 == len(flat) or flat[index + 1] == ":"
-            pieces.append(".*" if expand and ends_field else "[^:]*")
-        else:
-            colons += part == ":"
-            pieces.append(re.escape(str(part)))
-    if colons < 5 and not expand:
-        return _NEVER
-    return re.compile("".join(pieces) + r"\Z", re.DOTALL)
-
-
-def _characters(parts: tuple[Part, ...]) -> list[Part]:
-    flat: list[Part] = []
+    fields: list[list[Part]] = [[]]
     for part in parts:
         if isinstance(part, Wild):
-            if part is not Wild.MANY or not flat or flat[-1] is not Wild.MANY:
-                flat.append(part)
-        else:
-            flat.extend(part)
-    return flat
+            fields[-1].append(part)
+            continue
+        first, *others = part.split(":", 6 - len(fields))
+        fields[-1].append(first)
+        fields.extend([other] for other in others)
+    if len(fields) < 6 and not expand:
+        return _NEVER
+    pieces = []
+    for field in fields[:5]:
+        ends_wild = expand and [part for part in field if part != ""][-1:] == [Wild.MANY]
+        pieces.append(_regex(tuple(field), "[^:]", "[^:]*", ".*" if ends_wild else "[^:]*"))
+    pieces.extend(_regex(tuple(field), ".", ".*") for field in fields[5:])
+    return re.compile(":".join(pieces) + r"\Z", re.DOTALL)
 
 
-def _free(parts: tuple[Part, ...]) -> str:
-    """Translate parts whose wildcards match anything.
+def _regex(parts: tuple[Part, ...], one: str, many: str, last: str | None = None) -> str:
+    """Translate parts; ``last`` stands for the final ``*`` where it differs.
 
     Between two stars the first place that fits is as good as any later one, so the search is
     made atomic: a pattern of many stars cannot take exponential time.
@@ -200,10 +187,10 @@ def _free(parts: tuple[Part, ...]) -> str:
         if part is Wild.MANY:
             runs.append("")
         elif part is Wild.ONE:
-            runs[-1] += "."
+            runs[-1] += one
         else:
             runs[-1] += re.escape(str(part))
     if len(runs) == 1:
         return runs[0]
-    middle = "".join(f"(?>.*?{run})" for run in runs[1:-1] if run)
-    return f"{runs[0]}{middle}.*{runs[-1]}"
+    middle = "".join(f"(?>{many}?{run})" for run in runs[1:-1] if run)
+    return f"{runs[0]}{middle}{last or many}{runs[-1]}"
