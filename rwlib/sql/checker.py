@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rwlib.sql.connectors import (
     Connector,
     connector_names,
+    engine_options,
     load_connector,
     nearest,
     other_connectors,
     out_of_scope,
 )
 from rwlib.sql.parser import parse_leniently
-from rwlib.sql.problems import Definition, Expected, Given, Problem, Severity
+from rwlib.sql.problems import Definition, Expected, Given, Problem, Severity, placeholder_in
 from rwlib.sql.shape_rules import all_problems
-from rwlib.sql.syntax import CreateStatement, SqlOption
+from rwlib.sql.syntax import CreateStatement, OtherStatement, ParsedStatement, SqlOption
+from rwlib.sql.tokens import tokenize
 
 FINDINGS = {
     "sql_syntax": "RisingWave cannot read the statement",
@@ -39,7 +41,6 @@ FINDINGS = {
     "placeholder_left": "a value that still has to be filled in",
     "role_not_used": "static keys and no role",
 }
-_PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>")
 _CREDENTIAL_HINT = "a quoted text, a number, true or false, or secret NAME"
 
 
@@ -102,6 +103,7 @@ def check_sql(
         if isinstance(statement, CreateStatement)
         for problem in _check(statement, expected)
     ]
+    problems += [problem for statement in statements for problem in _file_scan(statement)]
     findings = [_finding(problem) for problem in problems]
     for error in errors:
         fix = "correct the statement at this place"
@@ -126,6 +128,8 @@ def _check(statement: CreateStatement, expected: Expected) -> Iterator[Problem]:
         yield from _placeholder(statement.name, statement.credential or "", statement.line)
         return
     yield from _written(statement)
+    if statement.engine == "iceberg":
+        yield from _engine_table(statement)
     name = statement.option("type" if statement.kind == "connection" else "connector")
     if not isinstance(name, str):
         return
@@ -147,6 +151,36 @@ def _check(statement: CreateStatement, expected: Expected) -> Iterator[Problem]:
         expected=expected,
     )
     yield from all_problems(definition)
+
+
+def _file_scan(statement: ParsedStatement) -> Iterator[Problem]:
+    """Yield what to know about the table function that reads S3 with static keys only."""
+    if not isinstance(statement, OtherStatement) or "file_scan" not in statement.text.lower():
+        return
+    tokens = tokenize(statement.text)
+    for token, following in pairwise(tokens):
+        if token.is_word("FILE_SCAN") and following.is_symbol("("):
+            clause, _, fix = out_of_scope()["file_scan"].reason.partition(". ")
+            line = statement.line + token.line - 1
+            clause = clause.removeprefix("file_scan() ")
+            yield Problem("role_not_used", "info", "file_scan()", "", clause, fix, line)
+
+
+def _engine_table(statement: CreateStatement) -> Iterator[Problem]:
+    """Yield problems of the table's own options: the rest of them is in its connection."""
+    connection = load_connector("iceberg_connection")
+    for option in statement.options:
+        if option.name in engine_options():
+            continue
+        if option.name in connection.options:
+            clause = "belongs into the connection of an ENGINE = iceberg table"
+            fix = f"write it into CREATE CONNECTION … WITH ({option.name} = …)"
+            id_ = "sql_wrong_role_option" if "role" in option.name else "unknown_option"
+            yield Problem(id_, "error", option.name, "", clause, fix, option.line)
+        elif near := nearest(option.name, engine_options(), count=1):
+            clause = "is no option of an ENGINE = iceberg table"
+            fix = f"did you mean {near[0]}?"
+            yield Problem("unknown_option", "error", option.name, "", clause, fix, option.line)
 
 
 def _connector_of(statement: CreateStatement, name: str) -> Connector | None:
@@ -226,13 +260,12 @@ def _written(statement: CreateStatement) -> Iterator[Problem]:
 
 
 def _given(option: SqlOption) -> Given:
-    is_placeholder = isinstance(option.value, str) and bool(_PLACEHOLDER.search(option.value))
-    return Given(option.value, option.line, is_placeholder)
+    return Given(option.value, option.line, bool(placeholder_in(option.value)))
 
 
 def _placeholder(name: str, value: str, line: int) -> Iterator[Problem]:
-    if match := _PLACEHOLDER.search(value):
-        clause = f"still holds {match.group()}"
+    if place := placeholder_in(value):
+        clause = f"still holds {place}"
         fix = "put the real value in its place"
         yield Problem("placeholder_left", "warning", name, "", clause, fix, line)
 

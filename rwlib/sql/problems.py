@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +10,15 @@ from typing import Literal
 from rwlib.sql.connectors import Connector
 from rwlib.sql.syntax import OptionValue
 
+_PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>")
+
 Severity = Literal["error", "warning", "info"]
+
+
+def placeholder_in(value: object) -> str:
+    """Return the first ``<…>`` of a text that only holds a place, or an empty text."""
+    match = _PLACEHOLDER.search(value) if isinstance(value, str) else None
+    return match.group() if match else ""
 
 
 @dataclass(frozen=True)

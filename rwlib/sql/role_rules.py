@@ -20,7 +20,7 @@ def role(definition: Definition) -> Problems:
             yield from _role_arn(definition, option, value)
     if definition.uses_connection or any(map(definition.has, connector.role_options)):
         return
-    if any(name for name in definition.options if _names_a_role(name)):
+    if any(map(_names_a_role, definition.options)):
         return  # the wrong option is reported where it stands
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
     right = connector.role_options[0]
@@ -53,7 +53,9 @@ def config_load(definition: Definition) -> Problems:
     service (RisingWave's page "Set up IAM role assume"; ``src/sink/file_sink/s3.rs``).
     """
     connector = definition.connector
-    if definition.uses_connection or not any(map(definition.has, connector.role_options)):
+    names_a_role = any(map(_names_a_role, definition.options))
+    has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
+    if definition.uses_connection or (has_keys and not names_a_role):
         return
     if definition.is_on("enable_config_load"):
         return

@@ -8,7 +8,7 @@ from rwlib.errors import InputError
 from rwlib.sql.connectors import iceberg_catalogs
 from rwlib.sql.inputs import Inputs, refusal
 from rwlib.sql.prefixes import has_wildcards
-from rwlib.sql.problems import Definition, Expected, Given
+from rwlib.sql.problems import Definition, Expected, Given, placeholder_in
 from rwlib.sql.quoting import identifier, object_name, string_literal
 from rwlib.sql.rendering import (
     Statement,
@@ -37,8 +37,10 @@ class Location:
 
     @property
     def expected(self) -> Expected:
-        """The same, as what the rules hold a statement against."""
-        return Expected(self.role_arn, self.bucket, self.prefix, self.region_name)
+        """The same, as what the rules hold a statement against; a placeholder says nothing."""
+        role_arn = None if placeholder_in(self.role_arn) else self.role_arn
+        region_name = None if placeholder_in(self.region_name) else self.region_name
+        return Expected(role_arn, self.bucket, self.prefix, region_name)
 
     @property
     def directory(self) -> str:
@@ -79,6 +81,13 @@ class Writer:
         """Give an option a value unless the user gave one or wants none."""
         if option not in self.inputs.omitted and option not in self.inputs.secrets:
             self.values.setdefault(option, value)
+
+    def _place(self, option: str, value: str) -> None:
+        """Set what the runbook itself may not know yet, as in a role before its account."""
+        if option not in self.values and option not in self.inputs.omitted:
+            self.values[option] = value
+            if placeholder_in(value):
+                self.placeholders[option] = value
 
     def _ask(self, option_name: str) -> None:
         """Let a placeholder, or a secret that holds one, stand for a value nobody gave."""
@@ -151,7 +160,7 @@ class Writer:
         entry = iceberg_catalogs().get(kind, {}) if isinstance(kind, str) else {}
         if kind == "glue":
             for option in connector.catalog_role_options:
-                self._set(option, self.where.role_arn)
+                self._place(option, self.where.role_arn)
         for option in entry.get("needs", ()):
             self._ask(option)
         if kind == "jdbc" and connector.kind != "sink":
@@ -176,12 +185,12 @@ class Writer:
 
     def _fill_access(self) -> None:
         connector, where = self.connector, self.where
-        self._set(connector.region_option, where.region_name)
+        self._place(connector.region_option, where.region_name)
         if connector.bucket_option:
             self._set(connector.bucket_option, where.bucket)
         self._set(connector.path_option, self._path())
         for option in connector.role_options:
-            self._set(option, where.role_arn)
+            self._place(option, where.role_arn)
         self._set("enable_config_load", "true")
         if self.values.get("enable_config_load") == "false":
             self.notes.append(
@@ -212,7 +221,10 @@ class Writer:
         format_ = self.inputs.format or self.connector.format_encode.format
         definition = Definition(
             self.connector,
-            {name: Given(value) for name, value in self.values.items()},
+            {
+                name: Given(value, is_placeholder=name in self.placeholders)
+                for name, value in self.values.items()
+            },
             format=format_ if self.encode else "",
             encode=self.encode,
             expected=self.where.expected,
