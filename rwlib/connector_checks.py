@@ -35,7 +35,12 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
     problems = [
         f"{each.connector}: {finding.message}"
         for each in sql
-        for finding in check_sql(each.sql, target=target)
+        for finding in check_sql(
+            each.sql,
+            target=target,
+            role_arn=situation.role_arn,
+            region_name=situation.bucket.region_name,
+        )
         if finding.severity == "error"
     ]
     names_role = [each for each in sql if situation.role_arn not in each.sql]

@@ -117,7 +117,7 @@ class Runbook:
         """ARN of the role, as AWS has it or as it is going to be."""
         if self.situation is not None:
             return self.situation.role_arn
-        return self.target.role_arn(self.aws.account_id)
+        return self.target.role_arn_in(self.aws.account_id)
 
     @property
     def workload_identity_arn(self) -> str:
@@ -236,7 +236,7 @@ class Runbook:
                 apply=apply,
             )
             _record(step, role)
-            policy_arn = target.policy_arn(self.aws.account_id)
+            policy_arn = target.policy_arn_in(self.aws.account_id)
             attachment = roles.ensure_attached(
                 self.aws, target.role_name, policy_arn, ledger=self.ledger, apply=apply
             )

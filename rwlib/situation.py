@@ -59,7 +59,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
 
     role = read_role(aws, target.role_name)
     unknown: dict[str, str] = {}
-    own_arn = target.policy_arn(aws.account_id)
+    own_arn = target.policy_arn_in(aws.account_id)
     own_document = _managed(aws, own_arn, {})
     base: dict[str, Any] = {
         "caller_arn": aws.caller_identity.arn,
@@ -71,7 +71,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
     }
     if role is None:
         return Situation(
-            role_arn=target.role_arn(aws.account_id),
+            role_arn=target.role_arn_in(aws.account_id),
             trust_policy=None,
             identity=(),
             attached=(),

@@ -150,11 +150,11 @@ class Target(BaseModel):
         """Read a target from a YAML file; ``changes`` stand in for the file's values."""
         return cls(**{**read_yaml(path), **changes})
 
-    def role_arn(self, account_id: str) -> str:
+    def role_arn_in(self, account_id: str) -> str:
         """ARN of the role in the given 12-digit account."""
         return f"arn:aws:iam::{account_id}:role{self.role_path}{self.role_name}"
 
-    def policy_arn(self, account_id: str) -> str:
+    def policy_arn_in(self, account_id: str) -> str:
         """ARN of the customer-managed policy in the given 12-digit account."""
         return f"arn:aws:iam::{account_id}:policy/{self.policy_name}"
 

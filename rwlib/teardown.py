@@ -81,7 +81,7 @@ def tear_down(
     Safe to run again, from wherever it was stopped.
     """
     work = _Work(aws, target, runs_dir, ledger or Ledger(), apply)
-    policy_arn = target.policy_arn(aws.account_id)
+    policy_arn = target.policy_arn_in(aws.account_id)
     policy = _read_policy(aws, policy_arn)
     ours = policy is not None and (_tagged(policy) or work.created_here(policy_arn))
     role = read_role(aws, target.role_name)

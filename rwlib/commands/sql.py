@@ -43,7 +43,7 @@ def _print(target: Any, account_id: str, as_json: bool) -> int:
     from rwlib.sql import statements_for
 
     validate.account_id("account_id", account_id)
-    role_arn = target.role_arn(account_id or "<account-id>")
+    role_arn = target.role_arn_in(account_id or "<account-id>")
     region = target.region_name or "<region of the bucket>"
     found = statements_for(target, role_arn, region)
     if as_json:
