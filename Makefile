@@ -1,0 +1,66 @@
+# The commands of this project. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Some machines switch bytecode off, and every start would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
+TARGET ?= examples/redshift.yaml
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(VENV)/python-ok:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# One stamp for each set of extras; pip itself compiles bytecode while it installs.
+$(VENV)/with-%: $(VENV)/python-ok pyproject.toml constraints.txt
+	@echo "Installing what '$*' needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[$(subst -,$(comma),$*)]'
+	@$(BIN)/python -m compileall -q rwlib
+	@touch $@
+comma := ,
+
+.PHONY: runbook
+runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandbox, write the report
+	@$(BIN)/rwlib run --target $(TARGET) --sandbox --apply
+
+.PHONY: test
+test: $(VENV)/with-sandbox-test ## Install and run the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests and notebooks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: notebooks
+notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
+	@$(BIN)/python -m rwlib.stored_notebooks
+
+.PHONY: lab
+lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback
+	@$(BIN)/python -m rwlib.lab
+
+.PHONY: sandbox
+sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback
+	@$(BIN)/rwlib sandbox
+
+.PHONY: bench
+bench: $(VENV)/with-sandbox-test ## Measure start-up and runs, side by side
+	@$(BIN)/python benchmarks/startup.py
+	@$(BIN)/python benchmarks/run.py
+
+.PHONY: constraints
+constraints: $(VENV)/with-sandbox-test-lint-lab ## Write the installed versions into constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+.PHONY: clean
+clean: ## Remove the virtual environment and caches, keep the runs
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
