@@ -429,3 +429,28 @@ def test_file_scan_is_named_as_unable_to_use_a_role():
     found = check_sql("\nSELECT *\nFROM file_scan('parquet', 's3', 'r', 'AK', 'SK', 's3://b/k');")
     assert [(f.id, f.severity, f.line) for f in found] == [("role_not_used", "info", 3)]
     assert check_sql("SELECT file_scan FROM t; -- file_scan(") == []
+
+
+@pytest.mark.parametrize(
+    "text, old, new, found",
+    [
+        (S3_SINK, "    connector = 's3',\n", "", "sql_missing_option"),
+        (S3_SOURCE, ") format plain encode json", ")", "sql_format_encode"),
+        ("\ufeff" + S3_SINK, "s3.path", "s3.pth", "unknown_option"),
+    ],
+)
+def test_mistake_that_hides_the_rest_is_found(text, old, new, found):
+    assert old in text
+    assert [finding.id for finding in check_sql(text.replace(old, new))] == [found]
+
+
+def test_sink_without_a_path_is_outside_the_prefix():
+    text = S3_SINK.replace("    s3.path = 'rw/orders/files/',\n", "")
+    assert check_sql(text) == []
+    assert [f.id for f in check_sql(text, target=Place())] == ["sql_outside_prefix"]
+    assert check_sql(text, target=Place(prefix="")) == []
+
+
+def test_glue_without_its_own_role_is_a_warning():
+    text = ICEBERG.replace(f"glue.iam_role_arn = '{ROLE}',", "")
+    assert [(f.id, f.severity) for f in check_sql(text)] == [("sql_missing_option", "warning")]

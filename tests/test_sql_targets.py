@@ -110,7 +110,7 @@ def test_placeholders_of_a_role_and_region_not_known_yet_are_named():
         (("redshift",), {"stage": "s"}, ["stage", "snowflake_v2"]),
         (("redshift",), {"s3_sink": {"encode": "JSON"}}, ["s3_sink", "none of the target's"]),
         (("redshift", "s3_sink"), {"name": "s"}, ["name", "per connector"]),
-        (("s3_source",), {"kind": "sink"}, ["kind", "source, table"]),
+        (("s3_source",), {"kind": "sink"}, ["kind", "source or table"]),
         (("redshift",), {"s3.iam_role_arn": ROLE}, ["write s3.assume_role"]),
     ],
 )
@@ -177,3 +177,17 @@ def test_connectors_out_of_scope_are_named_with_their_role_option():
     for name in out_of_scope():
         with pytest.raises(InputError, match="out of scope"):
             load_connector(name)
+
+
+def test_flat_kind_goes_to_the_connectors_that_have_it():
+    found = sql_of("s3_source", "redshift", options={"kind": "table"})
+    assert last(found["s3_source"]).kind == "table"
+    assert last(found["redshift"]).kind == "sink"
+    with pytest.raises(InputError, match="kind"):
+        sql_of("redshift", options={"kind": "table"})
+
+
+def test_keys_and_values_that_are_no_text_are_refused_in_one_sentence():
+    for options in ({1: "x"}, {"table.name": [1]}, {"redshift": {1: 2}}, {"table.name": {"a": 1}}):
+        with pytest.raises(InputError):
+            sql_of("redshift", options=options)

@@ -27,6 +27,12 @@ HOSTILE = st.text(
     ),
     max_size=40,
 )
+SCRAMBLED = """
+CREATE SINK SOURCE TABLE SECRET CONNECTION IF NOT EXISTS x "Y" FROM AS WITH ( ) , = . ; 'v' E'v'
+$$v$$ 1 true secret FORMAT PLAIN ENCODE JSON KEY ENGINE iceberg * < > struct PRIMARY connector 's3'
+'s3_v2' s3.path INCLUDE EMIT INTO DROP SET SHOW : \\ -- /* */ WATERMARK FOR VALIDATE connection
+type 'iceberg' file_scan
+"""
 ATTACKS = ["'; DROP SINK s; --", "''", "\\'", "' /*", "*/", "$$", "E'", "\u2028'", "x' , a='b"]
 
 
@@ -214,3 +220,10 @@ def test_own_parser_reads_back_what_is_written(text):
     except InputError:
         return
     assert parse_statement(sink.sql).option("table.name") == text
+
+
+@given(st.lists(st.sampled_from(SCRAMBLED.split()), max_size=25))
+def test_checker_never_fails_on_scrambled_statements(words):
+    for joined in (" ".join(words), "CREATE SINK s FROM t WITH (" + " ".join(words)):
+        for finding in check_sql(joined):
+            assert finding.message

@@ -96,7 +96,7 @@ def check_sql(
         In the order of the lines; empty when nothing is wrong.
     """
     expected = _expected(target, role_arn, region_name)
-    statements, errors = parse_leniently(text, psql=True)
+    statements, errors = parse_leniently(text.removeprefix("\ufeff"), psql=True)
     problems = [
         problem
         for statement in statements
@@ -131,7 +131,9 @@ def _check(statement: CreateStatement, expected: Expected) -> Iterator[Problem]:
     if statement.engine == "iceberg":
         yield from _engine_table(statement)
     name = statement.option("type" if statement.kind == "connection" else "connector")
-    if not isinstance(name, str):
+    if name is None:
+        yield from _no_connector(statement)
+    if not isinstance(name, str) or placeholder_in(name):
         return
     connector = _connector_of(statement, name.lower())
     if connector is None:
@@ -164,6 +166,15 @@ def _file_scan(statement: ParsedStatement) -> Iterator[Problem]:
             line = statement.line + token.line - 1
             clause = clause.removeprefix("file_scan() ")
             yield Problem("role_not_used", "info", "file_scan()", "", clause, fix, line)
+
+
+def _no_connector(statement: CreateStatement) -> Iterator[Problem]:
+    if statement.kind == "table" or statement.into_table or not statement.options:
+        return
+    option = "type" if statement.kind == "connection" else "connector"
+    clause = f"is missing; CREATE {statement.kind.upper()} needs it"
+    fix = f"add {option} = '…'"
+    yield Problem("sql_missing_option", "error", option, "", clause, fix, statement.line)
 
 
 def _engine_table(statement: CreateStatement) -> Iterator[Problem]:

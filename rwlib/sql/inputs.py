@@ -267,6 +267,8 @@ def _names(key: str, value: object) -> tuple[str, ...]:
     names = tuple(item.strip() for item in items)
     for name in names:
         identifier(name, field=f"sql_options.{key}")
+        if "," in name:
+            raise InputError(f"sql_options.{key}", name, "holds a comma, which ends a column here")
     if not names:
         raise InputError(f"sql_options.{key}", value, "is empty; name at least one column")
     return names

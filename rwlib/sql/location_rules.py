@@ -20,7 +20,7 @@ def location(definition: Definition) -> Problems:
     if option == "match_pattern":
         yield from _match_pattern(definition, value)
     elif value is None:
-        return
+        yield from _no_path(definition)
     elif option == "warehouse.path":
         yield from _warehouse(definition, value)
     else:
@@ -87,6 +87,16 @@ def _path(definition: Definition, value: str) -> Problems:
     prefix = definition.expected.prefix
     if prefix is not None and not is_inside(prefix, value.lstrip("/")):
         yield _outside(definition, "s3.path", value, f"write s3.path = '{prefix.strip('/')}'")
+
+
+def _no_path(definition: Definition) -> Problems:
+    prefix = (definition.expected.prefix or "").strip("/")
+    option = definition.connector.path_option
+    if prefix and option == "s3.path" and not definition.has(option):
+        clause = "is missing: files go to the root of the bucket, and the role may not write there"
+        fix = f"add s3.path = '{prefix}'"
+        line = definition.line
+        yield Problem("sql_outside_prefix", "error", option, "", clause, fix, line)
 
 
 def _warehouse(definition: Definition, value: str) -> Problems:

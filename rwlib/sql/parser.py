@@ -67,8 +67,9 @@ def parse_leniently(
 ) -> tuple[list[ParsedStatement], list[SqlSyntaxError]]:
     """Return what can be read, and one error for each statement that cannot.
 
-    With ``psql``, lines that begin with a backslash between statements are left out, and a
-    variable such as ``:'name'`` may stand for a value.
+    With ``psql``, the text is a person's file: lines that begin with a backslash between
+    statements are left out, a variable such as ``:'name'`` may stand for a value, and a missing
+    ``FORMAT`` is left for the reader of the statement to judge.
     """
     try:
         tokens = tokenize(text)
@@ -174,7 +175,7 @@ class _Parser(Clauses):
             columns=columns,
             primary_key=primary_key,
             options=options,
-            format_encode=self.format_encode(required=_needs_format(options)),
+            format_encode=self.format_encode(required=self._needs_format(options)),
             text=self.text(),
             line=self.line,
         )
@@ -197,7 +198,7 @@ class _Parser(Clauses):
         self.includes()
         options = self.with_options()
         has_connector = any(option.name == "connector" for option in options)
-        clause = self.format_encode(required=_needs_format(options)) if has_connector else None
+        clause = self.format_encode(required=self._needs_format(options)) if has_connector else None
         query = self.query() if self.word("AS") else ""
         if self.word("FROM"):
             self.object_name()
@@ -224,6 +225,14 @@ class _Parser(Clauses):
             engine=engine,
             text=self.text(),
             line=self.line,
+        )
+
+    def _needs_format(self, options: tuple[SqlOption, ...]) -> bool:
+        connector = next((option.value for option in options if option.name == "connector"), "")
+        return (
+            not self.psql
+            and isinstance(connector, str)
+            and not any(part in connector.lower() for part in _FORMAT_OPTIONAL)
         )
 
     def _secret(self) -> CreateStatement:
@@ -301,10 +310,3 @@ class _Parser(Clauses):
             self.need_word("NOT")
             self.need_word("EXISTS")
         return if_not_exists, self.object_name()
-
-
-def _needs_format(options: tuple[SqlOption, ...]) -> bool:
-    connector = next((option.value for option in options if option.name == "connector"), "")
-    return isinstance(connector, str) and not any(
-        part in connector.lower() for part in _FORMAT_OPTIONAL
-    )

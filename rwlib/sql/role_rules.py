@@ -8,6 +8,7 @@ from rwlib.sql.connectors import iceberg_catalogs, nearest
 from rwlib.sql.problems import Definition, Problem, Problems
 
 _ROLE_ARN = re.compile(r"arn:aws:iam::[0-9]{12}:role/[\x21-\x7e]+")
+_GLUE_CREDENTIALS = ("glue.iam_role_arn", "glue.access.key", "s3.access.key")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
 
 
@@ -136,6 +137,17 @@ def catalog(definition: Definition) -> Problems:
         )
     elif entry["role"] == "ignored" and definition.has("s3.iam_role_arn"):
         yield _ignored(definition, "catalog.type", value, entry["reason"])
+    elif value == "glue" and not any(map(definition.has, _GLUE_CREDENTIALS)):
+        role_arn = definition.text("s3.iam_role_arn") or "arn:aws:iam::<account>:role/<role>"
+        yield Problem(
+            "sql_missing_option",
+            "warning",
+            "glue.iam_role_arn",
+            "",
+            "is missing: the Glue API is then called without the role, whatever s3.iam_role_arn is",
+            f"add glue.iam_role_arn = '{role_arn}'",
+            definition.line,
+        )
 
 
 def is_static_key(option_name: str) -> bool:

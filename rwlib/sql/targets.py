@@ -88,13 +88,14 @@ def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[C
     shared, own = _split(target)
     results = []
     for name in target.connectors:
-        chosen = own.get(name, {})
-        connector = with_kind(load_connector(name), chosen.get("kind", shared.get("kind")))
-        options = {
-            **_glue_options(target, connector),
-            **{key: value for key, value in shared.items() if _knows(connector, key)},
-            **chosen,
-        }
+        chosen = dict(own.get(name, {}))
+        connector = load_connector(name)
+        if "kind" not in chosen and shared.get("kind") in connector.other_kinds:
+            chosen["kind"] = shared["kind"]
+        connector = with_kind(connector, chosen.get("kind"))
+        known = {key: value for key, value in shared.items() if _knows(connector, key)}
+        known.pop("kind", None)
+        options = {**_glue_options(target, connector), **known, **chosen}
         statements = build_statements(
             name,
             role_arn=role_arn,
@@ -112,18 +113,23 @@ def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[C
 def _split(target: SqlTarget) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
     shared: dict[str, Any] = {}
     own: dict[str, Mapping[str, Any]] = {}
-    for key, value in target.sql_options.items():
+    for given, value in target.sql_options.items():
+        key = str(given)
         if key in connector_names() and (value is None or isinstance(value, Mapping)):
             if key not in target.connectors:
                 near = ", ".join(target.connectors)
                 raise InputError(
                     "sql_options", key, f"is none of the target's connectors ({near}); leave it out"
                 )
-            own[key] = value or {}
+            own[key] = {str(name): item for name, item in (value or {}).items()}
         else:
             shared[key] = value
     for key in shared:
         _refuse_unknown_to_all(target, key)
+    kinds = {kind for name in target.connectors for kind in load_connector(name).other_kinds}
+    if "kind" in shared and shared["kind"] not in kinds:
+        hint = f"is no kind of {', '.join(target.connectors)}; write {' or '.join(sorted(kinds))}"
+        raise InputError("sql_options.kind", shared["kind"], hint)
     if "name" in shared and len(target.connectors) > 1:
         raise InputError(
             "sql_options.name", shared["name"], "would name several objects; give one per connector"

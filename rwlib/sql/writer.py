@@ -8,7 +8,7 @@ from rwlib.errors import InputError
 from rwlib.sql.connectors import iceberg_catalogs
 from rwlib.sql.inputs import Inputs, refusal
 from rwlib.sql.prefixes import has_wildcards
-from rwlib.sql.problems import Definition, Expected, Given, placeholder_in
+from rwlib.sql.problems import Definition, Expected, Given, Problem, placeholder_in
 from rwlib.sql.quoting import identifier, object_name, string_literal
 from rwlib.sql.rendering import (
     Statement,
@@ -192,7 +192,7 @@ class Writer:
         for option in connector.role_options:
             self._place(option, where.role_arn)
         self._set("enable_config_load", "true")
-        if self.values.get("enable_config_load") == "false":
+        if self.values.get("enable_config_load") != "true":
             self.notes.append(
                 "enable_config_load is off as asked: without it RisingWave does not load the "
                 "Workload Identity where the platform honours the option."
@@ -233,8 +233,22 @@ class Writer:
             if problem.id == "config_load_missing":
                 continue
             if problem.severity == "error":
-                raise refusal(problem)
+                raise self._refusal(problem)
             self.notes.append(f"{problem.option} {problem.clause}: {problem.fix}.")
+
+    def _refusal(self, problem: Problem) -> InputError:
+        """Return a problem as the error of whoever gave the value: an option, or the target."""
+        connector, option = self.connector, problem.option
+        fields = {
+            connector.region_option: "region_name",
+            connector.bucket_option: "bucket",
+            connector.path_option: "prefix",
+            **dict.fromkeys((*connector.role_options, *connector.catalog_role_options), "role_arn"),
+        }
+        given = option in self.inputs.options or option in self.inputs.omitted
+        if given or option not in fields:
+            return refusal(problem)
+        return InputError(fields[option], problem.given, f"{problem.clause} ({option})")
 
     def _statement(self) -> Statement:
         connector, inputs = self.connector, self.inputs
