@@ -1,0 +1,80 @@
+"""Fixtures. Before anything else: no real credentials, and no endpoint but loopback."""
+
+from __future__ import annotations
+
+import os
+
+_DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
+
+
+def _leave_the_real_world() -> None:
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "RWC_", "RW_DSN", "RWLIB_")) and name != (
+            "RWLIB_BROWSER_TESTS"
+        ):
+            del os.environ[name]
+    os.environ.update(
+        AWS_ENDPOINT_URL=_DEAD_END,
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_DEFAULT_REGION="us-east-1",
+        RWC_ENDPOINT=_DEAD_END,
+        JUPYTER_PLATFORM_DIRS="1",
+    )
+
+
+_leave_the_real_world()
+
+import boto3  # noqa: E402
+import pytest  # noqa: E402
+
+from rwlib.sandbox import Sandbox  # noqa: E402
+from rwlib.sessions import Aws  # noqa: E402
+
+WORKLOAD_IDENTITY_ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox():
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(shared_sandbox):
+    """A sandbox with its example world, as new."""
+    shared_sandbox.reset()
+    shared_sandbox.forget_calls()
+    return shared_sandbox
+
+
+@pytest.fixture
+def aws_environment(sandbox, monkeypatch, tmp_path):
+    """The sandbox's environment, and a folder for runs, for this process and its children."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("RWC_API_KEY", "RWC_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RWLIB_RUNS", str(tmp_path / "runs"))
+    return sandbox
+
+
+@pytest.fixture
+def aws(aws_environment):
+    """AWS calls as the customer's account, nothing remembered."""
+    return Aws(boto3.Session())
+
+
+@pytest.fixture
+def example():
+    """A target's values that fit the sandbox's example world."""
+    return {
+        "name": "orders",
+        "workload_identity_arn": WORKLOAD_IDENTITY_ARN,
+        "bucket": "acme-analytics",
+        "prefix": "risingwave",
+        "connectors": ["redshift"],
+        "allowed_principal_confirmed_by": "Ada Example",
+    }
