@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +28,7 @@ from rwlib.target import Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rwlib.cloud import Cloud
     from rwlib.teardown import TearDown
 
 StepStatus = Literal["open", "previewed", "done", "unchanged", "manual", "failed"]
@@ -75,6 +76,8 @@ class Runbook:
     target: Target
     aws: Aws
     run_dir: Path | None = None
+    cloud: Cloud | None = None
+    workload_identity_arn: str = ""
     steps: dict[int, Step] = field(
         default_factory=lambda: {number: Step(number, title) for number, title in STEPS.items()}
     )
@@ -103,6 +106,11 @@ class Runbook:
         book = cls(target, aws)
         with book._counting("who is asking"):
             _ = aws.caller_identity
+        if target.cluster_id:
+            from rwlib.cloud import Cloud
+
+            book.cloud = Cloud.from_environment()
+        book.workload_identity_arn = principals.fetch_workload_identity(book.cloud, target)
         given = run_dir or os.environ.get("RWLIB_RUN_DIR", "")
         book.run_dir = (Path(given) if given else new_run_dir(target.name, make=False)).resolve()
         return book
@@ -118,11 +126,6 @@ class Runbook:
         if self.situation is not None:
             return self.situation.role_arn
         return self.target.role_arn_in(self.aws.account_id)
-
-    @property
-    def workload_identity_arn(self) -> str:
-        """Who is going to assume the role."""
-        return self.target.workload_identity_arn
 
     @property
     def bucket(self) -> BucketFacts:
@@ -198,7 +201,7 @@ class Runbook:
         except RunbookError:
             step.status = "failed"
             raise
-        if number in (1, 2, 3):
+        if step.status != "manual" and number < 5:
             writes = any(change.writes for change in step.changes)
             if any(change.applied for change in step.changes):
                 step.status = "done"
@@ -263,8 +266,16 @@ class Runbook:
         _record(step, change)
 
     def _step_4(self, step: Step, apply: bool) -> None:
-        step.instructions = principals.console_steps(self.target, self.role_arn)
-        step.status = "manual"
+        if self.cloud is None:
+            step.instructions = principals.console_steps(
+                self.target, self.role_arn, self.workload_identity_arn
+            )
+            step.status = "manual"
+            return
+        change = principals.ensure_allowed_principal(
+            self.cloud, self.target.cluster_id, self.role_arn, ledger=self.ledger, apply=apply
+        )
+        _record(step, change)
 
     def _step_5(self, step: Step, apply: bool) -> None:
         from rwlib.sql import statements_for
@@ -308,8 +319,29 @@ class Runbook:
         )
         self.verdicts = probe_role(self.target, situation)
         at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
-        checks.insert(at, principals.check_allowed_principal(self.target, situation.role_arn))
+        checks[at:at] = [self._allowed_principal(situation)]
         return checks
+
+    def _allowed_principal(self, situation: Situation) -> Check:
+        if self.cloud is None:
+            return principals.check_allowed_principal(self.target, situation.role_arn)
+        try:
+            allowed = self.cloud.allowed_iam_roles(self.target.cluster_id)
+        except RunbookError as error:
+            return principals.check_allowed_principal(
+                self.target, situation.role_arn, problem=error
+            )
+        check = principals.check_allowed_principal(
+            self.target, situation.role_arn, allowed, pending=situation.planned
+        )
+        stale = principals.stale_entries(
+            allowed,
+            situation.account_id,
+            lambda name: (
+                name == self.target.role_name or roles.read_role(self.aws, name) is not None
+            ),
+        )
+        return replace(check, evidence=(*check.evidence, *stale))
 
     def _ask_aws(self, situation: Situation) -> list[Check]:
         from rwlib.connector_checks import check_connectors
@@ -332,6 +364,7 @@ class Runbook:
                 runs_dir=runs_dir,
                 ledger=self.ledger,
                 apply=self.target.apply,
+                cloud=self.cloud,
             )
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +19,9 @@ from rwlib.roles import attached_policies, is_ours, read_role
 from rwlib.sessions import Aws, is_missing, policy_json, refused
 from rwlib.target import Target
 from rwlib.trust import remove_own_statements
+
+if TYPE_CHECKING:
+    from rwlib.cloud import Cloud
 
 
 @dataclass
@@ -73,6 +76,7 @@ def tear_down(
     runs_dir: Path = Path("runs"),
     ledger: Ledger | None = None,
     apply: bool = False,
+    cloud: Cloud | None = None,
 ) -> TearDown:
     """Take back what this runbook made for the target; previews without ``apply``.
 
@@ -85,11 +89,44 @@ def tear_down(
     policy = _read_policy(aws, policy_arn)
     ours = policy is not None and (_tagged(policy) or work.created_here(policy_arn))
     role = read_role(aws, target.role_name)
+    role_arn = role["Arn"] if role else target.role_arn_in(aws.account_id)
+    _allowed_principal(work, cloud, role_arn)
     if role is not None:
         _role(work, role, policy_arn, ours)
     if policy is not None:
         _policy(work, policy, policy_arn, ours)
     return work.result
+
+
+def _allowed_principal(work: _Work, cloud: Cloud | None, role_arn: str) -> None:
+    """Take the role off the cluster's list, when a run of ours put it there."""
+    cluster_id = work.target.cluster_id
+    if cloud is None:
+        work.result.kept.append(
+            f"the entry {role_arn} in the cluster's Allowed Principals, if somebody made it: "
+            "remove it in RisingWave Cloud's console"
+        )
+        return
+    listed = cloud.allowed_iam_roles(cluster_id)
+    if role_arn not in listed:
+        return
+    name = f"{role_arn} of cluster {cluster_id}"
+    if not work.created_here(name):
+        work.result.kept.append(f"allowed principal {name}: it was not added by this runbook")
+        return
+    change = Change(
+        "delete",
+        "allowed principal",
+        name,
+        before=list(listed.role_arns),
+        calls=("DELETE allowedIamRoles",),
+    )
+    if work.apply:
+        work.ledger.intend(change)
+        cloud.remove_allowed_role(cluster_id, role_arn)
+        work.ledger.done(change)
+        change = change.done()
+    work.result.changes.append(change)
 
 
 def _read_policy(aws: Aws, arn: str) -> Mapping[str, Any] | None:
