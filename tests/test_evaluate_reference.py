@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rwlib.errors import InputError
 from rwlib.evaluate import Policies, Request, evaluate
 
 OWN, OTHER = "111122223333", "777788889999"
@@ -578,3 +579,54 @@ def test_patterns_of_many_stars_are_answered_at_once(stars: int) -> None:
     document = {"Statement": {"Effect": "Allow", "Action": action, "Resource": pattern}}
     request = Request(PRINCIPALS[0], "s3:" + "e" * 300, "arn:aws:s3:::b/" + "a" * 900, OWN)
     assert evaluate(request, Policies(identity=[document])).effect == "implicit-deny"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+OPERATOR_NAMES = sorted({name for operators, _, _ in VALUES.values() for name in operators})
+PIECES = st.sampled_from(["*", "?", "${", "}", "aws:username", ", 'x'", ":", "arn:aws:s3:::", "p"])
+TEXTS = st.lists(PIECES, max_size=7).map("".join)
+NUMERALS = st.text("0123456789-+.:TZeE/", max_size=26)
+ODD = JSON | TEXTS | NUMERALS | st.lists(TEXTS | NUMERALS, max_size=3)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.fixed_dictionaries(
+        {"Effect": st.sampled_from(["Allow", "Deny"]) | JSON},
+        optional={
+            "Sid": JSON,
+            "Action": ODD,
+            "NotAction": ODD,
+            "Resource": ODD,
+            "NotResource": ODD,
+            "Principal": ODD | st.dictionaries(st.sampled_from(["AWS", "Service", "X"]), ODD),
+            "Condition": JSON
+            | st.dictionaries(
+                st.sampled_from(OPERATOR_NAMES),
+                st.dictionaries(st.sampled_from(["x:key", "aws:username"]), ODD, max_size=2),
+                max_size=3,
+            ),
+        },
+    ),
+    ODD,
+    st.sampled_from(PRINCIPALS),
+    st.booleans(),
+)
+def test_odd_input_gets_an_answer_or_one_clear_error(
+    statement: dict[str, Any], value: Any, principal: str, on_resource: bool
+) -> None:
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    request = Request(principal, "s3:GetObject", RESOURCES[1], OWN, {"x:key": value})
+    given = Policies(resource=document) if on_resource else Policies(identity=[document])
+    assert _answer(request, given)
+
+
+def _answer(request: Request, policies: Policies) -> str:
+    try:
+        return str(evaluate(request, policies))
+    except InputError as error:
+        return str(error)
