@@ -177,7 +177,8 @@ def test_positive_operator_on_a_missing_key(operator: str, wanted: str, absent: 
     assert matches(f"{operator}IfExists", wanted, absent)
     assert matches(f"ForAllValues:{operator}", wanted, absent)
     assert not matches(f"ForAnyValue:{operator}", wanted, absent)
-    assert matches(f"ForAnyValue:{operator}IfExists", wanted, absent)
+    # "If the key does not exist, the condition returns false", whatever the suffix.
+    assert not matches(f"ForAnyValue:{operator}IfExists", wanted, absent)
 
 
 @pytest.mark.parametrize("operator, wanted", NEGATED)
@@ -218,9 +219,13 @@ def test_if_exists_compares_when_the_key_is_there() -> None:
         ("ForAllValues:StringEquals", "a", [""], True),
         ("ForAnyValue:StringEquals", "", "", False),
         ("ForAllValues:StringEquals", "a", ["", "a"], False),
-        # Without a set operator any of several values may match.
-        ("StringEquals", "a", ["b", "a"], True),
-        ("StringNotEquals", "a", ["b", "a"], False),
+        # "Multivalued context keys require a condition set operator."
+        ("StringEquals", "a", ["b", "a"], False),
+        ("StringEquals", "a", ["a", "a"], False),
+        ("StringNotEquals", "a", ["b", "c"], False),
+        ("StringEqualsIfExists", "a", ["b", "a"], False),
+        ("StringEquals", "a", ["a"], True),
+        ("StringNotEquals", "a", ["b"], True),
         ("StringEquals", "a", ("a",), True),
         ("StringEquals", "a", {"a"}, True),
     ],

@@ -103,6 +103,13 @@ def test_near_miss_names_the_condition_and_what_would_have_matched() -> None:
     assert absent.hint == 'the request would have to send s3:prefix as "p/" or "p/*"'
 
 
+def test_near_miss_of_several_values_asks_for_a_set_operator() -> None:
+    policy = document(statement(Condition={"StringEquals": {"aws:TagKeys": ["a", "b"]}}))
+    decision = decide(identity=[policy], context={"aws:TagKeys": ["a", "b"]})
+    (miss,) = decision.near_misses[0].mismatches
+    assert "ForAnyValue or ForAllValues" in miss.hint
+
+
 def test_near_misses_come_nearest_first() -> None:
     policy = document(
         statement(Sid="Other", Action="ec2:*"),

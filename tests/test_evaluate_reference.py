@@ -204,7 +204,7 @@ def _conditions(rng: random.Random) -> dict[str, Any]:
         operator = rng.choice(operators)
         if operator != "Null" and rng.random() < 0.2:
             operator += "IfExists"
-        if key == "aws:TagKeys" or rng.random() < 0.1:
+        if rng.random() < (0.9 if key == "aws:TagKeys" else 0.1):
             operator = f"{rng.choice(['ForAllValues', 'ForAnyValue'])}:{operator}"
         found.setdefault(operator, {})[_cased(key, rng)] = _some(wanted, rng)
     return found
@@ -446,9 +446,9 @@ def _true(operator: str, wanted: list[Any], have: list[str], variables: bool, co
             return qualifier == "ForAllValues"
         return ("false" if have else "true") in [_text(value).lower() for value in wanted]
     if not have:
-        if base.endswith("IfExists") or qualifier == "ForAllValues":
-            return True
-        return "Not" in base and qualifier == ""
+        if qualifier:
+            return qualifier == "ForAllValues"
+        return base.endswith("IfExists") or "Not" in base
     base = base.removesuffix("IfExists")
 
     def positive(value: str) -> bool:
@@ -461,7 +461,7 @@ def _true(operator: str, wanted: list[Any], have: list[str], variables: bool, co
         return all(positive(value) != negated for value in have)
     if qualifier == "ForAnyValue":
         return any(positive(value) != negated for value in have)
-    return any(positive(value) for value in have) != negated
+    return len(have) == 1 and positive(have[0]) != negated
 
 
 def _compare(base: str, have: str, wanted: str, variables: bool, context: Any) -> bool:

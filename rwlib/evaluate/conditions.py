@@ -155,7 +155,8 @@ def holds(test: Test, values: Values) -> bool:
     """Evaluate one line of a Condition element.
 
     A missing key: false, but true for a negated operator, for ``IfExists`` and for
-    ``ForAllValues``; ``ForAnyValue`` is false whatever the operator.
+    ``ForAllValues``; ``ForAnyValue`` is false whatever stands behind it, ``IfExists`` included.
+    Several values of a key are compared only by a set operator, without one nothing matches.
     Source: IAM User Guide, "Condition operators" and "Single-valued vs. multivalued context keys".
     """
     actual = values.get(test.key, ())
@@ -167,20 +168,20 @@ def holds(test: Test, values: Values) -> bool:
         absent = "false" if actual else "true"
         return any(text_of(_plain(wanted)).lower() == absent for wanted in test.templates)
     if not actual:
-        if test.if_exists or test.set_operator == "ForAllValues":
-            return True
-        return operator.negated and test.set_operator is None
+        if test.set_operator is not None:
+            return test.set_operator == "ForAllValues"
+        return test.if_exists or operator.negated
     if test.set_operator is None:
-        return _any_matches(test, actual, values) is not operator.negated
+        return len(actual) == 1 and _matches(test, actual[0], values) is not operator.negated
     if not any(actual):
         # "A null dataset, such as an empty string": nothing to compare.
         return test.set_operator == "ForAllValues"
-    results = (_any_matches(test, (value,), values) is not operator.negated for value in actual)
+    results = (_matches(test, value, values) is not operator.negated for value in actual)
     return all(results) if test.set_operator == "ForAllValues" else any(results)
 
 
-def _any_matches(test: Test, actual: tuple[str, ...], values: Values) -> bool:
-    """Tell whether any value of the request matches any value of the policy, negation aside."""
+def _matches(test: Test, actual: str, values: Values) -> bool:
+    """Tell whether a value of the request matches any value of the policy, negation aside."""
     family, compare = test.operator.family, test.operator.compare
     for template in test.templates:
         parts = fill(template, values) if test.operator.variables else _plain(template)
@@ -188,13 +189,10 @@ def _any_matches(test: Test, actual: tuple[str, ...], values: Values) -> bool:
             # A variable without a value equals nothing and is like nothing.
             continue
         if compare is not None:
-            wanted = text_of(parts)
-            if any(compare(value, wanted) for value in actual):
+            if compare(actual, text_of(parts)):
                 return True
-        else:
-            pattern = glob(parts) if family == "like" else arn_glob(parts, False)
-            if any(pattern.match(value) for value in actual):
-                return True
+        elif (glob(parts) if family == "like" else arn_glob(parts, False)).match(actual):
+            return True
     return False
 
 
@@ -231,6 +229,10 @@ def _hint(test: Test, wanted: tuple[str, ...], actual: tuple[str, ...], missing:
         if test.set_operator:
             return "ForAnyValue:Null is never true; write Null"
         return f"it matches when {test.shown_key} is {'absent' if actual else 'present'}"
+    if len(actual) > 1 and test.set_operator is None:
+        return (
+            "several values are compared only with ForAnyValue or ForAllValues before the operator"
+        )
     if not test.templates:
         return "an empty list of values matches nothing"
     if not actual:
