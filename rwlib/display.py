@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rwlib.report import template
 
 if TYPE_CHECKING:
+    from rwlib.places import Place
     from rwlib.runbook import Runbook, Step
+    from rwlib.states import StepState
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,20 @@ class Shown:
         return self.html
 
 
-def _render(macro: str, *arguments: Any) -> str:
-    parts: Any = template("parts.html.j2").module
+    def __add__(self, other: Shown) -> Shown:
+        return Shown(f"{self.text}\n\n{other.text}", self.html + other.html)
+
+
+def render(macro: str, *arguments: Any) -> str:
+    """Return one of the page's parts as HTML, with its style."""
+    parts = page_parts()
     body = str(getattr(parts, macro)(*arguments))
     return f'{parts.style()}<div class="rw">{body}</div>'
+
+
+def page_parts() -> Any:
+    """Return the macros that all pages are made of."""
+    return template("parts.html.j2").module
 
 
 def show_caller(runbook: Runbook) -> Shown:
@@ -53,21 +65,20 @@ def show_facts(rows: Mapping[str, str]) -> Shown:
     """Show names and values."""
     width = max(map(len, rows))
     text = "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
-    return Shown(text, _render("facts", dict(rows)))
+    return Shown(text, render("facts", dict(rows)))
 
 
-def show_step(step: Step) -> Shown:
-    """Show a step's changes, with the difference of the documents."""
+def show_step(step: Step, *, live: bool = False) -> Shown:
+    """Show a step's changes: the documents side by side, the sentences and the calls."""
     lines = [f"Step {step.number} - {step.title}: {step.status}"]
-    changes = []
     for change in step.changes:
         lines.append(f"  {change.sentence}")
+        lines += [f"    calls {', '.join(change.calls)}"] if change.calls else []
         lines += [f"    {note}" for note in change.notes]
         diff = change.diff() if change.writes or change.applied else ""
         lines += [f"    {line}" for line in diff.splitlines()[2:]]
-        changes.append({**change.to_dict(), "diff": diff})
     lines += [f"  {number}. {line}" for number, line in enumerate(step.instructions, 1)]
-    return Shown("\n".join(lines), _render("step", {**step.to_dict(), "changes": changes}))
+    return Shown("\n".join(lines), render("step", step.to_dict(), live))
 
 
 def show_checks(checks: Iterable[Any]) -> Shown:
@@ -79,7 +90,7 @@ def show_checks(checks: Iterable[Any]) -> Shown:
         if row["status"] != "pass":
             lines += [f"           {line}" for line in row["evidence"]]
             lines += [f"           Do: {row['fix']}"] if row["fix"] else []
-    return Shown("\n".join(lines), _render("verdict_table", rows))
+    return Shown("\n".join(lines), render("verdict_table", rows))
 
 
 def show_requests(verdicts: Iterable[Any]) -> Shown:
@@ -90,14 +101,14 @@ def show_requests(verdicts: Iterable[Any]) -> Shown:
         f"{row['title']}"
         for row in rows
     )
-    return Shown(text, _render("request_table", rows))
+    return Shown(text, render("request_table", rows))
 
 
 def show_sql(statements: Iterable[Any]) -> Shown:
     """Show the SQL of each connector with its notes."""
     rows = [{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in statements]
     text = "\n\n".join(f"-- {row['connector']}\n{row['sql']}" for row in rows)
-    return Shown(text, _render("sql_list", rows))
+    return Shown(text, render("sql_list", rows))
 
 
 def show_document(document: Mapping[str, Any], reasons: Mapping[str, str] | None = None) -> Shown:
@@ -107,7 +118,7 @@ def show_document(document: Mapping[str, Any], reasons: Mapping[str, str] | None
     text = json.dumps(document, indent=2)
     sids = [str(each.get("Sid", "")) for each in document.get("Statement", [])]
     why = {sid: (reasons or {})[sid] for sid in sids if sid in (reasons or {})}
-    return Shown(text, _render("document", text, why))
+    return Shown(text, render("document", text, why))
 
 
 def show_tear_down(result: Any) -> Shown:
@@ -115,4 +126,72 @@ def show_tear_down(result: Any) -> Shown:
     data = result.to_dict()
     lines = [change["sentence"] for change in data["changes"]]
     lines += [f"Kept {line}" for line in data["kept"]]
-    return Shown("\n".join(lines) or "Nothing to take back.", _render("tear_down", data))
+    return Shown("\n".join(lines) or "Nothing to take back.", render("tear_down", data))
+
+
+def show_progress(
+    states: Iterable[StepState], current: int = 0, place: Place | None = None
+) -> Shown:
+    """Show the line of all steps, and where the calls go."""
+    line = tuple(states)
+    text = "\n".join(
+        f"{'>' if each.number == current else ' '} {each.state.face} {each.title}: "
+        f"{each.state.word}; {each.sentence}"
+        for each in line
+    )
+    head = f"{place.title} {place.text}\n" if place else ""
+    return Shown(head + text, render("progress", line, current, place))
+
+
+def show_note(text: str, kind: Literal["", "good", "bad"] = "") -> Shown:
+    """Show a sentence by itself."""
+    return Shown(text, render("note", text, kind))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The chain as an SVG that every viewer shows, with its text."""
+
+    svg: str
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def show_chain(runbook: Runbook) -> Picture:
+    """Show the chain from RisingWave to the bucket, each hop with its verdict."""
+    from rwlib import picture
+
+    hops = picture.chain(_facts(runbook))
+    return Picture(picture.chain_svg(hops, standalone=True), picture.chain_text(hops))
+
+
+def show_access_map(runbook: Runbook) -> Shown:
+    """Show which requests are allowed where, against what should be."""
+    from rwlib import picture
+
+    facts = _facts(runbook)
+    return Shown(
+        picture.access_text(picture.access_map(facts)) or "Nothing was judged yet.",
+        render("access_grid", facts),
+    )
+
+
+def _facts(runbook: Runbook) -> dict[str, Any]:
+    """Return the part of a report that the pictures are made from."""
+    return {
+        "target": runbook.target.model_dump(),
+        "role_arn": runbook.role_arn,
+        "workload_identity_arn": runbook.workload_identity_arn,
+        "bucket": {
+            "name": runbook.bucket.name,
+            "region_name": runbook.bucket.region_name,
+            "kms_key_arn": runbook.bucket.kms_key_arn,
+        },
+        "checks": [check.to_dict() for check in runbook.checks],
+        "requests": [verdict.to_dict() for verdict in runbook.verdicts],
+    }

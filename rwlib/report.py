@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +106,14 @@ def render_html(report: Mapping[str, Any]) -> str:
 
 def template(name: str) -> Any:
     """Return one of the package's templates; everything put into it is escaped."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> Any:
     import jinja2
+
+    from rwlib import comparison, picture
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rwlib"),
@@ -114,4 +122,17 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
     )
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2)
-    return environment.get_template(name)
+    environment.filters["documents"] = lambda change: list(
+        comparison.documents_of(change["before"], change["after"])
+    )
+    environment.filters["settings"] = lambda change: comparison.other_settings(
+        change["before"], change["after"]
+    )
+    environment.globals.update(
+        compare=comparison.compare_documents,
+        chain=picture.chain,
+        chain_svg=picture.chain_svg,
+        access_map=picture.access_map,
+        access_columns=picture.COLUMNS,
+    )
+    return environment
