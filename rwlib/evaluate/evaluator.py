@@ -141,6 +141,7 @@ def _weigh(sides: _Sides) -> Decision:
     limits = [] if root else [each for each in (sides.boundary, sides.session) if each.policies]
     exceeded = [found for found in limits if not found.allowed]
     within = tuple(reason for found in limits for reason in found.approval())
+    # Source: AWS STS API Reference, GetFederationToken: no session policy, no permissions.
     powerless = caller.kind == "federated-user" and not sides.session.policies
     granted = resource.grant if sides.same_account else Grant.NONE
 
