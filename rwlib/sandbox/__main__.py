@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from rwlib.errors import RunbookError
-from rwlib.sandbox.serve import fault_options, serve
+from rwlib.sandbox.serve import serve
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         return serve(
             options.port,
             options.state,
-            fault_options(options.fault),
+            options.fault,
             options.json,
             seed=not options.no_seed,
             child=options.child,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 from xml.sax.saxutils import escape
@@ -24,6 +24,8 @@ class Answer:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    then: Callable[[], None] | None = None
+    """Called when the answer has been sent."""
 
     def header(self, name: str) -> str | None:
         """Give the value of the header of that name, in any case."""

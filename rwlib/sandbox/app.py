@@ -5,15 +5,21 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rwlib.errors import InputError
 from rwlib.sandbox.answer import Answer, AwsError, error_answer
 from rwlib.sandbox.control import answer_control
+from rwlib.sandbox.faults import Faults, read_faults
+from rwlib.sandbox.gateway import Gateway
 from rwlib.sandbox.moto_seam import World
 from rwlib.sandbox.seed import seed as seed_world
-from rwlib.sandbox.sessions import Mint, account_of_access_key
+from rwlib.sandbox.serverless_service import Namespaces
+from rwlib.sandbox.sessions import Mint
+from rwlib.sandbox.state import StateFolder, secret_of, text_of
 
 if TYPE_CHECKING:
     from rwlib.sandbox.server import Sandbox
@@ -29,29 +35,98 @@ class Application:
         self, sandbox: Sandbox, *, state: Path | None, seed: bool, faults: dict[str, Any]
     ) -> None:
         self.sandbox = sandbox
+        self.may_die = False
+        """Whether the process is the sandbox's own, so that ``kill_after`` may end it."""
         self.world = World()
-        self.mint = Mint()
-        self.calls: list[dict[str, Any]] = []
         self._seed = seed
+        self._given_faults = read_faults(faults)
+        self._folder = state
+        self._state: StateFolder | None = None
         self._risingwave: Callable[..., Iterable[bytes]] | None = None
+        self._begin({})
+
+    def _begin(self, own: dict[str, Any]) -> None:
+        secret = own.get("secret")
+        self.mint = Mint(secret_of(secret) if secret else None)
+        self.namespaces: Namespaces = own.get("namespaces", {})
+        self.gateway = Gateway(self.world, self.mint, self.namespaces, self._changed)
+        directory = self.gateway.directory
+        directory.scps = own.get("scps", {})
+        directory.enabled_regions = {
+            account: frozenset(names) for account, names in own.get("regions", {}).items()
+        }
+
+    def _own_state(self) -> dict[str, Any]:
+        directory = self.gateway.directory
+        return {
+            "secret": text_of(self.mint.secret),
+            "namespaces": self.namespaces,
+            "scps": directory.scps,
+            "regions": {
+                account: sorted(names) for account, names in directory.enabled_regions.items()
+            },
+        }
 
     def prepare(self) -> None:
         """Load the kept state, or put the example world in place."""
-        if self._seed:
+        self.set_faults(self._given_faults)
+        own = None
+        if self._folder is not None:
+            self._state = StateFolder(self._folder)
+            try:
+                own = self._state.load(self.world)
+            except InputError:
+                self._state.close()
+                raise
+        if own is not None:
+            self._begin(own)
+            self.set_faults(self._given_faults)
+        elif self._seed:
             seed_world(self.world)
+        self.keep()
         if importlib.util.find_spec(RISINGWAVE) is not None:
             self._risingwave = importlib.import_module(RISINGWAVE).application(self.sandbox)
 
     def close(self) -> None:
-        """Keep what must be kept."""
+        """Keep what must be kept, and free the rest."""
+        if self._state is not None:
+            self.keep()
+            with self.world.entered():
+                self._state.tidy(self.world)
+            self._state.close()
+            self._state = None
         self.world.forget()
+
+    def keep(self) -> None:
+        """Write the whole state to its folder, where there is one."""
+        if self._state is not None:
+            with self.world.entered():
+                self._state.save(self.world, self._own_state())
 
     def reset(self, *, seed: bool) -> None:
         """Forget everything, and start again."""
         self.world.forget()
-        self.calls.clear()
+        if self._state is not None:
+            self._state.empty()
+        self._begin({"secret": text_of(self.mint.secret)})
         if seed:
             seed_world(self.world)
+        self.keep()
+
+    def set_faults(self, faults: Faults) -> None:
+        """Switch faults on or off.
+
+        Raises
+        ------
+        InputError
+            The process would be killed, and it is not the sandbox's own.
+        """
+        if faults.kill_after and not self.may_die:
+            raise InputError(
+                "fault", "kill_after", "needs a sandbox in its own process; use Sandbox.spawn()"
+            )
+        self.gateway.faults.set(faults)
+        self.gateway.directory.delay = faults.propagation
 
     def handle(self, environ: dict[str, Any], body: bytes) -> Answer:
         """Answer one request."""
@@ -62,10 +137,16 @@ class Application:
             if self._risingwave is None:
                 return error_answer("s3", AwsError("NoSuchKey", "No RisingWave Cloud here.", 404))
             return _call_wsgi(self._risingwave, environ, body)
-        authorization = environ.get("HTTP_AUTHORIZATION", "")
-        key = authorization.partition("Credential=")[2].partition("/")[0]
-        with self.world.entered():
-            return self.world.call(environ, body, account_of_access_key(key) or "123456789012")
+        answer, dies = self.gateway.handle(environ, body)
+        return Answer(answer.status, answer.headers, answer.body, _die) if dies else answer
+
+    def _changed(self, services: frozenset[str]) -> None:
+        if self._state is not None:
+            self._state.save(self.world, self._own_state(), services)
+
+
+def _die() -> None:
+    os._exit(137)
 
 
 def _call_wsgi(

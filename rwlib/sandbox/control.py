@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rwlib.sandbox.answer import Answer, json_answer
+from rwlib.errors import RunbookError
+from rwlib.evaluate import Policies, Request, evaluate
+from rwlib.sandbox import regions
+from rwlib.sandbox.answer import Answer, AwsError, json_answer
+from rwlib.sandbox.faults import read_faults
 from rwlib.sandbox.sessions import SessionToken, new_access_key_id
 
 if TYPE_CHECKING:
     from rwlib.sandbox.app import Application
+    from rwlib.sandbox.views import PrincipalView
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -34,44 +40,93 @@ def answer_control(application: Application, environ: dict[str, Any], body: byte
         content = json.loads(body) if body else {}
         if not isinstance(content, dict):
             raise ValueError("the body is not a JSON object")
-        return _answer(application, method, name, rest, content)
-    except (ValueError, KeyError, TypeError) as error:
-        return json_answer({"message": f"{type(error).__name__}: {error}"}, 400)
+        return json_answer(_answer(application, f"{method} {name}", rest, content))
+    except LookupError as error:
+        return json_answer({"message": str(error.args[0]) if error.args else ""}, 404)
+    except (RunbookError, AwsError, ValueError, TypeError) as error:
+        return json_answer({"message": str(error)}, 400)
 
 
-def _answer(
-    application: Application, method: str, name: str, rest: str, content: dict[str, Any]
-) -> Answer:
-    match method, name:
-        case "GET", "health":
-            return json_answer({"status": "ok"})
-        case "POST", "credentials":
-            return json_answer(_credentials(application, **content))
-        case "GET", "calls":
-            return json_answer(list(application.calls))
-        case "DELETE", "calls":
-            application.calls.clear()
-            return json_answer({})
-        case "POST", "reset":
+def _answer(application: Application, call: str, rest: str, content: dict[str, Any]) -> Any:
+    gateway = application.gateway
+    match call:
+        case "GET health":
+            return {"status": "ok"}
+        case "POST credentials":
+            return _credentials(application, **content)
+        case "GET calls":
+            return list(gateway.calls)
+        case "DELETE calls":
+            gateway.calls.clear()
+        case "GET faults":
+            return asdict(gateway.faults.faults)
+        case "PUT faults":
+            application.set_faults(read_faults(content, gateway.faults.faults))
+            return asdict(gateway.faults.faults)
+        case "DELETE faults":
+            application.set_faults(read_faults({}))
+        case "PUT scps":
+            _set_scps(application, rest, content["levels"])
+        case "PUT regions":
+            enabled = frozenset(content["enabled"])
+            unknown = sorted(enabled - regions.all_regions())
+            if unknown:
+                raise ValueError(f"there is no Region {unknown[0]}")
+            gateway.directory.enabled_regions[_account(rest)] = enabled
+            application.keep()
+        case "PUT network":
+            gateway.authorizer.network = replace(gateway.authorizer.network, **content)
+        case "POST reset":
             application.reset(seed=bool(content.get("seed", True)))
-            return json_answer({})
-        case "POST", "shutdown":
+        case "POST shutdown":
             application.sandbox.stopped.set()
-            return json_answer({})
-    return json_answer({"message": f"there is no {method} {name}"}, 404)
+        case _:
+            raise LookupError(f"there is no {call}")
+    return {}
+
+
+def _account(text: str) -> str:
+    if len(text) != 12 or not text.isdigit():
+        raise ValueError(f"{text!r} is no account id of 12 digits")
+    return text
+
+
+def _set_scps(application: Application, account: str, levels: list[list[dict[str, Any]]]) -> None:
+    """Take service control policies, once the evaluator could read them."""
+    request = Request(f"arn:aws:iam::{_account(account)}:user/nobody", "s3:GetObject")
+    evaluate(request, Policies(scps=[list(level) for level in levels]))
+    scps = application.gateway.directory.scps
+    scps[account] = levels
+    if not levels:
+        del scps[account]
+    application.keep()
 
 
 def _credentials(
-    application: Application, role_arn: str, session_name: str = "reqsign", duration: int = 3600
+    application: Application,
+    role_arn: str,
+    session_name: str = "reqsign",
+    duration: int = 3600,
+    service: str | None = None,
 ) -> dict[str, Any]:
-    account = role_arn.split(":")[4]
+    """Make credentials of a role session.
+
+    With a ``service`` the role's trust policy must let that service assume it, as when Redshift
+    uses a role for ``COPY``; without one nothing is asked.
+    """
+    with application.world.entered():
+        role = application.gateway.directory.principal(role_arn)
+    if role is None or role.kind != "role":
+        raise LookupError(f"there is no role {role_arn}")
+    if service is not None and not _trusts(role, service):
+        raise ValueError(f"{service} is not authorized to perform: sts:AssumeRole on {role_arn}")
     now = time.time()
     token = SessionToken(
-        new_access_key_id("ASIA", account),
-        account,
+        new_access_key_id("ASIA", role.account),
+        role.account,
         "role",
-        role_arn,
-        "",
+        role.arn,
+        role.id,
         session_name,
         now,
         now + duration,
@@ -83,3 +138,8 @@ def _credentials(
         "session_token": made.session_token,
         "expiration": made.expires,
     }
+
+
+def _trusts(role: PrincipalView, service: str) -> bool:
+    request = Request({"Service": service}, "sts:AssumeRole", role.arn, role.account)
+    return evaluate(request, Policies(resource=role.trust)).allowed

@@ -92,6 +92,21 @@ class Endpoint:
         )
         return RoleCredentials(**found)
 
+    def credentials_as_service(self, service: str, role_arn: str) -> RoleCredentials:
+        """Give credentials of the role as an AWS service gets them, if its trust policy lets it.
+
+        Raises
+        ------
+        ServiceError
+            The trust policy does not let the service assume the role, or there is no such role.
+        """
+        found = self.control(
+            "POST",
+            "credentials",
+            {"role_arn": role_arn, "session_name": service, "service": service},
+        )
+        return RoleCredentials(**found)
+
     def calls(self) -> list[dict[str, Any]]:
         """List the AWS calls so far, oldest first: service, action, caller and status of each."""
         found: list[dict[str, Any]] = self.control("GET", "calls")
@@ -112,6 +127,14 @@ class Endpoint:
         Without any level the account has none, and nothing is refused by them.
         """
         self.control("PUT", f"scps/{account}", {"levels": list(levels)})
+
+    def set_regions(self, account: str, *enabled: str) -> None:
+        """Switch opt-in Regions on for an account; those not named are off."""
+        self.control("PUT", f"regions/{account}", {"enabled": list(enabled)})
+
+    def set_network(self, **attributes: object) -> None:
+        """Say how requests are taken to have come; see `rwlib.sandbox.context.Network`."""
+        self.control("PUT", "network", attributes)
 
     def reset(self, *, seed: bool = True) -> None:
         """Forget all state, faults and calls, and put the example world back."""

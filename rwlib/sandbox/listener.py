@@ -97,6 +97,8 @@ class _RequestHandler(MotoRequestHandler):
             self.close_connection = True
             return
         self._send(answer)
+        if answer.then is not None:
+            answer.then()
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:
         if environ.get("wsgi.input_terminated"):

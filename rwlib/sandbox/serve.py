@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,7 +17,7 @@ from rwlib.sandbox.server import Sandbox
 def serve(
     port: int = 4566,
     state: Path | str | None = None,
-    faults: Mapping[str, Any] | None = None,
+    faults: Mapping[str, Any] | Sequence[str] = (),
     as_json: bool = False,
     *,
     seed: bool = True,
@@ -28,6 +28,8 @@ def serve(
 
     Parameters
     ----------
+    faults
+        Names and values of `rwlib.sandbox.faults.Faults`, or texts ``name=value``.
     as_json
         Print one line of JSON instead of shell ``export`` lines.
     child
@@ -41,7 +43,8 @@ def serve(
         The exit code: 0, stopped as asked.
     """
     out = out or sys.stdout
-    sandbox = Sandbox(port=port, state=state, seed=seed, faults=dict(faults or {}))
+    given = dict(faults) if isinstance(faults, Mapping) else fault_options(faults)
+    sandbox = Sandbox(port=port, state=state, seed=seed, faults=given, own_process=True)
     with sandbox:
         for number in (signal.SIGINT, signal.SIGTERM):
             if threading.current_thread() is threading.main_thread():
@@ -63,7 +66,7 @@ def environment_text(environment: Mapping[str, str], as_json: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fault_options(given: tuple[str, ...] | list[str]) -> dict[str, Any]:
+def fault_options(given: Sequence[str]) -> dict[str, Any]:
     """Read ``name=value`` options into faults; a value is JSON, or text where it is not."""
     found: dict[str, Any] = {}
     for option in given:

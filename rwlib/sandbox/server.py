@@ -28,6 +28,8 @@ class Sandbox(Endpoint):
         Names and values of `rwlib.sandbox.faults.Faults`.
     host
         A loopback address; anything else is refused.
+    own_process
+        The process serves nothing else, so that a fault may kill it.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Sandbox(Endpoint):
         *,
         faults: dict[str, Any] | None = None,
         host: str = "127.0.0.1",
+        own_process: bool = False,
     ) -> None:
         check_loopback(host)
         super().__init__("")
@@ -46,6 +49,7 @@ class Sandbox(Endpoint):
         self.application = Application(
             self, state=Path(state) if state else None, seed=seed, faults=faults or {}
         )
+        self.application.may_die = own_process
         self.stopped = threading.Event()
         """Set when the sandbox was asked to stop, from here or through its own interface."""
         self._listener: Listener | None = None

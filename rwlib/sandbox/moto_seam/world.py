@@ -1,37 +1,31 @@
-"""The one place that knows what moto looks like inside.
-
-Everything else in the sandbox asks these functions. They hold for the moto versions in
-``HOLDS_FOR``; a test fails when another one is installed.
-"""
+"""One sandbox's worth of moto: its state, and the way to call it."""
 
 from __future__ import annotations
 
 import io
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import moto.backends as moto_backends
-from moto.core.base_backend import BackendDict
 from moto.iam.access_control import PermissionResult
+from moto.iam.policy_validation import BaseIAMPolicyValidator
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, s3_backends
 
 from rwlib.sandbox.answer import Answer
-
-HOLDS_FOR = ("5.2",)
-"""Leading parts of the moto versions this module was written against."""
-
-SERVICES = ("iam", "s3", "sts", "kms", "glue", "redshift", "s3control")
+from rwlib.sandbox.moto_seam.backends import backends, loaded
+from rwlib.sandbox.moto_seam.iam import IamReading
+from rwlib.sandbox.moto_seam.keeping import Keeping
+from rwlib.sandbox.moto_seam.kms import KmsReading
+from rwlib.sandbox.moto_seam.s3 import S3Reading
 
 _entered: World | None = None
 _lock = threading.RLock()
 _serving = threading.local()
 
 
-class World:
+class World(IamReading, S3Reading, KmsReading, Keeping):
     """All that moto keeps for one sandbox.
 
     moto keeps its state in module-level dictionaries. Their contents are exchanged when another
@@ -59,9 +53,9 @@ class World:
     def forget(self) -> None:
         """Drop everything this world holds."""
         with self.entered():
-            for service in _loaded():
-                dict.clear(_backends(service))
-            _backends("s3").bucket_accounts.clear()
+            for service in loaded():
+                dict.clear(backends(service))
+            s3_backends.bucket_accounts.clear()
 
     def call(self, environ: dict[str, Any], body: bytes, account: str) -> Answer:
         """Let moto answer a request on behalf of an account; the world must be entered."""
@@ -91,27 +85,16 @@ class World:
         return Answer(int(started[0].split(None, 1)[0]), tuple(started[1]), content)
 
     def _save(self) -> None:
-        for service in _loaded():
-            self._contents[service] = dict(dict.items(_backends(service)))
-        self._bucket_accounts = dict(_backends("s3").bucket_accounts)
+        for service in loaded():
+            self._contents[service] = dict(dict.items(backends(service)))
+        self._bucket_accounts = dict(s3_backends.bucket_accounts)
 
     def _load(self) -> None:
-        for service in _loaded():
-            backends = _backends(service)
-            dict.clear(backends)
-            dict.update(backends, self._contents.get(service, {}))
-        _backends("s3").bucket_accounts = dict(self._bucket_accounts)
-
-
-def _loaded() -> list[str]:
-    """Give the services moto has imported so far; the others hold nothing."""
-    return [service for service in SERVICES if f"moto.{service}.models" in sys.modules]
-
-
-def _backends(service: str) -> Any:
-    found = moto_backends.get_backend(service)  # type: ignore[call-overload]
-    assert isinstance(found, BackendDict)
-    return found
+        for service in loaded():
+            there = backends(service)
+            dict.clear(there)
+            dict.update(there, self._contents.get(service, {}))
+        s3_backends.bucket_accounts = dict(self._bucket_accounts)
 
 
 _own_permission = FakeBucket.get_permission
@@ -124,4 +107,14 @@ def _permission(bucket: FakeBucket, action: str, resource: str) -> Any:
     return _own_permission(bucket, action, resource)
 
 
+_own_validation = BaseIAMPolicyValidator.validate
+
+
+def _validation(validator: BaseIAMPolicyValidator) -> None:
+    """Let documents pass that the sandbox has checked itself, by AWS's rules."""
+    if not getattr(_serving, "now", False):
+        _own_validation(validator)
+
+
 FakeBucket.get_permission = _permission  # type: ignore[method-assign,assignment]
+BaseIAMPolicyValidator.validate = _validation  # type: ignore[method-assign,assignment]

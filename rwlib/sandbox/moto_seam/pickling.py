@@ -1,0 +1,141 @@
+"""moto's objects to bytes and back, for a state that survives a restart.
+
+Reading is restricted: only classes of moto and a few of the standard library are made, so that a
+state folder cannot run code. The bodies of S3 objects stand outside, each in a file of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import re
+import threading
+from collections.abc import Callable
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from moto.iam.models import AWSManagedPolicy
+
+_LOCK = type(threading.Lock())
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PLAIN = {
+    ("builtins", name)
+    for name in ("set", "frozenset", "bytearray", "complex", "object", "list", "dict", "tuple")
+} | {
+    ("datetime", "datetime"),
+    ("datetime", "date"),
+    ("datetime", "timedelta"),
+    ("datetime", "timezone"),
+    ("collections", "OrderedDict"),
+    ("collections", "defaultdict"),
+    ("copyreg", "_reconstructor"),
+    ("requests.structures", "CaseInsensitiveDict"),
+    (__name__, "make_lock"),
+    (__name__, "make_buffer"),
+    (__name__, "make_pattern"),
+}
+
+Store = Callable[[str, bytes], None]
+Fetch = Callable[[str], bytes]
+
+
+class UnreadableStateError(Exception):
+    """A kept state that this version does not read."""
+
+
+def make_lock() -> Any:
+    """Make a new lock in place of a kept one."""
+    return threading.Lock()
+
+
+def make_buffer(content: bytes, limit: int) -> Any:
+    """Make the buffer moto keeps an object's body in."""
+    buffer = SpooledTemporaryFile(max_size=limit)  # noqa: SIM115
+    buffer.write(content)
+    return buffer
+
+
+def make_pattern(text: str, flags: int) -> re.Pattern[str]:
+    """Compile a pattern again."""
+    return re.compile(text, flags)
+
+
+class _Body(bytes):
+    """An object's body, to be kept outside."""
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, out: io.BytesIO, store: Store) -> None:
+        super().__init__(out, protocol=5)
+        self._store = store
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, _Body):
+            digest = hashlib.sha256(obj).hexdigest()
+            self._store(digest, bytes(obj))
+            return ("body", digest)
+        if isinstance(obj, AWSManagedPolicy):
+            return ("aws-managed", obj.account_id, obj.arn, obj.attachment_count)
+        return None
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, SpooledTemporaryFile):
+            obj.seek(0)
+            limit = getattr(obj, "_max_size", 0)
+            return make_buffer, (_Body(obj.read()), limit)
+        if isinstance(obj, _LOCK):
+            return make_lock, ()
+        if isinstance(obj, re.Pattern):
+            return make_pattern, (obj.pattern, obj.flags)
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: io.BytesIO, fetch: Fetch, managed: Callable[..., Any]) -> None:
+        super().__init__(data)
+        self._fetch = fetch
+        self._managed = managed
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _PLAIN:
+            return super().find_class(module, name)
+        if module.startswith("moto.") and "." not in name:
+            found = super().find_class(module, name)
+            if isinstance(found, type) and found.__module__ == module:
+                return found
+        raise UnreadableStateError(f"a kept state may not hold {module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        match pid:
+            case ("body", str(digest)) if _DIGEST.fullmatch(digest):
+                return self._fetch(digest)
+            case ("aws-managed", str(account), str(arn), int(count)):
+                return self._managed(account, arn, count)
+        raise UnreadableStateError("a kept state holds something unknown")
+
+
+def dumps(thing: Any, store: Store) -> bytes:
+    """Write one of moto's objects; bodies go to ``store``."""
+    out = io.BytesIO()
+    _Pickler(out, store).dump(thing)
+    return out.getvalue()
+
+
+def loads(data: bytes, fetch: Fetch, managed: Callable[..., Any]) -> Any:
+    """Read one of moto's objects.
+
+    Parameters
+    ----------
+    managed
+        Gives one of AWS's own managed policies: account, ARN, how often it is attached.
+
+    Raises
+    ------
+    UnreadableStateError
+        It holds what a state may not hold, or is cut short.
+    """
+    try:
+        return _Unpickler(io.BytesIO(data), fetch, managed).load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError) as error:
+        raise UnreadableStateError(str(error)) from error

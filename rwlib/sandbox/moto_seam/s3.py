@@ -1,0 +1,143 @@
+"""Reading moto's S3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, s3_backends
+
+from rwlib.sandbox.moto_seam.backends import backends, loaded
+from rwlib.sandbox.views import BucketView, ObjectView, UploadView
+
+BLOCKS = {
+    "block_public_acls": "BlockPublicAcls",
+    "ignore_public_acls": "IgnorePublicAcls",
+    "block_public_policy": "BlockPublicPolicy",
+    "restrict_public_buckets": "RestrictPublicBuckets",
+}
+
+
+class S3Reading:
+    """What the sandbox asks of moto's S3; the world must be entered."""
+
+    def s3(self, account: str) -> Any:
+        """Give moto's S3 of an account."""
+        return s3_backends[account]["aws"]
+
+    def bucket(self, name: str) -> BucketView | None:
+        """Give the bucket of that name, whoever owns it."""
+        bucket = self.moto_bucket(name)
+        if bucket is None:
+            return None
+        block = bucket.public_access_block
+        on = {label for field, label in BLOCKS.items() if getattr(block, field, False) is True}
+        algorithm, key, bucket_key = _default_encryption(bucket.encryption)
+        policy = bucket.policy
+        return BucketView(
+            name,
+            bucket.account_id,
+            bucket.region_name,
+            policy.decode() if isinstance(policy, bytes) else policy,
+            frozenset(on),
+            _ownership(bucket.ownership_rule),
+            algorithm,
+            key,
+            bucket_key,
+        )
+
+    def account_block(self, account: str) -> frozenset[str]:
+        """Give the account-wide Block Public Access settings that are on."""
+        if "s3control" not in loaded():
+            return frozenset()
+        block = backends("s3control")[account]["aws"].public_access_block
+        return frozenset(
+            label for field, label in BLOCKS.items() if getattr(block, field, False) is True
+        )
+
+    def set_new_bucket_defaults(self, name: str, *, ownership: bool) -> None:
+        """Give a new bucket what S3 gives it since 2023: no ACLs, no public access, SSE-S3."""
+        bucket = self.moto_bucket(name)
+        if bucket is None:
+            return
+        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
+        self.set_default_encryption(name)
+        if ownership:
+            # moto keeps the rule's bare name, whatever its annotation says.
+            bucket.ownership_rule = "BucketOwnerEnforced"  # type: ignore[assignment]
+
+    def set_default_encryption(self, name: str) -> None:
+        """Encrypt a bucket with SSE-S3, which cannot be switched off."""
+        bucket = self.moto_bucket(name)
+        if bucket is not None:
+            default = {"SSEAlgorithm": "AES256"}
+            bucket.encryption = {
+                "Rule": {
+                    "ApplyServerSideEncryptionByDefault": default,
+                    "BucketKeyEnabled": "false",
+                }
+            }
+
+    def moto_bucket(self, name: str) -> FakeBucket | None:
+        """Give moto's bucket of that name."""
+        where = s3_backends.bucket_accounts.get(name)
+        return s3_backends[where[1]][where[0]].buckets.get(name) if where else None
+
+    def object(self, bucket: str, key: str, version: str | None = None) -> ObjectView | None:
+        """Give an object; None where there is none."""
+        found = self.moto_bucket(bucket)
+        if found is None:
+            return None
+        versions = found.keys.getlist(key) if key in found.keys else []
+        item: Any = None
+        if version is None:
+            item = versions[-1] if versions else None
+        else:
+            item = next((v for v in versions if str(v.version_id) == version), None)
+        if not isinstance(item, FakeKey):
+            return None
+        tagger = s3_backends[found.account_id]["aws"].tagger
+        public = bool(item.acl and item.acl.public_read)
+        tags = tagger.get_tag_dict_for_resource(item.arn)
+        return ObjectView(item.encryption, item.kms_key_id, tags, public)
+
+    def upload(self, bucket: str, upload_id: str) -> UploadView | None:
+        """Give a multipart upload under way."""
+        found = self._multipart(bucket, upload_id)
+        if found is None:
+            return None
+        return UploadView(
+            found.key_name,
+            getattr(found, "sandbox_initiator", ""),
+            found.sse_encryption,
+            found.kms_key_id,
+        )
+
+    def mark_initiator(self, bucket: str, upload_id: str, arn: str) -> None:
+        """Remember who began a multipart upload."""
+        found = self._multipart(bucket, upload_id)
+        if found is not None:
+            found.sandbox_initiator = arn
+
+    def all_buckets(self) -> list[FakeBucket]:
+        """List moto's buckets of every account."""
+        found = (self.moto_bucket(name) for name in list(s3_backends.bucket_accounts))
+        return [bucket for bucket in found if bucket is not None]
+
+    def _multipart(self, bucket: str, upload_id: str) -> Any:
+        found = self.moto_bucket(bucket)
+        return found.multiparts.get(upload_id) if found is not None else None
+
+
+def _ownership(rule: Any) -> str:
+    """Read the object ownership rule; without one it is BucketOwnerEnforced, as in AWS."""
+    return rule if isinstance(rule, str) else "BucketOwnerEnforced"
+
+
+def _default_encryption(configuration: Any) -> tuple[str | None, str | None, bool]:
+    if not configuration:
+        return None, None, False
+    rule = configuration["Rule"]
+    rule = rule[0] if isinstance(rule, list) else rule
+    default = rule.get("ApplyServerSideEncryptionByDefault") or {}
+    bucket_key = str(rule.get("BucketKeyEnabled", "")).lower() == "true"
+    return default.get("SSEAlgorithm"), default.get("KMSMasterKeyID"), bucket_key
