@@ -15,6 +15,7 @@ import pytest
 
 from rwlib.cloud import (
     Cloud,
+    Patience,
     SqlError,
     UnreachableError,
     cluster_id_of_role,
@@ -520,20 +521,96 @@ def test_secret_when_it_exists_or_is_refused(server: Scripted) -> None:
 # Sinks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("info", ["text", "object"])
-def test_sink_state_when_its_events_name_an_error(server: Scripted, info: str) -> None:
-    server.answers[sql_path("sinks")] = json_answer(
-        {"sinks": [{"id": 4, "sinkName": "s", "healthCheck": "Failed"}, {"id": 5, "sinkName": "t"}]}
-    )
-    event: Any = {"sinkFail": {"sinkId": 4, "sinkName": "s", "error": "denied"}}
+EVENT_COLUMNS = [{"name": name} for name in ("unique_id", "timestamp", "event_type", "info")]
+
+
+def sink_fail(event_id: str, sink_id: int, name: str, *, as_text: bool = False) -> list[Any]:
+    info: Any = {"sinkFail": {"sinkId": sink_id, "sinkName": name, "error": f"denied {event_id}"}}
+    return [event_id, "2026-01-01", "SINK_FAIL", json.dumps(info) if as_text else info]
+
+
+def serve_sinks(server: Scripted, health: str, *events: list[Any]) -> None:
+    sinks = [{"id": 4, "sinkName": "s", "healthCheck": health}, {"id": 5, "sinkName": "t"}]
+    server.answers[sql_path("sinks")] = json_answer({"sinks": sinks})
     server.answers[sql_path("querySQL")] = json_answer(
-        {
-            "header": [{"name": "timestamp"}, {"name": "event_type"}, {"name": "info"}],
-            "rows": [["2026-01-01", "SINK_FAIL", json.dumps(event) if info == "text" else event]],
-        }
+        {"header": EVENT_COLUMNS, "rows": list(events)}
     )
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_sink_state_when_its_events_name_an_error(server: Scripted, as_text: bool) -> None:
+    serve_sinks(server, "Failed", sink_fail("e1", 4, "s", as_text=as_text))
     cloud = cloud_of(server)
     state = cloud.sink_state(CLUSTER, "s")
-    assert (state.failed, state.health, state.errors) == (True, "Failed", ("denied",))
+    assert (state.failed, state.health) == (True, "Failed")
+    assert [failure.error for failure in state.failures] == ["denied e1"]
     assert not cloud.sink_state(CLUSTER, "t").failed
     assert cloud.sink_state(CLUSTER, "u").exists is False
+
+
+def test_sink_state_when_an_older_sink_of_the_name_failed(server: Scripted) -> None:
+    serve_sinks(server, "Active", sink_fail("e1", 3, "s"))
+    assert cloud_of(server).sink_state(CLUSTER, "s").failures == ()
+
+
+@pytest.mark.parametrize(
+    "row", [[1, 2, 3, "{"], [1, 2, 3, None], [1, 2, 3, [1]], [], [1, 2, 3, "1"]]
+)
+def test_sink_state_when_an_event_cannot_be_read(server: Scripted, row: list[Any]) -> None:
+    serve_sinks(server, "Active", row)
+    assert not cloud_of(server).sink_state(CLUSTER, "s").failed
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.patience = Patience(sleep=self.sleep, clock=lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_wait_for_sink_when_it_works(server: Scripted) -> None:
+    serve_sinks(server, "Active")
+    clock, seen = Clock(), []
+    state = cloud_of(server).wait_for_sink(
+        CLUSTER, "s", quiet=5, patience=clock.patience, progress=seen.append
+    )
+    assert not state.failed
+    assert clock.now == 6.0
+    assert str(seen[0]) == "sink s is Active (0 s of at most 120 s)"
+
+
+def test_wait_for_sink_when_it_fails_later(server: Scripted) -> None:
+    serve_sinks(server, "Active")
+    events = in_turn(
+        json_answer({"header": EVENT_COLUMNS, "rows": []}),
+        json_answer({"header": EVENT_COLUMNS, "rows": [sink_fail("e1", 4, "s")]}),
+    )
+    server.answers[sql_path("querySQL")] = events
+    clock = Clock()
+    state = cloud_of(server).wait_for_sink(CLUSTER, "s", patience=clock.patience)
+    assert state.failed
+    assert clock.now == 2.0
+
+
+def test_wait_for_sink_when_it_was_mended(server: Scripted) -> None:
+    serve_sinks(server, "Failed", sink_fail("e1", 4, "s"))
+    cloud, clock = cloud_of(server), Clock()
+    before = cloud.sink_state(CLUSTER, "s")
+    assert cloud.wait_for_sink(CLUSTER, "s", patience=clock.patience).failed
+    assert clock.now == 0.0
+    still = cloud.wait_for_sink(CLUSTER, "s", since=before, limit=20, patience=clock.patience)
+    assert (still.failed, still.failures, clock.now) == (True, (), 20.0)
+    serve_sinks(server, "Active", sink_fail("e1", 4, "s"))
+    assert not cloud.wait_for_sink(CLUSTER, "s", since=before, patience=clock.patience).failed
+    serve_sinks(server, "Active", sink_fail("e2", 4, "s"), sink_fail("e1", 4, "s"))
+    again = cloud.wait_for_sink(CLUSTER, "s", since=before, patience=clock.patience)
+    assert [failure.event_id for failure in again.failures] == ["e2"]
+
+
+def test_wait_for_sink_when_it_is_gone(server: Scripted) -> None:
+    serve_sinks(server, "Active")
+    clock = Clock()
+    state = cloud_of(server).wait_for_sink(CLUSTER, "u", patience=clock.patience)
+    assert (state.exists, state.failed, clock.now) == (False, True, 0.0)

@@ -25,7 +25,7 @@ from rwlib.cloud.answers import (
 )
 from rwlib.cloud.client import DEFAULT_ENDPOINT, Cloud
 from rwlib.cloud.identity import cluster_id_of_role, expected_role_name, tenant_identifier
-from rwlib.cloud.sinks import SinkState
+from rwlib.cloud.sinks import SinkFailure, SinkState
 from rwlib.cloud.transport import SqlError, UnreachableError
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Region",
     "RoleChange",
     "Sink",
+    "SinkFailure",
     "SinkState",
     "SqlError",
     "StatementResult",

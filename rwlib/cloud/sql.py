@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rwlib.cloud.allowed_roles import Patience, Progress
 from rwlib.cloud.answers import QueryResult, Sink, StatementResult, parse, parse_list
 from rwlib.cloud.connection import Connection
-from rwlib.cloud.sinks import EVENTS_QUERY, SinkState, failures_of
+from rwlib.cloud.sinks import EVENTS_QUERY, SinkState, state_of, wait_for_sink
 from rwlib.cloud.transport import Answer, SqlError
 
 DEFAULT_DATABASE = "dev"
@@ -98,10 +99,35 @@ class SqlConnection(Connection):
         self, cluster_id: str, name: str, *, database: str = DEFAULT_DATABASE
     ) -> SinkState:
         """Say what is known of a sink: whether it exists, its health, its logged failures."""
-        sink = next((s for s in self.sinks(cluster_id, database=database) if s.name == name), None)
-        events = self.query_sql(cluster_id, EVENTS_QUERY, database=database)
-        health = sink.health if sink else None
-        return SinkState(name, sink is not None, health, failures_of(name, events))
+        sinks = self.sinks(cluster_id, database=database)
+        return state_of(name, sinks, self.query_sql(cluster_id, EVENTS_QUERY, database=database))
+
+    def wait_for_sink(
+        self,
+        cluster_id: str,
+        name: str,
+        *,
+        database: str = DEFAULT_DATABASE,
+        quiet: float = 10.0,
+        limit: float = 120.0,
+        since: SinkState | None = None,
+        patience: Patience | None = None,
+        progress: Progress | None = None,
+    ) -> SinkState:
+        """Look at a sink until it fails, has worked for ``quiet`` seconds, or the wait is over.
+
+        ``since`` is its state before a fix: what had failed by then does not count. The result's
+        ``failed`` says which it was.
+        """
+        return wait_for_sink(
+            lambda: self.sink_state(cluster_id, name, database=database),
+            patience or Patience(),
+            cluster_id=cluster_id,
+            quiet=quiet,
+            limit=limit,
+            since=since,
+            progress=progress,
+        )
 
     def _sql(
         self, cluster_id: str, database: str, call: str, body: dict[str, Any], timeout: float

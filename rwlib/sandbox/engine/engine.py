@@ -143,11 +143,6 @@ def _show_create(database: Database, statement: ShowCreateStatement) -> Outcome:
     elif name in database.relations and kind in ("table", "source", "materialized view"):
         relation = database.relations[name]
         definition = relation.definition if relation.kind == kind else ""
-    elif kind not in ("sink", "table", "source", "materialized view"):
-        raise failure(
-            "sql parser error: expected materialized view, table, view, sink, source, index, "
-            f"subscription or function, found: {kind}"
-        )
     if not definition:
         raise not_found(kind, name)
     columns = [("Name", "varchar"), ("Create Sql", "varchar")]

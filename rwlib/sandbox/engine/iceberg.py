@@ -70,6 +70,11 @@ class Warehouse:
         return catalog.get("role") == "ignored" or is_on(self._options, "vended_credentials")
 
     @property
+    def _served(self) -> bool:
+        """Whether the catalog's server, which is not in the sandbox, keeps the metadata file."""
+        return self.catalog in ("rest", "rest_rust")
+
+    @property
     def place(self) -> str:
         """The path of the table in the bucket, without a slash at the end."""
         parts = [self.prefix.strip("/"), self.database_name, self.table_name]
@@ -176,6 +181,8 @@ class Warehouse:
         return f"{self.place}/metadata/{name}.metadata.json"
 
     def _read_metadata(self, path: str) -> bytes:
+        if self._served:
+            return self._database.iceberg_tables[path].encode()
         operator = self.java or self.data
         try:
             return operator.read(path)
@@ -183,11 +190,13 @@ class Warehouse:
             raise java_error(error) if self.java else file_error(error) from None
 
     def _write_metadata(self, table: Table) -> None:
-        if self.catalog in ("rest", "rest_rust"):
-            return  # the catalog's server writes it
+        content = json.dumps(table.metadata)
+        if self._served:
+            self._database.iceberg_tables[table.metadata_path] = content
+            return
         operator = self.java or self.data
         try:
-            operator.write(table.metadata_path, json.dumps(table.metadata).encode())
+            operator.write(table.metadata_path, content.encode())
         except OpendalError as error:
             raise java_error(error) if self.java else file_error(error) from None
 
