@@ -102,15 +102,19 @@ def _simulate(
         PolicySourceArn=role_arn,
         ActionNames=sorted({each.probe.action for each in members}),
         ResourceArns=sorted({each.probe.resource for each in members}),
-        ContextEntries=[
-            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
-            for key, value in context
-        ],
+        **({"ContextEntries": _entries(context)} if context else {}),
     )
     return {
         (each["EvalActionName"].lower(), each.get("EvalResourceName", "")): each
         for each in answer.get("EvaluationResults", [])
     }
+
+
+def _entries(context: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+    return [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for key, value in context
+    ]
 
 
 def validate_policy(aws: Aws, document: Mapping[str, Any], region_name: str) -> Check:
