@@ -267,3 +267,28 @@ def test_null_leaves_an_optional_option_out():
 
 def test_every_reserved_key_is_documented():
     assert all(RESERVED.values())
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ("orders", "orders"),
+        ("Orders", '"Orders"'),
+        ("order", '"order"'),
+        ("user", '"user"'),
+        ("my orders", '"my orders"'),
+        ("sales.Orders", 'sales."Orders"'),
+        ('"a.b".c', '"a.b".c'),
+        ("1st", '"1st"'),
+        ("naïve", '"naïve"'),
+    ],
+)
+def test_name_is_quoted_where_risingwave_needs_it(given, expected):
+    assert f" FROM {expected} WITH (" in written("s3_sink", {"from": given})
+
+
+def test_secret_of_an_object_with_a_quoted_name_is_found_again():
+    *secrets, sink = parse_statements(written("redshift", {"name": 'Lake."My Sink"'}))
+    assert sink.name == "Lake.My Sink"
+    assert sink.option("password") == SecretRef("Lake.My Sink_password")
+    assert "Lake.My Sink_password" in [secret.name for secret in secrets]

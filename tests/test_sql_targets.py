@@ -1,5 +1,7 @@
 """The SQL of a whole target, and the data it comes from."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -191,3 +193,12 @@ def test_keys_and_values_that_are_no_text_are_refused_in_one_sentence():
     for options in ({1: "x"}, {"table.name": [1]}, {"redshift": {1: 2}}, {"table.name": {"a": 1}}):
         with pytest.raises(InputError):
             sql_of("redshift", options=options)
+
+
+def test_import_pulls_in_nothing_heavy():
+    code = (
+        "import sys, rwlib.sql; "
+        "sys.exit(sorted({'boto3', 'botocore', 'papermill', 'IPython', 'pydantic', 'requests'} "
+        "& set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rwlib.errors import InputError
+from rwlib.sql.connectors import Option
 from rwlib.sql.inputs import Inputs
 from rwlib.sql.quoting import identifier, object_name, split_name, string_literal
 from rwlib.sql.syntax import OptionValue, SecretRef
@@ -35,14 +36,14 @@ class Statement:
 
 
 def create_secret(
-    secret_name: str, option_name: str, value: str | None, placeholder: str
+    secret_name: str, option: Option, value: str | None, placeholder: str
 ) -> Statement:
     """Return ``CREATE SECRET`` with a value that is none of a secret's, or a placeholder.
 
     The secret is kept when it exists: whoever replaced the placeholder once is not undone.
     """
     text = placeholder if value is None else value
-    credential = string_literal(text, field=f"sql_options.{option_name}")
+    credential = string_literal(text, field=f"sql_options.{option.name}")
     sql = (
         f"CREATE SECRET IF NOT EXISTS {object_name(secret_name)}\n"
         f"{_INDENT}WITH (backend = 'meta') AS {credential};"
@@ -53,7 +54,9 @@ def create_secret(
         )
         return Statement(sql, "secret", secret_name, notes=(note,))
     note = f"Put the real value in place of {placeholder} where nothing records it."
-    return Statement(sql, "secret", secret_name, {option_name: placeholder}, (note,))
+    if option.secret == "enforced":
+        note = f"Give {option.name} in sql_options, or put the value in place of {placeholder}."
+    return Statement(sql, "secret", secret_name, {option.name: placeholder}, (note,))
 
 
 def secret_name_for(name: str, option_name: str) -> str:

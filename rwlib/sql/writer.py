@@ -101,7 +101,7 @@ class Writer:
             return
         secret_name = secret_name_for(self.inputs.name, option_name)
         self.values[option_name] = SecretRef(object_name(secret_name))
-        self.secrets.append(create_secret(secret_name, option_name, value, placeholder))
+        self.secrets.append(create_secret(secret_name, option, value, placeholder))
 
     def _choose_encode(self) -> None:
         rule, inputs = self.connector.format_encode, self.inputs
