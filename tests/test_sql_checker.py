@@ -454,3 +454,18 @@ def test_sink_without_a_path_is_outside_the_prefix():
 def test_glue_without_its_own_role_is_a_warning():
     text = ICEBERG.replace(f"glue.iam_role_arn = '{ROLE}',", "")
     assert [(f.id, f.severity) for f in check_sql(text)] == [("sql_missing_option", "warning")]
+
+
+def test_upsert_may_take_the_key_of_what_it_reads():
+    assert check_sql(SNOWFLAKE_V2.replace(" primary_key = 'id',", "")) == []
+
+
+def test_hosted_catalog_and_a_catalog_of_ones_own_do_not_go_together():
+    text = CORRECT["iceberg connection and table"]
+    planted = text.replace("hosted_catalog = true", "hosted_catalog = true, catalog.name = 'x'")
+    assert [finding.id for finding in check_sql(planted)] == ["bad_option_value"]
+
+
+def test_role_with_a_plus_is_a_warning():
+    found = check_sql(S3_SINK.replace("risingwave-s3-access", "a+b"))
+    assert [(f.id, f.severity) for f in found] == [("sql_wrong_role_arn", "warning")]

@@ -226,3 +226,13 @@ def test_psql_lines_and_variables_are_read_only_when_asked():
     assert [o.value for o in statements[0].options] == [VariableRef("x"), VariableRef("y")]
     with pytest.raises(SqlSyntaxError):
         parse_statement("create sink s from t with (a = :'x')")
+
+
+def test_backslash_line_is_part_of_a_statement_unless_psql_reads_first():
+    (statement,) = parse_statements("\\set x 1\ncreate sink s frm t")
+    assert isinstance(statement, OtherStatement)
+
+
+def test_secret_that_is_no_text_is_refused():
+    with pytest.raises(SqlSyntaxError, match="expected literal string"):
+        parse_statement("create secret s with (backend = 'meta') as meta")

@@ -292,3 +292,57 @@ def test_secret_of_an_object_with_a_quoted_name_is_found_again():
     assert sink.name == "Lake.My Sink"
     assert sink.option("password") == SecretRef("Lake.My Sink_password")
     assert "Lake.My Sink_password" in [secret.name for secret in secrets]
+
+
+def test_config_load_off_as_asked_is_written_and_said():
+    for value in (False, None):
+        (sink,) = build_statements("s3_sink", options={"enable_config_load": value}, **WHERE)
+        option = parse_statements(sink.sql)[0].option("enable_config_load")
+        assert option == ("false" if value is False else None)
+        assert any("enable_config_load is off" in note for note in sink.notes)
+
+
+def test_role_with_a_plus_is_written_with_a_warning():
+    (sink,) = build_statements("s3_sink", **{**WHERE, "role_arn": f"{ROLE}+x"})
+    assert any("holds a +" in note for note in sink.notes)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("bucket", "Not_A_Bucket"),
+        ("region_name", "Ireland"),
+        ("role_arn", "risingwave-s3-access"),
+    ],
+)
+def test_error_names_the_field_that_the_value_came_from(field, value):
+    with pytest.raises(InputError) as caught:
+        written("s3_sink", **{field: value})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "connector, options, words",
+    [
+        ("iceberg_connection", {"hosted_catalog": True, "catalog.name": "x"}, "hosted_catalog"),
+        ("iceberg_connection", {"hosted_catalog": False}, "catalog.type is missing"),
+        ("iceberg_connection", {"type": "kafka"}, "is no type of iceberg_connection"),
+        ("redshift", {"type": "upsert", "primary_key": ["a,b"]}, "holds a comma"),
+        ("redshift", {"table.name": ""}, "is empty"),
+        ("s3_source", {"columns": {"a": "int 5"}}, "no data type"),
+        ("s3_source", {"columns": {"a": "int, b int"}}, "no data type"),
+        ("s3_source", {"columns": {"a": ""}}, "no data type"),
+        ("s3_source", {"columns": "a int, a int"}, "names a column twice"),
+        ("s3_source", {"encode": "JSON", "encode_options": {"delimiter": ","}}, "are for CSV"),
+    ],
+)
+def test_refused_combination_says_why(connector, options, words):
+    with pytest.raises(InputError) as caught:
+        written(connector, options)
+    assert words in str(caught.value).replace("'", "")
+
+
+def test_nested_column_types_are_kept():
+    columns = {"a": "struct<x int, y numeric(10, 2)>", "b": "map(varchar, int)[]"}
+    source = created("s3_source", {"columns": columns})
+    assert {column.name: column.definition for column in source.columns} == columns
