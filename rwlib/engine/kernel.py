@@ -1,0 +1,221 @@
+"""ipykernel's own kernel and shell, fed through a function call instead of network sockets.
+
+Because the classes are ipykernel's, everything that a notebook can see is what it sees under
+JupyterLab: magics, tracebacks, display and widget messages, ``get_ipython().kernel``. What is
+left out is what a notebook must not leave behind: the shell's history, its data base and its
+profile directory are never written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from rwlib.engine.startup import without_modules
+
+with without_modules("debugpy"):
+    # No debugger can attach, and its import takes longer than that of everything else here.
+    import ipykernel.debugger  # noqa: F401
+
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.zmqshell import ZMQInteractiveShell as KernelShell
+from IPython.core import interactiveshell
+from IPython.core.interactiveshell import InteractiveShellABC
+from IPython.core.profiledir import ProfileDir
+from IPython.core.shellapp import InteractiveShellApp
+from IPython.paths import get_ipython_dir
+from jupyter_client.session import Session
+from tornado.ioloop import IOLoop
+from traitlets import Type
+from traitlets.config import Config
+from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
+
+from rwlib.engine.streams import Capture, Header
+from rwlib.engine.wire import Channel, Deliver
+
+
+class _MemoryStore(dict[str, Any]):
+    """The shell's small data base (aliases, bookmarks, ``%store``), for one run only."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def keys(self, pattern: str | None = None) -> Any:
+        """Return the keys, or those that match a glob pattern."""
+        if pattern is None:
+            return super().keys()
+        return [key for key in self if Path(key).match(pattern)]
+
+
+class _ReadOnlyProfile(ProfileDir):
+    """The user's profile as it is: nothing is created in it, and it need not exist."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self._location_isset = True
+        with self.hold_trait_notifications():
+            self.set_trait("location", location)
+        for name in ("startup", "log", "security", "pid", "static"):
+            self.set_trait(f"{name}_dir", os.path.join(location, name))  # noqa: PTH118
+
+    def _location_changed(self, _: object) -> None: ...
+
+    def _mkdir(self, path: str, mode: int | None = None) -> bool:
+        return False
+
+    def check_dirs(self) -> None:
+        """Leave everything as it is."""
+
+
+class ZMQInteractiveShell(KernelShell):
+    """ipykernel's shell under its own name, by which libraries recognise a notebook."""
+
+    def init_ipython_dir(self, ipython_dir: str | None) -> None:
+        """Note where IPython's directory would be, and create nothing."""
+        with self.hold_trait_notifications():
+            self._trait_values["ipython_dir"] = ipython_dir or get_ipython_dir()
+
+    @property
+    def db(self) -> _MemoryStore:
+        """Aliases and bookmarks of this run."""
+        if not hasattr(self, "_memory"):
+            self._memory = _MemoryStore()
+        return self._memory
+
+    @db.setter
+    def db(self, _: object) -> None: ...
+
+
+InteractiveShellABC.register(ZMQInteractiveShell)
+
+
+class _Kernel(IPythonKernel):
+    shell_class = Type(ZMQInteractiveShell)
+
+    def _abort_queues(self, *_: object) -> None:
+        # One request at a time is ever under way: there is nothing to abort.
+        pass
+
+    @property
+    def _supports_kernel_subshells(self) -> bool:
+        return False
+
+
+class _ShellApp(InteractiveShellApp):
+    """What ipykernel's application does to a new shell: path, extensions, startup files."""
+
+    def __init__(self, kernel: Any) -> None:
+        super().__init__(parent=kernel)
+        self.shell = kernel.shell
+        self.log = kernel.log
+        self.profile_dir = kernel.profile_dir
+        self.ipython_dir = kernel.shell.ipython_dir
+        self.extra_args: list[str] = []
+
+    def prepare(self) -> None:
+        # The same order as IPKernelApp.initialize.
+        app: Any = self
+        app.init_path()
+        os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+        app.init_gui_pylab()
+        app.init_extensions()
+        app.init_code()
+
+
+def _profile_config(profile: Path) -> Config:
+    config = Config()
+    for name in ("ipython_config.py", "ipython_kernel_config.py"):
+        with contextlib.suppress(ConfigFileNotFound):
+            config.merge(PyFileConfigLoader(name, path=str(profile)).load_config())
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    config.IPKernelApp.capture_fd_output = True
+    return config
+
+
+class CellRunner:
+    """A kernel without sockets: it takes requests and delivers messages.
+
+    Parameters
+    ----------
+    deliver
+        Called from any thread with the parts of each message, its channel's name first.
+    """
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._session: Any = Session(key=b"")
+        self._shell_channel = Channel("shell", deliver)
+        self._iopub = Channel("iopub", deliver)
+        self.capture = Capture(self._publish_stream)
+        self.kernel: Any = None
+        # The kernel's own complaints go where this process's errors go, not into a cell.
+        self._log = logging.Logger("rwlib.engine.kernel", logging.WARNING)
+        self._log.addHandler(logging.StreamHandler(os.fdopen(os.dup(2), "w")))
+
+    def _publish_stream(self, name: str, text: str, parent: Header) -> None:
+        content = {"name": name, "text": text}
+        self._session.send(self._iopub, "stream", content, parent={"header": parent})
+
+    def start(self) -> None:
+        """Create the kernel; the loop that will run the cells is the current one."""
+        if hasattr(interactiveshell, "PickleShareDB"):
+            interactiveshell.PickleShareDB = _MemoryStore
+        profile = Path(get_ipython_dir()) / "profile_default"
+        kernel: Any = _Kernel.instance(
+            config=_profile_config(profile),
+            session=self._session,
+            log=self._log,
+            profile_dir=_ReadOnlyProfile(str(profile)),
+            iopub_socket=self._iopub,
+        )
+        kernel._execute_sleep = 0
+        kernel.io_loop = IOLoop.current()
+        # ipykernel asks for the thread of its shell channel before it runs an asynchronous cell.
+        kernel.shell_channel_thread = SimpleNamespace(parent_thread=threading.current_thread())
+        kernel.shell.exit_now = False
+        sys.displayhook = kernel.shell.displayhook
+        _ShellApp(kernel).prepare()
+        self.kernel = kernel
+
+    async def handle(self, parts: list[bytes]) -> None:
+        """Answer one request, between a "busy" and an "idle" as every kernel does."""
+        _, message = self._session.feed_identities(parts)
+        request = self._session.deserialize(message)
+        self.kernel.set_parent([], request, channel="shell")
+        self._status("busy", request)
+        handler = self.kernel.shell_handlers.get(request["header"]["msg_type"])
+        if handler is not None:
+            with _interruptible():
+                try:
+                    answer = handler(self._shell_channel, [], request)
+                    if asyncio.iscoroutine(answer):
+                        await answer
+                except KeyboardInterrupt:
+                    self.kernel.log.error("KeyboardInterrupt caught in kernel.")
+        self.capture.stdout.flush()
+        self.capture.stderr.flush()
+        self._status("idle", request)
+
+    def _status(self, state: str, request: dict[str, Any]) -> None:
+        self._session.send(self._iopub, "status", {"execution_state": state}, parent=request)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

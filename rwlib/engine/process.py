@@ -1,0 +1,272 @@
+"""The process that runs a notebook's cells: how it begins, what it forgets, how it ends.
+
+A forked child starts as a copy of its parent. Before it runs a cell it forgets everything that
+a newly started kernel would not have: clients, logging, exit handlers, signal handlers, command
+line, random state. It leads a process group of its own, which ends with its parent whatever
+happens to either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import contextvars
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rwlib.engine.wire import Unpacker, socket_delivery
+
+_parent_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def can_fork() -> bool:
+    """Tell whether this platform can run cells in a forked child."""
+    return hasattr(os, "fork") and hasattr(os, "setsid") and sys.platform != "emscripten"
+
+
+def start_kernel(environment: Mapping[str, str] | None = None) -> tuple[int, socket.socket]:
+    """Start a child that runs cells; return its process id and this end of the line to it.
+
+    The child is forked. Where this process has other threads, whose locks a forked child would
+    inherit without the threads, a new interpreter is started instead.
+    """
+    parent_end, child_end = socket.socketpair()
+    with child_end:
+        if _other_threads():
+            process_id = _spawn(child_end, environment)
+        else:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            parent = os.getpid()
+            process_id = os.fork()
+            if process_id == 0:
+                parent_end.close()
+                _run_child(child_end, parent, environment)
+    _parent_ends.add(parent_end)
+    return process_id, parent_end
+
+
+def _close_parent_ends() -> None:
+    # A child must not hold the line of a sibling open, or that one could not see its end.
+    for connection in list(_parent_ends):
+        connection.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_parent_ends)
+
+
+def _other_threads() -> bool:
+    # tqdm's monitor sleeps; a child starts with a tqdm of its own (see _forget_modules).
+    mine = threading.current_thread()
+    return any(
+        thread is not mine and type(thread).__module__ != "tqdm._monitor"
+        for thread in threading.enumerate()
+    )
+
+
+def _spawn(child_end: socket.socket, environment: Mapping[str, str] | None) -> int:
+    root = str(Path(__file__).parents[2])
+    program = (
+        f"import sys; sys.path.append({root!r}); "
+        f"from rwlib.engine import process; process.main({child_end.fileno()}, {os.getpid()})"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program],
+        pass_fds=[child_end.fileno()],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
+    )
+    # The caller waits for the process id, as it does for a forked child.
+    child.returncode = 0
+    return child.pid
+
+
+def main(descriptor: int, parent: int) -> NoReturn:
+    """Run cells in this newly started interpreter."""
+    _serve_and_exit(socket.socket(fileno=descriptor), parent)
+
+
+def _run_child(
+    connection: socket.socket, parent: int, environment: Mapping[str, str] | None
+) -> NoReturn:
+    try:
+        gc.freeze()
+        gc.enable()
+        os.setsid()
+        _forget()
+        os.environ.update(environment or {})
+        context = contextvars.Context()
+    except BaseException:  # noqa: BLE001 - the parent's frames must not see the child's errors
+        traceback.print_exc()
+        os._exit(1)
+    context.run(_serve_and_exit, connection, parent)
+    os._exit(1)
+
+
+def _serve_and_exit(connection: socket.socket, parent: int) -> NoReturn:
+    errors = os.dup(2)
+    status = 1
+    try:
+        os.environ["JPY_PARENT_PID"] = str(parent)
+        sys.argv = [str(Path(_site_of("ipykernel")) / "ipykernel_launcher.py")]
+        _serve(connection, parent)
+        # What the interpreter does at its end, but for the frames of the parent.
+        getattr(threading, "_shutdown", lambda: None)()
+        atexit._run_exitfuncs()
+        status = 0
+    except BaseException:  # noqa: BLE001 - see above
+        os.write(errors, traceback.format_exc().encode(errors="replace"))
+    finally:
+        os._exit(status)
+
+
+def _site_of(package: str) -> Path:
+    module = sys.modules.get(package) or __import__(package)
+    return Path(str(module.__file__)).parents[1]
+
+
+def _serve(connection: socket.socket, parent: int) -> None:
+    from rwlib.engine.kernel import CellRunner
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    runner = CellRunner(socket_delivery(connection))
+    _end_with(parent)
+    runner.capture.redirect()
+    runner.capture.start()
+    requests: asyncio.Queue[list[bytes]] = asyncio.Queue()
+    unpacker = Unpacker()
+
+    def read() -> None:
+        try:
+            data = connection.recv(1 << 20)
+        except ConnectionError:
+            data = b""
+        if not data:
+            _end_group()
+        for parts in unpacker.feed(data):
+            requests.put_nowait(parts)
+
+    async def answer() -> None:
+        runner.start()
+        loop.add_reader(connection, read)
+        while (parts := await requests.get())[0] != b"stop":
+            await runner.handle(parts[1:])
+
+    answering = loop.create_task(answer())
+    answering.add_done_callback(lambda _: loop.stop())
+    loop.run_forever()
+    if answering.done():
+        answering.result()
+    runner.capture.stdout.flush()
+    runner.capture.stderr.flush()
+
+
+def _end_group() -> NoReturn:
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _end_with(parent: int) -> None:
+    """End this process group when the parent ends, be it by a signal that nobody can catch."""
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(parent)
+
+    def wait() -> None:
+        if hasattr(os, "pidfd_open"):
+            select.select([descriptor], [], [])
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        _end_group()
+
+    if os.getppid() != parent:
+        _end_group()
+    threading.Thread(target=wait, name="rwlib-parent", daemon=True).start()
+
+
+def _forget() -> None:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    asyncio._set_running_loop(None)
+    _forget_exit_handlers()
+    _forget_logging()
+    _forget_modules()
+    _forget_singletons()
+    script = str(Path(sys.argv[0]).parent) if sys.argv and sys.argv[0] else ""
+    if sys.path and sys.path[0] in {"", script, os.path.realpath(script), str(Path.cwd())}:
+        listed = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if sys.path[0] not in listed:
+            del sys.path[0]
+
+
+def _forget_exit_handlers() -> None:
+    # The parent's temporary folders and servers are the parent's to remove.
+    atexit._clear()
+    finalize: Any = weakref.finalize
+    for info in finalize._registry.values():
+        info.atexit = False
+    finalize._registered_with_atexit = False
+    if (util := _imported("multiprocessing.util")) is not None:
+        util._finalizer_registry.clear()
+        atexit.register(util._exit_function)
+    atexit.register(logging.shutdown)
+
+
+def _forget_logging() -> None:
+    root = logging.getLogger()
+    root.handlers.clear()
+    root.setLevel(logging.WARNING)
+    for logger in list(logging.Logger.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            kept = [handler for handler in logger.handlers if type(handler) is logging.NullHandler]
+            logger.handlers[:] = kept
+
+
+def _forget_modules() -> None:
+    # tqdm chooses its face when it is imported, and shares a lock with every process forked
+    # after that: a child killed while it holds the lock would stop its parent for ever.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tqdm"]:
+        del sys.modules[name]
+    if (boto3 := _imported("boto3")) is not None:
+        boto3.DEFAULT_SESSION = None
+    if (numpy_random := _imported("numpy.random")) is not None:
+        numpy_random.seed()
+    if (jupyter_utils := _imported("jupyter_core.utils")) is not None:
+        getattr(jupyter_utils, "_runner_map", {}).clear()
+
+
+def _forget_singletons() -> None:
+    for module, name in (
+        ("traitlets.config.application", "Application"),
+        ("ipykernel.kernelbase", "Kernel"),
+        ("IPython.core.interactiveshell", "InteractiveShell"),
+    ):
+        instance = getattr(getattr(_imported(module), name, None), "_instance", None)
+        if instance is not None:
+            type(instance).clear_instance()
+    if (ipkernel := _imported("ipykernel.ipkernel")) is not None:
+        ipkernel._comm_manager = None
+
+
+def _imported(name: str) -> Any:
+    return sys.modules.get(name)
