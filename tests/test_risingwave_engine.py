@@ -464,8 +464,7 @@ def test_copy_when_the_bucket_is_in_another_region(world: World) -> None:
     assert "Status 301,Error PermanentRedirect" in world.log()
 
 
-@pytest.mark.parametrize("attached", [False, True])
-def test_copy_when_the_cluster_is_known(world: World, attached: bool) -> None:
+def test_copy_when_the_cluster_does_not_carry_the_role(world: World) -> None:
     world.trust(services=("redshift.amazonaws.com",))
     redshift = world.client("redshift")
     redshift.create_cluster(
@@ -473,14 +472,15 @@ def test_copy_when_the_cluster_is_known(world: World, attached: bool) -> None:
         NodeType="ra3.large",
         MasterUsername="awsuser",
         MasterUserPassword="Passw0rd1",
-        IamRoles=[ROLE] if attached else [],
     )
     try:
         world.run(world.staged_sink("redshift"))
     finally:
         redshift.delete_cluster(ClusterIdentifier="warehouse", SkipFinalClusterSnapshot=True)
-    assert ("is not authorized to assume IAM Role" in world.log()) is not attached
-    assert len(world.written("facts/manifest/")) == (0 if attached else 1)
+    assert "is not authorized to assume IAM Role" in world.log()
+    assert len(world.written("facts/manifest/")) == 1
+    world.run("FLUSH")  # the cluster is gone, and so is what it did not carry
+    assert world.written("facts/manifest/") == []
 
 
 def test_copy_when_there_is_no_role(world: World) -> None:
@@ -630,6 +630,50 @@ def test_source_when_reading_is_refused(world: World) -> None:
     assert (
         f"failed to read {world.prefix}/a.json: PermissionDenied (persistent) at r" in world.log()
     )
+
+
+def test_files_when_somebody_wrote_rubbish_into_them(world: World) -> None:
+    world.trust(services=("redshift.amazonaws.com",))
+    manifest = f"{world.prefix}/facts/manifest/x.json"
+    for content in (b"", b"[]", b'{"entries": [1]}', b"\xff"):
+        world.s3.put_object(Bucket=BUCKET, Key=manifest, Body=content)
+        world.run(world.staged_sink("redshift"))
+        assert "Manifest file is not in correct json format" in world.log()
+        world.run("DROP SINK s")
+    world.run(world.iceberg("jdbc"))
+    for key in world.written("lake/facts/metadata/"):
+        world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    world.run("INSERT INTO orders VALUES (9, 9, '')")
+    failure = world.cloud.sink_state(ORDERS, "s").failures[0]
+    assert "DataInvalid => Failed to parse table metadata" in failure.error
+
+
+def test_sink_when_the_workload_role_is_gone(world: World) -> None:
+    iam = world.client("iam", "444455556666")
+    name = "g1jk13sq56ejdref71h1cvokbh-role"
+    trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    iam.delete_role_policy(RoleName=name, PolicyName="assume-customer-roles")
+    iam.delete_role(RoleName=name)
+    try:
+        text = world.refused(world.file_sink())
+        assert "called: reqsign::LoadCredential" in text
+    finally:
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+
+
+# Faults ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["throttle", "server_error"])
+def test_platform_when_aws_is_busy(world: World, fault: str) -> None:
+    world.sandbox.set_faults(**{fault: 0.3, "seed": 7})
+    try:
+        world.cloud.remove_allowed_role(ORDERS, ROLE)
+        world.cloud.add_allowed_role(ORDERS, ROLE)
+        world.run(world.file_sink())
+    finally:
+        world.sandbox.set_faults(throttle=0, server_error=0)
+    assert len(world.written()) == 1
 
 
 # Statements -----------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+import urllib3
+
+from rwlib.errors import ServiceError
 from rwlib.sandbox.endpoint import RoleCredentials
 from rwlib.sandbox.engine import Database, Platform, SignedClient
 from rwlib.sandbox.risingwave_clusters import HOME_REGION, Cluster, ClusterStore, Settings
@@ -93,6 +96,8 @@ class RisingWaveCloud:
             status, content = self._answer(environ)
         except ApiError as error:
             status, content = error.status, {"msg": error.message}
+        except (urllib3.exceptions.HTTPError, ServiceError) as error:
+            status, content = 503, {"msg": f"the sandbox's AWS side does not answer: {error}"}
         body = json.dumps(content).encode()
         reason = responses.get(status, "")
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
+from rwlib.errors import ServiceError
 from rwlib.sandbox.endpoint import RoleCredentials
 from rwlib.sandbox.engine import (
     Database,
@@ -16,10 +17,17 @@ from rwlib.sandbox.engine import (
     checkpoint,
     run,
 )
+from rwlib.sandbox.engine.credentials import CredentialError
 from rwlib.sandbox.engine.objects import Sink
 from rwlib.sandbox.risingwave_clusters import Cluster
 
 _SESSION_NAME = "reqsign"
+_NO_WORKLOAD = (
+    'request to AWS STS Services failed: <ErrorResponse xmlns="https://sts.amazonaws.com/doc/'
+    '2011-06-15/">\n  <Error>\n    <Type>Sender</Type>\n    <Code>AccessDenied</Code>\n'
+    "    <Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message>\n  </Error>\n"
+    "</ErrorResponse>\n"
+)
 
 
 class Sessions(Protocol):
@@ -36,9 +44,16 @@ def platform_of(aws: SignedClient, sessions: Sessions, cluster: Cluster) -> Plat
         found = sessions.credentials_for(role_arn, session_name)
         return Keys(found.access_key_id, found.secret_access_key, found.session_token)
 
+    def workload() -> Keys:
+        try:
+            return session_of(cluster.workload_role_arn, _SESSION_NAME)
+        except ServiceError:
+            # The role is gone: the pod's web identity finds nothing to assume.
+            raise CredentialError(_NO_WORKLOAD) from None
+
     return Platform(
         aws,
-        lambda: session_of(cluster.workload_role_arn, _SESSION_NAME),
+        workload,
         session_of,
         cluster.settings.version,
         cluster.settings.config_load,

@@ -91,8 +91,12 @@ class Warehouse:
         path = self._pointer()
         if path is None:
             return None
-        content = self._read_metadata(path)
-        return Table(path, json.loads(content))
+        try:
+            metadata = json.loads(self._read_metadata(path))
+            metadata["snapshots"], metadata["schemas"][-1]["fields"]
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise IcebergError("DataInvalid => Failed to parse table metadata", path) from None
+        return Table(path, metadata)
 
     def create(self, columns: Sequence[tuple[str, str]]) -> Table:
         """Create the table with an empty first metadata file."""
@@ -242,7 +246,7 @@ class Warehouse:
             if "EntityNotFoundException" in reply.text:
                 return None
             raise glue_error(reply)
-        parameters = json.loads(reply.body)["Table"].get("Parameters", {})
+        parameters = json.loads(reply.body or b"{}").get("Table", {}).get("Parameters", {})
         location = str(parameters.get("metadata_location", ""))
         return location.partition(f"s3://{self.bucket}/")[2] or None
 

@@ -244,7 +244,7 @@ def _quoted(name: str) -> str:
 
 def _affinity(kind: str) -> str:
     match = re.match(r"[a-z]+(?: precision| varying)?", kind.strip().lower())
-    return match[0] if match else ""
+    return _quoted(match[0]) if match else ""
 
 
 def _stored(value: Any) -> Any:

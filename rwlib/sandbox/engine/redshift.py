@@ -123,9 +123,15 @@ def _copy(platform: Platform, sink: Sink, manifest_url: str) -> None:
     if role_arn:
         _check_role(platform, sink, warehouse, role_arn, region_name)
         keys = platform.session_of(role_arn, "RedshiftIamRoleSession")
-    manifest = json.loads(_get(platform, keys, region_name, manifest_url).body)
-    for entry in manifest["entries"]:
-        _get(platform, keys, region_name, entry["url"])
+    content = _get(platform, keys, region_name, manifest_url).body
+    try:
+        urls = [str(entry["url"]) for entry in json.loads(content)["entries"]]
+    except (ValueError, KeyError, TypeError):
+        raise CopyError(
+            "ERROR: Manifest file is not in correct json format: " + manifest_url
+        ) from None
+    for url in urls:
+        _get(platform, keys, region_name, url)
 
 
 def _warehouse(jdbc_url: str) -> _Warehouse:

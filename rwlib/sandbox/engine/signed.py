@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
@@ -19,8 +20,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 _SECONDS = 30.0
-_TRIES = 4
-_RETRIED = (500, 502, 503, 504)
+_TRIES = 7
+_FIRST_PAUSE = 0.01
+_RETRIED = (429, 500, 502, 503, 504)
+_THROTTLED = (b"<Code>Throttling", b'"__type": "Throttling', b'"__type":"Throttling')
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,10 @@ class SignedClient:
         target = quote(path, safe="/-_.~")
         if query:
             target += "?" + "&".join(f"{_quoted(key)}={_quoted(value)}" for key, value in query)
-        for left in reversed(range(_TRIES)):
+        for number in range(_TRIES):
+            if number:
+                time.sleep(_FIRST_PAUSE * 2 ** (number - 1))
+            left = _TRIES - number - 1
             signed = self._signed(keys, service, region_name, method, target, headers or {}, body)
             try:
                 answer = self._pool().urlopen(
@@ -121,7 +127,8 @@ class SignedClient:
                 if left:
                     continue
                 raise
-            if answer.status not in _RETRIED or not left:
+            throttled = answer.status == 400 and any(mark in answer.data for mark in _THROTTLED)
+            if not left or not (throttled or answer.status in _RETRIED):
                 break
         return Reply(answer.status, tuple(answer.headers.items()), answer.data)
 
