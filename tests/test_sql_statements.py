@@ -330,6 +330,7 @@ def test_error_names_the_field_that_the_value_came_from(field, value):
         ("redshift", {"type": "upsert", "primary_key": ["a,b"]}, "holds a comma"),
         ("redshift", {"table.name": ""}, "is empty"),
         ("s3_source", {"columns": {"a": "int 5"}}, "no data type"),
+        ("s3_source", {"columns": {"a": "struct<x int> foo"}}, "no data type"),
         ("s3_source", {"columns": {"a": "int, b int"}}, "no data type"),
         ("s3_source", {"columns": {"a": ""}}, "no data type"),
         ("s3_source", {"columns": "a int, a int"}, "names a column twice"),
