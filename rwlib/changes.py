@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 Action = Literal["create", "update", "delete", "none"]
 
@@ -133,9 +133,13 @@ class Ledger:
         """Record that the change was made."""
         self._add("done", change)
 
+    def abandoned(self, change: Change) -> None:
+        """Record that an intended change was not made: refused, or somebody else had made it."""
+        self._add("abandoned", change)
+
     def _add(self, phase: str, change: Change) -> None:
         entry = {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "time": datetime.now(UTC).isoformat(timespec="microseconds"),
             "phase": phase,
             "action": change.action,
             "resource": change.resource,
@@ -147,10 +151,18 @@ class Ledger:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        with self.path.open("a+b") as file:
+            # A run that was killed while writing left half a line; it must not spoil this one.
+            if file.tell() and _last_byte(file) != b"\n":
+                file.write(b"\n")
+            file.write(json.dumps(entry).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _last_byte(file: BinaryIO) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
 
 
 def ledger_history(runs_dir: Path, name: str) -> Iterator[dict[str, Any]]:

@@ -68,7 +68,10 @@ class CheckFailedError(RunbookError):
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except ValueError:  # an integer too long for Python to write
+        text = f"a {type(value).__name__}"
     if len(text) > 120:
         text = text[:117] + "..."
     return f"{text!r}" if isinstance(value, str) else text

@@ -101,6 +101,7 @@ def ensure_allowed_principal(
     ledger.intend(change)
     made = cloud.add_allowed_role(cluster_id, role_arn, progress=progress)
     if not made.changed:
+        ledger.abandoned(change)
         return Change("none", RESOURCE, name, before=listed, after=list(made.after.role_arns))
     ledger.done(change)
     return change.done()

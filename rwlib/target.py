@@ -97,7 +97,7 @@ class Target(BaseModel):
     )
     apply: bool = Field(False, description="Write the previewed changes to AWS")
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         unknown = [key for key in values if key not in type(self).model_fields]
         if unknown:
             raise validate.unknown_name("target", unknown[0], list(type(self).model_fields))
@@ -139,10 +139,12 @@ class Target(BaseModel):
             # otherwise write each other's policy.
             name = f"{self.role_name}-{self.bucket}"
             if self.prefix:
-                name = f"{name[:119]}-{hashlib.sha256(self.prefix.encode()).hexdigest()[:8]}"
-            object.__setattr__(self, "policy_name", name[:128])
+                # A long name loses its end, so what it loses goes into the digest.
+                place = f"{name[119:]}/{self.prefix}" if len(name) > 119 else self.prefix
+                name = f"{name[:119]}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+            object.__setattr__(self, "policy_name", name)
         if not self.name:
-            object.__setattr__(self, "name", self.policy_name[:64])
+            object.__setattr__(self, "name", self.policy_name[:64].replace(",", "-"))
         return self
 
     @classmethod
@@ -183,7 +185,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError("target", str(path), "does not exist; give a YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise InputError("target", str(path), f"cannot be read: {reason}") from None
     try:
@@ -192,6 +194,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         raise InputError("target", str(path), f"is not valid YAML{where}") from None
+    except _UNBUILDABLE:
+        raise InputError(
+            "target", str(path), "holds a value that YAML cannot build; put it in quotes"
+        ) from None
     if not isinstance(values, dict):
         raise InputError(
             "target", str(path), "holds no mapping; write one 'field: value' on each line"
@@ -200,6 +206,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         if not isinstance(key, str):
             raise validate.unknown_name("target", str(key), list(Target.model_fields))
     return values
+
+
+# What PyYAML lets through when a scalar looks like a date or a number and is none.
+_UNBUILDABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def _first_input_error(error: ValidationError) -> InputError:

@@ -60,12 +60,20 @@ class _Work:
         self.ledger.done(change)
         self.result.changes.append(change.done())
 
-    def created_here(self, name: str) -> bool:
-        """True when a run's ledger says that this runbook created it, and did not delete it."""
+    def created_here(self, name: str, *, tagged: bool = False) -> bool:
+        """True when a run's ledger says that this runbook created it, and did not delete it.
+
+        A run can stop between the call and its "done"; what it made then shows its tag. What has
+        no tags (an attachment, an entry in a list) is ours from the moment it was intended, unless
+        the run learned that somebody else made it.
+        """
         created = False
         for entry in ledger_history(self.runs_dir, name):
-            if entry["action"] in ("create", "delete"):
-                created = entry["action"] == "create"
+            made = ("done",) if tagged else ("intended", "done")
+            if entry["action"] == "create":
+                created = entry["phase"] in made or (created and entry["phase"] == "intended")
+            elif entry["action"] == "delete" and entry["phase"] == "done":
+                created = False
         return created
 
 

@@ -97,7 +97,7 @@ def merge_trust(
     if existing is None:
         return TrustMerge(trust_policy(workload_identity_arn, connectors), True, (), ())
     document = copy.deepcopy(dict(existing))
-    statements = _statements(document)
+    statements = statements_of(document)
     for statement in statements:
         _refuse(statement, workload_identity_arn)
     own = {each["Sid"]: each for each in own_statements(workload_identity_arn, connectors)}
@@ -122,14 +122,15 @@ def merge_trust(
 def remove_own_statements(existing: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a trust policy without this runbook's statements, None when nothing is left."""
     document = copy.deepcopy(dict(existing))
-    rest = [each for each in _statements(document) if each.get("Sid") not in (SID, REDSHIFT_SID)]
+    rest = [each for each in statements_of(document) if each.get("Sid") not in (SID, REDSHIFT_SID)]
     if not rest:
         return None
     document["Statement"] = rest
     return document
 
 
-def _statements(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def statements_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a document's statements as a list; IAM takes a single one without brackets too."""
     statements = document.get("Statement", [])
     return list(statements) if isinstance(statements, list) else [statements]
 
@@ -204,7 +205,7 @@ def _refuse_other_target(
     other = tag_map(role.get("Tags", [])).get(TARGET_TAG, "")
     if not owner or not other or other == owner:
         return
-    for statement in _statements(existing):
+    for statement in statements_of(existing):
         trusted = principals(statement)
         if statement.get("Sid") == SID and trusted and workload_identity_arn not in trusted:
             raise ForeignTrustError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any, get_args, get_origin
@@ -56,7 +57,7 @@ def split_text(field: str, text: str) -> Any:
     if text[:1] in "[{" and text:
         try:
             return json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise InputError(field, text, "is not valid JSON") from None
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if field == "connectors":
@@ -88,15 +89,25 @@ def split_bucket_url(values: dict[str, Any]) -> None:
 def _text(field: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InputError(field, value, wrong_type(str, ""))
+    if not _is_unicode(value):
+        raise InputError(field, value, "is not valid Unicode text")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """False for text with bytes that were no UTF-8, which no report could hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def name(field: str, value: Any) -> str:
     text = _text(field, value)
-    if text and not re.fullmatch(r"[\w.@+=,-]{1,128}", text, re.ASCII):
-        raise InputError(
-            field, text, "is no name; use 1 to 128 of letters, digits and _ . - @ + = ,"
-        )
+    # It is kept as a tag of the role too, and IAM's tag values hold no comma.
+    if text and not re.fullmatch(r"[\w.@+=-]{1,128}", text, re.ASCII):
+        raise InputError(field, text, "is no name; use 1 to 128 of letters, digits and _ . - @ + =")
     if text in {".", ".."}:
         raise InputError(field, text, "is no name; it would leave the runs folder")
     return text
@@ -211,10 +222,7 @@ def prefix(field: str, value: Any) -> str:
         )
     if _CONTROL.search(text):
         raise InputError(field, text, "holds a control character; remove it")
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise InputError(field, text, "is not valid Unicode text") from None
+    size = len(text.encode())
     if size > 1024:
         raise InputError(field, text, f"has {size:,} bytes; an S3 key has at most 1,024")
     segments = text.split("/")
@@ -320,8 +328,17 @@ def tags(field: str, value: Any) -> dict[str, str]:
             raise InputError(field, key, "is too long; a key has 1 to 128, a value 256 characters")
         if key.lower().startswith("aws:"):
             raise InputError(field, key, "begins with aws:, which AWS keeps for itself")
+        if key.lower() in ("managed-by", "risingwave-iam-runbook:target"):
+            raise InputError(
+                field, key, "is the tag by which this runbook knows its own; give another key"
+            )
         if not re.fullmatch(r"[\w .:/=+\-@]*", key + text):
             raise InputError(field, f"{key}={text}", "holds a character that IAM tags do not allow")
+    same = {key.lower() for key in value}
+    if len(same) < len(value):
+        raise InputError(
+            field, sorted(value), "hold one key twice; IAM does not tell capitals apart"
+        )
     if len(value) > 45:
         raise InputError(field, f"{len(value)} tags", "are too many; give at most 45")
     return dict(value)
@@ -387,7 +404,29 @@ def one_line(field: str, value: Any) -> str:
 def sql_options(field: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or any(not isinstance(key, str) for key in value):
         raise InputError(field, value, "is not a mapping of option names to values")
+    for key, option in value.items():
+        if not _is_unicode(key) or (problem := _option_problem(option, 4)):
+            raise InputError(field, key, problem if _is_unicode(key) else "is not valid Unicode")
     return dict(value)
+
+
+def _option_problem(value: Any, levels: int) -> str:
+    """Say why a value cannot stand in a report and a statement, empty when it can."""
+    if isinstance(value, str):
+        return "" if _is_unicode(value) else "has a value that is not valid Unicode text"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"has the value {value}, which is no number"
+    if value is None or isinstance(value, bool | int | float):
+        return ""
+    if levels == 0:
+        return "is nested too deeply"
+    if isinstance(value, list | tuple):
+        parts = list(value)
+    elif isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        parts = [*value, *value.values()]
+    else:
+        return f"has a {type(value).__name__} as its value; put it in quotes"
+    return next((found for part in parts if (found := _option_problem(part, levels - 1))), "")
 
 
 RULES: dict[str, Callable[[str, Any], Any]] = {

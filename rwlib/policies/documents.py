@@ -1,0 +1,191 @@
+"""Policy documents: pure, built from a target, touching nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rwlib.target import Target
+
+# What each connector asks of S3, read from RisingWave's sources: l list, g get, p put,
+# m delete below …/manifest/, d delete, a abort multipart upload.
+_NEEDS = {
+    "redshift": "lgpm",  # manifests are listed and deleted; COPY reads with the same role
+    "snowflake_v2": "p",  # Snowflake reads its stage with a role of its own
+    "snowflake": "lp",
+    "s3_sink": "lp",
+    "s3_source": "lg",
+    "iceberg_sink": "lgpda",  # the Java S3FileIO aborts failed multipart uploads
+    "iceberg_source": "lg",
+}
+
+REASONS = {
+    "RisingWaveListPrefix": "finds files under the prefix, and nothing beside it",
+    "RisingWaveReadObjects": "reads files under the prefix",
+    "RisingWaveWriteObjects": "writes files under the prefix; PutObject also covers multipart",
+    "RisingWaveDeleteManifests": "the Redshift sink removes its COPY manifests, nothing else",
+    "RisingWaveDeleteObjects": "Iceberg replaces and expires files under the warehouse",
+    "RisingWaveUseKmsKey": "the bucket is encrypted with this key: GenerateDataKey to write, "
+    "Decrypt to read and for multipart uploads",
+    "RisingWaveGlueCatalog": "the Glue catalog of the Iceberg tables",
+}
+
+
+def documented_policy(bucket: str, prefix: str) -> dict[str, Any]:
+    """Return the policy of RisingWave's page "Set up IAM role assume", to the letter.
+
+    Its second statement never allows ``GetBucketLocation``, because that call carries no
+    ``s3:prefix``, and refuses a listing of the prefix without its slash.
+    """
+    place = f"{bucket}/{prefix}" if prefix else bucket
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "s3:PutObject",
+                    "s3:GetObject",
+                    "s3:GetObjectVersion",
+                    "s3:DeleteObject",
+                    "s3:DeleteObjectVersion",
+                ],
+                "Resource": f"arn:aws:s3:::{place}/*",
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["s3:ListBucket", "s3:GetBucketLocation"],
+                "Resource": f"arn:aws:s3:::{bucket}",
+                "Condition": {"StringLike": {"s3:prefix": [f"{prefix}/*" if prefix else "*"]}},
+            },
+        ],
+    }
+
+
+def recommended_policy(
+    connectors: Iterable[str],
+    bucket: str,
+    prefix: str,
+    *,
+    kms_key_arn: str = "",
+    glue: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the least privilege that the connectors need, one statement for each purpose.
+
+    Parameters
+    ----------
+    connectors
+        One or more connector names; their needs are united.
+    prefix
+        Key prefix without slashes at its ends; empty grants the whole bucket.
+    kms_key_arn
+        Key of the bucket's default encryption; empty when it has none of its own.
+    glue
+        ``account_id``, ``region_name``, ``database`` and ``table`` of a Glue catalog, and
+        ``writes`` when tables are created or changed.
+    """
+    names = list(connectors)
+    needs = {need for name in names for need in _NEEDS[name]}
+    escaped = escape_pattern(prefix)
+    bucket_arn = f"arn:aws:s3:::{bucket}"
+    objects = f"{bucket_arn}/{escaped}/*" if prefix else f"{bucket_arn}/*"
+    statements: list[dict[str, Any]] = []
+
+    def allow(sid: str, actions: list[str], resource: Any, condition: Any = None) -> None:
+        statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+        statements.append({**statement, "Condition": condition} if condition else statement)
+
+    if "l" in needs:
+        patterns = [escaped, f"{escaped}/", f"{escaped}/*"]
+        allow(
+            "RisingWaveListPrefix",
+            ["s3:ListBucket"],
+            bucket_arn,
+            {"StringLike": {"s3:prefix": patterns}} if prefix else None,
+        )
+    if "g" in needs:
+        allow("RisingWaveReadObjects", ["s3:GetObject"], objects)
+    if "p" in needs:
+        actions = ["s3:PutObject", *(["s3:AbortMultipartUpload"] if "a" in needs else [])]
+        allow("RisingWaveWriteObjects", actions, objects)
+    if "d" in needs:
+        allow("RisingWaveDeleteObjects", ["s3:DeleteObject"], objects)
+    elif "m" in needs:
+        allow("RisingWaveDeleteManifests", ["s3:DeleteObject"], f"{objects}/manifest/*")
+    if kms_key_arn:
+        actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if "p" in needs else [])]
+        allow("RisingWaveUseKmsKey", actions, kms_key_arn)
+    if glue is not None:
+        allow("RisingWaveGlueCatalog", *_glue_grant(glue))
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _glue_grant(glue: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    place = f"arn:aws:glue:{glue['region_name']}:{glue['account_id']}"
+    database = escape_pattern(glue.get("database", "")) or "*"
+    actions = ["glue:GetDatabase", "glue:GetTable"]
+    if glue.get("writes"):
+        actions += ["glue:CreateDatabase", "glue:CreateTable", "glue:UpdateTable"]
+    table = escape_pattern(glue.get("table", "")) or "*"
+    resources = [
+        f"{place}:catalog",
+        f"{place}:database/{database}",
+        f"{place}:table/{database}/{table}",
+    ]
+    return actions, resources
+
+
+def escape_pattern(text: str) -> str:
+    """Escape what IAM reads as a pattern: ``*``, ``?`` and ``$`` become policy variables.
+
+    ``${*}``, ``${?}`` and ``${$}`` stand for the characters themselves (IAM user guide, policy
+    variables), and need ``"Version": "2012-10-17"``.
+    """
+    special = {"*": "${*}", "?": "${?}", "$": "${$}"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def glue_settings(target: Target, account_id: str, region_name: str) -> dict[str, str] | None:
+    """Return where the target's Glue catalog is, None when it uses none."""
+    iceberg = [name for name in target.connectors if name.startswith("iceberg")]
+    options: list[Any] = [target.sql_options, *target.sql_options.values()]
+    catalogs = {str(each.get("catalog.type", "")) for each in options if isinstance(each, dict)}
+    if not iceberg or not (target.glue_database or catalogs & {"glue", "glue_rust"}):
+        return None
+    database = target.glue_database or _option(options, "database.name")
+    return {
+        "account_id": target.glue_catalog_id or account_id,
+        "region_name": target.glue_region_name or region_name,
+        "database": database,
+        "table": target.glue_table,
+        "writes": "yes" if "iceberg_sink" in iceberg else "",
+    }
+
+
+def _option(options: list[Any], name: str) -> str:
+    values = {str(each[name]) for each in options if isinstance(each, dict) and each.get(name)}
+    return values.pop() if len(values) == 1 else ""
+
+
+def policy_document(
+    target: Target, *, account_id: str, region_name: str, kms_key_arn: str = ""
+) -> dict[str, Any]:
+    """Return the policy document that the target asks for.
+
+    Parameters
+    ----------
+    account_id, region_name
+        Account of the role (12 digits) and region of the bucket, for Glue ARNs.
+    kms_key_arn
+        Key found in the bucket's default encryption; ``target.kms_key_arn`` goes before it.
+    """
+    if target.policy_style == "documented":
+        return documented_policy(target.bucket, target.prefix)
+    return recommended_policy(
+        target.connectors,
+        target.bucket,
+        target.prefix,
+        kms_key_arn=target.kms_key_arn or kms_key_arn,
+        glue=glue_settings(target, account_id, region_name),
+    )
