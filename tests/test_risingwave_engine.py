@@ -823,6 +823,11 @@ def test_rows_when_they_are_changed(world: World) -> None:
     assert names == ["Barbara", "Katherine"]
 
 
+def test_table_when_it_is_made_from_a_query(world: World) -> None:
+    world.run("CREATE TABLE big AS SELECT order_id, amount FROM orders WHERE amount > 10")
+    assert world.query("SELECT * FROM big") == [{"order_id": 1, "amount": 12.5}]
+
+
 def test_several_statements_when_one_fails(world: World) -> None:
     text = world.refused("CREATE TABLE a (v int); CREATE TABLE a (v int); CREATE TABLE b (v int)")
     assert "table with name a exists" in text

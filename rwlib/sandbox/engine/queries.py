@@ -70,7 +70,8 @@ def change(text: str, database: Database, version: str) -> str:
             count = connection.execute(_translated(text)).rowcount
         connection.set_authorizer(None)
         for relation in touched:
-            _read_back(connection, relation)
+            if relation.columns:
+                _read_back(connection, relation)
     return f"{words[0].upper()} {'0 ' if words[0] == 'insert' else ''}{count}"
 
 

@@ -19,6 +19,7 @@ from rwlib.sandbox.engine.options import (
 )
 from rwlib.sandbox.engine.platform import Platform
 from rwlib.sandbox.engine.queries import select
+from rwlib.sandbox.engine.running import rows_of_source
 from rwlib.sandbox.engine.s3_source import read_source, validate_source
 from rwlib.sql.connectors import load_connector
 from rwlib.sql.syntax import CreateStatement, OtherStatement
@@ -53,6 +54,16 @@ def create_relation(platform: Platform, database: Database, statement: CreateSta
     )
     if relation.connector:
         _create_with_connector(platform, database, statement, relation)
+    elif statement.query:
+        result = select(
+            statement.query,
+            database,
+            platform.version,
+            lambda found: rows_of_source(platform, found, database),
+        )
+        names = [name for name, _ in result.columns]
+        relation.columns = relation.columns or result.columns
+        relation.append([dict(zip(names, row, strict=True)) for row in result.rows])
     elif statement.kind == "source":
         raise failure("missing field 'connector' in WITH clause")
     if relation.engine == "iceberg":
@@ -77,6 +88,8 @@ def create_view(platform: Platform, database: Database, statement: OtherStatemen
         raise exists("materialized view", name)
     query = statement.text[tokens[position].end :].strip().rstrip(";")
     result = select(query, database, platform.version, lambda relation: [])
+    if not result.columns:
+        raise failure("sql parser error: expected a query after AS")
     database.relations[name] = Relation(
         database.new_id(),
         name,
