@@ -90,5 +90,6 @@ def _sandbox(wanted: bool) -> Iterator[None]:
             "`pip install 'risingwave-iam-runbook[sandbox]'`"
         ) from None
     real = tuple(name for name in os.environ if name.startswith("AWS_"))
-    with Sandbox.spawn() as box, _environment(box.environment(), without=real):
+    with _environment({}, without=real), Sandbox.spawn() as box:
+        os.environ.update(box.environment())
         yield
