@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rwlib.sandbox.engine.signed import Keys, SignedClient
 
 SESSION_NAME = "reqsign"
-"""The session name that CloudTrail shows for opendal's calls (``risingwavelabs/risingwave#25921``)."""
+"""What CloudTrail shows for opendal's calls (``risingwavelabs/risingwave#25921``)."""
 
 _IMDS = "error sending request for url (http://169.254.169.254/latest/api/token)"
 _STS_VERSION = "2011-06-15"
