@@ -96,7 +96,7 @@ def role_choices(aws: Aws) -> Choices:
 
     def read() -> Choices:
         roles: list[Any] = []
-        marker: dict[str, str] = {}
+        marker: dict[str, Any] = {}
         while len(roles) < MOST:
             page = aws.read("iam", "list_roles", about="roles", MaxItems=1000, **marker)
             roles += page.get("Roles", [])

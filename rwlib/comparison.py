@@ -11,6 +11,8 @@ from rwlib.changes import canonical
 
 Mark = Literal["added", "removed", "changed", "kept"]
 
+_LISTS = {"attachment": "attached policies", "allowed principal": "allowed principals"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -61,12 +63,13 @@ def documents_of(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
             yield "Trust policy", left, right
 
 
-def other_settings(before: Any, after: Any) -> tuple[tuple[str, str, str], ...]:
+def other_settings(before: Any, after: Any, resource: str = "") -> tuple[tuple[str, str, str], ...]:
     """Return name, before and after of everything in a change that is no policy document."""
     if _is_policy(before) or _is_policy(after):
         return ()
     if isinstance(before, list | tuple) or isinstance(after, list | tuple):
-        return (("members", ", ".join(map(str, before or ())), ", ".join(map(str, after or ()))),)
+        name = _LISTS.get(resource, "entries")
+        return ((name, ", ".join(map(str, before or ())), ", ".join(map(str, after or ()))),)
     left, right = (each if isinstance(each, Mapping) else {} for each in (before, after))
     names = [name for name in {**right, **left} if name != "trust_policy"]
     return tuple((name, _plain(left.get(name)), _plain(right.get(name))) for name in names)

@@ -27,7 +27,6 @@ class Shown:
     def _repr_html_(self) -> str:
         return self.html
 
-
     def __add__(self, other: Shown) -> Shown:
         return Shown(f"{self.text}\n\n{other.text}", self.html + other.html)
 
@@ -161,12 +160,40 @@ class Picture:
     def _repr_svg_(self) -> str:
         return self.svg
 
+    @property
+    def html(self) -> str:
+        """The picture where HTML is asked for."""
+        return self.svg
+
+
+def show_documented(runbook: Runbook) -> Shown:
+    """Show the JSON of RisingWave's page for this bucket, and what the evaluator says of it."""
+    import json
+    from dataclasses import replace
+
+    from rwlib.checks import probe_role
+    from rwlib.policies import documented_policy
+
+    target = runbook.target
+    document = documented_policy(target.bucket, target.prefix)
+    shown = show_document(document)
+    if runbook.situation is None:
+        return shown
+    own = runbook.situation.policy_arn
+    situation = replace(runbook.situation, identity=((own, document),))
+    wrong = [each.line for each in probe_role(target, situation) if not each.as_expected]
+    lines = wrong or ["every request of these connectors is allowed, and nothing else"]
+    return Shown(
+        json.dumps(document, indent=2) + "\n" + "\n".join(lines),
+        shown.html + render("sentences", "What the evaluator finds wrong with it", lines),
+    )
+
 
 def show_chain(runbook: Runbook) -> Picture:
     """Show the chain from RisingWave to the bucket, each hop with its verdict."""
     from rwlib import picture
 
-    hops = picture.chain(_facts(runbook))
+    hops = picture.chain(facts_of(runbook))
     return Picture(picture.chain_svg(hops, standalone=True), picture.chain_text(hops))
 
 
@@ -174,14 +201,14 @@ def show_access_map(runbook: Runbook) -> Shown:
     """Show which requests are allowed where, against what should be."""
     from rwlib import picture
 
-    facts = _facts(runbook)
+    facts = facts_of(runbook)
     return Shown(
         picture.access_text(picture.access_map(facts)) or "Nothing was judged yet.",
         render("access_grid", facts),
     )
 
 
-def _facts(runbook: Runbook) -> dict[str, Any]:
+def facts_of(runbook: Runbook) -> dict[str, Any]:
     """Return the part of a report that the pictures are made from."""
     return {
         "target": runbook.target.model_dump(),

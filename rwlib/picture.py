@@ -132,7 +132,7 @@ _LABELS = ("runs as", "assumes", "is allowed by", "for", "with")
 _COLOURS = (
     ".rw-chain{--rw-ink:#1c2430;--rw-soft:#566170;--rw-line:#8a95a3;--rw-back:#fff;"
     "--rw-panel:#f5f7fa;--rw-pass:#14692f;--rw-fail:#a61b1b;--rw-unknown:#6a5200;"
-    "--rw-manual:#1f4f99}"
+    "--rw-manual:#1f4f99}.rw-paper{fill:var(--rw-back)}"
     "@media (prefers-color-scheme:dark){.rw-chain{--rw-ink:#e6eaf0;--rw-soft:#a3adbb;"
     "--rw-line:#6b7686;--rw-back:#12161d;--rw-panel:#1b212b;--rw-pass:#63d083;"
     "--rw-fail:#ff8f8f;--rw-unknown:#e2c15a;--rw-manual:#8fb8ff}}"
@@ -151,8 +151,8 @@ def _box(hop: Hop, x: int, y: int) -> str:
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="8" fill="var(--rw-panel)" '
         f'stroke="{colour}" stroke-width="{line}"{dash}/>'
         + _line(x + 12, y + 24, 14, "var(--rw-ink)", hop.title, bold=True)
-        + _line(x + 12, y + 47, 13, "var(--rw-ink)", _short(hop.name, 29))
-        + _line(x + 12, y + 67, 13, "var(--rw-soft)", _short(hop.detail, 29))
+        + _line(x + 12, y + 47, 13, "var(--rw-ink)", _short(hop.name, 26))
+        + _line(x + 12, y + 67, 13, "var(--rw-soft)", _short(hop.detail, 26))
         + _line(x + 12, y + 93, 14, colour, verdict, bold=True)
         + "</g>"
     )
@@ -203,14 +203,14 @@ def _account(arn: str) -> str:
     return (arn.split(":") + [""] * 5)[4] or "not known"
 
 
-COLUMNS = ("List", "Read", "Write", "Delete", "Configure")
+COLUMNS = ("List", "Read", "Write", "Delete", "Settings")
 _VERBS = {
     "s3:ListBucket": "List",
     "s3:GetObject": "Read",
     "s3:PutObject": "Write",
     "s3:DeleteObject": "Delete",
     "s3:DeleteBucket": "Delete",
-    "s3:PutBucketPolicy": "Configure",
+    "s3:PutBucketPolicy": "Settings",
     "kms:Decrypt": "Read",
     "kms:GenerateDataKey": "Write",
     "glue:UpdateTable": "Write",
@@ -286,7 +286,7 @@ def _column(action: str) -> str:
         return _VERBS[action]
     verb = action.partition(":")[2]
     starts = {"Get": "Read", "List": "List", "Put": "Write", "Create": "Write", "Delete": "Delete"}
-    return next((column for start, column in starts.items() if verb.startswith(start)), "Configure")
+    return next((column for start, column in starts.items() if verb.startswith(start)), "Settings")
 
 
 def access_text(grid: Mapping[str, Mapping[str, Cell]]) -> str:

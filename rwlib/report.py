@@ -126,7 +126,7 @@ def _environment() -> Any:
         comparison.documents_of(change["before"], change["after"])
     )
     environment.filters["settings"] = lambda change: comparison.other_settings(
-        change["before"], change["after"]
+        change["before"], change["after"], change["resource"]
     )
     environment.globals.update(
         compare=comparison.compare_documents,

@@ -1,0 +1,202 @@
+"""One field of the form: its label, its input, what was detected, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import ipywidgets
+
+from rwlib.choices import Choices
+from rwlib.target import Target
+from rwlib.validate import CONNECTORS, split_text
+from rwlib.widgets.live import fill, page, small
+
+LABELS = {
+    "workload_identity_arn": "Workload Identity (IAM Role ARN)",
+    "cluster_id": "RisingWave Cloud cluster",
+    "bucket": "S3 bucket",
+    "prefix": "Prefix inside the bucket",
+    "region_name": "Region of the bucket",
+    "role_name": "IAM role",
+    "aws_profile": "AWS profile",
+    "connectors": "What you are going to create in RisingWave",
+    "kms_key_arn": "KMS key",
+    "allowed_principal_confirmed_by": "Who added the role in the console",
+}
+_CONNECTOR_LABELS = {
+    "redshift": "Sink to Redshift (redshift)",
+    "snowflake_v2": "Sink to Snowflake (snowflake_v2)",
+    "snowflake": "Sink to Snowflake, the older one (snowflake)",
+    "s3_sink": "Sink to files in S3 (s3)",
+    "s3_source": "Source from files in S3 (s3)",
+    "iceberg_sink": "Sink to Iceberg (iceberg)",
+    "iceberg_source": "Source from Iceberg (iceberg)",
+}
+_COLLECTIONS = ("tags", "sql_options")
+_CHOSEN = ("bucket", "prefix", "role_name", "aws_profile", "workload_identity_arn")
+
+
+def label_of(name: str) -> str:
+    """Return a field's name in plain words."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+class Field:
+    """A field of a target as a widget.
+
+    Parameters
+    ----------
+    on_edit
+        Called with the field's name and its new value.
+    """
+
+    def __init__(self, name: str, value: Any, on_edit: Callable[[str, Any], None]) -> None:
+        self.name = name
+        self.touched = False
+        self._on_edit = on_edit
+        self._silent = False
+        self.input = self._make(value)
+        self.message = page()
+        self.detected = page()
+        self.help = page(small(Target.model_fields[name].description or ""))
+        self.box = ipywidgets.VBox([self.input, self.help, self.detected, self.message])
+        self.box.add_class("rw-field")
+        self.box.add_class(f"rw-field-{name.replace('_', '-')}")
+
+    @property
+    def value(self) -> Any:
+        """The value as it stands in the field."""
+        return self._read(self.input.value)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.input.value = self._text(value)
+
+    def put(self, value: Any) -> None:
+        """Show a value without telling anybody: it was detected, not typed."""
+        self._silent = True
+        try:
+            if isinstance(self.input, ipywidgets.Dropdown):
+                known = {
+                    each[1] if isinstance(each, tuple) else each for each in self.input.options
+                }
+                if value not in known:
+                    self.input.options = [*self.input.options, (str(value), value)]
+            self.input.value = self._text(value)
+        finally:
+            self._silent = False
+
+    def complain(self, text: str) -> None:
+        """Say what is wrong, under the field; nothing when it is right."""
+        text = text.removeprefix(f"{self.name}: ").removeprefix("'' ").removeprefix("[] ")
+        fill(self.message, small(text[:1].upper() + text[1:], "fail"))
+
+    def tell(self, text: str) -> None:
+        """Say what was detected."""
+        fill(self.detected, small(f"Detected: {text}" if text else ""))
+
+    def offer(self, choices: Choices) -> None:
+        """Offer what can be chosen; free text stays possible."""
+        if isinstance(self.input, ipywidgets.Combobox):
+            self.input.options = choices.options
+        elif isinstance(self.input, ipywidgets.Dropdown) and self.name == "cluster_id":
+            self._offer_clusters(choices)
+        said = Target.model_fields[self.name].description or ""
+        fill(self.help, small(f"{said}. {choices.why_not}." if choices.why_not else said))
+
+    def _offer_clusters(self, choices: Choices) -> None:
+        current = self.input.value or ""
+        options = [(choices.label(each), each) for each in choices.options]
+        if current and current not in choices.options:
+            options.append((current, current))
+        empty = "choose a cluster" if choices.options else "none can be read; type the ARN below"
+        self._silent = True
+        try:
+            self.input.options = [(empty, ""), *options]
+            self.input.value = current
+        finally:
+            self._silent = False
+
+    def _make(self, value: Any) -> Any:
+        name, info = self.name, Target.model_fields[self.name]
+        common: dict[str, Any] = {"description": label_of(name)}
+        made: Any
+        if name == "connectors":
+            made = ConnectorPicker(value or ())
+        elif name == "cluster_id":
+            given = value or ""
+            options = [("choose a cluster", "")] + ([(given, given)] if given else [])
+            made = ipywidgets.Dropdown(options=options, value=given, **common)
+        elif name in _CHOSEN:
+            made = ipywidgets.Combobox(value=self._text(value), **common)
+        elif name == "policy_style":
+            known = get_args(info.annotation)
+            chosen = value if value in known else known[0]
+            made = ipywidgets.Dropdown(options=known, value=chosen, **common)
+        elif info.annotation is bool:
+            made = ipywidgets.Checkbox(value=bool(value), indent=False, **common)
+        else:
+            made = ipywidgets.Text(value=self._text(value), **common)
+        made.observe(self._changed, names="value")
+        return made
+
+    def _changed(self, change: Any) -> None:
+        if self._silent:
+            return
+        self.touched = True
+        try:
+            value = self._read(change["new"])
+        except ValueError as error:
+            self.complain(str(error))
+            return
+        self._on_edit(self.name, value)
+
+    def _read(self, value: Any) -> Any:
+        if self.name in _COLLECTIONS:
+            return split_text(self.name, value)
+        return list(value) if isinstance(value, tuple) else value
+
+    def _text(self, value: Any) -> Any:
+        if self.name == "connectors":
+            return tuple(value or ())
+        if self.name in _COLLECTIONS:
+            import json
+
+            nested = any(isinstance(item, dict) for item in (value or {}).values())
+            pairs = ", ".join(f"{key}={item}" for key, item in (value or {}).items())
+            return json.dumps(value) if nested else pairs
+        if self.name == "policy_style":
+            return value or "recommended"
+        return bool(value) if isinstance(value, bool) else str(value or "")
+
+
+class ConnectorPicker(ipywidgets.VBox):  # type: ignore[misc]
+    """The connectors as boxes to tick: nothing to hold down, nothing to type."""
+
+    def __init__(self, chosen: Any) -> None:
+        import traitlets
+
+        self.boxes = {
+            name: ipywidgets.Checkbox(
+                value=name in chosen, description=_CONNECTOR_LABELS[name], indent=False
+            )
+            for name in CONNECTORS
+        }
+        title = page(f"<strong>{LABELS['connectors']}</strong>")
+        super().__init__([title, *self.boxes.values()])
+        self.add_traits(value=traitlets.Tuple())
+        self.value = self._ticked()
+        for box in self.boxes.values():
+            box.observe(self._follow, names="value")
+        self.observe(self._tick, names="value")
+
+    def _ticked(self) -> tuple[str, ...]:
+        return tuple(name for name, box in self.boxes.items() if box.value)
+
+    def _follow(self, change: Any) -> None:
+        self.value = self._ticked()
+
+    def _tick(self, change: Any) -> None:
+        for name, box in self.boxes.items():
+            box.value = name in change["new"]

@@ -1,0 +1,257 @@
+"""The form: fields seeded from the parameters, checked as they are edited.
+
+Choices are read from the accounts where that is allowed; what was detected is shown as detected
+and can be typed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from rwlib import choices
+from rwlib.errors import RunbookError
+from rwlib.states import all_errors
+from rwlib.target import Target
+from rwlib.widgets.fields import Field, label_of
+from rwlib.widgets.live import Panel, style
+
+if TYPE_CHECKING:
+    from rwlib.sessions import Aws
+
+# Who asks, and what was not given, decide what can be read.
+_SESSION = ("aws_profile", "operator_role_arn")
+
+
+class TargetForm(Panel):
+    """A form for a target: some fields at once, all others behind a button.
+
+    Parameters
+    ----------
+    values
+        A target's values.
+    fields
+        Names of the fields to show, in their order.
+    on_edit
+        Called with the values after each edit.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        fields: tuple[str, ...],
+        *,
+        guided: bool = True,
+        on_edit: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        super().__init__(guided=guided)
+        self._values = dict(values)
+        self._on_edit = on_edit
+        self._aws: tuple[tuple[str, ...], Aws | None, str] | None = None
+        self._fetched: dict[str, str] = {}
+        self._found_wrong: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
+        rest = tuple(name for name in Target.model_fields if name not in (*fields, "apply"))
+        shown = (*fields, *rest) if guided else ()
+        self.fields = {name: Field(name, self._values.get(name), self._edited) for name in shown}
+        self.first = fields
+        if guided:
+            self._lay_out(fields, rest)
+            self.offer_choices()
+        self.check()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The target's values as they stand in the form."""
+        return dict(self._values)
+
+    def set(self, **values: Any) -> None:
+        """Put values into fields, as typing would."""
+        for name, value in values.items():
+            self.fields[name].value = value
+
+    def replace(self, values: Mapping[str, Any]) -> None:
+        """Show another target's values, as after a change of the account."""
+        self._values = dict(values)
+        self._found_wrong.clear()
+        self._fetched.clear()
+        for name, field in self.fields.items():
+            default = Target.model_fields[name].get_default(call_default_factory=True)
+            field.put(self._values.get(name, default))
+        self.offer_choices()
+        self.check()
+
+    def check(self) -> dict[str, str]:
+        """Say under every field what is wrong with it; makes no call."""
+        self.errors = all_errors(self._values)
+        for name, field in self.fields.items():
+            field.complain(self.errors.get(name, "") or self._found_wrong.get(name, ""))
+        self._refresh_twin()
+        return self.errors
+
+    def blame(self, name: str, text: str) -> None:
+        """Say under a field what AWS or RisingWave Cloud finds wrong with it."""
+        self._found_wrong[name] = text
+        if name in self.fields:
+            self.fields[name].complain(text)
+            if name not in self.first:
+                self.more.value = True
+
+    def offer_choices(self) -> None:
+        """Read what can be chosen, from the accounts and from this machine."""
+        aws, why = self._session()
+        self._offer("aws_profile", choices.profile_choices)
+        self._offer("cluster_id", choices.cluster_choices)
+        for name, read in (
+            ("bucket", choices.bucket_choices),
+            ("role_name", choices.role_choices),
+        ):
+            if name in self.fields:
+                found = read(aws) if aws else choices.Choices(why_not=why)
+                self.fields[name].offer(found)
+                # Without a list to pick from, asking AWS at every key would ask for half names.
+                self.fields[name].input.continuous_update = bool(found.options)
+        self._look_at_cluster()
+        self._look_at_bucket()
+        self._look_at_role()
+
+    def _offer(self, name: str, read: Callable[[], choices.Choices]) -> None:
+        if name in self.fields:
+            self.fields[name].offer(read())
+
+    def _lay_out(self, fields: tuple[str, ...], rest: tuple[str, ...]) -> None:
+        self.more = ipywidgets.ToggleButton(
+            description=f"Show {len(rest)} more inputs", value=False
+        )
+        others = ipywidgets.VBox([self.fields[name].box for name in rest])
+        others.layout.display = "none"
+
+        def toggle(change: Any) -> None:
+            others.layout.display = "" if change["new"] else "none"
+            verb = "Hide" if change["new"] else "Show"
+            self.more.description = f"{verb} {len(rest)} more inputs"
+
+        self.more.observe(toggle, names="value")
+        first = [self.fields[name].box for name in fields]
+        self.box.children = [style(), *first, *([self.more, others] if rest else [])]
+
+    def _edited(self, name: str, value: Any) -> None:
+        if self._values.get(name) == value:
+            return
+        self._values[name] = value
+        self._found_wrong.clear()
+        if name in _SESSION:
+            self.offer_choices()
+        if name == "cluster_id":
+            self._look_at_cluster()
+        if name == "bucket":
+            self._look_at_bucket()
+        if name == "prefix":
+            self._offer_prefixes()
+        if name == "role_name":
+            self._look_at_role()
+        self.check()
+        if self._on_edit:
+            self._on_edit(self.values)
+
+    def _session(self) -> tuple[Aws | None, str]:
+        """Return the session that the form's values ask for, and why there is none."""
+        import os
+
+        given = tuple(str(self._values.get(name) or "") for name in _SESSION)
+        key = (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+        if self._aws is None or self._aws[0] != key:
+            try:
+                self._aws = (key, _open(*given), "")
+            except RunbookError as error:
+                self._aws = (key, None, str(error))
+        return self._aws[1], self._aws[2]
+
+    def _look_at_cluster(self) -> None:
+        field, cluster = self.fields.get("workload_identity_arn"), self._values.get("cluster_id")
+        if field is None or not self.guided:
+            return
+        arn, why = choices.workload_of(str(cluster)) if cluster else ("", "")
+        typed = self._values.get("workload_identity_arn") or ""
+        if arn and (not typed or typed == self._fetched.get("workload_identity_arn")):
+            self._values["workload_identity_arn"] = arn
+            self._fetched["workload_identity_arn"] = arn
+            field.put(arn)
+        elif not arn and typed and typed == self._fetched.get("workload_identity_arn"):
+            self._values["workload_identity_arn"] = ""
+            field.put("")
+        field.tell("the cluster's own, from Cloud metadata" if arn else "")
+        if why and "cluster_id" in self.fields:
+            self.fields["cluster_id"].tell(why)
+
+    def _look_at_bucket(self) -> None:
+        field = self.fields.get("bucket")
+        aws, _ = self._session()
+        if field is None or aws is None:
+            return
+        name = str(self._values.get("bucket") or "")
+        offered = field.input.options
+        if not name or "bucket" in all_errors(self._values) or (offered and name not in offered):
+            why = f"not one of the {len(offered)} buckets of this account" if name else ""
+            field.tell(why if offered else "")
+            return
+        found, why = choices.bucket_facts(aws, name)
+        field.tell(f"{found['region_name']}, encrypted with {found['encryption']}" if found else "")
+        if why:
+            self._found_wrong["bucket"] = why
+        for other in ("region_name", "kms_key_arn"):
+            if other in self.fields and found.get(other):
+                self.fields[other].tell(f"{found[other]}; leave it empty to use that")
+        self._fetched["region"] = found.get("region_name", "")
+        self._offer_prefixes()
+
+    def _offer_prefixes(self) -> None:
+        field = self.fields.get("prefix")
+        aws, _ = self._session()
+        bucket, region = str(self._values.get("bucket") or ""), self._fetched.get("region", "")
+        if field is None or aws is None or not bucket or not region:
+            return
+        typed = str(self._values.get("prefix") or "")
+        field.offer(choices.prefix_choices(aws, bucket, region, typed))
+
+    def _look_at_role(self) -> None:
+        field = self.fields.get("role_name")
+        if field is None:
+            return
+        name = self._values.get("role_name")
+        exists = name in field.input.options
+        field.tell("it exists and is adopted; what it has is kept" if exists else "")
+
+    def _refresh_twin(self) -> None:
+        from rwlib.display import show_facts
+
+        rows = {
+            label_of(name): _plain(self._values.get(name), self.errors.get(name, ""))
+            for name in self.first
+        }
+        self.show(show_facts(rows))
+
+
+def _open(aws_profile: str, operator_role_arn: str) -> Aws:
+    """Open a session before the target is complete; nothing but who asks is taken from it."""
+    from rwlib.sessions import open_session
+
+    wanted = Target(
+        workload_identity_arn="arn:aws:iam::123456789012:role/not-known-yet",
+        bucket="not-known-yet",
+        connectors=["s3_source"],
+        aws_profile=aws_profile,
+        operator_role_arn=operator_role_arn,
+    )
+    aws = open_session(wanted)
+    _ = aws.caller_identity
+    return aws
+
+
+def _plain(value: Any, error: str) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
+    if isinstance(value, dict):
+        text = ", ".join(f"{key}={item}" for key, item in value.items())
+    return f"{text or '(empty)'}{f'  ✗ {error}' if error else ''}"

@@ -1,0 +1,135 @@
+"""What all panels of the guided path share: a widget and, beside it, the same as plain HTML.
+
+A saved widget is blank in an untrusted notebook and in exported HTML. So each panel leaves its
+content as plain HTML too, which the widget hides while it is alive.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import uuid
+from typing import Any
+
+import ipywidgets
+
+from rwlib.display import Shown, page_parts
+
+GUIDED = "RWLIB_GUIDED"
+
+
+def is_guided() -> bool:
+    """Say whether a person sits before this notebook, who can click.
+
+    A notebook's own frontends let a cell ask for input; papermill, nbclient and nbval do not.
+    Voilà does not either, and says who it is. ``RWLIB_GUIDED`` (``1`` or ``0``) decides over both.
+    """
+    given = os.environ.get(GUIDED, "")
+    if given:
+        return given != "0"
+    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila/"):
+        return True
+    return bool(_request().get("content", {}).get("allow_stdin", False))
+
+
+def _request() -> Any:
+    """Return the message that the running cell came with, empty outside a kernel."""
+    from IPython.core.getipython import get_ipython
+
+    shell: Any = get_ipython()
+    kernel = getattr(shell, "kernel", None)
+    get_parent = getattr(kernel, "get_parent", None)
+    return (get_parent("shell") or {}) if get_parent else {}
+
+
+class Panel:
+    """A widget with its twin in plain HTML.
+
+    Parameters
+    ----------
+    guided
+        False shows the twin alone, which is what papermill and readers get.
+    """
+
+    def __init__(self, *, guided: bool) -> None:
+        self.guided = guided
+        self.box = ipywidgets.VBox(layout=ipywidgets.Layout(width="100%", overflow="visible"))
+        self.box.add_class("rw-live")
+        self.shown = Shown("", "")
+        self._handle: Any = None
+
+    def show(self, shown: Shown) -> None:
+        """Replace the twin, on the page too once it stands there."""
+        self.shown = shown
+        if self._handle is not None:
+            self._handle.update(self._twin())
+
+    def _twin(self) -> Shown:
+        inner = f'<div class="rw-twin">{self.shown.html}</div>' if self.guided else self.shown.html
+        return Shown(self.shown.text, inner)
+
+    def __repr__(self) -> str:
+        return self.shown.text
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        show: Any = display
+        if not self.guided:
+            show(self.shown)
+            return
+        show(self.box)
+        self._handle = show(self._twin(), display_id=uuid.uuid4().hex)
+
+
+# Only where a widget is alive is there this style, and only then is the twin hidden.
+_HIDE_TWINS = (
+    "<style>.rw-twin{display:none}"
+    ".rw-field .widget-label{display:block;width:auto!important;max-width:none;text-align:left;"
+    "font-weight:600;height:auto;line-height:1.4;overflow:visible;white-space:normal}"
+    ".rw-field .widget-text,.rw-field .widget-combobox,.rw-field .widget-dropdown{"
+    "flex-direction:column;align-items:stretch;height:auto;width:auto;max-width:46rem;margin:0}"
+    ".rw-field input[type=text],.rw-field select{width:100%;height:30px;flex:none}"
+    ".rw-field{margin:0 0 .5rem;overflow:visible}.rw-live .widget-html{margin:0;overflow:visible}"
+    ".rw-live .widget-html-content{line-height:1.45;height:auto;font-size:14px}"
+    ".rw-live .jupyter-button{min-width:9rem;width:auto;height:32px;line-height:32px;"
+    "font-size:14px;padding:0 1rem}.rw-live .jupyter-button:focus-visible,"
+    ".rw-live input:focus-visible,.rw-live select:focus-visible{outline:2px solid #2f6fd0;"
+    "outline-offset:1px}.rw-live .jupyter-button.mod-primary{background:#1f4f99;color:#fff}"
+    ".rw-live .jupyter-button.mod-warning{background:#8a4b00;color:#fff}"
+    ".rw-live .jupyter-button:disabled{background:#5b6675;color:#fff;opacity:1;"
+    "cursor:not-allowed}.rw-live .widget-checkbox{width:auto;max-width:none}"
+    ".rw-live .widget-checkbox .widget-label-basic{width:auto;max-width:none}</style>"
+)
+
+
+def page(body: str = "", *, first: bool = False) -> ipywidgets.HTML:
+    """Return a widget that shows a part of the page."""
+    widget = ipywidgets.HTML()
+    fill(widget, body, first=first)
+    return widget
+
+
+def fill(widget: ipywidgets.HTML, body: str, *, first: bool = False) -> None:
+    """Show HTML in a widget, with the page's style when it stands first in its panel."""
+    style = f"{page_parts().style()}{_HIDE_TWINS}" if first else ""
+    widget.value = f'{style}<div class="rw">{body}</div>' if body or style else ""
+
+
+def style() -> ipywidgets.HTML:
+    """Return the widget that brings the style and hides the twins."""
+    return page(first=True)
+
+
+def note(text: str, kind: str = "") -> str:
+    """Return a sentence as a part of the page, empty for no text."""
+    return str(page_parts().note(text, kind)) if text else ""
+
+
+def small(text: str, kind: str = "") -> str:
+    """Return a line under a field; a fault is told to screen readers at once."""
+    if not text:
+        return ""
+    role = ' role="alert"' if kind == "fail" else ""
+    mark = "✗ " if kind == "fail" else ""
+    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{html.escape(text)}</span>'

@@ -1,0 +1,316 @@
+"""The panels of a notebook: progress, place, preview, apply, tear down.
+
+Each shows the guide's state and hands its clicks to the guide. A click is answered at once, and
+a second one while the first is worked on does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from rwlib import display
+from rwlib.display import Shown, page_parts, show_note
+from rwlib.errors import RunbookError
+from rwlib.places import AWS, SANDBOX
+from rwlib.states import State
+from rwlib.widgets.live import Panel, fill, note, page, style
+
+if TYPE_CHECKING:
+    from rwlib.runbook import Runbook, Step
+    from rwlib.sessions import Call
+    from rwlib.widgets.guide import Guide
+
+
+class GuidePanel(Panel):
+    """A panel that follows a guide."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guided=guide.guided)
+        self.guide = guide
+        if guide.guided:
+            guide.listen(self.refresh)
+
+    def refresh(self) -> None:
+        """Show the guide's state."""
+
+
+class ProgressPanel(GuidePanel):
+    """The line of all steps, and where the calls go."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.line = page()
+        self.box.children = [style(), self.line]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the state of every step."""
+        guide = self.guide
+        fill(self.line, str(page_parts().progress(guide.states, guide.step, guide.place)))
+        self.show(display.show_progress(guide.states, guide.step, guide.place))
+
+
+class PlacePanel(GuidePanel):
+    """The choice between the sandbox and a real account, where there is one."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.who = page()
+        children: list[Any] = [style()]
+        if guide.switch:
+            self.buttons = ipywidgets.RadioButtons(
+                options=[
+                    ("Sandbox on this machine: nothing real is touched", SANDBOX),
+                    ("AWS: the account of your credentials", AWS),
+                ],
+                value=guide.switch.chosen,
+                description="Work in",
+                layout=ipywidgets.Layout(width="auto"),
+            )
+            self.buttons.observe(self._chosen, names="value")
+            children.append(self.buttons)
+        self.box.children = [*children, self.who]
+        self.refresh()
+
+    def _chosen(self, change: Any) -> None:
+        self.guide.choose_place(change["new"])
+
+    def refresh(self) -> None:
+        """Say who the calls are made as."""
+        guide = self.guide
+        text = "; ".join(guide.blockers) if guide.waits else ""
+        shown = show_note(text) if text else display.show_caller(guide.runbook)
+        fill(self.who, shown.html)
+        self.show(shown)
+
+
+class ViewPanel(GuidePanel):
+    """Something that is shown of the runbook as soon as there is one.
+
+    Parameters
+    ----------
+    view
+        Makes what is shown; calls nothing that writes.
+    """
+
+    def __init__(self, guide: Guide, view: Callable[[Runbook], Shown]) -> None:
+        super().__init__(guide)
+        self.view = view
+        self.body = page()
+        self.box.children = [style(), self.body]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show it, or what is missing for it."""
+        guide = self.guide
+        text = "; ".join(guide.blockers) if guide.waits else ""
+        shown = show_note(text) if text else self.view(guide.runbook)
+        fill(self.body, note(text) if text else shown.html)
+        self.show(shown)
+
+
+class PreviewPanel(GuidePanel):
+    """What the step would change, as a reviewer wants to see it."""
+
+    def __init__(self, guide: Guide, numbers: tuple[int, ...]) -> None:
+        super().__init__(guide)
+        self.numbers = numbers
+        self.button = ipywidgets.Button(description="Preview", tooltip="Look at AWS again")
+        self.button.on_click(self._clicked)
+        self.body = page()
+        self.box.children = [style(), self.button, self.body]
+        self.refresh()
+
+    def _clicked(self, button: Any) -> None:
+        self.button.disabled = True
+        self.button.description = "Looking at AWS …"
+        try:
+            guarded(self.guide.look, self.body)
+        finally:
+            self.button.description = "Preview"
+            self.button.disabled = bool(self.guide.errors)
+
+    def refresh(self) -> None:
+        """Show the preview, or what is missing for one."""
+        guide = self.guide
+        self.button.disabled = bool(guide.errors)
+        if guide.waits:
+            shown = show_note("; ".join(guide.blockers), "bad" if guide.problem else "")
+            fill(self.body, note("; ".join(guide.blockers), "bad" if guide.problem else ""))
+        else:
+            steps = [guide.runbook.steps[number] for number in self.numbers]
+            shown = together(display.show_step(step) for step in steps)
+            html = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
+            fill(self.body, html + self._sql())
+            shown = shown + display.show_sql(guide.runbook.sql) if 5 in self.numbers else shown
+        self.show(shown)
+
+    def _sql(self) -> str:
+        if 5 not in self.numbers:
+            return ""
+        sql = self.guide.runbook.sql
+        rows = [{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in sql]
+        return str(page_parts().sql_list(rows, True))
+
+
+class ApplyPanel(GuidePanel):
+    """The one click that writes what was previewed, and what it did."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.button = ipywidgets.Button(description="Apply", button_style="primary")
+        self.button.on_click(self._clicked)
+        self.why = page()
+        self.result = page()
+        self.box.children = [style(), self.button, self.why, self.result]
+        self.done: list[Step] = []
+        self.refresh()
+
+    @property
+    def by_hand(self) -> bool:
+        """True when a person does this step in a console and says so here."""
+        guide = self.guide
+        return not guide.waits and bool(guide.runbook.steps[guide.step].instructions)
+
+    def refresh(self) -> None:
+        """Show whether Apply can be clicked, and why not."""
+        guide, state = self.guide, self.guide.state.state
+        reasons = list(guide.blockers)
+        if self.by_hand:
+            self._refresh_by_hand(reasons)
+            return
+        count = 0 if reasons else len(guide.pending().get(guide.step, []))
+        what = "1 change" if count == 1 else f"{count} changes"
+        place = " in the real account" if guide.place.real else ""
+        self.button.description = f"Apply {what}{place}" if count else "Apply"
+        self.button.button_style = "warning" if guide.place.real and count else "primary"
+        if state is State.ACTIVE:
+            self.button.description = "Applying …"
+            reasons = []
+        elif not reasons and state is State.SUCCESS:
+            reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked"]
+        elif not reasons and guide.step == 5:
+            reasons = ["Copy the SQL above and run it in RisingWave"]
+        elif not reasons and state is State.READY:
+            reasons = ["Press Preview first"]
+        self.button.disabled = state is not State.CONFIGURED
+        fill(self.why, note(". ".join(reasons)))
+        self.show(self._twin_of(reasons))
+
+    def _refresh_by_hand(self, reasons: list[str]) -> None:
+        said = str(self.guide.values.get("allowed_principal_confirmed_by") or "")
+        self.button.description = "Record that I added it"
+        done = self.guide.state.state is State.SUCCESS
+        if not reasons and not said:
+            reasons = ["Add the role in the console, then write your name into the form above"]
+        elif done:
+            reasons = [f"{said} says that the role is listed; nobody looked"]
+        self.button.disabled = done or bool(reasons)
+        fill(self.why, note(". ".join(reasons)))
+        self.show(self._twin_of(reasons))
+
+    def _twin_of(self, reasons: list[str]) -> Shown:
+        parts = [display.show_step(step) for step in self.done]
+        text = ". ".join(reasons) or ("" if parts else "Nothing was written yet.")
+        parts += [show_note(text)] if text else []
+        return together(parts)
+
+    def _clicked(self, button: Any) -> None:
+        if self.by_hand:
+            guarded(self.guide.look, self.result)
+            return
+        # A second click that was on its way while the first was worked on finds another state.
+        if self.guide.state.state is not State.CONFIGURED:
+            return
+        guarded(self._apply, self.result)
+
+    def _apply(self) -> None:
+        calls: list[str] = []
+
+        def progress(call: Call) -> None:
+            word = "wrote" if call.writes else "read"
+            calls.append(f"{word} {call.service} {call.operation.replace('_', ' ')}")
+            fill(self.result, note(f"{len(calls)} calls, the last: {calls[-1]}"))
+
+        self.done = self.guide.write(progress=progress)
+        if self.guide.state.state is State.FAIL:
+            fill(self.result, note(self.guide.problem, "bad"))
+            self.button.disabled = False
+        else:
+            sentences = [each.sentence for step in self.done for each in step.changes]
+            fill(self.result, note("Done. " + ". ".join(sentences) + ".", "good"))
+        self.refresh()
+
+
+class TearDownPanel(GuidePanel):
+    """What is taken back, the click that does it, and what is left."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.preview = page()
+        self.button = ipywidgets.Button(description="Take it back", button_style="warning")
+        self.button.on_click(self._clicked)
+        self.result = page()
+        self.box.children = [style(), self.preview, self.button, self.result]
+        self.left: Any = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Preview what would be taken back."""
+        guide = self.guide
+        if guide.waits:
+            text = "; ".join(guide.blockers)
+            self.left, self.button.disabled = None, True
+            fill(self.preview, note(text, "bad" if guide.problem else ""))
+            self.show(show_note(text))
+            return
+        guarded(self._look, self.result)
+
+    def _look(self) -> None:
+        runbook = self.guide.runbook
+        runbook.target = runbook.target.model_copy(update={"apply": False})
+        runbook.aws.forget()
+        self.left = runbook.tear_down()
+        shown = display.show_tear_down(self.left)
+        self.button.disabled = not self.left.changes
+        fill(self.preview, shown.html)
+        self.show(shown)
+
+    def _clicked(self, button: Any) -> None:
+        if self.left is None or not self.left.changes:
+            return
+        self.left, self.button.disabled = None, True
+        fill(self.result, note("Taking it back …"))
+        guarded(self._take_back, self.result)
+
+    def _take_back(self) -> None:
+        runbook = self.guide.runbook
+        runbook.target = runbook.target.model_copy(update={"apply": True})
+        done = runbook.tear_down()
+        fill(self.result, display.show_tear_down(done).html)
+        self.guide.look()
+
+
+def guarded(do: Callable[[], Any], where: ipywidgets.HTML) -> None:
+    """Do what a click asks for; an error is shown where the person looks.
+
+    What a callback raises reaches nobody but the server's log.
+    """
+    try:
+        do()
+    except RunbookError as error:
+        fill(where, note(str(error), "bad"))
+    except Exception as error:
+        fill(where, note(f"{type(error).__name__}: {error}", "bad"))
+        raise
+
+
+def together(parts: Any) -> Shown:
+    """Join what is shown one below the other."""
+    joined = Shown("", "")
+    for part in parts:
+        joined = part if not joined.text else joined + part
+    return joined

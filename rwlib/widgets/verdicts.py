@@ -1,0 +1,169 @@
+"""The verdict table: a row for every check, its evidence folded, and its "Fix it"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from rwlib import display
+from rwlib.checks import APPLY, Check
+from rwlib.display import Shown, page_parts, show_note
+from rwlib.states import State
+from rwlib.widgets.live import fill, note, page, style
+from rwlib.widgets.panels import GuidePanel, guarded, together
+
+if TYPE_CHECKING:
+    from rwlib.sessions import Call
+    from rwlib.widgets.guide import Guide
+
+_STEP_OF_HOP = {"policy": 1, "KMS": 1, "role": 2, "boundary": 2, "trust": 3, "connector": 3}
+_STEP_OF_CHECK = {"policy_attached": 2, "allowed_principal": 4}
+
+
+def step_that_fixes(check: Check) -> int:
+    """Return the step that puts a failed check right, 0 when a person has to."""
+    if check.status != "fail" or "apply" not in check.fix:
+        return 0
+    if check.fix != APPLY and check.id != "allowed_principal":
+        return 0
+    return _STEP_OF_CHECK.get(check.id, _STEP_OF_HOP.get(check.hop, 0))
+
+
+class VerdictPanel(GuidePanel):
+    """The verdict of every hop, from what AWS shows now.
+
+    Parameters
+    ----------
+    ids
+        Ids of the checks to show; all of them when none is given.
+    picture
+        Show the chain and the access map above the table.
+    """
+
+    def __init__(self, guide: Guide, ids: tuple[str, ...], *, picture: bool) -> None:
+        super().__init__(guide)
+        self.ids, self.picture = ids, picture
+        self.button = ipywidgets.Button(description="Check again", tooltip="Look at AWS again")
+        self.button.on_click(self._clicked)
+        self.summary, self.drawing, self.fix = page(), page(), page()
+        self.rows = ipywidgets.VBox([])
+        self.fix_buttons: dict[str, ipywidgets.Button] = {}
+        self.apply_fix = ipywidgets.Button(description="Apply the fix", button_style="primary")
+        self.apply_fix.layout.display = "none"
+        self.apply_fix.on_click(self._fix)
+        self._fixing: tuple[int, ...] = ()
+        self.box.children = [
+            style(), self.button, self.summary, self.drawing, self.rows, self.fix, self.apply_fix,
+        ]  # fmt: skip
+        if guide.step == 6 and not guide.waits:
+            guide.judge()
+        self.refresh()
+
+    @property
+    def checks(self) -> list[Check]:
+        """The checks that the panel shows."""
+        found = self.guide.runbook.checks
+        return [each for each in found if not self.ids or each.id in self.ids]
+
+    def refresh(self) -> None:
+        """Show the verdicts, or what is missing for one."""
+        guide = self.guide
+        self.button.disabled = bool(guide.errors)
+        if guide.waits:
+            self._show_nothing("; ".join(guide.blockers), bool(guide.problem))
+            return
+        failed = [each for each in self.checks if each.status == "fail"]
+        planned = guide.runbook.situation is not None and guide.runbook.situation.planned
+        text, kind = _summary(self.checks, len(failed), bool(planned))
+        fill(self.summary, note(text, kind))
+        parts = [show_note(text), display.show_checks(self.checks)]
+        if self.picture:
+            drawn = display.show_chain(guide.runbook)
+            grid = display.show_access_map(guide.runbook)
+            fill(self.drawing, _drawing(guide))
+            parts += [Shown(drawn.text, drawn.svg), grid]
+        self._lay_out_rows(bool(planned))
+        self.show(together(parts))
+
+    def _show_nothing(self, text: str, bad: bool) -> None:
+        fill(self.summary, note(text, "bad" if bad else ""))
+        fill(self.drawing, "")
+        self.rows.children = []
+        self.show(show_note(text))
+
+    def _lay_out_rows(self, planned: bool) -> None:
+        """Put the checks into tables; a check that can be fixed here ends one with its button."""
+        parts = page_parts()
+        children: list[Any] = []
+        group: list[dict[str, Any]] = []
+        self.fix_buttons = {}
+        for check in self.checks:
+            group.append(check.to_dict())
+            number = 0 if planned else step_that_fixes(check)
+            if not number:
+                continue
+            children.append(page(str(parts.verdict_table(group, True, not children))))
+            group = []
+            button = ipywidgets.Button(
+                description="Fix it", tooltip=f"Preview what Step {number} changes: {check.title}"
+            )
+            button.on_click(
+                lambda _, number=number: guarded(lambda: self._preview(number), self.fix)
+            )
+            self.fix_buttons[check.id] = button
+            children.append(button)
+        if group:
+            children.append(page(str(parts.verdict_table(group, True, not children))))
+        self.rows.children = children
+
+    def _preview(self, number: int) -> None:
+        pending = self.guide.pending(number)
+        self._fixing = tuple(pending)
+        steps = [self.guide.runbook.steps[each] for each in self._fixing]
+        body = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
+        fill(self.fix, f"<h3>The fix</h3>{body}" if body else note("Nothing is left to change."))
+        self.apply_fix.layout.display = "" if body else "none"
+        self.apply_fix.disabled = not body
+
+    def _fix(self, button: Any) -> None:
+        chosen, self._fixing = self._fixing, ()
+        if not chosen:
+            return
+        self.apply_fix.disabled = True
+        guarded(lambda: self._apply(chosen), self.fix)
+
+    def _apply(self, chosen: tuple[int, ...]) -> None:
+        def progress(call: Call) -> None:
+            fill(self.fix, note(f"working: {call.service} {call.operation.replace('_', ' ')}"))
+
+        done = self.guide.write(chosen, progress=progress)
+        self.apply_fix.layout.display = "none"
+        if self.guide.state.state is State.FAIL and self.guide.problem:
+            fill(self.fix, note(self.guide.problem, "bad"))
+            return
+        sentences = ". ".join(each.sentence for step in done for each in step.changes)
+        self.guide.judge()
+        fill(self.fix, note(f"Done. {sentences}.", "good"))
+
+    def _clicked(self, button: Any) -> None:
+        self.button.disabled = True
+        self.button.description = "Looking at AWS …"
+        try:
+            guarded(self.guide.judge, self.summary)
+        finally:
+            self.button.description = "Check again"
+            self.button.disabled = bool(self.guide.errors)
+
+
+def _summary(checks: list[Check], failed: int, planned: bool) -> tuple[str, str]:
+    how = " of the plan" if planned else ""
+    if failed:
+        return f"{failed} of {len(checks)} checks{how} fail.", "bad"
+    unknown = sum(each.status in ("unknown", "manual") for each in checks)
+    rest = f"; {unknown} could not be looked at or are taken on a person's word" if unknown else ""
+    return f"None of {len(checks)} checks{how} fails{rest}.", "" if planned else "good"
+
+
+def _drawing(guide: Guide) -> str:
+    return str(page_parts().picture(display.facts_of(guide.runbook)))
