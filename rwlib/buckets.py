@@ -109,11 +109,17 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
 def _is_listed(aws: Aws, bucket: str) -> bool | None:
     from botocore.exceptions import ClientError
 
-    try:
-        answer = aws.read("s3", "list_buckets", about="buckets")
-    except ClientError:
-        return None
-    return any(item["Name"] == bucket for item in answer.get("Buckets", []))
+    parameters: dict[str, Any] = {}
+    while True:
+        try:
+            answer = aws.read("s3", "list_buckets", about="buckets", **parameters)
+        except ClientError:
+            return None
+        if any(item["Name"] == bucket for item in answer.get("Buckets", [])):
+            return True
+        if not answer.get("ContinuationToken"):
+            return False
+        parameters["ContinuationToken"] = answer["ContinuationToken"]
 
 
 def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> BucketFacts:

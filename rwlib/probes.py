@@ -143,7 +143,8 @@ def _glue_probes(target: Target, account_id: str, region_name: str) -> Iterator[
 def forbidden_probes(target: Target) -> list[Probe]:
     """Return what the role must not be allowed to do."""
     bucket = f"arn:aws:s3:::{target.bucket}"
-    other = f"arn:aws:s3:::{target.bucket[:50]}-other"
+    name = f"{target.bucket[:50]}-other"
+    other = f"arn:aws:s3:::{name if name != target.bucket else f'another-{name[:50]}'}"
     probes = [
         Probe("bucket.delete", "delete the bucket", False, "s3:DeleteBucket", bucket),
         Probe("bucket.policy", "change the bucket policy", False, "s3:PutBucketPolicy", bucket),

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rwlib.changes import Change, Ledger
-from rwlib.errors import InputError, PolicyLimitError, ServiceError
+from rwlib.errors import InputError, PolicyLimitError, RunbookError, ServiceError
 from rwlib.policies import (
     MANAGED_BY,
     MANAGED_BY_VALUE,
     TARGET_TAG,
     account_quota,
     check_size,
+    is_ours,
     policy_text,
     tag_list,
     tag_map,
@@ -50,11 +51,6 @@ def read_role(session: boto3.Session | Aws, role_name: str) -> dict[str, Any] | 
     return dict(answer["Role"])
 
 
-def is_ours(role: Mapping[str, Any]) -> bool:
-    """True when the role (or policy) carries this runbook's tag."""
-    return tag_map(role.get("Tags", [])).get(MANAGED_BY) == MANAGED_BY_VALUE
-
-
 def ensure_role(
     session: boto3.Session | Aws,
     role_name: str,
@@ -67,6 +63,7 @@ def ensure_role(
     owner: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Change:
     """Make the IAM role exist; a new one has the given trust policy from the first moment.
 
@@ -134,13 +131,14 @@ def ensure_role(
     except ClientError as error:
         if error_code(error) == "EntityAlreadyExists":
             # Another run was quicker, or the answer to our own call was lost: adopt what is.
-            ledger.done(change)
-            ensure_role(
-                aws, role_name, trust_policy, path=path,
-                permissions_boundary_arn=permissions_boundary_arn,
-                max_session_duration=max_session_duration, tags=tags, ledger=ledger, apply=True,
+            found = _read_until_seen(aws, role_name, sleep)
+            (ledger.done if is_ours(found) else ledger.abandoned)(change)
+            adopted = _adopt(
+                aws, found, path, permissions_boundary_arn, max_session_duration, tags or {},
+                ledger, True,
             )  # fmt: skip
-            return change.done()
+            return change.done() if is_ours(found) else adopted
+        ledger.abandoned(change)
         if "Invalid principal in policy" in str(error):
             raise InputError(
                 "workload_identity_arn",
@@ -150,6 +148,19 @@ def ensure_role(
         raise refused(error, f"creating role {role_name}") from error
     ledger.done(change)
     return change.done()
+
+
+def _read_until_seen(aws: Aws, role_name: str, sleep: Callable[[float], None]) -> Mapping[str, Any]:
+    """Read a role that is known to exist; IAM may take a moment to show it."""
+    for pause in (0.0, 0.5, 1.0, 2.0, 4.0):
+        sleep(pause)
+        aws.forget(f"role {role_name}")
+        if role := read_role(aws, role_name):
+            return role
+    raise ServiceError(
+        f"role {role_name}: AWS says that it exists, but does not show it; run again, nothing is "
+        "lost"
+    )
 
 
 def _adopt(
@@ -222,6 +233,7 @@ def _adopt(
         try:
             aws.write("iam", operation, about=f"role {name}", **parameters)
         except ClientError as error:
+            ledger.abandoned(change)
             raise refused(error, f"updating role {name}") from error
     ledger.done(change)
     return change.done()
@@ -238,6 +250,7 @@ def ensure_attached(
     *,
     ledger: Ledger | None = None,
     apply: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Change:
     """Make the managed policy be attached to the role; never detaches another.
 
@@ -248,11 +261,10 @@ def ensure_attached(
     """
     from botocore.exceptions import ClientError
 
-    from rwlib.sessions import Aws, refused
+    from rwlib.sessions import Aws
 
     aws = Aws.of(session)
     ledger = ledger or Ledger()
-    about = f"attachments {role_name}"
     attached = attached_policies(aws, role_name) if read_role(aws, role_name) else []
     if policy_arn in attached:
         return Change("none", "attachment", f"{policy_arn} to {role_name}")
@@ -280,13 +292,39 @@ def ensure_attached(
         return change
     ledger.intend(change)
     try:
-        aws.write(
-            "iam", "attach_role_policy", about=about, RoleName=role_name, PolicyArn=policy_arn
-        )
-    except ClientError as error:
-        raise refused(error, f"attaching {policy_arn} to {role_name}") from error
+        _attach(aws, role_name, policy_arn, sleep)
+    except RunbookError:
+        ledger.abandoned(change)
+        raise
     ledger.done(change)
     return change.done()
+
+
+def _attach(aws: Aws, role_name: str, policy_arn: str, sleep: Callable[[float], None]) -> None:
+    from botocore.exceptions import ClientError
+
+    from rwlib.sessions import error_code, error_message, is_missing, refused
+
+    for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
+        try:
+            aws.write(
+                "iam",
+                "attach_role_policy",
+                about=f"attachments {role_name}",
+                RoleName=role_name,
+                PolicyArn=policy_arn,
+            )
+            return
+        except ClientError as error:
+            if error_code(error) == "LimitExceeded":
+                raise PolicyLimitError(
+                    f"role {role_name}: {error_message(error)}; detach a policy that nobody needs, "
+                    "or give another role_name"
+                ) from error
+            # What was made a moment ago may not be known everywhere yet.
+            if not is_missing(error) or not pause:
+                raise refused(error, f"attaching {policy_arn} to {role_name}") from error
+        sleep(pause)
 
 
 def attached_policies(session: boto3.Session | Aws, role_name: str) -> list[str]:

@@ -331,5 +331,9 @@ def _translated(error: BaseException) -> Iterator[RunbookError]:
         yield ServiceError(
             f"AWS could not be reached ({error}); check the network and AWS_ENDPOINT_URL"
         )
+    elif isinstance(error, exceptions.InvalidRegionError):
+        yield InputError("region_name", str(error), "; correct it, or AWS_DEFAULT_REGION")
+    elif isinstance(error, exceptions.BotoCoreError):
+        yield ServiceError(f"AWS could not be asked: {error}")
     elif isinstance(error, ValueError) and "endpoint" in str(error).lower():
         yield ServiceError(f"{error}; correct AWS_ENDPOINT_URL")

@@ -95,19 +95,38 @@ def _simulation_check(title: str, differing: list[str], compared: int) -> Check:
 def _simulate(
     aws: Aws, role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
-    answer = aws.read(
-        "iam",
-        "simulate_principal_policy",
-        optional=True,
-        PolicySourceArn=role_arn,
-        ActionNames=sorted({each.probe.action for each in members}),
-        ResourceArns=sorted({each.probe.resource for each in members}),
-        **({"ContextEntries": _entries(context)} if context else {}),
-    )
-    return {
-        (each["EvalActionName"].lower(), each.get("EvalResourceName", "")): each
-        for each in answer.get("EvaluationResults", [])
-    }
+    parameters: dict[str, Any] = {"ContextEntries": _entries(context)} if context else {}
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    while True:
+        page = aws.read(
+            "iam",
+            "simulate_principal_policy",
+            optional=True,
+            PolicySourceArn=role_arn,
+            ActionNames=sorted({each.probe.action for each in members}),
+            ResourceArns=sorted({each.probe.resource for each in members}),
+            **parameters,
+        )
+        for each in page.get("EvaluationResults", []):
+            found |= _answers(each)
+        if not page.get("IsTruncated"):
+            return found
+        parameters["Marker"] = page["Marker"]
+
+
+def _answers(result: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return one result by action and resource.
+
+    For several resources AWS may put each one's answer into ``ResourceSpecificResults``.
+    """
+    action = result["EvalActionName"].lower()
+    found = {(action, result.get("EvalResourceName", "")): result}
+    for each in result.get("ResourceSpecificResults", []):
+        found[action, each["EvalResourceName"]] = {
+            **result,
+            "EvalDecision": each["EvalResourceDecision"],
+        }
+    return found
 
 
 def _entries(context: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ created. What somebody else uses now is kept and named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from rwlib.changes import Change, Ledger, canonical, ledger_history
-from rwlib.policies import MANAGED_BY, MANAGED_BY_VALUE, policy_text, tag_map
-from rwlib.roles import attached_policies, is_ours, read_role
-from rwlib.sessions import Aws, is_missing, policy_json, refused
+from rwlib.policies import is_ours, policy_text, policy_users
+from rwlib.roles import attached_policies, read_role
+from rwlib.sessions import Aws, error_code, error_message, is_missing, policy_json, refused
 from rwlib.target import Target
 from rwlib.trust import remove_own_statements
 
@@ -43,6 +44,7 @@ class _Work:
     runs_dir: Path
     ledger: Ledger
     apply: bool
+    sleep: Callable[[float], None]
     result: TearDown = field(default_factory=TearDown)
 
     def do(self, change: Change, *calls: tuple[str, dict[str, Any]], about: str) -> None:
@@ -51,14 +53,30 @@ class _Work:
             self.result.changes.append(change)
             return
         self.ledger.intend(change)
-        for operation, parameters in calls:
-            try:
-                self.aws.write("iam", operation, about=about, **parameters)
-            except ClientError as error:
-                if not is_missing(error):
-                    raise refused(error, f"deleting {change.name}") from error
+        try:
+            for operation, parameters in calls:
+                self._call(operation, parameters, about)
+        except ClientError as error:
+            self.ledger.abandoned(change)
+            if error_code(error) != "DeleteConflict":
+                raise refused(error, f"deleting {change.name}") from error
+            self.result.kept.append(f"{change.resource} {change.name}: {error_message(error)}")
+            return
         self.ledger.done(change)
         self.result.changes.append(change.done())
+
+    def _call(self, operation: str, parameters: dict[str, Any], about: str) -> None:
+        """Make one writing call; what was detached a moment ago may still be in the way."""
+        for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
+            try:
+                self.aws.write("iam", operation, about=about, **parameters)
+                return
+            except ClientError as error:
+                if is_missing(error):
+                    return
+                if error_code(error) != "DeleteConflict" or not pause:
+                    raise
+            self.sleep(pause)
 
     def created_here(self, name: str, *, tagged: bool = False) -> bool:
         """True when a run's ledger says that this runbook created it, and did not delete it.
@@ -85,6 +103,7 @@ def tear_down(
     ledger: Ledger | None = None,
     apply: bool = False,
     cloud: Cloud | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> TearDown:
     """Take back what this runbook made for the target; previews without ``apply``.
 
@@ -92,10 +111,10 @@ def tear_down(
     policy that its other statements say. The policy is deleted unless something else uses it.
     Safe to run again, from wherever it was stopped.
     """
-    work = _Work(aws, target, runs_dir, ledger or Ledger(), apply)
+    work = _Work(aws, target, runs_dir, ledger or Ledger(), apply, sleep)
     policy_arn = target.policy_arn_in(aws.account_id)
     policy = _read_policy(aws, policy_arn)
-    ours = policy is not None and (_tagged(policy) or work.created_here(policy_arn))
+    ours = policy is not None and (is_ours(policy) or work.created_here(policy_arn, tagged=True))
     role = read_role(aws, target.role_name)
     role_arn = role["Arn"] if role else target.role_arn_in(aws.account_id)
     _allowed_principal(work, cloud, role_arn)
@@ -149,10 +168,6 @@ def _read_policy(aws: Aws, arn: str) -> Mapping[str, Any] | None:
     return policy
 
 
-def _tagged(item: Mapping[str, Any]) -> bool:
-    return tag_map(item.get("Tags", [])).get(MANAGED_BY) == MANAGED_BY_VALUE
-
-
 def _role(work: _Work, role: Mapping[str, Any], policy_arn: str, policy_is_ours: bool) -> None:
     aws, name, arn = work.aws, role["RoleName"], role["Arn"]
     attached = attached_policies(aws, name)
@@ -162,7 +177,7 @@ def _role(work: _Work, role: Mapping[str, Any], policy_arn: str, policy_is_ours:
     others += [f"inline policy {each}" for each in _inline(aws, name)]
     trust = policy_json(role["AssumeRolePolicyDocument"])
     rest = remove_own_statements(trust)
-    role_is_ours = is_ours(role) or work.created_here(arn)
+    role_is_ours = is_ours(role) or work.created_here(arn, tagged=True)
     shared = [each for each in others if _is_ours_elsewhere(aws, each)]
     if mine:
         work.do(
@@ -183,6 +198,7 @@ def _role(work: _Work, role: Mapping[str, Any], policy_arn: str, policy_is_ours:
             "delete the role yourself when nobody needs it"
         )
     elif canonical(rest) != canonical(trust):
+        rest = _as_it_was(work, arn, rest)
         work.do(
             Change(
                 "update",
@@ -199,6 +215,15 @@ def _role(work: _Work, role: Mapping[str, Any], policy_arn: str, policy_is_ours:
         work.result.kept.append(f"role {name}: its other trust statements stay as they are")
     else:
         work.result.kept.append(f"role {name}: nothing of it is this runbook's")
+
+
+def _as_it_was(work: _Work, role_arn: str, rest: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of others' statements in the form it had before our first change."""
+    for entry in ledger_history(work.runs_dir, role_arn):
+        before = entry["before"]
+        if entry["resource"] == "trust policy" and canonical(before) == canonical(rest):
+            return dict(before)
+    return rest
 
 
 def _inline(aws: Aws, role_name: str) -> list[str]:
@@ -218,15 +243,11 @@ def _is_ours_elsewhere(aws: Aws, arn: str) -> bool:
     if not arn.startswith("arn:"):
         return False
     policy = _read_policy(aws, arn) if ":policy/" in arn and "::aws:" not in arn else None
-    return policy is not None and _tagged(policy)
+    return policy is not None and is_ours(policy)
 
 
 def _delete_role(work: _Work, role: Mapping[str, Any], trust: Mapping[str, Any]) -> None:
     name = role["RoleName"]
-    calls: list[tuple[str, dict[str, Any]]] = []
-    if role.get("PermissionsBoundary"):
-        calls.append(("delete_role_permissions_boundary", {"RoleName": name}))
-    calls.append(("delete_role", {"RoleName": name}))
     work.do(
         Change(
             "delete",
@@ -235,7 +256,7 @@ def _delete_role(work: _Work, role: Mapping[str, Any], trust: Mapping[str, Any])
             before={"trust_policy": dict(trust)},
             calls=("iam:DeleteRole",),
         ),
-        *calls,
+        ("delete_role", {"RoleName": name}),
         about=f"role {name}",
     )
 
@@ -245,7 +266,11 @@ def _policy(work: _Work, policy: Mapping[str, Any], arn: str, ours: bool) -> Non
     if not ours:
         _restore(work, policy, arn)
         return
-    users = list(_users(aws, arn, without=work.target.role_name))
+    users = [
+        f"{kind} {user}"
+        for kind, user in policy_users(aws, arn)
+        if (kind, user) != ("role", work.target.role_name)
+    ]
     if users:
         work.result.kept.append(f"policy {name}: {', '.join(users)} uses it")
         return
@@ -258,12 +283,6 @@ def _policy(work: _Work, policy: Mapping[str, Any], arn: str, ours: bool) -> Non
         PolicyArn=arn,
         VersionId=policy["DefaultVersionId"],
     )["PolicyVersion"]["Document"]
-    role_has_it = any(
-        kept.startswith(f"role {work.target.role_name}") for kept in work.result.kept
-    ) and arn in (attached_policies(aws, work.target.role_name) if work.apply else [])
-    if role_has_it:
-        work.result.kept.append(f"policy {name}: role {work.target.role_name} uses it")
-        return
     work.do(
         Change(
             "delete",
@@ -279,32 +298,44 @@ def _policy(work: _Work, policy: Mapping[str, Any], arn: str, ours: bool) -> Non
     )
 
 
-def _users(aws: Aws, arn: str, *, without: str) -> Iterable[str]:
-    answer = aws.read("iam", "list_entities_for_policy", about=f"users {arn}", PolicyArn=arn)
-    for member, key, kind in (
-        ("PolicyRoles", "RoleName", "role"),
-        ("PolicyUsers", "UserName", "user"),
-        ("PolicyGroups", "GroupName", "group"),
-    ):
-        for item in answer.get(member, []):
-            if kind != "role" or item[key] != without:
-                yield f"{kind} {item[key]}"
-
-
 def _restore(work: _Work, policy: Mapping[str, Any], arn: str) -> None:
-    """Give a policy that is not ours the version back that a run of ours replaced."""
-    aws, name = work.aws, policy["PolicyName"]
+    """Give a policy that is not ours the version back that runs of ours replaced."""
+    aws, name, now = work.aws, policy["PolicyName"], policy["DefaultVersionId"]
     replaced = [
         entry
         for entry in ledger_history(work.runs_dir, arn)
         if entry["action"] == "update" and entry["phase"] == "intended" and entry["before"]
     ]
-    versions = (
-        aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
-        if replaced
-        else []
-    )
-    documents = {
+    documents = _versions(aws, arn) if replaced else {}
+    wanted, ours = documents.get(now), []
+    for entry in reversed(replaced):
+        if canonical(entry["after"]) == canonical(wanted) and entry["after"] != entry["before"]:
+            ours.append(canonical(wanted))
+            wanted = entry["before"]
+    earlier = [v for v, document in documents.items() if canonical(document) == canonical(wanted)]
+    if ours and earlier:
+        gone = [v for v, document in documents.items() if canonical(document) in ours]
+        work.do(
+            Change(
+                "update",
+                "IAM policy",
+                arn,
+                f"default version back to {earlier[0]}",
+                before=documents[now],
+                after=wanted,
+                calls=("iam:SetDefaultPolicyVersion", "iam:DeletePolicyVersion"),
+            ),
+            ("set_default_policy_version", {"PolicyArn": arn, "VersionId": earlier[0]}),
+            *(("delete_policy_version", {"PolicyArn": arn, "VersionId": each}) for each in gone),
+            about=arn,
+        )
+    work.result.kept.append(f"policy {name}: it was not made by this runbook")
+
+
+def _versions(aws: Aws, arn: str) -> dict[str, dict[str, Any]]:
+    """Return the document of each version."""
+    versions = aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
+    return {
         each["VersionId"]: policy_json(
             aws.read(
                 "iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=each["VersionId"]
@@ -312,26 +343,3 @@ def _restore(work: _Work, policy: Mapping[str, Any], arn: str) -> None:
         )
         for each in versions
     }
-    now = policy["DefaultVersionId"]
-    for entry in replaced:
-        is_current = canonical(documents.get(now)) == canonical(entry["after"])
-        earlier = [
-            v for v, doc in documents.items() if canonical(doc) == canonical(entry["before"])
-        ]
-        if is_current and earlier and earlier[0] != now:
-            work.do(
-                Change(
-                    "update",
-                    "IAM policy",
-                    arn,
-                    f"default version back to {earlier[0]}",
-                    before=documents[now],
-                    after=entry["before"],
-                    calls=("iam:SetDefaultPolicyVersion", "iam:DeletePolicyVersion"),
-                ),
-                ("set_default_policy_version", {"PolicyArn": arn, "VersionId": earlier[0]}),
-                ("delete_policy_version", {"PolicyArn": arn, "VersionId": now}),
-                about=arn,
-            )
-            break
-    work.result.kept.append(f"policy {name}: it was not made by this runbook")

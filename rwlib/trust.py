@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rwlib.changes import Change, Ledger
-from rwlib.errors import ForeignTrustError, RunbookError
+from rwlib.errors import ForeignTrustError, InputError, RunbookError
 from rwlib.policies import TARGET_TAG, account_quota, check_size, policy_text, tag_map
 
 if TYPE_CHECKING:
@@ -277,14 +277,16 @@ def ensure_trust(
     from rwlib.sessions import Aws
 
     aws = Aws.of(session)
-    about = f"role {role_name}"
     ledger = ledger or Ledger()
     connectors = list(connectors)
 
     def merged() -> tuple[dict[str, Any], str, TrustMerge]:
+        from rwlib.roles import read_role
         from rwlib.sessions import policy_json
 
-        role = aws.read("iam", "get_role", about=about, RoleName=role_name)["Role"]
+        role = read_role(aws, role_name)
+        if role is None:
+            raise RunbookError(f"role_name: {role_name!r} does not exist; run Step 2 first")
         existing = policy_json(role["AssumeRolePolicyDocument"])
         _refuse_other_target(role, existing, workload_identity_arn, owner)
         merge = merge_trust(existing, workload_identity_arn, connectors)
@@ -316,6 +318,34 @@ def ensure_trust(
     if not apply:
         return change
     return _write_until_read_back(aws, role_name, merged, change, ledger, sleep)
+
+
+def _explain_invalid_principal(role_name: str, message: str, change: Change) -> None:
+    """Say whose principal AWS does not know; it refuses the whole document for one of them.
+
+    Raises
+    ------
+    InputError
+        It is the Workload Identity.
+    ForeignTrustError
+        It stands in somebody else's statement, such as the id of a deleted role.
+    """
+    found = re.search(r'Invalid principal in policy: "\w+":"([^"]+)"', message)
+    if not found:
+        return
+    own = (REDSHIFT_SID, SID)
+    for statement in statements_of(change.after):
+        if found[1] in principals(statement) and statement.get("Sid") not in own:
+            raise ForeignTrustError(
+                f"trust policy of {role_name}: AWS refuses to write it while "
+                f"{statement.get('Sid') or 'a statement'} names {found[1]}, which does not exist; "
+                "take that principal out, or give another role_name"
+            )
+    raise InputError(
+        "workload_identity_arn",
+        found[1],
+        "does not exist in AWS; copy it again from the Cloud Meta tab of the cluster",
+    )
 
 
 def _write_until_read_back(
@@ -354,6 +384,8 @@ def _write_until_read_back(
                 PolicyDocument=policy_text(merge.document),
             )
         except ClientError as error:
+            ledger.abandoned(change)
+            _explain_invalid_principal(role_name, str(error), change)
             raise refused(error, f"writing the trust policy of {role_name}") from error
         written = merge.document
         ledger.done(change)

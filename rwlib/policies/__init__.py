@@ -14,7 +14,7 @@ from rwlib.policies.documents import (
     policy_document,
     recommended_policy,
 )
-from rwlib.policies.ensure import ensure_policy
+from rwlib.policies.ensure import ensure_policy, policy_users
 from rwlib.policies.limits import (
     POLICY_SIZE_QUOTA,
     VERSIONS_QUOTA,
@@ -47,6 +47,7 @@ __all__ = [
     "is_ours",
     "policy_document",
     "policy_text",
+    "policy_users",
     "recommended_policy",
     "tag_list",
     "tag_map",
