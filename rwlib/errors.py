@@ -34,7 +34,7 @@ class InputError(RunbookError, ValueError):
         self.field = field
         self.given = given
         self.hint = hint
-        super().__init__(f"{field}: {_shown(given)} {hint}")
+        super().__init__(f"{field}: {_shown(given)} {_printable(hint)}")
 
 
 class ForeignTrustError(RunbookError):
@@ -75,3 +75,8 @@ def _shown(value: object) -> str:
     if len(text) > 120:
         text = text[:117] + "..."
     return f"{text!r}" if isinstance(value, str) else text
+
+
+def _printable(text: str) -> str:
+    """Keep control characters of an echoed input away from the terminal."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
