@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rwlib.cloud import Cloud
+    from rwlib.execution import Connection
     from rwlib.teardown import TearDown
 
 StepStatus = Literal["open", "previewed", "done", "unchanged", "manual", "failed"]
@@ -88,6 +89,7 @@ class Runbook:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     situation: Situation | None = None
     _bucket: BucketFacts | None = None
+    _risingwave: Connection | None = None
     _policy_document: dict[str, Any] | None = None
 
     @classmethod
@@ -282,6 +284,25 @@ class Runbook:
 
         self.sql = statements_for(self.target, self.role_arn, self.bucket.region_name)
         step.status = "done"
+        if not self.target.run_sql:
+            return
+        from rwlib.execution import run_statements
+
+        changes = run_statements(self.risingwave, self.sql, ledger=self.ledger, apply=apply)
+        for change in changes:
+            _record(step, change)
+        if not any(change.writes and not change.applied for change in step.changes):
+            return
+        step.status = "failed" if apply else "previewed"
+
+    @property
+    def risingwave(self) -> Connection:
+        """Where SQL is run; connected once."""
+        if self._risingwave is None:
+            from rwlib.execution import open_connection
+
+            self._risingwave = open_connection(self.cloud, self.target.cluster_id)
+        return self._risingwave
 
     def verify(self) -> list[Check]:
         """Judge every hop from what AWS shows now; a preview judges the plan.
@@ -350,7 +371,13 @@ class Runbook:
         found = [validate_policy(self.aws, self.policy_document, self.bucket.region_name)]
         if not situation.planned and situation.trust_policy is not None:
             found += check_simulation(self.aws, situation.role_arn, self.verdicts)
-        return found + check_connectors(self.aws, self.target, situation, self.sql)
+        found += check_connectors(self.aws, self.target, situation, self.sql)
+        if self.target.run_sql and not situation.planned:
+            from rwlib.execution import check_execution
+
+            changes = self.steps[5].changes
+            found += check_execution(self.aws, self.risingwave, self.target, self.sql, changes)
+        return found
 
     def tear_down(self) -> TearDown:
         """Take back what was made for this target when it says ``apply``, else preview that."""

@@ -95,6 +95,7 @@ class Target(BaseModel):
     sql_options: dict[str, Any] = Field(
         {}, description="Connector options for Step 5, flat or by connector"
     )
+    run_sql: bool = Field(False, description="Run the SQL of Step 5 in RisingWave")
     apply: bool = Field(False, description="Write the previewed changes to AWS")
 
     def __init__(self, /, **values: Any) -> None:

@@ -42,7 +42,7 @@ class Application:
         self._given_faults = read_faults(faults)
         self._folder = state
         self._state: StateFolder | None = None
-        self._risingwave: Callable[..., Iterable[bytes]] | None = None
+        self._risingwave: Any = None
         self._begin({})
 
     def _begin(self, own: dict[str, Any]) -> None:
@@ -112,6 +112,8 @@ class Application:
         if seed:
             seed_world(self.world)
         self.keep()
+        if self._risingwave is not None:
+            self._risingwave.reset()
 
     def set_faults(self, faults: Faults) -> None:
         """Switch faults on or off.

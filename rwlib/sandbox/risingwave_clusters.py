@@ -179,7 +179,7 @@ def example_clusters() -> list[Cluster]:
 
 
 def example_database() -> Database:
-    """Give a database with two small tables to write sinks for."""
+    """Give a database with two small tables to write sinks for, and the secrets they need."""
     database = Database("dev")
     orders = Relation(
         database.new_id(),
@@ -210,6 +210,13 @@ def example_database() -> Database:
     )
     customers.append([{"customer_id": 1, "name": "Ada"}, {"customer_id": 2, "name": "Grace"}])
     database.relations = {"orders": orders, "customers": customers}
+    # What a customer has put into RisingWave before the runbook comes.
+    database.secrets = {
+        "redshift_user": "risingwave",
+        "redshift_password": "sandbox-redshift-password",
+        "snowflake_user": "RISINGWAVE",
+        "snowflake_password": "sandbox-snowflake-password",
+    }
     return database
 
 

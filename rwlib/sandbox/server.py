@@ -46,8 +46,10 @@ class Sandbox(Endpoint):
         super().__init__("")
         self.host = host
         self.port = port
+        self.state = Path(state) if state else None
+        """Folder that survives a restart; None keeps nothing."""
         self.application = Application(
-            self, state=Path(state) if state else None, seed=seed, faults=faults or {}
+            self, state=self.state, seed=seed, faults=faults or {}
         )
         self.application.may_die = own_process
         self.stopped = threading.Event()
