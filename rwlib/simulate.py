@@ -30,7 +30,13 @@ def check_simulation(aws: Aws, role_arn: str, verdicts: Iterable[Verdict]) -> li
     from rwlib.sessions import error_message
 
     title = "AWS's own simulation agrees"
-    chosen = [each for each in verdicts if each.decision.layer not in ("resource", "trust")]
+    chosen = [
+        each
+        for each in verdicts
+        if each.decision.layer not in ("resource", "trust")
+        # A key policy always has its say, and the simulation does not read it.
+        and not each.probe.action.startswith("kms:")
+    ]
     groups: dict[tuple[tuple[str, str], ...], list[Verdict]] = {}
     for verdict in chosen:
         if verdict.probe.allow or not verdict.probe.context:
