@@ -28,6 +28,7 @@ from rwlib.sandbox.s3_service import S3Service
 from rwlib.sandbox.serverless_service import Namespaces, ServerlessService
 from rwlib.sandbox.sessions import Mint
 from rwlib.sandbox.sts_service import StsService
+from rwlib.sandbox.wire import inner_authorization
 
 REMEMBERED = 20_000
 """Calls that are kept in the list of calls."""
@@ -111,6 +112,10 @@ class Gateway:
             request = read_request(environ, body)
             with self.world.entered():
                 caller = authenticate(request, self.mint, self.directory)
+                signed_for = "s3" if request.service == "s3control" else request.service
+                request.environ["HTTP_AUTHORIZATION"] = inner_authorization(
+                    signed_for, request.region
+                )
                 self._name(request)
                 number = self.faults.before(request)
                 answer = self._services[request.service].answer(request, caller)

@@ -7,8 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from rwlib.sandbox.answer import AwsError
+from rwlib.sandbox.directory import Directory
 from rwlib.sandbox.documents import DocumentError, check_document, listed, size_of, statements_of
 from rwlib.sandbox.moto_seam import World
+from rwlib.sandbox.principals import InvalidPrincipalError, check_principals
 from rwlib.sandbox.s3_operations import BUCKET, OBJECT, WITH_VERSION
 from rwlib.sandbox.s3_public import is_public
 
@@ -36,7 +38,7 @@ OBJECT_ACTIONS = frozenset(
 )
 
 
-def check_request(call: S3Call, world: World) -> None:
+def check_request(call: S3Call, directory: Directory) -> None:
     """Refuse what S3 refuses after the caller's permission is settled.
 
     Raises
@@ -46,10 +48,10 @@ def check_request(call: S3Call, world: World) -> None:
     """
     name = call.operation.name
     if name == "PutBucketPolicy":
-        _check_policy(call, world)
+        _check_policy(call, directory)
     if name == "PutBucketEncryption":
         _check_default_encryption(call)
-    _check_acl(call, world)
+    _check_acl(call, directory.world)
 
 
 def _check_acl(call: S3Call, world: World) -> None:
@@ -79,7 +81,7 @@ def _check_default_encryption(call: S3Call) -> None:
         )
 
 
-def _check_policy(call: S3Call, world: World) -> None:
+def _check_policy(call: S3Call, directory: Directory) -> None:
     text = call.request.body.decode("utf-8", "replace")
     if not text.lstrip().startswith("{"):
         raise _malformed("Policies must be valid JSON and the first byte must be '{'")
@@ -93,7 +95,15 @@ def _check_policy(call: S3Call, world: World) -> None:
         raise _malformed(error.message) from None
     for statement in statements_of(document):
         _check_statement(statement, call.bucket.name)
-    block = call.bucket.public_access_block | world.account_block(call.bucket.account)
+    try:
+        if check_principals(document, directory):
+            call.request.body = json.dumps(document).encode()
+    except InvalidPrincipalError as error:
+        wrong = AwsError("MalformedPolicy", "Invalid principal in policy")
+        wrong.fields = {"Detail": error.shown}
+        raise wrong from None
+    bucket = call.bucket
+    block = bucket.public_access_block | directory.world.account_block(bucket.account)
     if "BlockPublicPolicy" in block and is_public(json.dumps(document)):
         caller = call.caller.arn
         raise AwsError(

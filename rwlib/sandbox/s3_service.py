@@ -69,7 +69,7 @@ class S3Service:
             return delete_objects(self, call)
         try:
             self._authorize(call)
-            check_request(call, self.world)
+            check_request(call, self.authorizer.directory)
             headers = self.encryption.check(call)
         except AwsError as error:
             if request.method == "HEAD" and operation.name == "HeadBucket":
@@ -246,7 +246,6 @@ class S3Service:
         self, request: AwsRequest, account: str, headers: dict[str, str] | None = None
     ) -> Answer:
         environ = {**request.environ, **(headers or {})}
-        environ.setdefault("HTTP_AUTHORIZATION", "AWS4-HMAC-SHA256 Credential=anonymous")
         if request.bucket_in_host:
             environ["PATH_INFO"] = unquote(request.raw_path).encode().decode("latin-1")
             query = request.environ["REQUEST_URI"].partition("?")[2]

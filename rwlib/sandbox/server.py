@@ -48,9 +48,7 @@ class Sandbox(Endpoint):
         self.port = port
         self.state = Path(state) if state else None
         """Folder that survives a restart; None keeps nothing."""
-        self.application = Application(
-            self, state=self.state, seed=seed, faults=faults or {}
-        )
+        self.application = Application(self, state=self.state, seed=seed, faults=faults or {})
         self.application.may_die = own_process
         self.stopped = threading.Event()
         """Set when the sandbox was asked to stop, from here or through its own interface."""

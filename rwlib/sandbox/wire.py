@@ -7,6 +7,14 @@ from typing import Any
 from urllib.parse import unquote
 
 
+def inner_authorization(service: str, region: str) -> str:
+    """Write the header by which moto finds service and Region; it is no signature."""
+    return (
+        f"AWS4-HMAC-SHA256 Credential=SANDBOX/20260101/{region}/{service}/aws4_request, "
+        "SignedHeaders=host, Signature=0"
+    )
+
+
 def environ_of(
     method: str, path: str, service: str, region: str, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
@@ -36,10 +44,7 @@ def environ_of(
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        "HTTP_AUTHORIZATION": (
-            f"AWS4-HMAC-SHA256 Credential=SANDBOX/20260101/{region}/{service}/aws4_request, "
-            "SignedHeaders=host, Signature=0"
-        ),
+        "HTTP_AUTHORIZATION": inner_authorization(service, region),
     }
     for name, value in (headers or {}).items():
         key = name.upper().replace("-", "_")

@@ -1,0 +1,30 @@
+"""Every scenario of the tables, played against the sandbox with boto3."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from scenario import Play, World, agrees, rows
+
+from rwlib.sandbox import Sandbox
+
+ROWS = rows()
+
+
+@pytest.fixture(scope="session")
+def world():
+    with Sandbox(seed=False) as sandbox:
+        yield World(sandbox.url).build()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["id"] for row in ROWS])
+def test_answer_is_the_one_aws_gives(row, world, results):
+    answer = Play(world, row).answer()
+    results[row["id"]] = agrees(row["aws"], answer)
+    assert results[row["id"]], f"{row['what']}: AWS {row['aws']}, here {answer}"
+
+
+def test_table_names_every_row_once_with_its_source():
+    assert [name for name, count in Counter(row["id"] for row in ROWS).items() if count > 1] == []
+    assert [row["id"] for row in ROWS if not row.get("source") or not row.get("what")] == []
