@@ -34,10 +34,7 @@ BUCKET = "arn:aws:s3:::acme-analytics"
 NAME = "risingwave"
 ARN = f"arn:aws:iam::{ACCOUNT}:policy/{NAME}"
 
-SUBSETS = [
-    subset
-    for subset in chain.from_iterable(combinations(CONNECTORS, n) for n in range(1, 8))
-]  # fmt: skip
+SUBSETS = list(chain.from_iterable(combinations(CONNECTORS, n) for n in range(1, 8)))  # fmt: skip
 WRITERS = {"redshift", "snowflake_v2", "snowflake", "s3_sink", "iceberg_sink"}
 READERS = {"redshift", "s3_source", "iceberg_sink", "iceberg_source"}
 LISTERS = set(CONNECTORS) - {"snowflake_v2"}
