@@ -122,9 +122,11 @@ def _step_state(step: Step, checks: Iterable[Check], before: str, problem: str) 
         return StepState(number, State.INIT, problem)
     if number == 4:
         return _allowed_principal(step, checks)
-    if number == 5:
-        return StepState(5, State.READY, "the SQL is written; run it in RisingWave")
     pending = pending_changes(step)
+    if number == 5 and not step.changes:
+        return StepState(5, State.READY, "the SQL is written; run it in RisingWave")
+    if number == 5 and not pending:
+        return StepState(5, State.SUCCESS, "RisingWave has what the SQL creates")
     if pending:
         text = "1 change" if len(pending) == 1 else f"{len(pending)} changes"
         return StepState(number, State.READY, f"{text} to preview and apply")

@@ -15,7 +15,7 @@ from rwlib.errors import RunbookError
 from rwlib.runbook import Runbook, parameter_values
 from rwlib.states import step_states
 from rwlib.widgets.form import TargetForm
-from rwlib.widgets.guide import Guide
+from rwlib.widgets.guide import Guide, look_at
 from rwlib.widgets.live import is_guided
 from rwlib.widgets.panels import (
     ApplyPanel,
@@ -106,7 +106,11 @@ class NotebookGuide(Guide):
         from IPython.display import display as show_now
 
         runbook, show = self.runbook, show_now
-        checks = runbook.verify_live() if self.step == 6 else _after_look(runbook)
+        if self.step == 6:
+            runbook.verify_live()
+        else:
+            look_at(runbook)
+        checks = runbook.checks
         chosen = [each for each in checks if not ids or each.id in ids]
         if picture:
             for each in (display.show_chain(runbook), display.show_access_map(runbook)):
@@ -130,14 +134,6 @@ class NotebookGuide(Guide):
         shown = display.show_tear_down(self.runbook.tear_down())
         self.runbook.require_torn_down(self.runbook.tear_down())
         return shown
-
-
-def _after_look(runbook: Runbook) -> Any:
-    from rwlib.connector_checks import check_sql_options
-
-    situation = runbook.look()
-    runbook.checks += check_sql_options(runbook.target, situation, runbook.sql)
-    return runbook.checks
 
 
 def _joined(parts: list[Shown]) -> Shown:

@@ -22,6 +22,8 @@ LABELS = {
     "aws_profile": "AWS profile",
     "connectors": "What you are going to create in RisingWave",
     "kms_key_arn": "KMS key",
+    "sql_options": "Options of the connectors",
+    "run_sql": "Run the SQL in RisingWave from here",
     "allowed_principal_confirmed_by": "Who added the role in the console",
 }
 _CONNECTOR_LABELS = {

@@ -157,7 +157,7 @@ class Guide:
             return
         self._runbook = None
         try:
-            self.runbook.look()
+            look_at(self.runbook)
             self.states = step_states(self.runbook)
             self.confirmed = self._previewed()
         except RunbookError as error:
@@ -175,7 +175,9 @@ class Guide:
 
     def _previewed(self) -> bool:
         """Take the preview as seen: it stands on the page; the step waits for the one click."""
-        if self.state.state is not State.READY or self.step not in (1, 2, 3, 4):
+        if self.state.state is not State.READY or self.step not in self.runbook.steps:
+            return False
+        if not pending_changes(self.runbook.steps[self.step]):
             return False
         self._set(State.CONFIGURED, "previewed; nothing is written before you press Apply")
         return True
@@ -230,7 +232,7 @@ class Guide:
         self._runbook = None
         try:
             runbook = self.runbook
-            runbook.look()
+            look_at(runbook)
             checks = runbook.verify_live()
             self.states = step_states(runbook)
             return checks
@@ -254,6 +256,14 @@ class Guide:
         self._run_dir = None
         self.values = self._read({})
         self.look()
+
+
+def look_at(runbook: Runbook) -> None:
+    """Find out what is there and judge the plan, the SQL included; writes nothing."""
+    from rwlib.connector_checks import check_sql_options
+
+    situation = runbook.look()
+    runbook.checks += check_sql_options(runbook.target, situation, runbook.sql)
 
 
 class _Watched(list["Call"]):

@@ -16,6 +16,7 @@ from rwlib.display import Shown, page_parts, show_note
 from rwlib.errors import RunbookError
 from rwlib.places import AWS, SANDBOX
 from rwlib.states import State
+from rwlib.widgets.fields import label_of
 from rwlib.widgets.live import Panel, fill, note, page, style
 
 if TYPE_CHECKING:
@@ -192,8 +193,8 @@ class ApplyPanel(GuidePanel):
             reasons = []
         elif not reasons and state is State.SUCCESS:
             reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked"]
-        elif not reasons and guide.step == 5:
-            reasons = ["Copy the SQL above and run it in RisingWave"]
+        elif not reasons and guide.step == 5 and state is State.READY:
+            reasons = [f"Copy the SQL above and run it, or tick: {label_of('run_sql')}"]
         elif not reasons and state is State.READY:
             reasons = ["Press Preview first"]
         self.button.disabled = state is not State.CONFIGURED
