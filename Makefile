@@ -48,6 +48,10 @@ notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store th
 lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback
 	@$(BIN)/python -m rwlib.lab
 
+.PHONY: app
+app: $(VENV)/with-sandbox-app ## Open the notebooks as pages without code
+	@$(BIN)/python -m rwlib.lab --app
+
 .PHONY: sandbox
 sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback
 	@$(BIN)/rwlib sandbox
