@@ -11,11 +11,50 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
+from rwlib.engine.children import ChildCall, ChildFailed
 from rwlib.engine.startup import quick_imports, warm
 
 Progress = Callable[[int, int, str], None]
 
-__all__ = ["Progress", "execute", "quick_imports", "register", "warm"]
+__all__ = [
+    "ChildCall",
+    "ChildFailed",
+    "Engine",
+    "Progress",
+    "execute",
+    "quick_imports",
+    "register",
+    "warm",
+]
+
+
+class Engine:
+    """What papermill's entry point names; the engine itself is imported when it is used.
+
+    papermill loads every registered engine whenever it is imported, and an engine needs papermill:
+    this class needs nothing.
+    """
+
+    @classmethod
+    def execute_notebook(cls, nb: Any, kernel_name: str, **options: Any) -> Any:
+        """Execute a notebook; see `rwlib.engine.plugin.RwlibEngine`."""
+        return _engine().execute_notebook(nb, kernel_name, **options)
+
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> Any:
+        """Return the name of the notebook's kernel."""
+        return _engine().nb_kernel_name(nb, name)
+
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> Any:
+        """Return the notebook's language."""
+        return _engine().nb_language(nb, language)
+
+
+def _engine() -> Any:
+    from rwlib.engine.plugin import RwlibEngine
+
+    return RwlibEngine
 
 
 def register() -> None:
@@ -23,9 +62,7 @@ def register() -> None:
     quick_imports()
     from papermill.engines import papermill_engines  # type: ignore[import-untyped]
 
-    from rwlib.engine.plugin import RwlibEngine
-
-    papermill_engines.register("rwlib", RwlibEngine)
+    papermill_engines.register("rwlib", Engine)
 
 
 def execute(

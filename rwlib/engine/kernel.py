@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -131,6 +131,18 @@ class _ShellApp(InteractiveShellApp):
         app.init_code()
 
 
+def _recall(history: Any) -> Callable[..., Iterator[Any]]:
+    """Return what ``%history -l`` asks, answered from memory instead of from a data base."""
+
+    def get_tail(
+        n: int = 10, raw: bool = True, output: bool = False, include_latest: bool = False
+    ) -> Iterator[Any]:
+        lines = list(history.get_range(0, raw=raw, output=output))
+        return iter((lines if include_latest else lines[:-1])[-n:])
+
+    return get_tail
+
+
 def _profile_config(profile: Path) -> Config:
     config = Config()
     for name in ("ipython_config.py", "ipython_kernel_config.py"):
@@ -182,6 +194,7 @@ class CellRunner:
         # ipykernel asks for the thread of its shell channel before it runs an asynchronous cell.
         kernel.shell_channel_thread = SimpleNamespace(parent_thread=threading.current_thread())
         kernel.shell.exit_now = False
+        kernel.shell.history_manager.get_tail = _recall(kernel.shell.history_manager)
         sys.displayhook = kernel.shell.displayhook
         _ShellApp(kernel).prepare()
         self.kernel = kernel

@@ -19,6 +19,7 @@ from typing import Any
 
 from rwlib.engine.kernel import CellRunner
 from rwlib.engine.link import Link
+from rwlib.engine.process import look_like_a_kernel
 
 _used = False
 
@@ -55,10 +56,11 @@ class OwnProcessLink(Link):
             sys.displayhook,
             sys.excepthook,
             sys.modules["__main__"],
-            list(sys.path),
+            sys.path[:],
+            sys.argv,
         )
         os.environ.update(environment or {})
-        os.environ["JPY_PARENT_PID"] = str(os.getppid())
+        look_like_a_kernel(os.getppid())
         self._requests: deque[list[bytes]] = deque()
         self._arrived: deque[list[bytes]] = deque()
         self._runner = CellRunner(self._arrived.append)
@@ -96,7 +98,7 @@ class OwnProcessLink(Link):
         if kernel is not None:
             type(kernel.shell).clear_instance()
             type(kernel).clear_instance()
-        environment, folder, sys.displayhook, sys.excepthook, main, path = self._before
+        environment, folder, sys.displayhook, sys.excepthook, main, path, sys.argv = self._before
         sys.modules["__main__"] = main
         sys.path[:] = path
         os.environ.clear()
@@ -108,8 +110,9 @@ class OwnProcessLink(Link):
         while self._arrived:
             parts = self._arrived.popleft()
             _, message = self.session.feed_identities(parts[1:])
-            kind = self.session.deserialize(message)["msg_type"]
-            if parts[0] == b"iopub" and kind not in {"error", "status"}:
+            content = self.session.deserialize(message)["content"]
+            ended = "traceback" in content or content.get("execution_state") == "idle"
+            if parts[0] == b"iopub" and not ended:
                 self.receive(parts)
         while not self.iopub_channel.messages.empty():
             await asyncio.sleep(0)

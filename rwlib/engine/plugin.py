@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ class RwlibEngine(Engine):  # type: ignore[misc]
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
     in_process = False
     environment: Mapping[str, str] = {}
+    _polling: Sequence[asyncio.Task[Any]] = ()
 
     @contextlib.contextmanager
     def setup_kernel(self, **_: Any) -> Iterator[None]:
@@ -105,6 +106,14 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         finally:
             link.stop(now=not finished or self.shutdown_kernel == "immediate")
             self.km = self.kc = None
+            run_sync(self._end_polling)()
+
+    async def _end_polling(self) -> None:
+        # A cell that ended by an exception of nbclient's leaves these tasks behind.
+        waiting = [task for task in self._polling if not task.done()]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     def _link(self) -> Any:
         if self.in_process and not self.interrupt_on_timeout:
@@ -117,8 +126,13 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
         return ChildLink(self.environment)
 
+    async def _async_poll_output_msg(self, *arguments: Any) -> None:
+        self._note_polling()
+        await super()._async_poll_output_msg(*arguments)
+
     async def _async_poll_kernel_alive(self) -> None:
         # nbclient asks once a second; this one hears of it, when all that was said is read.
+        self._note_polling()
         link = self.kc
         await link.died.wait()
         while not (link.iopub_channel.messages.empty() and link.shell_channel.messages.empty()):
@@ -127,14 +141,21 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         if self.task_poll_for_reply is not None:
             self.task_poll_for_reply.cancel()
 
+    def _note_polling(self) -> None:
+        current = asyncio.current_task()
+        assert current is not None
+        self._polling = [*(task for task in self._polling if not task.done()), current]
+
 
 def warm_up() -> None:
-    """Import what a child needs and compile the notebook format's schema."""
+    """Import what a child needs, find the kernel, compile the notebook format's schema."""
     import nbformat
 
     import rwlib.engine.kernel
     import rwlib.engine.link  # noqa: F401
 
+    with contextlib.suppress(NoSuchKernel):
+        _spec("python3")
     for minor in (4, 5):
         nbformat.validate({"nbformat": 4, "nbformat_minor": minor, "metadata": {}, "cells": []})
 

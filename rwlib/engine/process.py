@@ -13,6 +13,7 @@ import atexit
 import contextlib
 import contextvars
 import gc
+import importlib.util
 import logging
 import os
 import select
@@ -30,7 +31,9 @@ from typing import Any, NoReturn
 
 from rwlib.engine.wire import Unpacker, socket_delivery
 
-_parent_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+# Lines of this process to its parent and to its children. Whoever is forked from it closes them,
+# or the other end would not see that this process has ended.
+lines: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 def can_fork() -> bool:
@@ -56,25 +59,27 @@ def start_kernel(environment: Mapping[str, str] | None = None) -> tuple[int, soc
             if process_id == 0:
                 parent_end.close()
                 _run_child(child_end, parent, environment)
-    _parent_ends.add(parent_end)
+    lines.add(parent_end)
     return process_id, parent_end
 
 
-def _close_parent_ends() -> None:
-    # A child must not hold the line of a sibling open, or that one could not see its end.
-    for connection in list(_parent_ends):
+def _close_lines() -> None:
+    for connection in list(lines):
         connection.close()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_parent_ends)
+    os.register_at_fork(after_in_child=_close_lines)
 
 
 def _other_threads() -> bool:
-    # tqdm's monitor sleeps; a child starts with a tqdm of its own (see _forget_modules).
+    # tqdm's monitor sleeps; a child starts with a tqdm of its own (see _forget_modules). The
+    # threads of this package hold no lock that a child needs.
     mine = threading.current_thread()
     return any(
-        thread is not mine and type(thread).__module__ != "tqdm._monitor"
+        thread is not mine
+        and type(thread).__module__ != "tqdm._monitor"
+        and not thread.name.startswith("rwlib-")
         for thread in threading.enumerate()
     )
 
@@ -109,7 +114,7 @@ def _run_child(
         gc.freeze()
         gc.enable()
         os.setsid()
-        _forget()
+        forget()
         os.environ.update(environment or {})
         context = contextvars.Context()
     except BaseException:  # noqa: BLE001 - the parent's frames must not see the child's errors
@@ -120,15 +125,13 @@ def _run_child(
 
 
 def _serve_and_exit(connection: socket.socket, parent: int) -> NoReturn:
+    lines.add(connection)
     errors = os.dup(2)
     status = 1
     try:
-        os.environ["JPY_PARENT_PID"] = str(parent)
-        sys.argv = [str(Path(_site_of("ipykernel")) / "ipykernel_launcher.py")]
+        look_like_a_kernel(parent)
         _serve(connection, parent)
-        # What the interpreter does at its end, but for the frames of the parent.
-        getattr(threading, "_shutdown", lambda: None)()
-        atexit._run_exitfuncs()
+        finish()
         status = 0
     except BaseException:  # noqa: BLE001 - see above
         os.write(errors, traceback.format_exc().encode(errors="replace"))
@@ -136,9 +139,28 @@ def _serve_and_exit(connection: socket.socket, parent: int) -> NoReturn:
         os._exit(status)
 
 
-def _site_of(package: str) -> Path:
-    module = sys.modules.get(package) or __import__(package)
-    return Path(str(module.__file__)).parents[1]
+def finish() -> None:
+    """Do what the interpreter does at its end, but for the frames that belong to the parent."""
+    getattr(threading, "_shutdown", lambda: None)()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
+def look_like_a_kernel(parent: int) -> None:
+    """Show the command line, import path and parent of ``python -m ipykernel_launcher``."""
+    os.environ["JPY_PARENT_PID"] = str(parent)
+    script = Path(sys.argv[0]).parent if sys.argv and sys.argv[0] else Path()
+    listed = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if (
+        sys.path
+        and sys.path[0] not in listed
+        and Path(sys.path[0]).resolve() in {script.resolve(), Path.cwd()}
+    ):
+        del sys.path[0]
+    launcher = importlib.util.find_spec("ipykernel_launcher")
+    sys.argv = [str(launcher.origin) if launcher else "ipykernel_launcher.py"]
 
 
 def _serve(connection: socket.socket, parent: int) -> None:
@@ -148,7 +170,7 @@ def _serve(connection: socket.socket, parent: int) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     runner = CellRunner(socket_delivery(connection))
-    _end_with(parent)
+    end_with(parent)
     runner.capture.redirect()
     runner.capture.start()
     requests: asyncio.Queue[list[bytes]] = asyncio.Queue()
@@ -184,7 +206,7 @@ def _end_group() -> NoReturn:
     os._exit(1)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process group when the parent ends, be it by a signal that nobody can catch."""
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(ProcessLookupError):
@@ -202,7 +224,8 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=wait, name="rwlib-parent", daemon=True).start()
 
 
-def _forget() -> None:
+def forget() -> None:
+    """Drop what this forked process has of its parent and a new process would not have."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
@@ -212,11 +235,6 @@ def _forget() -> None:
     _forget_logging()
     _forget_modules()
     _forget_singletons()
-    script = str(Path(sys.argv[0]).parent) if sys.argv and sys.argv[0] else ""
-    if sys.path and sys.path[0] in {"", script, os.path.realpath(script), str(Path.cwd())}:
-        listed = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        if sys.path[0] not in listed:
-            del sys.path[0]
 
 
 def _forget_exit_handlers() -> None:

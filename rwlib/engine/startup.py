@@ -13,6 +13,20 @@ from typing import Any, cast
 
 AWS_SERVICES = ("iam", "s3", "sts", "kms")
 
+# What a new shell imports for its first cells and its first traceback.
+_SHELL_MODULES = (
+    "IPython.core.completerlib",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "bdb",
+    "pygments.formatters.terminal256",
+    "rwlib.engine.ownprocess",
+    "rwlib.engine.progress",
+    "stack_data",
+    "tornado.platform.asyncio",
+)
+
 
 @contextlib.contextmanager
 def without_modules(*names: str) -> Iterator[None]:
@@ -55,7 +69,7 @@ def warm(modules: Iterable[str] = ()) -> None:
 
     warm_up()
     _share_service_models()
-    for name in ("rwlib", "ipywidgets", *modules):
+    for name in (*_SHELL_MODULES, "rwlib", "ipywidgets", *modules):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
