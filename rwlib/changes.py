@@ -90,17 +90,21 @@ def canonical(document: Any) -> str:
     return json.dumps(_normal(document), sort_keys=True, separators=(",", ":"))
 
 
-def _normal(value: Any, key: str = "") -> Any:
+def _normal(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _normal(item, name) for name, item in value.items()}
+        return {name: _member(name, item) for name, item in value.items()}
     if isinstance(value, list):
         items = [_normal(item) for item in value]
-        if key == "Statement":
-            return items
         if len(items) == 1:
             return items[0]
         return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
-    return [_normal(value)] if key == "Statement" else value
+    return value
+
+
+def _member(name: str, value: Any) -> Any:
+    if name == "Statement":
+        return [_normal(item) for item in (value if isinstance(value, list) else [value])]
+    return _normal(value)
 
 
 def document_diff(before: Any, after: Any) -> str:

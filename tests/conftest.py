@@ -26,11 +26,17 @@ def _leave_the_real_world() -> None:
 
 _leave_the_real_world()
 
+import functools  # noqa: E402
+
 import boto3  # noqa: E402
+import botocore.session  # noqa: E402
 import pytest  # noqa: E402
 
 from rwlib.sandbox import Sandbox  # noqa: E402
 from rwlib.sessions import Aws  # noqa: E402
+
+# Every session reads botocore's service models again, which takes most of a test's time.
+botocore.session.create_loader = functools.lru_cache(botocore.session.create_loader)
 
 WORKLOAD_IDENTITY_ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"
