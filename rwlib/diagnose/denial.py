@@ -19,7 +19,7 @@ ACTION: Final = r"[a-z][a-z0-9-]{1,30}:[A-Za-z*]{2,60}"
 _ARN: Final = r"arn:[\w*-]+:[\w*-]*:[\w*-]*:[^\s:]*:[^\s\"'`,;|)\]}<]+"
 
 _SENTENCE = re.compile(
-    r"(?:(?P<caller><[^<>]{1,120}>|[^\s\"'`]+)[\"'`]?\s+(?:is|was|are)\s+)?"
+    r"(?:(?P<caller><[^<>]{1,120}>|[^\s\"'`]{1,400})[\"'`]?\s+(?:is|was|are)\s+)?"
     r"not\s+authori[sz]ed\s+to\s+perform(?:\s+the)?:?\s*(?:action:?\s*)?"
     rf"[\"'`]?(?P<action>{ACTION})[\"'`]?(?P<rest>.{{0,900}})",
     re.IGNORECASE,
@@ -192,7 +192,8 @@ def _names_somebody(caller: str) -> bool:
 
 
 def _is_resource(match: re.Match[str]) -> bool:
-    return match["resource"].lower() not in ("because", "with", "the", "...", "…", ":")
+    """A name, not the next word of the sentence."""
+    return bool(re.match(r"arn:|[<*]|[^/:]*[/:]\w", match["resource"]))
 
 
 def _action(action: str) -> str:

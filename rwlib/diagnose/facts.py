@@ -58,6 +58,7 @@ _OPENDAL: Final[dict[str, str]] = {
     "copy": "s3:PutObject",
 }
 
+_HTTP: Final = {"get": "get", "head": "get", "put": "put", "post": "put", "delete": "delete"}
 _REGION: Final = r"[a-z]{2}(?:-[a-z]+){1,2}-\d"
 _OPERATION = finder(
     r"when calling the (\w+) operation",
@@ -70,6 +71,8 @@ _OPERATION = finder(
     r"(?:Request|Command|Operation|Error)?\b",
     case=True,
 )
+# arrow's object_store, which names the HTTP call.
+_HTTP_CALL = finder(r"Error performing (?P<verb>GET|HEAD|PUT|POST|DELETE) (?!\S*list-type)")
 _OPENDAL_CALL = finder(
     r"\((?:permanent|persistent|temporary)\) at (?P<call>\w+)",
     r"service=s3 .{0,40}?operation=(?P<op>\w+)",
@@ -130,7 +133,7 @@ _RISINGWAVE = finder(
     r"risingwave|rw_catalog|\bopendal\b|reqsign|ddl_service|WITH clause|SINK_FAIL|rwc-g1",
     r"caused by these errors \(recent|failed to run the query|failed to validate sink",
     r"failed to create source|(?:sink|iceberg|connector) error\b|\bconfig error",
-    r"create (?:sink|source|connection)\b",
+    r"create (?:sink|source|connection)\b|\((?:permanent|persistent|temporary)\) at \w",
 )
 _CONNECTORS: Final = (
     ("redshift", finder(r"redshift|S3ServiceException:[^ ]")),
@@ -193,6 +196,9 @@ class Facts:
         call = _OPENDAL_CALL.search(self.flat)
         if call and self.side == "s3":
             return _OPENDAL.get((call["call"] or call["op"]).lower())
+        http = _HTTP_CALL.search(self.flat)
+        if http:
+            return _ACTION_OF[f"{_HTTP[http['verb'].lower()]}object"]
         return None
 
     @cached_property

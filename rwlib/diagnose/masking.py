@@ -18,12 +18,12 @@ MASK: Final = "****"
 
 # Names whose values are secret, as options, variables, headers, fields and XML elements spell them.
 _SECRET: Final = any_of(
-    r"(?:[\w.-]*[._-])?secret[._-]?key|secret[._-]?access[._-]?key|secretaccesskey",
-    r"(?:[\w.-]*[._-])?(?:credentials?[._-])?secret(?=[\"'`\\]*\s*(?:=>|:=|=)\s*[\"'`])",
+    r"(?:[\w.-]{0,60}[._-])?secret[._-]?key|secret[._-]?access[._-]?key|secretaccesskey",
+    r"(?:[\w.-]{0,60}[._-])?(?:credentials?[._-])?secret(?=[\"'`\\]*\s*(?:=>|[:=]{1,2})\s*\\*[\"'`])",
     r"(?:aws[._-]?)?(?:session|security)[._-]?token|x-amz-(?:security-token|signature)",
     r"(?:client|api|rwc_api|app|api-key)[._-]?secret|rwc_api_key|(?:x-)?api[._-]?key",
     r"(?:access|refresh|id|bearer|auth|catalog)[._-]?token|catalog\.credential",
-    r"(?:[\w.-]*[._-])?(?:password|passwd|passphrase|pwd)|private[._-]key(?:[._-]pem)?",
+    r"(?:[\w.-]{0,60}[._-])?(?:password|passwd|passphrase|pwd)|private[._-]key(?:[._-]pem)?",
 )
 _SECRET_WORDS: Final = (
     *("secret", "token", "password", "passwd", "passphrase", "pwd", "signature"),

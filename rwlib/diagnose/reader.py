@@ -60,6 +60,9 @@ def read_block(block: bytes, first_line: int, workload_identity_arn: str = "") -
     A sentence that is wrapped over lines is read as a whole, errors that repeat or only announce
     each other are one.
     """
+    if b"PRIVATE KEY" in block:
+        # A key stands on lines of its own, which are no records.
+        block = mask(block.decode("utf-8", "replace")).encode()
     records = split_block(block, first_line)
     single = [read_text(record.text, workload_identity_arn) for record in records]
     found: list[Found] = []

@@ -24,6 +24,7 @@ SMALL: Final = 256 << 10
 # otherwise be one record.
 LONGEST_RECORD: Final = 64 << 10
 _BEFORE: Final = 16 << 10
+_BEFORE_IN_LINE: Final = 2 << 10
 
 
 @dataclass(frozen=True)
@@ -146,16 +147,18 @@ def _safe_end(data: bytes) -> int:
 
 
 def _hits(data: bytes, end: int) -> list[int]:
-    """Where the lines begin that hold a marker."""
+    """Where the lines begin that hold a marker, or near the marker in a line without end."""
     lines: set[int] = set()
     find, rfind = data.find, data.rfind
     for marker in MARKERS:
         position = find(marker, 0, end)
         while position != -1:
-            lines.add(rfind(b"\n", 0, position) + 1)
-            position = find(b"\n", position, end)
-            if position != -1:
-                position = find(marker, position, end)
+            start = rfind(b"\n", max(0, position - _BEFORE), position) + 1
+            lines.add(start or max(0, position - _BEFORE_IN_LINE))
+            following = find(b"\n", position, position + LONGEST_RECORD)
+            if following == -1:
+                following = position + LONGEST_RECORD
+            position = find(marker, following, end)
     return sorted(lines)
 
 
@@ -192,7 +195,9 @@ def _marked_blocks(data: bytes, end: int, first_line: int, telling: Telling) -> 
 def _block_start(data: bytes, hit: int, floor: int) -> int:
     """Go back from the beginning of a line to the beginning of its log entry."""
     lowest = max(floor, hit - _BEFORE)
-    position = hit
+    position = max(hit, floor)
+    if position and data[position - 1 : position] != b"\n":
+        return position
     while position > lowest and not starts_record(data[position : position + 200]):
         position = max(lowest, data.rfind(b"\n", lowest, position - 1) + 1)
     return position

@@ -141,10 +141,11 @@ def _either_side(candidates: Candidates, reading: Reading) -> None:
             "trust_condition_unmet",
             "trust_missing",
             "allowed_principal_other_arn",
+            "allowed_principals_failed",
             "sql_wrong_role_arn",
             "propagation_delay",
         )
-    candidates.possible("trust_explicit_deny")
+    candidates.possible("trust_explicit_deny", "scp_denies")
 
 
 def _no_reason(candidates: Candidates, quote: str) -> Candidates:

@@ -17,7 +17,9 @@ def _fixed(summary: str, how: str) -> Callable[[Reading], Fix]:
 
 
 def _options(reading: Reading) -> str:
-    names = re.findall(r"[`'\"{ ]([a-z][\w]*(?:\.[\w]+)+)[`'\":]", reading.verdict.evidence + '"')
+    at = max(0, reading.facts.flat.find(reading.verdict.evidence))
+    said = reading.facts.flat[at : at + 400]
+    names = re.findall(r"[`'\"{ ]([a-z]\w*(?:\.\w+)+)[`'\":]", said + '"')
     return ", ".join(dict.fromkeys(names)) or "the option"
 
 

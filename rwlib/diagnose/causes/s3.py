@@ -137,6 +137,7 @@ def _bare(candidates: Candidates, reading: Reading) -> None:
         )
     _role_policies(candidates, reading, reading.quote)
     candidates.possible("bucket_policy_denies", "bucket_in_other_account", "block_public_access")
+    candidates.possible("boundary_denies", "scp_denies")
     if (reading.action or "").lower() in _OBJECT:
         candidates.possible("kms_role_permission")
 
