@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape as _escape
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 NAMESPACES = {
@@ -15,6 +16,14 @@ NAMESPACES = {
     "redshift": "http://redshift.amazonaws.com/doc/2012-12-01/",
 }
 JSON_SERVICES = {"kms": "1.1", "glue": "1.1", "redshift-serverless": "1.1"}
+
+
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(value: str) -> str:
+    """Escape a text for XML; characters that XML cannot hold become question marks."""
+    return _escape(_NOT_XML.sub("?", value))
 
 
 @dataclass(frozen=True)
@@ -110,10 +119,10 @@ def _s3_error(
     headers = (("Content-Type", "application/xml"), ("x-amz-request-id", request_id), *extra)
     if head:
         return Answer(error.status, headers)
-    further = "".join(f"<{k}>{escape(v)}</{k}>" for k, v in error.fields.items())
-    where = f"<Resource>{escape(resource)}</Resource>" if resource else ""
+    further = "".join(f"<{k}>{xml_text(v)}</{k}>" for k, v in error.fields.items())
+    where = f"<Resource>{xml_text(resource)}</Resource>" if resource else ""
     text = (
-        f"{XML_HEAD}<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+        f"{XML_HEAD}<Error><Code>{error.code}</Code><Message>{xml_text(error.message)}</Message>"
         f"{further}{where}<RequestId>{request_id}</RequestId><HostId>{uuid4().hex}</HostId></Error>"
     )
     return Answer(error.status, headers, text.encode())
@@ -124,7 +133,7 @@ def _query_error(service: str, error: AwsError, extra: tuple[tuple[str, str], ..
     kind = "Sender" if error.status < 500 else "Receiver"
     return xml_answer(
         f'<ErrorResponse xmlns="{NAMESPACES[service]}"><Error><Type>{kind}</Type>'
-        f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
+        f"<Code>{error.code}</Code><Message>{xml_text(error.message)}</Message></Error>"
         f"<RequestId>{request_id}</RequestId></ErrorResponse>",
         error.status,
         (("x-amzn-RequestId", request_id), *extra),

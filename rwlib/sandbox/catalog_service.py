@@ -33,7 +33,7 @@ class CatalogService:
         for resource in _resources(request, caller):
             account = resource.split(":")[4] if resource != "*" else caller.account
             self.authorizer.require(request, caller, Ask(action, resource, account))
-        return self.world.call(request.environ, request.body, caller.account)
+        return self.world.call(request.service, request.environ, request.body, caller.account)
 
     def _account_block(self, request: AwsRequest, caller: Caller) -> Answer:
         if request.raw_path != ACCOUNT_BLOCK or request.method not in ("GET", "PUT", "DELETE"):
@@ -48,7 +48,7 @@ class CatalogService:
             raise AwsError("AccessDenied", "Access Denied", 403)
         ask = Ask(f"s3:{verb}AccountPublicAccessBlock", "*", caller.account)
         self.authorizer.require(request, caller, ask)
-        return self.world.call(request.environ, request.body, caller.account)
+        return self.world.call(request.service, request.environ, request.body, caller.account)
 
 
 def _resources(request: AwsRequest, caller: Caller) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class Directory:
     def __init__(self, world: World) -> None:
         self.world = world
         self.delay = 0.0
+        self.clock: Callable[[], float] = time.time
         self.scps: dict[str, list[list[dict[str, Any]]]] = {}
         self.enabled_regions: dict[str, frozenset[str]] = {}
         self._history: dict[str, list[_Before]] = {}
@@ -43,7 +44,7 @@ class Directory:
         """Remember how an account stands, before something in its IAM changes."""
         if self.delay <= 0:
             return
-        now = time.time()
+        now = self.clock()
         everyone = self.world.principals(account)
         history = self._history.setdefault(account, [])
         history[:] = [entry for entry in history if entry.until > now - self.delay]
@@ -105,6 +106,6 @@ class Directory:
     def _past(self, account: str) -> _Before | None:
         if self.delay <= 0:
             return None
-        horizon = time.time() - self.delay
+        horizon = self.clock() - self.delay
         history = self._history.get(account, ())
         return next((entry for entry in history if entry.until > horizon), None)

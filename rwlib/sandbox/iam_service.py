@@ -145,7 +145,7 @@ class IamService:
             "REQUEST_URI": "/",
             "RAW_URI": "/",
         }
-        return self.world.call(environ, urlencode(flat).encode(), account)
+        return self.world.call("iam", environ, urlencode(flat).encode(), account)
 
 
 def _flat(node: Any, name: str = "") -> dict[str, str]:

@@ -162,7 +162,7 @@ class KmsService:
 
     def _forward(self, request: AwsRequest, account: str) -> Answer:
         body = json.dumps(request.parameters).encode()
-        return self.world.call(request.environ, body, account)
+        return self.world.call(request.service, request.environ, body, account)
 
 
 def _tags(given: dict[str, Any]) -> dict[str, Any]:

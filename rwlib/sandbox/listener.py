@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import responses as reasons
 from socketserver import ThreadingMixIn
@@ -36,7 +38,23 @@ class Listener(ThreadingMixIn, BaseWSGIServer):
     def __init__(self, host: str, port: int, handle: Handler) -> None:
         check_loopback(host)
         self.handle_request_whole = handle
+        self._open: set[socket.socket] = set()
         super().__init__(host, port, _refuse_wsgi, handler=_RequestHandler)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection, and know of it while it lasts."""
+        self._open.add(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._open.discard(request)
+
+    def server_close(self) -> None:
+        """Close the socket and the connections that clients have kept."""
+        super().server_close()
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Keep werkzeug's access log quiet; the sandbox has its own list of calls."""

@@ -211,7 +211,7 @@ def _call(
     body: bytes,
     headers: dict[str, str],
 ) -> bytes:
-    answer = world.call(environ_of(method, path, service, region, headers), body, account)
+    answer = world.call(service, environ_of(method, path, service, region, headers), body, account)
     if answer.status >= 300:
         raise RuntimeError(f"seeding {service} {method} {path}: {answer.status} {answer.body!r}")
     return answer.body

@@ -10,11 +10,10 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
 
 from rwlib.errors import InputError
 from rwlib.evaluate import Decision, Policies, Reason, Request, evaluate
-from rwlib.sandbox.answer import AwsError
+from rwlib.sandbox.answer import AwsError, xml_text
 from rwlib.sandbox.authorize import Authorizer
 from rwlib.sandbox.caller import Caller
 from rwlib.sandbox.documents import DocumentError, check_document, listed, statements_of
@@ -27,6 +26,7 @@ DECISIONS = {
     "explicit-deny": "explicitDeny",
     "implicit-deny": "implicitDeny",
 }
+PRINCIPAL_KEYS = ("aws:PrincipalArn", "aws:username", "aws:userid")
 LAYERS = {"resource": "Resource Policy", "scp": "Organizations Policy"}
 _VARIABLE = re.compile(r"\$\{([^},]+)[^}]*\}")
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
@@ -80,7 +80,7 @@ class Simulator:
         if source:
             texts += [text for _, text in self._entity(source).policies]
         keys = sorted({key for text in texts for key in keys_of(text)})
-        members = "".join(f"<member>{escape(key)}</member>" for key in keys)
+        members = "".join(f"<member>{xml_text(key)}</member>" for key in keys)
         return f"<ContextKeyNames>{members}</ContextKeyNames>"
 
     def _setting(self, request: AwsRequest, caller: Caller) -> Setting:
@@ -90,8 +90,14 @@ class Simulator:
             for number, text in enumerate(_documents(given, "PolicyInputList"), 1)
         ]
         boundary = _documents(given, "PermissionsBoundaryPolicyInputList")
-        principal = given.get("CallerArn") or caller.principal_arn
         account = caller.account
+        context = _context(given.get("ContextEntries") or [])
+        principal = given.get("CallerArn")
+        if not principal:
+            # Policies alone belong to nobody: the keys of a principal are not in the request.
+            principal = f"arn:aws:iam::{account}:user/nobody"
+            if request.action == "SimulateCustomPolicy":
+                context = {**dict.fromkeys(PRINCIPAL_KEYS), **context}
         if request.action == "SimulatePrincipalPolicy":
             entity = self._entity(given["PolicySourceArn"])
             identity = [*entity.policies, *identity]
@@ -110,7 +116,7 @@ class Simulator:
             boundary,
             resource_policy,
             owner.split(":")[4] if owner else None,
-            _context(given.get("ContextEntries") or []),
+            context,
         )
 
     def _entity(self, arn: str) -> PrincipalView:
@@ -124,8 +130,8 @@ class Simulator:
         scps = [list(level) for level in self.directory.scps_of(setting.account)]
         decision = self._decide(setting, action, resource, scps)
         parts = [
-            f"<EvalActionName>{escape(action)}</EvalActionName>",
-            f"<EvalResourceName>{escape(resource)}</EvalResourceName>",
+            f"<EvalActionName>{xml_text(action)}</EvalActionName>",
+            f"<EvalResourceName>{xml_text(resource)}</EvalResourceName>",
             f"<EvalDecision>{DECISIONS[decision.effect]}</EvalDecision>",
             f"<MatchedStatements>{_matched(setting, decision)}</MatchedStatements>",
             f"<MissingContextValues>{_missing(setting, decision)}</MissingContextValues>",
@@ -210,7 +216,7 @@ def _matched(setting: Setting, decision: Decision) -> str:
         start, end = statement_span(_text_of(setting, reason), reason.statement_index)
         kind = LAYERS.get(reason.layer, "IAM Policy")
         members.append(
-            f"<member><SourcePolicyId>{escape(_name_of(reason))}</SourcePolicyId>"
+            f"<member><SourcePolicyId>{xml_text(_name_of(reason))}</SourcePolicyId>"
             f"<SourcePolicyType>{kind}</SourcePolicyType>"
             f"<StartPosition>{_place(start)}</StartPosition>"
             f"<EndPosition>{_place(end)}</EndPosition></member>"
@@ -242,4 +248,4 @@ def _missing(setting: Setting, decision: Decision) -> str:
         keys.update(keys_of(text))
     have = {key.lower() for key in setting.context}
     absent = sorted(key for key in keys if key.lower() not in have | set(_KNOWN))
-    return "".join(f"<member>{escape(key)}</member>" for key in absent)
+    return "".join(f"<member>{xml_text(key)}</member>" for key in absent)

@@ -7,9 +7,8 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from xml.sax.saxutils import escape
 
-from rwlib.sandbox.answer import Answer, AwsError, query_answer
+from rwlib.sandbox.answer import Answer, AwsError, query_answer, xml_text
 from rwlib.sandbox.authorize import Ask, Authorizer
 from rwlib.sandbox.caller import Caller
 from rwlib.sandbox.constraints import check_parameters
@@ -189,10 +188,10 @@ class StsService:
         packed = sum(size_of(text) for text in token.policies) * 100 // PACKED_LIMIT
         return (
             f"{_credentials(made.credentials)}<AssumedRoleUser><AssumedRoleId>{role.id}:"
-            f"{escape(token.session_name)}</AssumedRoleId><Arn>{escape(arn)}</Arn>"
+            f"{xml_text(token.session_name)}</AssumedRoleId><Arn>{xml_text(arn)}</Arn>"
             "</AssumedRoleUser>"
             + (f"<PackedPolicySize>{packed}</PackedPolicySize>" if token.policies else "")
-            + (f"<SourceIdentity>{escape(source)}</SourceIdentity>" if source else "")
+            + (f"<SourceIdentity>{xml_text(source)}</SourceIdentity>" if source else "")
         )
 
     def _session_token(self, request: AwsRequest, caller: Caller) -> str:
@@ -241,7 +240,7 @@ class StsService:
         )
         return (
             f"{_credentials(self.mint.issue(token))}<FederatedUser><FederatedUserId>"
-            f"{caller.account}:{escape(given['Name'])}</FederatedUserId><Arn>{escape(arn)}</Arn>"
+            f"{caller.account}:{xml_text(given['Name'])}</FederatedUserId><Arn>{xml_text(arn)}</Arn>"
             "</FederatedUser><PackedPolicySize>0</PackedPolicySize>"
         )
 
@@ -279,7 +278,7 @@ def _tags(given: dict[str, Any]) -> dict[str, str]:
 
 def _identity(caller: Caller) -> str:
     return (
-        f"<Arn>{escape(caller.arn)}</Arn><UserId>{escape(caller.user_id)}</UserId>"
+        f"<Arn>{xml_text(caller.arn)}</Arn><UserId>{xml_text(caller.user_id)}</UserId>"
         f"<Account>{caller.account}</Account>"
     )
 

@@ -6,16 +6,21 @@ state folder cannot run code. The bodies of S3 objects stand outside, each in a 
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import io
 import pickle
 import re
 import threading
 from collections.abc import Callable
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from moto.iam.models import AWSManagedPolicy
+from moto.s3.models import FakeKey
+from moto.s3.utils import _VersionedKeyStore
 
 _LOCK = type(threading.Lock())
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -32,7 +37,8 @@ _PLAIN = {
     ("copyreg", "_reconstructor"),
     ("requests.structures", "CaseInsensitiveDict"),
     (__name__, "make_lock"),
-    (__name__, "make_buffer"),
+    (__name__, "make_key_store"),
+    (__name__, "make_private_key"),
     (__name__, "make_pattern"),
 }
 
@@ -49,11 +55,17 @@ def make_lock() -> Any:
     return threading.Lock()
 
 
-def make_buffer(content: bytes, limit: int) -> Any:
-    """Make the buffer moto keeps an object's body in."""
-    buffer = SpooledTemporaryFile(max_size=limit)  # noqa: SIM115
-    buffer.write(content)
-    return buffer
+def make_key_store(entries: list[tuple[str, list[Any]]]) -> Any:
+    """Make moto's dictionary of a bucket's objects, with all their versions."""
+    store = _VersionedKeyStore()
+    for name, versions in entries:
+        store.setlist(name, versions)
+    return store
+
+
+def make_private_key(pem: bytes) -> Any:
+    """Read the private key of an asymmetric KMS key."""
+    return serialization.load_pem_private_key(pem, password=None)
 
 
 def make_pattern(text: str, flags: int) -> re.Pattern[str]:
@@ -80,10 +92,20 @@ class _Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, SpooledTemporaryFile):
-            obj.seek(0)
-            limit = getattr(obj, "_max_size", 0)
-            return make_buffer, (_Body(obj.read()), limit)
+        if isinstance(obj, FakeKey):
+            state = obj.__getstate__()
+            state["value"] = _Body(state["value"] or b"")
+            return copyreg.__newobj__, (type(obj),), state  # type: ignore[attr-defined]
+        if isinstance(obj, _VersionedKeyStore):
+            # It pickles as a dictionary of the latest versions alone.
+            return make_key_store, ([(name, obj.getlist(name)) for name in dict.keys(obj)],)
+        if isinstance(obj, (RSAPrivateKey, EllipticCurvePrivateKey)):
+            pem = obj.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            return make_private_key, (pem,)
         if isinstance(obj, _LOCK):
             return make_lock, ()
         if isinstance(obj, re.Pattern):

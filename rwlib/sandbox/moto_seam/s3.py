@@ -20,9 +20,9 @@ BLOCKS = {
 class S3Reading:
     """What the sandbox asks of moto's S3; the world must be entered."""
 
-    def s3(self, account: str) -> Any:
-        """Give moto's S3 of an account."""
-        return s3_backends[account]["aws"]
+    def knows_page(self, account: str, token: str) -> bool:
+        """Whether a listing of that account gave out the continuation token."""
+        return token in s3_backends[account]["aws"]._pagination_tokens
 
     def bucket(self, name: str) -> BucketView | None:
         """Give the bucket of that name, whoever owns it."""

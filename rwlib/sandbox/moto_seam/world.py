@@ -10,7 +10,7 @@ from typing import Any
 
 from moto.iam.access_control import PermissionResult
 from moto.iam.policy_validation import BaseIAMPolicyValidator
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, s3_backends
 
 from rwlib.sandbox.answer import Answer
@@ -36,7 +36,7 @@ class World(IamReading, S3Reading, KmsReading, Keeping):
     def __init__(self) -> None:
         self._contents: dict[str, dict[str, Any]] = {}
         self._bucket_accounts: dict[str, tuple[str, str]] = {}
-        self._dispatcher = DomainDispatcherApplication(create_backend_app)
+        self._applications: dict[str, Any] = {}
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -57,8 +57,11 @@ class World(IamReading, S3Reading, KmsReading, Keeping):
                 dict.clear(backends(service))
             s3_backends.bucket_accounts.clear()
 
-    def call(self, environ: dict[str, Any], body: bytes, account: str) -> Answer:
+    def call(self, service: str, environ: dict[str, Any], body: bytes, account: str) -> Answer:
         """Let moto answer a request on behalf of an account; the world must be entered."""
+        application = self._applications.get(service)
+        if application is None:
+            application = self._applications[service] = create_backend_app(service)  # type: ignore[arg-type]
         inner = {
             **environ,
             "wsgi.input": io.BytesIO(body),
@@ -74,7 +77,7 @@ class World(IamReading, S3Reading, KmsReading, Keeping):
 
         _serving.now = True
         try:
-            chunks = self._dispatcher(inner, start_response)
+            chunks = application(inner, start_response)
             try:
                 content = b"".join(chunks)
             finally:
