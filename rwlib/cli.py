@@ -18,9 +18,12 @@ from rwlib.errors import RunbookError
 
 COMMANDS = {
     "run": "Run Steps 1-5 and the verification for one target.",
+    "batch": "Run the runbook for every target of a file.",
     "verify": "Give the verdict of every hop; reads only.",
     "sql": "Print the SQL of Step 5, or check a statement.",
+    "report": "Check that a run's evidence is as it was written.",
     "teardown": "Undo what this runbook made for a target.",
+    "diagnose": "Say what an error means, and what to do.",
     "sandbox": "Serve AWS and RisingWave Cloud on loopback.",
 }
 

@@ -100,7 +100,7 @@ class DsnConnection:
         try:
             self._connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10)
         except psycopg.Error as error:
-            from rwlib.diagnose.masking import mask
+            from rwlib.diagnose import mask
 
             reason = mask(str(error)).replace(dsn, "***").strip().splitlines()[0]
             raise ServiceError(f"RW_DSN: RisingWave could not be reached: {reason}") from None
@@ -237,6 +237,7 @@ def check_execution(
     sql: Sequence[ConnectorSql],
     changes: Sequence[Change],
     *,
+    known: Sequence[Check] = (),
     limit: float = 120.0,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -244,7 +245,15 @@ def check_execution(
     """Say for each connector whether it works: refused, failing, or has written its first file.
 
     A sink that RisingWave accepted may still fail at its first checkpoint, so it is looked at
-    until a file is there, an event says that it failed, or ``limit`` seconds are over.
+    until a file is there, an event says that it failed, or ``limit`` seconds are over. What
+    RisingWave says goes through the diagnosis, with the checks made before as its live facts.
+
+    Parameters
+    ----------
+    known
+        Checks of the other hops.
+    limit
+        Seconds.
     """
     refused = {each.name: each.notes[0] for each in changes if each.notes and not each.applied}
     checks = []
@@ -254,9 +263,7 @@ def check_execution(
         check_id = f"runs_{each.connector}"
         stopped = next((text for name, text in refused.items() if name in _names(each)), "")
         if stopped:
-            evidence = tuple(line for line in stopped.splitlines() if line.strip())
-            fix = "see the hop that fails above; then run it again"
-            checks.append(Check(check_id, "SQL", title, "fail", evidence, fix))
+            checks.append(_failed(check_id, title, stopped, target, known))
         elif refused:
             earlier = ("not run: an earlier statement was refused",)
             checks.append(Check(check_id, "SQL", title, "unknown", earlier))
@@ -266,12 +273,37 @@ def check_execution(
         else:
             started = clock()
             while True:
-                check = _look_at_sink(aws, connection, target, each, check_id, title)
+                check = _look_at_sink(aws, connection, target, each, check_id, title, known)
                 if check.status != "unknown" or clock() - started >= limit:
                     checks.append(check)
                     break
                 sleep(2.0)
     return checks
+
+
+def sink_failures(connection: Connection, sink_name: str) -> list[str]:
+    """Return what RisingWave logged about a sink's failures, the newest first."""
+    return [text for text in map(_error_of(sink_name), connection.rows(_FAILURES)) if text]
+
+
+def _failed(check_id: str, title: str, text: str, target: Target, known: Sequence[Check]) -> Check:
+    """Return the verdict on what RisingWave refused, with the most probable cause."""
+    from rwlib.diagnose import diagnose, mask
+    from rwlib.live_facts import CheckedFacts
+
+    said = tuple(line for line in mask(text).splitlines() if line.strip())
+    causes = [
+        cause
+        for each in diagnose(text.splitlines(), target=target, live=CheckedFacts(known))
+        for cause in each.causes
+    ]
+    if not causes:
+        fix = "see the hop that fails above; then run it again"
+        return Check(check_id, "SQL", title, "fail", said, fix)
+    top = causes[0]
+    named = (f"{top.confidence}: {top.id}", *top.evidence)
+    fix = f"{top.fix.summary} {top.fix.how}"
+    return Check(check_id, "SQL", title, "fail", (*named, *said), fix)
 
 
 def _names(each: ConnectorSql) -> set[str]:
@@ -285,17 +317,16 @@ def _look_at_sink(
     each: ConnectorSql,
     check_id: str,
     title: str,
+    known: Sequence[Check],
 ) -> Check:
     name = each.statements[-1].name
     if name not in existing(connection, "sink"):
         return Check(
             check_id, "SQL", title, "fail", ("there is no such sink",), "run it again with apply"
         )
-    errors = [text for text in map(_error_of(name), connection.rows(_FAILURES)) if text]
+    errors = sink_failures(connection, name)
     if errors:
-        evidence = tuple(errors[0].splitlines()[:6])
-        fix = "see the hop that fails above; RisingWave tries again by itself"
-        return Check(check_id, "SQL", title, "fail", evidence, fix)
+        return _failed(check_id, title, errors[0], target, known)
     table = str(connector_options(target, each.connector).get("table.name") or "")
     has_folder = table and each.connector in ("redshift", "snowflake_v2")
     folder = "/".join(part for part in (target.prefix, table if has_folder else "") if part)

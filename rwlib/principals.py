@@ -159,7 +159,9 @@ def check_allowed_principal(
             return check("unknown", f"{role_arn} is listed, the list is {allowed.status}")
         if pending:
             return check("pass", f"{role_arn} is going to be added")
-        others = f"; it lists {', '.join(allowed.role_arns)}" if allowed.role_arns else ""
+        others = (
+            f"; it lists other roles: {', '.join(allowed.role_arns)}" if allowed.role_arns else ""
+        )
         return check(
             "fail", f"{role_arn} is not listed{others}", "run it again with apply: Step 4 adds it"
         )

@@ -313,7 +313,7 @@ class Runbook:
             if self.target.apply or self.situation is None:
                 self.situation = read_situation(self.aws, self.target, self.bucket)
             self.checks = self._judge(self.situation)
-            self.checks += self._ask_aws(self.situation)
+            self._ask_aws(self.situation)
         return self.checks
 
     def verify_live(self) -> list[Check]:
@@ -328,7 +328,7 @@ class Runbook:
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
             self.checks = self._judge(self.situation)
-            self.checks += self._ask_aws(self.situation)
+            self._ask_aws(self.situation)
         return self.checks
 
     def _judge(self, situation: Situation) -> list[Check]:
@@ -355,6 +355,8 @@ class Runbook:
         check = principals.check_allowed_principal(
             self.target, situation.role_arn, allowed, pending=situation.planned
         )
+        if check.status != "pass":
+            return check
         stale = principals.stale_entries(
             allowed,
             situation.account_id,
@@ -364,20 +366,25 @@ class Runbook:
         )
         return replace(check, evidence=(*check.evidence, *stale))
 
-    def _ask_aws(self, situation: Situation) -> list[Check]:
+    def _ask_aws(self, situation: Situation) -> None:
         from rwlib.connector_checks import check_connectors
         from rwlib.simulate import check_simulation, validate_policy
 
-        found = [validate_policy(self.aws, self.policy_document, self.bucket.region_name)]
+        self.checks.append(validate_policy(self.aws, self.policy_document, self.bucket.region_name))
         if not situation.planned and situation.trust_policy is not None:
-            found += check_simulation(self.aws, situation.role_arn, self.verdicts)
-        found += check_connectors(self.aws, self.target, situation, self.sql)
+            self.checks += check_simulation(self.aws, situation.role_arn, self.verdicts)
+        self.checks += check_connectors(self.aws, self.target, situation, self.sql)
         if self.target.run_sql and not situation.planned:
             from rwlib.execution import check_execution
 
-            changes = self.steps[5].changes
-            found += check_execution(self.aws, self.risingwave, self.target, self.sql, changes)
-        return found
+            self.checks += check_execution(
+                self.aws,
+                self.risingwave,
+                self.target,
+                self.sql,
+                self.steps[5].changes,
+                known=self.checks,
+            )
 
     def tear_down(self) -> TearDown:
         """Take back what was made for this target when it says ``apply``, else preview that."""
