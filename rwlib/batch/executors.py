@@ -1,0 +1,213 @@
+"""Where the targets run: children of a forge on this machine, or of forges on Dask's workers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import shutil
+import tarfile
+import tempfile
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from rwlib.batch.forge import Forge
+from rwlib.batch.operators import OperatorSessions
+from rwlib.engine.process import can_fork
+from rwlib.errors import InputError, RunbookError
+
+Answer = dict[str, Any]
+
+
+class Local:
+    """Children of one forge on this machine.
+
+    Where the platform cannot fork, each job has a new interpreter of its own.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.forks = can_fork()
+        self._forge = Forge()
+        self._operators = OperatorSessions(self._forge.run)
+        self._pool: Executor = (
+            ThreadPoolExecutor(slots, thread_name_prefix="rwlib-target")
+            if self.forks
+            else ProcessPoolExecutor(slots, get_context("spawn"), max_tasks_per_child=1)
+        )
+
+    def submit(self, job: Mapping[str, Any]) -> Future[Answer]:
+        """Start a job."""
+        if self.forks:
+            return self._pool.submit(self._run, dict(job))
+        from rwlib.batch.job import perform
+
+        return self._pool.submit(perform, dict(job))
+
+    def kill(self) -> None:
+        """End what is running, at once."""
+        self._forge.kill_children()
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._forge.close()
+
+    def _run(self, job: Answer) -> Answer:
+        return self._forge.run(self._operators.with_keys(job))
+
+
+class Dask:
+    """Workers of a Dask scheduler, each with a forge of its own.
+
+    Credentials stay where they are: a worker uses its own, and assumes operator roles itself.
+    Where a worker does not see the batch's folder, the files come back with the answer.
+
+    Raises
+    ------
+    InputError
+        There is no scheduler at that address.
+    RunbookError
+        The package ``distributed`` is not installed.
+    """
+
+    def __init__(self, scheduler: str) -> None:
+        try:
+            make_client: Any = importlib.import_module("distributed").Client
+        except ModuleNotFoundError:
+            raise RunbookError(
+                "the executor dask needs distributed; install it with "
+                "`pip install 'risingwave-iam-runbook[dask]'`"
+            ) from None
+        try:
+            self._client = make_client(scheduler, timeout="10s", set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(
+                "scheduler", scheduler, f"does not answer ({error}); start it with `dask scheduler`"
+            ) from None
+        self.slots = sum(self._client.nthreads().values())
+        # A job that was half done is safe to repeat; the answers of equal jobs are not shared.
+        self._pool = self._client.get_executor(pure=False, retries=3)
+
+    def submit(self, job: Mapping[str, Any]) -> Future[Answer]:
+        """Start a job on one of the workers."""
+        marked = dict(job)
+        folder = marked.get("folder")
+        if folder:
+            marked["marker"] = str(Path(folder).parent / "state.sqlite")
+        inner: Future[Answer] = self._pool.submit(run_on_worker, marked)
+        return _after(inner, folder)
+
+    def kill(self) -> None:
+        """Forget what was submitted."""
+        self._pool.shutdown(wait=False)
+
+    def close(self) -> None:
+        """Leave the scheduler; its workers go on without us."""
+        with contextlib.suppress(TimeoutError, OSError):
+            # A worker's forge holds memory and no credentials, but nobody needs it any more.
+            self._client.run(close_forge)
+        self._pool.shutdown(wait=False)
+        self._client.close()
+
+
+def _after(inner: Future[Answer], folder: str | None) -> Future[Answer]:
+    """Return a future that has put the files into their folder when it is done."""
+    outer: Future[Answer] = Future()
+
+    def arrived(done: Future[Answer]) -> None:
+        try:
+            answer = dict(done.result())
+            files = answer.pop("files", "")
+            if files and folder:
+                unpack(files, Path(folder))
+            outer.set_result(answer)
+        except BaseException as error:  # noqa: BLE001 - handed to who waits
+            outer.set_exception(error if isinstance(error, Exception) else RuntimeError(str(error)))
+
+    inner.add_done_callback(arrived)
+    return outer
+
+
+_forge: Forge | None = None
+_operators: OperatorSessions | None = None
+_guard = threading.Lock()
+
+
+def run_on_worker(job: Answer) -> Answer:
+    """Run a job in a child of this Dask worker's forge."""
+    global _forge, _operators
+    with _guard:
+        if _forge is None:
+            _forge = Forge()
+            _operators = OperatorSessions(_forge.run)
+        forge, operators = _forge, _operators
+    assert operators is not None
+    job = {**job, "notebook": _notebook_here(job.get("notebook", ""))}
+    marker = job.pop("marker", "")
+    if not job.get("folder") or Path(marker).exists():
+        return forge.run(operators.with_keys(job))
+    with tempfile.TemporaryDirectory(prefix="rwlib-") as place:
+        mine = Path(place) / Path(job["folder"]).name
+        answer = forge.run(operators.with_keys({**job, "folder": str(mine)}))
+        return {**answer, **({"files": pack(mine)} if mine.is_dir() else {})}
+
+
+def close_forge() -> None:
+    """End this worker's forge, if it has one."""
+    global _forge, _operators
+    with _guard:
+        if _forge is not None:
+            _forge.close()
+        _forge = _operators = None
+
+
+def _notebook_here(path: str) -> str:
+    """Return the notebook where this machine has it."""
+    if path and not Path(path).is_file():
+        from rwlib.commands.options import notebook_path
+
+        return str(notebook_path(Path(path).name))
+    return path
+
+
+def pack(folder: Path) -> str:
+    """Return a folder's files as text."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        archive.add(folder, arcname=".")
+    return b64encode(buffer.getvalue()).decode()
+
+
+def unpack(files: str, folder: Path) -> None:
+    """Write packed files into a folder; what was there stays beside them as an attempt."""
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with tarfile.open(fileobj=io.BytesIO(b64decode(files)), mode="r:gz") as archive:
+            archive.extractall(part, filter="data")
+        if folder.exists():
+            _merge(folder, part)
+        part.replace(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _merge(folder: Path, part: Path) -> None:
+    ledger = folder / "ledger.jsonl"
+    if ledger.exists():
+        new = part / "ledger.jsonl"
+        text = new.read_bytes() if new.exists() else b""
+        new.write_bytes(ledger.read_bytes() + text)
+        ledger.unlink()
+    earlier = sorted(folder.glob("attempt-*"))
+    for path in earlier:
+        path.rename(part / path.name)
+    if any(folder.iterdir()):
+        folder.rename(part / f"attempt-{len(earlier) + 1}")
+    else:
+        folder.rmdir()

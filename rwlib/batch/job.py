@@ -1,0 +1,292 @@
+"""What a child of the forge does for one target: plan it, run it, look at it.
+
+A job and its answer are plain JSON values. The answer holds no secret, but for the one job whose
+answer is a session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rwlib.errors import RunbookError
+
+if TYPE_CHECKING:
+    from rwlib.runbook import Runbook
+
+NOTEBOOK = "runbook.ipynb"
+_EVIDENCE = (NOTEBOOK, "report.json", "report.html", "manifest.json")
+_WORST = ("pass", "manual", "unknown", "fail")
+
+Answer = dict[str, Any]
+
+
+def warm_up() -> None:
+    """Import and compile what every job needs; makes no call and reads no credentials."""
+    from rwlib.engine import warm
+
+    warm(
+        (
+            "rwlib.batch.job",
+            "rwlib.cloud",
+            "rwlib.connector_checks",
+            "rwlib.display",
+            "rwlib.evidence",
+            "rwlib.headless",
+            "rwlib.report_summary",
+            "rwlib.runbook",
+            "rwlib.simulate",
+            "rwlib.sql",
+            "filelock",
+            "jsonschema",
+        )
+    )
+    from rwlib import evidence, report
+
+    environment = report.template("report.html.j2").environment
+    for name in environment.list_templates():
+        environment.get_template(name)
+    evidence.versions()
+
+
+def perform(job: Mapping[str, Any]) -> Answer:
+    """Do a job; every error becomes part of the answer.
+
+    Parameters
+    ----------
+    job
+        ``kind`` is ``run``, ``plan``, ``look`` or ``assume``; ``target`` the target's values;
+        ``keys`` the operator role's session, when there is one; ``known`` what an earlier run
+        found, when this one may find the same and leave it at that.
+    """
+    from rwlib.evidence import mask, secret_forms, secret_values
+
+    started = time.monotonic()
+    keys = job.get("keys") or {}
+    secrets = [*secret_values(), *secret_forms(keys.values())]
+    _settle(keys)
+    try:
+        answer = _KINDS[job["kind"]](job)
+    except RunbookError as error:
+        answer = _problem(str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the batch goes on; the answer says what happened
+        answer = _problem(f"{type(error).__name__}: {error}", 1)
+    if job["kind"] == "assume":
+        return answer
+    answer["seconds"] = round(time.monotonic() - started, 3)
+    folder = Path(job["folder"]) if job.get("folder") else None
+    if folder is not None and folder.is_dir() and not answer.get("skipped"):
+        _seal(folder, answer, secrets)
+    masked: Answer = json.loads(mask(json.dumps(answer).encode(), secrets))
+    return masked
+
+
+def _settle(keys: Mapping[str, str]) -> None:
+    """Prepare this process, which is this job's alone."""
+    import boto3
+    from botocore.config import Config
+
+    from rwlib import sessions
+
+    # A batch meets throttling more than a single run does; "adaptive" also slows its caller down
+    # (AWS SDKs reference guide, retry behaviour).
+    adaptive = Config(retries={"mode": "adaptive", "max_attempts": 10})
+    sessions._CONFIG = sessions._CONFIG.merge(adaptive)
+    if not keys:
+        return
+    make_session: Any = boto3.Session
+
+    def as_operator(aws: Any, role_arn: str, region_name: str) -> Any:
+        region = region_name or aws.session.region_name
+        session = make_session(**keys, region_name=region)
+        return sessions.Aws(session, calls=aws.calls)
+
+    sessions._as_operator = as_operator
+
+
+def _run(job: Mapping[str, Any]) -> Answer:
+    """Execute the notebook, unless an earlier run did and AWS shows that nothing changed."""
+    same = _still(job) if job.get("known") else None
+    return same or _execute(job)
+
+
+def _execute(job: Mapping[str, Any]) -> Answer:
+    from rwlib.engine import execute
+    from rwlib.headless import _own_error
+
+    folder = Path(job["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_earlier(folder)
+    os.environ["RWLIB_RUN_DIR"] = str(folder)
+    try:
+        execute(job["notebook"], folder / NOTEBOOK, job["target"], in_process=True)
+    except Exception as error:
+        if not (folder / "report.json").is_file():
+            known = _own_error(error)
+            if known is None:
+                raise
+            raise known from None
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return _from_report(report)
+
+
+def _keep_earlier(folder: Path) -> None:
+    """Put the evidence of an earlier attempt aside; the ledger goes on."""
+    for part in folder.glob(".*.part"):
+        part.unlink()
+    earlier = [folder / name for name in _EVIDENCE if (folder / name).exists()]
+    if earlier:
+        number = 1 + sum(1 for _ in folder.glob("attempt-*"))
+        aside = folder / f"attempt-{number}"
+        aside.mkdir()
+        for path in earlier:
+            path.rename(aside / path.name)
+
+
+def _still(job: Mapping[str, Any]) -> Answer | None:
+    """Look with a few reads whether the target is as an earlier run left it; else None."""
+    known = job["known"]
+    book = _open(job)
+    try:
+        book.look()
+    except RunbookError:
+        return None
+    answer = _from_book(book)
+    if job["target"].get("apply"):
+        answer["exit_code"] = answer["exit_code"] or _waiting(book)
+        answer["status"] = "manual" if answer["exit_code"] == 3 else "unchanged"
+        same = not answer["changes"] and answer["exit_code"] in (0, 3)
+    else:
+        same = answer["changes"] == known.get("changes")
+    if not same or answer["exit_code"] != known.get("exit_code"):
+        return None
+    # What the full run saw stands, but for what was just looked at again.
+    answer["hops"] = {**known.get("hops", {}), **answer["hops"]}
+    answer["headline"] = known.get("headline") or answer["headline"]
+    return {**answer, "skipped": True}
+
+
+def _waiting(book: Runbook) -> int:
+    return 3 if any(check.status == "manual" and check.fix for check in book.checks) else 0
+
+
+def _plan(job: Mapping[str, Any]) -> Answer:
+    """Say what would change; writes nothing, neither in AWS nor here."""
+    book = _open(job)
+    book.look()
+    return _from_book(book)
+
+
+def _look(job: Mapping[str, Any]) -> Answer:
+    """Give the verdict of what AWS shows now, and the facts it rests on."""
+    from rwlib.batch.facts import facts_of
+
+    book = _open(job)
+    book.verify_live()
+    answer = _from_book(book)
+    return {**answer, "exit_code": book.exit_code, "facts": facts_of(book)}
+
+
+def _assume(job: Mapping[str, Any]) -> Answer:
+    """Assume a target's operator role and answer its session."""
+    from rwlib.sessions import Aws, open_session
+    from rwlib.target import Target
+
+    target = Target(**job["target"])
+    aws: Aws = open_session(target)
+    credentials: Any = aws.session.get_credentials()
+    keys = credentials.get_frozen_credentials()
+    return {
+        "keys": {
+            "aws_access_key_id": keys.access_key,
+            "aws_secret_access_key": keys.secret_key,
+            "aws_session_token": keys.token or "",
+        }
+    }
+
+
+def _open(job: Mapping[str, Any]) -> Runbook:
+    from rwlib.runbook import Runbook
+
+    return Runbook.start({**job["target"], "apply": False})
+
+
+def _from_book(book: Runbook) -> Answer:
+    from rwlib.report import build_report
+
+    return _from_report(build_report(book))
+
+
+def _from_report(report: Mapping[str, Any]) -> Answer:
+    changes = [
+        change for step in report["steps"] for change in step["changes"]
+        if change["action"] != "none"
+    ]  # fmt: skip
+    calls = report["calls"].values()
+    failed = next((check for check in report["checks"] if check["status"] == "fail"), None)
+    code = report["exit_code"]
+    if code == 1:
+        status = "failed"
+    elif code == 3:
+        status = "manual"
+    elif report["applied"]:
+        status = "done" if any(change["applied"] for change in changes) else "unchanged"
+    else:
+        status = "previewed" if changes else "unchanged"
+    return {
+        "status": status,
+        "exit_code": code,
+        "headline": report["headline"],
+        "problem": f"{failed['title']}: {' '.join(failed['evidence'][:1])}" if failed else "",
+        "account_id": report["caller_identity"]["account_id"],
+        "role_arn": report["role_arn"],
+        "hops": _hops(report["checks"]),
+        "changes": [change["sentence"] for change in changes],
+        "reads": sum(count["reads"] for count in calls),
+        "writes": sum(count["writes"] for count in calls),
+        "finished": report["finished"],
+    }
+
+
+def _hops(checks: list[dict[str, Any]]) -> dict[str, str]:
+    """Return for each hop the worst of its checks' verdicts."""
+    found: dict[str, str] = {}
+    for check in checks:
+        worst = max(found.get(check["hop"], "pass"), check["status"], key=_WORST.index)
+        found[check["hop"]] = worst
+    return found
+
+
+def _problem(text: str, exit_code: int) -> Answer:
+    return {
+        "status": "failed" if exit_code == 1 else "error",
+        "exit_code": exit_code,
+        "headline": text,
+        "problem": text,
+        "hops": {},
+        "changes": [],
+        "reads": 0,
+        "writes": 0,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _seal(folder: Path, answer: Answer, secrets: list[bytes]) -> None:
+    from rwlib.evidence import mask_folder, write_manifest
+
+    answer["masked"] = mask_folder(folder, secrets)
+    facts = {"target": folder.name, "status": answer["status"], "exit_code": answer["exit_code"]}
+    answer["manifest"] = write_manifest(folder, facts)
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
+    "run": _run,
+    "plan": _plan,
+    "look": _look,
+    "assume": _assume,
+}

@@ -1,0 +1,160 @@
+"""Who runs next: as many targets at once as there are slots, and no more of one kind than bearable.
+
+Each target names what it uses: its account (whose IAM bears few writers at once), its role (one
+writer), its cluster. Allowed Principals of one cluster are changed strictly one after the other,
+which the client of the management API sees to; here it only matters that waiting for that keeps
+nobody else from a slot.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from rwlib.target import Target
+
+LOOK_AHEAD = 256
+"""How many targets may be passed over while they wait for something in use."""
+
+_TICK = 0.25
+
+
+@dataclass(frozen=True)
+class Work:
+    """One target on its way: its row, its name, its job, and what it uses with how many others."""
+
+    row: int
+    name: str
+    digest: str
+    job: Mapping[str, Any]
+    uses: Mapping[tuple[str, str], int]
+    attempt: int = 1
+
+
+@dataclass
+class Limits:
+    """How many targets may use one thing at once.
+
+    Parameters
+    ----------
+    per_account
+        Targets of one account, each of which makes one call at a time.
+    per_cluster
+        Targets of one cluster: while one changes its Allowed Principals, others prepare.
+    """
+
+    per_account: int = 4
+    per_cluster: int = 3
+    accounts: dict[str, str] = field(default_factory=dict)
+
+    def uses(self, target: Target) -> dict[tuple[str, str], int]:
+        """Return what a target uses; a preview only reads and uses nothing."""
+        if not target.apply:
+            return {}
+        way = account_key(target)
+        account = self.accounts.get(way, way)
+        found = {
+            ("account", account): self.per_account,
+            ("role", f"{account}/{target.role_name}"): 1,
+        }
+        if target.cluster_id:
+            found["cluster", target.cluster_id] = self.per_cluster
+        return found
+
+    def learn(self, target: Mapping[str, Any], account_id: str) -> None:
+        """Remember which account a profile leads to, so that two ways to it count as one."""
+        if account_id:
+            self.accounts[_key(target["operator_role_arn"], target["aws_profile"])] = account_id
+
+
+def account_key(target: Target) -> str:
+    """Return how the target's account is reached: its id where it is known, else the profile."""
+    return _key(target.operator_role_arn, target.aws_profile)
+
+
+def _key(operator_role_arn: str, aws_profile: str) -> str:
+    if operator_role_arn:
+        return operator_role_arn.split(":")[4]
+    return f"profile {aws_profile}"
+
+
+@dataclass
+class Scheduler:
+    """Keeps the slots filled until the targets or the patience are at an end.
+
+    Parameters
+    ----------
+    submit
+        Starts a job and returns its future.
+    slots
+        Targets at once.
+    finished
+        Called with each target and its answer, in this thread.
+    stopping
+        True once nothing new may start; what runs is waited for.
+    tick
+        Called several times a second with the number of targets that are running.
+    """
+
+    submit: Callable[[Mapping[str, Any]], Future[dict[str, Any]]]
+    slots: int
+    finished: Callable[[Work, dict[str, Any]], None]
+    stopping: Callable[[], bool]
+    tick: Callable[[int], None] = lambda _: None
+    _running: dict[Future[dict[str, Any]], Work] = field(default_factory=dict)
+    _waiting: deque[Work] = field(default_factory=deque)
+    _in_use: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def drive(self, works: Iterator[Work]) -> None:
+        """Run all targets; returns when the last one that was started has ended."""
+        exhausted = False
+        while True:
+            while len(self._running) < self.slots and not self.stopping():
+                work = self._next_waiting()
+                if work is None and not exhausted and len(self._waiting) < LOOK_AHEAD:
+                    work = next(works, None)
+                    exhausted = work is None
+                    if work is not None and not self._fits(work):
+                        self._waiting.append(work)
+                        continue
+                if work is None:
+                    break
+                self._start(work)
+            if not self._running:
+                return
+            done, _ = wait(self._running, timeout=_TICK, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._end(future)
+            self.tick(len(self._running))
+
+    def _next_waiting(self) -> Work | None:
+        for index, work in enumerate(self._waiting):
+            if self._fits(work):
+                del self._waiting[index]
+                return work
+        return None
+
+    def _fits(self, work: Work) -> bool:
+        return all(self._in_use[used] < limit for used, limit in work.uses.items())
+
+    def _start(self, work: Work) -> None:
+        self._in_use.update(work.uses.keys())
+        self._running[self.submit(work.job)] = work
+
+    def _end(self, future: Future[dict[str, Any]]) -> None:
+        work = self._running.pop(future)
+        self._in_use.subtract(work.uses.keys())
+        error = future.exception()
+        if error is not None and not isinstance(error, Exception):
+            raise error
+        answer = {"lost": f"{type(error).__name__}: {error}"} if error else future.result()
+        if "lost" in answer and work.attempt == 1 and not self.stopping():
+            # Safe to do again, whatever had been done: every step looks before it writes.
+            self._waiting.appendleft(
+                Work(work.row, work.name, work.digest, work.job, work.uses, attempt=2)
+            )
+            return
+        self.finished(work, answer)

@@ -1,0 +1,155 @@
+"""A batch in one page, one table, one JSON document and one JUnit file, written row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+from xml.sax.saxutils import escape, quoteattr
+
+from rwlib.batch.progress import BAD, duration
+from rwlib.batch.rows import folder_name
+
+HOPS = (
+    "identity", "policy", "role", "boundary", "trust", "allowed principal", "bucket", "KMS",
+    "requests", "SQL", "connector", "simulation",
+)  # fmt: skip
+
+Result = Mapping[str, Any]
+Results = Callable[[], Iterable[Result]]
+
+
+def write_summary(folder: Path, head: Mapping[str, Any], results: Results) -> None:
+    """Write ``summary.html``, ``summary.csv``, ``summary.json`` and ``junit.xml``.
+
+    Parameters
+    ----------
+    head
+        What is said about the whole: ``name``, ``started``, ``counts`` and so on.
+    results
+        Gives the answers anew at each call, so that they are never all in memory.
+    """
+    seen: set[str] = set()
+    for result in results():
+        seen |= set(result["hops"])
+    hops = [hop for hop in HOPS if hop in seen] + sorted(seen - set(HOPS))
+    for name, write in (
+        ("summary.csv", _write_csv),
+        ("summary.json", _write_json),
+        ("junit.xml", _write_junit),
+        ("summary.html", _write_html),
+    ):
+        with _whole(folder / name) as file:
+            write(file, head, hops, results)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """Write a file whole: who reads it meanwhile sees the old one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def evidence_place(result: Result) -> str:
+    """Return where a target's evidence is, seen from the batch's folder; empty for none."""
+    if result.get("evidence"):
+        return str(result["evidence"])
+    return folder_name(result["name"]) if result.get("manifest") else ""
+
+
+def _write_csv(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    fields = ("status", "exit_code", "account_id", "role_arn", "reads", "writes", "seconds")
+    writer.writerow(["row", "name", *fields, "changes", *hops, "problem", "evidence"])
+    for result in results():
+        cells = [
+            result["row"],
+            result["name"],
+            *(result.get(name, "") for name in fields),
+            len(result["changes"]),
+            *(result["hops"].get(hop, "") for hop in hops),
+            result["problem"],
+            evidence_place(result),
+        ]
+        writer.writerow([_harmless(cell) for cell in cells])
+
+
+def _harmless(cell: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
+
+
+def _write_json(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
+    file.write(json.dumps({**head, "hops": hops}, indent=2)[:-2] + ',\n  "targets": [')
+    comma = ""
+    for result in results():
+        entry = {**result, "evidence": evidence_place(result)}
+        file.write(f"{comma}\n    {json.dumps(entry)}")
+        comma = ","
+    file.write("\n  ]\n}\n")
+
+
+def _write_junit(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
+    counts = head["counts"]
+    suite = {
+        "name": head["name"],
+        "tests": sum(counts.values()) - counts.get("not run", 0),
+        "failures": counts.get("failed", 0),
+        "errors": counts.get("error", 0),
+        "skipped": counts.get("manual", 0),
+        "time": head["seconds"],
+        "timestamp": head["started"],
+    }
+    attributes = " ".join(f"{key}={quoteattr(str(value))}" for key, value in suite.items())
+    file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite {attributes}>\n')
+    kinds = {"failed": "failure", "error": "error", "manual": "skipped"}
+    for result in results():
+        case = {
+            "classname": head["name"],
+            "name": result["name"],
+            "time": result.get("seconds", 0),
+        }
+        attributes = " ".join(
+            f"{key}={quoteattr(_printable(str(value)))}" for key, value in case.items()
+        )
+        file.write(f"  <testcase {attributes}>")
+        kind = kinds.get(result["status"])
+        if kind:
+            said = _printable(result["problem"] or result["headline"])
+            file.write(f"<{kind} message={quoteattr(said)}>{escape(said)}</{kind}>")
+        file.write("</testcase>\n")
+    file.write("</testsuite>\n")
+
+
+def _printable(text: str) -> str:
+    """Leave out what XML 1.0 cannot hold."""
+    return "".join(
+        character
+        for character in text
+        if character in "\t\n" or (character >= " " and not "\ud800" <= character <= "\udfff"
+                                   and character not in "\ufffe\uffff")
+    )  # fmt: skip
+
+
+def _write_html(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
+    from rwlib.report import template
+
+    page = template("batch.html.j2")
+    rows = ({**result, "evidence": evidence_place(result)} for result in results())
+    buffer = io.StringIO()
+    for part in page.generate(head=head, hops=hops, rows=rows, bad=BAD, duration=duration):
+        buffer.write(part)
+        if buffer.tell() > 1 << 16:
+            file.write(buffer.getvalue())
+            buffer = io.StringIO()
+    file.write(buffer.getvalue())
