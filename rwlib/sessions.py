@@ -196,14 +196,15 @@ class Aws:
         outcome, request_id = "error", ""
         try:
             with _plain_errors():
-                answer = method(**parameters)
+                try:
+                    answer = method(**parameters)
+                except botocore.exceptions.ClientError as error:
+                    outcome = error_code(error)
+                    request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "")
+                    raise
             outcome = "ok"
             request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
             return answer
-        except botocore.exceptions.ClientError as error:
-            outcome = error_code(error)
-            request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "")
-            raise
         finally:
             self.calls.append(Call(service, operation, writes, outcome, request_id))
 
