@@ -47,6 +47,10 @@ def check_parameters(request: AwsRequest) -> None:
     model = service_model(request.service).operation_model(request.action)
     if model.input_shape is None:
         return
+    for name, member in model.input_shape.members.items():
+        # The query protocol writes an empty list as an empty text.
+        if member.type_name == "list" and request.parameters.get(name) == "":
+            request.parameters[name] = []
     for text in _own_words(request, model.input_shape):
         raise AwsError(CODES[request.service], text)
     found = list(_violations(model.input_shape, request.parameters, ""))
