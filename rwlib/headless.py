@@ -40,7 +40,14 @@ def run_target(
             part = run_dir.with_name(f".{run_dir.name}.ipynb")
             part.parent.mkdir(parents=True, exist_ok=True)
             try:
-                execute(notebook, part, target.model_dump(), in_process=True, progress=progress)
+                execute(
+                    notebook,
+                    part,
+                    target.model_dump(),
+                    in_process=True,
+                    progress=progress,
+                    save_every=2.0,
+                )
             except Exception as error:
                 known = _own_error(error)
                 if not (run_dir / "report.json").is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -54,11 +55,15 @@ class RwlibEngine(Engine):  # type: ignore[misc]
             Run the cells in this very process, once; see `rwlib.engine.execute`.
         environment
             Variables added to the environment of the process that runs the cells.
+        save_every
+            Seconds between two saves of the output while it runs; 0 saves before and after every
+            cell, as papermill does.
         **kwargs
             As papermill's engine takes them: options of nbclient's client.
         """
         in_process = kwargs.pop("in_process", False)
         environment = kwargs.pop("environment", None)
+        _save_less(nb_man, kwargs.pop("save_every", 0.0))
         reason = _foreign(kernel_name, kwargs)
         if reason:
             logger.warning("The engine rwlib leaves this notebook to papermill's own: %s.", reason)
@@ -86,6 +91,20 @@ class RwlibEngine(Engine):  # type: ignore[misc]
         client.in_process = in_process
         client.environment = {**_spec(kernel_name).env, **(environment or {})}
         return client.execute()
+
+
+def _save_less(nb_man: Any, seconds: float) -> None:
+    """Let saves within some seconds of the last one pass; papermill writes the end itself."""
+    if not seconds:
+        return
+    save, last = nb_man.save, [0.0]
+
+    def save_seldom(**kwargs: Any) -> None:
+        if time.monotonic() - last[0] >= seconds:
+            save(**kwargs)
+            last[0] = time.monotonic()
+
+    nb_man.save = save_seldom
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
