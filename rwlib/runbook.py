@@ -20,7 +20,7 @@ from rwlib import policies, principals, roles, trust
 from rwlib.buckets import BucketFacts, describe_bucket, locate_bucket, with_key
 from rwlib.changes import Change, Ledger
 from rwlib.checks import Check, Verdict, check_situation, probe_role
-from rwlib.errors import CheckFailedError, InputError, RunbookError
+from rwlib.errors import CheckFailedError, RunbookError
 from rwlib.sessions import Aws, open_session
 from rwlib.situation import Situation, plan_situation, read_situation, with_boundary
 from rwlib.target import Target
@@ -178,10 +178,6 @@ class Runbook:
             if now.trust_policy is None and self.target.permissions_boundary_arn:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
-                if planned.boundary is None and "NoSuchEntity" in planned.unknown.get(arn, ""):
-                    raise InputError(
-                        "permissions_boundary_arn", arn, "does not exist; create it first"
-                    )
         self.situation = planned
         self.checks = self._judge(planned)
         return planned
@@ -372,7 +368,9 @@ class Runbook:
 
         self.checks.append(validate_policy(self.aws, self.policy_document, self.bucket.region_name))
         if not situation.planned and situation.trust_policy is not None:
-            self.checks += check_simulation(self.aws, situation.role_arn, self.verdicts)
+            self.checks += check_simulation(
+                self.aws, situation.role_arn, self.verdicts, unread=situation.unread()
+            )
         self.checks += check_connectors(self.aws, self.target, situation, self.sql)
         if self.target.run_sql and not situation.planned:
             from rwlib.execution import check_execution

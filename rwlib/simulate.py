@@ -16,13 +16,25 @@ if TYPE_CHECKING:
     from rwlib.sessions import Aws
 
 
-def check_simulation(aws: Aws, role_arn: str, verdicts: Iterable[Verdict]) -> list[Check]:
+def check_simulation(
+    aws: Aws,
+    role_arn: str,
+    verdicts: Iterable[Verdict],
+    *,
+    unread: Mapping[str, str] | None = None,
+) -> list[Check]:
     """Ask AWS to simulate the connectors' requests for the role.
 
     The simulation knows the role's policies, its boundary and the organization's policies, but
     not the trust policy, and a bucket or key policy only where one is passed, which it accepts
     for users alone (IAM API reference). It is compared for requests that no resource policy
     decided.
+
+    Parameters
+    ----------
+    unread
+        What could not be read of the role's policies, with the reason: AWS knows it, and then no
+        difference says anything.
     """
     from botocore.exceptions import ClientError
 
@@ -71,7 +83,7 @@ def check_simulation(aws: Aws, role_arn: str, verdicts: Iterable[Verdict]) -> li
                     f"{verdict.decision.effect}"
                 )
     return [
-        _simulation_check(title, differing, compared),
+        _simulation_check(title, differing, compared, unread or {}),
         Check(
             "scp",
             "role",
@@ -88,7 +100,13 @@ def check_simulation(aws: Aws, role_arn: str, verdicts: Iterable[Verdict]) -> li
 _SCP_TITLE = "No service control policy stops the connectors"
 
 
-def _simulation_check(title: str, differing: list[str], compared: int) -> Check:
+def _simulation_check(
+    title: str, differing: list[str], compared: int, unread: Mapping[str, str]
+) -> Check:
+    if differing and unread:
+        missing = "; ".join(f"{what}: {why}" for what, why in unread.items())
+        evidence = (f"AWS knows what could not be read here ({missing})", *differing)
+        return Check("simulation", "requests", title, "unknown", evidence)
     status: Status = "fail" if differing else "pass"
     fix = (
         "what was written may not be in effect everywhere yet: verify again in a minute; if it "
