@@ -211,6 +211,7 @@ def show_access_map(runbook: Runbook) -> Shown:
 def facts_of(runbook: Runbook) -> dict[str, Any]:
     """Return the part of a report that the pictures are made from."""
     return {
+        "planned": runbook.situation is not None and runbook.situation.planned,
         "target": runbook.target.model_dump(),
         "role_arn": runbook.role_arn,
         "workload_identity_arn": runbook.workload_identity_arn,

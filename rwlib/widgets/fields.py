@@ -90,9 +90,15 @@ class Field:
             self._silent = False
 
     def complain(self, text: str) -> None:
-        """Say what is wrong, under the field; nothing when it is right."""
-        text = text.removeprefix(f"{self.name}: ").removeprefix("'' ").removeprefix("[] ")
-        fill(self.message, small(text[:1].upper() + text[1:], "fail"))
+        """Say what is wrong, under the field; nothing when it is right.
+
+        What nobody has filled in yet is no fault: it is said in a quiet voice.
+        """
+        text = text.removeprefix(f"{self.name}: ")
+        empty = text.startswith(("'' is empty", "[] is empty"))
+        if empty:
+            text = "Needed: " + text[len("'' is empty") :].lstrip(":; ")
+        fill(self.message, small(text, "" if empty and not self.touched else "fail"))
 
     def tell(self, text: str) -> None:
         """Say what was detected."""

@@ -93,13 +93,15 @@ _HIDE_TWINS = (
     ".rw-field{margin:0 0 .5rem;overflow:visible}.rw-live .widget-html{margin:0;overflow:visible}"
     ".rw-live .widget-html-content{line-height:1.45;height:auto;font-size:14px}"
     ".rw-live .jupyter-button{min-width:9rem;width:auto;height:32px;line-height:32px;"
-    "font-size:14px;padding:0 1rem}.rw-live .jupyter-button:focus-visible,"
+    "font-size:14px;padding:0 1rem;align-self:flex-start;margin:.4rem 0}.rw-live .jupyter-button:focus-visible,"
     ".rw-live input:focus-visible,.rw-live select:focus-visible{outline:2px solid #2f6fd0;"
     "outline-offset:1px}.rw-live .jupyter-button.mod-primary{background:#1f4f99;color:#fff}"
     ".rw-live .jupyter-button.mod-warning{background:#8a4b00;color:#fff}"
     ".rw-live .jupyter-button:disabled{background:#5b6675;color:#fff;opacity:1;"
     "cursor:not-allowed}.rw-live .widget-checkbox{width:auto;max-width:none}"
-    ".rw-live .widget-checkbox .widget-label-basic{width:auto;max-width:none}</style>"
+    ".rw-live .widget-checkbox .widget-label-basic{width:auto;max-width:none;height:24px;"
+    "line-height:24px}.rw-live .widget-checkbox{height:24px}"
+    ".rw-live .widget-radio-box{width:auto}.rw-live .widget-radio{width:auto}</style>"
 )
 
 

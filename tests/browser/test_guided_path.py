@@ -1,0 +1,194 @@
+"""The guided path as a person sees it: all five steps, a mistake, a break, a fix, tear down."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from .conftest import served
+from .walk import AppWalk, LabWalk, iam, serious_faults
+
+ROLE = "risingwave-s3-access"
+OTHER = "arn:aws:iam::444455556666:role/other-cluster-role"
+STEPS = (
+    ("01_create_s3_policy.ipynb", 1, "Policy"),
+    ("02_create_role.ipynb", 2, "Role"),
+    ("03_configure_trust_policy.ipynb", 3, "Trust policy"),
+    ("04_register_allowed_principal.ipynb", 4, "Allowed Principal"),
+)
+
+
+def fill_in(walk):
+    """Choose what can be chosen and type the one thing that nobody can know."""
+    walk.choose_cluster("orders in us-east-1")
+    walk.field("bucket").fill("acme-analytics")
+    walk.field("bucket").press("Tab")
+    walk.wait_for("Detected: us-east-1", ".rw-field-bucket")
+    walk.page.get_by_label("Sink to Redshift").check()
+
+
+def refuse_a_mistake(walk):
+    walk.type("prefix", "/risingwave")
+    walk.message("prefix").wait_for()
+    assert "begins with a slash" in walk.message("prefix").inner_text()
+    assert walk.button("Preview").first.is_disabled()
+    walk.shot("01-mistake", walk.field("cluster"))
+    walk.type("prefix", "risingwave")
+    walk.message("prefix").wait_for(state="detached")
+    walk.typed -= 1
+
+
+def break_it(runs):
+    client = iam(runs)
+    document = client.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
+    document["Statement"][0]["Principal"]["AWS"] = OTHER
+    client.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(document))
+
+
+def walk_the_steps(walk, runs):
+    """Go from nothing to verified, break it, fix it and take it back."""
+    started = time.monotonic()
+    walk.open("00_start_here.ipynb")
+    assert "Sandbox on this machine" in walk.page.locator(".rw-place").first.inner_text()
+    assert "Fill in the form first" in walk.page.locator(".rw-live").last.inner_text()
+    walk.shot("00-empty")
+    fill_in(walk)
+    refuse_a_mistake(walk)
+    walk.button("Preview").first.click()
+    walk.wait_for("Would create IAM policy")
+    walk.shot("02-start", walk.page.locator("svg.rw-chain").first)
+    assert serious_faults(walk.page) == []
+
+    for name, number, title in STEPS:
+        walk.open(name)
+        assert walk.field("bucket").count() == 0 or walk.field("bucket").input_value()
+        if number == 3:
+            walk.wait_for("Nothing to apply: AWS shows it as asked")
+        else:
+            walk.shot(f"{number}0-preview", walk.button("Preview").first)
+            walk.apply()
+        assert "✓ done" in walk.step(number).inner_text(), title
+        walk.shot(f"{number}1-done", walk.button("Apply").first)
+    walk.open("05_use_role_in_risingwave.ipynb")
+    walk.wait_for("s3.assume_role")
+    walk.shot("51-sql", walk.button("Preview").first)
+
+    walk.open("06_verify_setup.ipynb")
+    walk.wait_for("None of")
+    assert "✓ done" in walk.step(6).inner_text()
+    took = time.monotonic() - started
+    walk.shot("60-verified", walk.button("Check again").first)
+    assert serious_faults(walk.page) == []
+    assert walk.typed <= 1
+    assert took < 180
+
+    break_it(runs)
+    walk.button("Check again").click()
+    walk.wait_for("checks fail", ".rw-live .rw-note.rw-bad")
+    assert "✗ failed" in walk.step(6).inner_text()
+    walk.shot("61-broken", walk.button("Check again").first)
+    assert serious_faults(walk.page) == []
+    walk.button("Fix it").first.click()
+    walk.wait_for("Would update trust policy")
+    walk.shot("62-fix", walk.page.get_by_text("The fix").first)
+    walk.button("Apply the fix").click()
+    walk.wait_for("Updated trust policy")
+    walk.wait_for("None of", ".rw-live .rw-note.rw-good")
+    assert OTHER not in str(iam(runs).get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
+
+    walk.open("90_tear_down.ipynb")
+    walk.wait_for("Would delete IAM role")
+    walk.shot("90-preview", walk.button("Take it back").first)
+    walk.button("Take it back").click()
+    walk.wait_for("Deleted IAM role")
+    walk.wait_for("Nothing to take back")
+    walk.shot("91-gone", walk.button("Take it back").first)
+    assert ROLE not in [each["RoleName"] for each in iam(runs).list_roles()["Roles"]]
+    assert walk.page.elsewhere == []
+    assert walk.page.faults == []
+
+
+def test_jupyterlab_leads_from_nothing_to_verified_and_back(page, tmp_path, screenshots):
+    with served(tmp_path, "--token", "browser-test") as address:
+        walk_the_steps(LabWalk(page, address, screenshots, "lab"), tmp_path)
+
+
+def test_voila_leads_from_nothing_to_verified_and_back(page, tmp_path, screenshots):
+    with served(tmp_path, "--app", "--token", "browser-test") as address:
+        walk = AppWalk(page, address, screenshots, "app")
+        walk_the_steps(walk, tmp_path)
+        assert page.locator(".jp-InputArea-editor, .cm-editor").count() == 0
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("lab")
+    with served(runs, "--token", "browser-test") as address:
+        yield address, runs
+
+
+def test_everything_can_be_reached_with_the_keyboard(page, lab, screenshots):
+    walk = LabWalk(page, lab[0], screenshots, "keys")
+    walk.open("00_start_here.ipynb")
+    walk.field("cluster").focus()
+    reached = []
+    for _ in range(24):
+        label = page.evaluate(
+            "() => document.activeElement.labels?.[0]?.innerText"
+            " || document.activeElement.innerText || document.activeElement.value || ''"
+        )
+        reached.append(label.strip())
+        page.keyboard.press("Tab")
+        if reached[-1].startswith("Show"):
+            break
+    assert reached[:4] == [
+        "RisingWave Cloud cluster",
+        "Workload Identity (IAM Role ARN)",
+        "S3 bucket",
+        "Prefix inside the bucket",
+    ]
+    assert "Sink to Redshift (redshift)" in reached
+    assert reached[-1].startswith("Show")
+
+
+def test_pages_fit_1024_pixels_and_the_dark_theme(page, lab, screenshots):
+    walk = LabWalk(page, lab[0], screenshots, "dark")
+    page.goto(f"{walk.base}/lab/tree/00_start_here.ipynb?token={walk.token}")
+    page.wait_for_function("() => window.jupyterapp?.commands")
+    page.evaluate(
+        "() => window.jupyterapp.commands.execute('apputils:change-theme',"
+        " {theme: 'JupyterLab Dark'})"
+    )
+    try:
+        walk.open("00_start_here.ipynb")
+        fill_in(walk)
+        walk.button("Preview").first.click()
+        walk.wait_for("Would create IAM policy")
+        wide = page.evaluate(
+            "() => [...document.querySelectorAll('.rw-live .rw')]"
+            ".filter(each => each.scrollWidth > each.clientWidth + 1).length"
+        )
+        assert wide == 0
+        walk.shot("form", walk.field("cluster"))
+        walk.shot("chain", page.locator("svg.rw-chain").first)
+        assert serious_faults(page) == []
+    finally:
+        page.evaluate(
+            "() => window.jupyterapp.commands.execute('apputils:change-theme',"
+            " {theme: 'JupyterLab Light'})"
+        )
+
+
+def test_copy_puts_the_sql_on_the_clipboard(page, lab, screenshots):
+    walk = LabWalk(page, lab[0], screenshots, "copy")
+    walk.open("00_start_here.ipynb")
+    fill_in(walk)
+    walk.type("prefix", "risingwave")
+    walk.open("05_use_role_in_risingwave.ipynb")
+    page.get_by_role("button", name="Copy the SQL of redshift").click()
+    page.get_by_text("Copied").first.wait_for()
+    text = page.evaluate("() => navigator.clipboard.readText()")
+    assert "s3.assume_role" in text
+    assert text.lstrip().startswith("CREATE")

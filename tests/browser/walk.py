@@ -1,0 +1,139 @@
+"""The hands of a user: open a notebook, run it, fill in, click, read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+KERNEL_IDLE = """() => {
+  const widget = window.jupyterapp?.shell?.currentWidget;
+  return widget?.sessionContext?.session?.kernel?.status === 'idle';
+}"""
+FIELDS = {
+    "cluster": ".rw-field-cluster-id select",
+    "bucket": ".rw-field-bucket input",
+    "prefix": ".rw-field-prefix input",
+    "role": ".rw-field-role-name input",
+}
+
+
+class Walk:
+    """One browser page on its way through the notebooks."""
+
+    def __init__(self, page, address, shots, name):
+        self.page = page
+        self.name = name
+        self.base, self.token = re.match(r"(http://[^/]+)/.*token=(.*)", address).groups()
+        self.shots = shots
+        self.typed = 0
+
+    def shot(self, name, top=None):
+        """Keep a screenshot; scrolled so that ``top`` stands at the top."""
+        if top is not None:
+            top.evaluate("each => each.scrollIntoView({block: 'start'})")
+        self.page.screenshot(path=str(self.shots / f"{self.name}-{name}.png"))
+
+    def field(self, name):
+        return self.page.locator(FIELDS[name]).first
+
+    def message(self, name):
+        return self.page.locator(f".rw-field-{name} .rw-fail")
+
+    def button(self, text):
+        return self.page.locator("button.jupyter-button", has_text=re.compile(f"^{text}"))
+
+    def step(self, number):
+        """Text of a step on the progress line: 1 to 6."""
+        return self.page.locator(".rw-live ol.rw-line").first.locator("li").nth(number - 1)
+
+    def choose_cluster(self, label):
+        self.field("cluster").select_option(label=label)
+
+    def type(self, name, text):
+        self.field(name).fill(text)
+        self.field(name).press("Tab")
+        self.typed += 1
+
+    def wait_for(self, text, where=".rw-live"):
+        self.page.locator(where, has_text=text).first.wait_for()
+
+    def apply(self):
+        """Preview stands on the page; press Apply and wait until it says what it did."""
+        self.button(r"Apply \d").click()
+        self.page.locator(".rw-note.rw-good").first.wait_for()
+
+
+class LabWalk(Walk):
+    """In JupyterLab."""
+
+    opened = False
+
+    def open(self, name):
+        page = self.page
+        if self.opened:
+            # As a user does: save and close one notebook, open the next from the file browser.
+            page.evaluate(
+                """async path => {
+                  const run = (...each) => window.jupyterapp.commands.execute(...each);
+                  await run('docmanager:save');
+                  await run('application:close');
+                  await run('docmanager:open', {path});
+                }""",
+                name,
+            )
+        else:
+            page.goto(f"{self.base}/lab/tree/{name}?token={self.token}&reset")
+        page.wait_for_function(KERNEL_IDLE)
+        if not self.opened:
+            page.evaluate(
+                "() => window.jupyterapp.commands.execute('application:toggle-left-area')"
+            )
+        self.opened = True
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+        page.locator(".rw-live ol.rw-line").first.wait_for()
+        last = page.locator(".jp-Notebook-cell.jp-CodeCell").last
+        last.locator(".rw-live").first.wait_for(state="attached")
+        page.wait_for_function(KERNEL_IDLE)
+
+
+class AppWalk(Walk):
+    """In Voilà, where there is no code and nothing to run."""
+
+    def open(self, name):
+        page = self.page
+        page.goto(f"{self.base}/voila/render/{name}?token={self.token}")
+        page.locator(".rw-live ol.rw-line").first.wait_for()
+
+
+def sandbox_environment(runs: Path) -> dict[str, str]:
+    return json.loads((runs / "lab" / "sandbox.json").read_text())
+
+
+def iam(runs: Path):
+    """IAM of the sandbox that the notebooks work in, for breaking things behind their back."""
+    import boto3
+
+    values = sandbox_environment(runs)
+    assert values["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    return boto3.client(
+        "iam",
+        endpoint_url=values["AWS_ENDPOINT_URL"],
+        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+        region_name="us-east-1",
+    )
+
+
+def serious_faults(page, within=".rw-live"):
+    """Accessibility faults that axe calls serious or critical, in our own output."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, context={"include": [[within]]})
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:160]} {each['nodes'][0]['failureSummary'][:200]}"
+        for each in found.response["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
