@@ -39,6 +39,7 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python .ci/notebooks_as_modules.py && $(BIN)/mypy build/notebooks/*.py
 
 .PHONY: notebooks
 notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
