@@ -1,8 +1,4 @@
-"""Step 2 - Create an IAM role with the policy attached.
-
-The role is created with its final trust policy, so there is never a moment in which RisingWave's
-whole account is trusted. (The console's path "Another AWS account" has such a moment.)
-"""
+"""The role itself: read, created, adopted."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rwlib.changes import Change, Ledger
-from rwlib.errors import InputError, PolicyLimitError, RunbookError, ServiceError
+from rwlib.errors import InputError, ServiceError
 from rwlib.policies import (
     MANAGED_BY,
     MANAGED_BY_VALUE,
@@ -29,9 +25,6 @@ if TYPE_CHECKING:
     import boto3
 
     from rwlib.sessions import Aws
-
-ATTACHED_QUOTA = 10  # raisable; the account's own is AttachedPoliciesPerRoleQuota
-PROPAGATION_SECONDS = 60.0
 
 
 def read_role(session: boto3.Session | Aws, role_name: str) -> dict[str, Any] | None:
@@ -241,149 +234,3 @@ def _adopt(
 
 def _operation(method: str) -> str:
     return "".join(part.capitalize() for part in method.split("_"))
-
-
-def ensure_attached(
-    session: boto3.Session | Aws,
-    role_name: str,
-    policy_arn: str,
-    *,
-    ledger: Ledger | None = None,
-    apply: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Change:
-    """Make the managed policy be attached to the role; never detaches another.
-
-    Raises
-    ------
-    PolicyLimitError
-        The role has as many policies as the account allows; nothing was written.
-    """
-    from botocore.exceptions import ClientError
-
-    from rwlib.sessions import Aws
-
-    aws = Aws.of(session)
-    ledger = ledger or Ledger()
-    attached = attached_policies(aws, role_name) if read_role(aws, role_name) else []
-    if policy_arn in attached:
-        return Change("none", "attachment", f"{policy_arn} to {role_name}")
-    if len(attached) >= ATTACHED_QUOTA:
-        quota = ATTACHED_QUOTA
-        try:
-            summary = aws.read("iam", "get_account_summary", about="account")["SummaryMap"]
-            quota = int(summary.get("AttachedPoliciesPerRoleQuota", quota))
-        except ClientError:
-            pass
-        if len(attached) >= quota:
-            raise PolicyLimitError(
-                f"role {role_name} has {len(attached)} attached policies and AWS allows {quota}; "
-                "detach one that nobody needs, or give another role_name"
-            )
-    change = Change(
-        "create",
-        "attachment",
-        f"{policy_arn} to {role_name}",
-        before=attached,
-        after=[*attached, policy_arn],
-        calls=("iam:AttachRolePolicy",),
-    )
-    if not apply:
-        return change
-    ledger.intend(change)
-    try:
-        _attach(aws, role_name, policy_arn, sleep)
-    except RunbookError:
-        ledger.abandoned(change)
-        raise
-    ledger.done(change)
-    return change.done()
-
-
-def _attach(aws: Aws, role_name: str, policy_arn: str, sleep: Callable[[float], None]) -> None:
-    from botocore.exceptions import ClientError
-
-    from rwlib.sessions import error_code, error_message, is_missing, refused
-
-    for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
-        try:
-            aws.write(
-                "iam",
-                "attach_role_policy",
-                about=f"attachments {role_name}",
-                RoleName=role_name,
-                PolicyArn=policy_arn,
-            )
-            return
-        except ClientError as error:
-            if error_code(error) == "LimitExceeded":
-                raise PolicyLimitError(
-                    f"role {role_name}: {error_message(error)}; detach a policy that nobody needs, "
-                    "or give another role_name"
-                ) from error
-            # What was made a moment ago may not be known everywhere yet.
-            if not is_missing(error) or not pause:
-                raise refused(error, f"attaching {policy_arn} to {role_name}") from error
-        sleep(pause)
-
-
-def attached_policies(session: boto3.Session | Aws, role_name: str) -> list[str]:
-    """Return the ARNs of the managed policies that are attached to the role."""
-    from botocore.exceptions import ClientError
-
-    from rwlib.sessions import Aws, is_missing, refused
-
-    try:
-        items = Aws.of(session).read_all(
-            "iam",
-            "list_attached_role_policies",
-            "AttachedPolicies",
-            about=f"attachments {role_name}",
-            RoleName=role_name,
-        )
-    except ClientError as error:
-        if is_missing(error):
-            return []
-        raise refused(error, f"listing the policies of role {role_name}") from error
-    return [item["PolicyArn"] for item in items]
-
-
-def wait_until_seen(
-    session: boto3.Session | Aws,
-    role_name: str,
-    policy_arn: str,
-    *,
-    in_a_row: int = 3,
-    at_most: float = PROPAGATION_SECONDS,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> int:
-    """Wait until AWS shows the new role with its policy, several times in a row.
-
-    IAM is eventually consistent: what was written can be missing from the next read. Returns how
-    often was looked.
-
-    Raises
-    ------
-    ServiceError
-        AWS does not show it within ``at_most`` seconds.
-    """
-    from rwlib.sessions import Aws
-
-    aws = Aws.of(session)
-    started, pause, seen, looks = clock(), 0.2, 0, 0
-    while seen < in_a_row:
-        aws.forget(f"attachments {role_name}")
-        looks += 1
-        if policy_arn in attached_policies(aws, role_name):
-            seen += 1
-            continue
-        seen = 0
-        if clock() - started > at_most:
-            raise ServiceError(
-                f"role {role_name}: AWS does not show the new role with its policy after "
-                f"{at_most:.0f} seconds; run again, nothing is lost"
-            )
-        sleep(pause)
-        pause = min(pause * 2, 5.0)
-    return looks
