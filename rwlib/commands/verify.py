@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,10 +13,27 @@ from rwlib.commands.options import read_target, target_options
 
 @click.command("verify")
 @target_options(without=("apply",))
+@click.option(
+    "--targets", type=click.Path(), help="Watch every target of a YAML, CSV or JSONL file"
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Targets at once, with --targets")
 @click.option("--evidence", is_flag=True, help="Show the evidence of passed checks too")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
-def command(target_file: str | None, evidence: bool, as_json: bool, **fields: Any) -> int:
-    """Give the verdict of every hop; writes nothing, in AWS or here."""
+def command(
+    target_file: str | None,
+    targets: str | None,
+    workers: int | None,
+    evidence: bool,
+    as_json: bool,
+    **fields: Any,
+) -> int:
+    """Give the verdict of every hop; writes nothing, in AWS or here.
+
+    With --targets every target of the file is looked at and compared with the last look, whose
+    report in runs/ is all that is written. Exits with 1 when a check failed or anything changed.
+    """
+    if targets:
+        return _watch(targets, target_file, workers or 0, as_json, fields)
     from rwlib.cli import echo_json
     from rwlib.commands.printing import print_report
     from rwlib.report import build_report
@@ -29,3 +48,29 @@ def command(target_file: str | None, evidence: bool, as_json: bool, **fields: An
     else:
         print_report(report, evidence=evidence)
     return runbook.exit_code
+
+
+def _watch(
+    targets: str, target_file: str | None, workers: int, as_json: bool, fields: dict[str, Any]
+) -> int:
+    from rwlib.batch import Options
+    from rwlib.batch.drift import watch_targets
+    from rwlib.cli import echo_json
+    from rwlib.commands.batch import common_fields
+
+    name = fields.pop("name", None) or ""
+    options = Options(
+        targets=Path(targets),
+        notebook=Path(),
+        workers=workers,
+        name=name,
+        common=common_fields(target_file, fields),
+    )
+    result = watch_targets(options, None if as_json else sys.stderr)
+    if as_json:
+        echo_json(result.to_dict())
+    else:
+        click.secho(result.headline, bold=True)
+        click.echo(f"What changed: {result.folder / 'drift.html'}")
+        click.echo(f"All targets: {result.folder / 'summary.html'}")
+    return result.exit_code

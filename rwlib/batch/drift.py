@@ -1,0 +1,173 @@
+"""The watch over many set-ups: what AWS shows now, and what is not as at the last look."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from rwlib import evidence
+from rwlib.batch.batch import (
+    BatchResult,
+    Options,
+    check_executor,
+    conclude,
+    limits_of,
+    open_executor,
+    slots_of,
+)
+from rwlib.batch.facts import differences
+from rwlib.batch.folders import batch_folder, only_batch
+from rwlib.batch.passes import Pass, exit_code_of
+from rwlib.batch.progress import Progress
+from rwlib.batch.rows import count_targets
+from rwlib.batch.state import STATE_FILE, State
+from rwlib.batch.stopping import Stopper
+
+
+@dataclass
+class _Watch:
+    """Compares each look with the last one that succeeded."""
+
+    earlier: State | None
+
+    def finished(self, name: str, answer: dict[str, Any]) -> None:
+        """Add to an answer what changed, and turn its status into the watch's own."""
+        known = (self.earlier.result(name) if self.earlier else None) or {}
+        before: dict[str, Any] = known.get("facts", {})
+        facts = answer.get("facts")
+        if facts is None:
+            # What could not be looked at is no change, but why it could not may be one: a bucket
+            # that is gone, another Workload Identity.
+            said = {"problem": answer["problem"]} if answer["exit_code"] in (1, 2) else {}
+            facts = {**{k: v for k, v in before.items() if k != "problem"}, **said}
+        answer["facts"] = facts
+        answer["drift"] = differences(before, facts) if before else []
+        answer["changes"] = [f"changed: {each['fact']}" for each in answer["drift"]]
+        if answer["exit_code"] == 2:
+            answer["status"], answer["exit_code"] = "failed", 1
+        if answer["status"] in ("failed", "error"):
+            return
+        if answer["drift"]:
+            answer["status"], answer["exit_code"] = "changed", 1
+            answer["problem"] = "; ".join(answer["changes"])
+        elif answer["exit_code"] != 3:
+            answer["status"] = "as before"
+
+
+def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
+    """Look at every target, and report what failed and what changed since the last look.
+
+    Writes nothing in AWS or RisingWave Cloud. What was seen is kept in the folder of the watch,
+    ``runs/<date>_watch-<name>``, for the next one; the first look changes nothing.
+
+    Raises
+    ------
+    InputError
+        The file or a row cannot be used.
+    RunbookError
+        A watch over this file is running already.
+    """
+    check_executor(options)
+    total = count_targets(options.targets, {**options.common, **options.overrides})
+    name = f"watch-{options.name or options.targets.stem}"
+    with ExitStack() as stack:
+        stack.enter_context(only_batch(name))
+        folder, before = batch_folder(name, "watch", new=True)
+        state = stack.enter_context(State(folder / STATE_FILE))
+        for fact, value in (("name", name), ("mode", "watch"), ("finished", "yes")):
+            state.remember(fact, value)
+        earlier = stack.enter_context(State(before / STATE_FILE)) if before else None
+        executor = open_executor(options)
+        stack.callback(executor.close)
+        progress = Progress(total, "look", out)
+        stopper = Stopper(progress.say, executor.kill)
+        started, clock = datetime.now(UTC), time.monotonic()
+        with stopper:
+            Pass(
+                kind="look",
+                source=options.targets,
+                notebook=options.notebook,
+                folder=folder,
+                state=state,
+                executor=executor,
+                slots=slots_of(options, executor),
+                progress=progress,
+                stopper=stopper,
+                stamp=started.isoformat(),
+                common=options.common,
+                overrides=options.overrides,
+                max_failures=options.max_failures,
+                timeout=options.timeout,
+                limits=limits_of(options),
+                finished=_Watch(earlier).finished,
+            ).drive()
+        if earlier is not None:
+            _keep_unseen(state, earlier, started.isoformat(), stopper)
+        head = {
+            "name": name,
+            "mode": "watch",
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - clock, 3),
+            "total": total,
+            "source": options.targets.name,
+            "source_sha256": evidence.file_hash(options.targets),
+            "last_look": before.name if before else "",
+        }
+        write_drift(folder, head, state)
+        not_run = total - sum(state.counts().values())
+        return conclude(
+            folder, state, head, stopper, exit_code=exit_code_of(state.exit_codes(), not_run)
+        )
+
+
+def _keep_unseen(state: State, earlier: State, stamp: str, stopper: Stopper) -> None:
+    """Hand the last look's facts of the targets that were not reached on to the next one."""
+    if not stopper.stopping:
+        return
+    for result in earlier.results():
+        if state.result(result["name"]) is None:
+            kept = {**result, "status": "not reached", "exit_code": 0, "problem": "", "changes": []}
+            for name in ("name", "row", "drift"):
+                kept.pop(name, None)
+            state.keep(stamp, result["row"], result["name"], "", kept)
+
+
+def drifted(state: State) -> Iterator[dict[str, Any]]:
+    """Yield the targets that changed or failed."""
+    for result in state.results():
+        if result.get("drift") or result["status"] in ("failed", "error"):
+            yield result
+
+
+def write_drift(folder: Path, head: Mapping[str, Any], state: State) -> None:
+    """Write ``drift.json`` and ``drift.html``: every change with the documents before and now."""
+    from rwlib.report import template, write_text
+
+    with (folder / "drift.json").open("w", encoding="utf-8") as file:
+        file.write(json.dumps(dict(head), indent=2)[:-2] + ',\n  "targets": [')
+        comma = ""
+        for result in drifted(state):
+            kept = ("name", "row", "status", "problem", "account_id", "role_arn", "drift")
+            file.write(f"{comma}\n    {json.dumps({key: result.get(key) for key in kept})}")
+            comma = ","
+        file.write("\n  ]\n}\n")
+    page = template("batch_drift.html.j2")
+    write_text(
+        folder / "drift.html", str(page.render(head=head, rows=drifted(state), shown=_shown))
+    )
+
+
+def _shown(change: Mapping[str, Any]) -> str:
+    """Write one change as a difference of two documents, or as two values."""
+    from rwlib.changes import document_diff
+
+    before, now = change["before"], change["now"]
+    if isinstance(before, dict) or isinstance(now, dict):
+        return document_diff(before, now)
+    return f"- {'nothing' if before is None else before}\n+ {'nothing' if now is None else now}"
