@@ -168,6 +168,18 @@ def test_tear_down_keeps_what_others_added_to_an_adopted_roles_trust(iam, exampl
     assert state(iam)[ROLE][0] == {**FOREIGN, "Statement": [FOREIGN["Statement"], friend]}
 
 
+def test_tear_down_keeps_a_statement_that_was_written_while_it_worked(iam, example, runs):
+    apply(example, runs / "1")
+    trust = state(iam)[ROLE][0]
+    trust["Statement"].append(FOREIGN["Statement"])
+
+    def write():
+        iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(trust))
+
+    undo(example, runs, BusyAws(after={"detach_role_policy": [write]}))
+    assert state(iam)[ROLE][0]["Statement"] == [FOREIGN["Statement"]]
+
+
 def test_tear_down_keeps_our_role_when_others_gave_it_a_statement(iam, example, runs):
     apply(example, runs / "1")
     trust = state(iam)[ROLE][0]
