@@ -25,5 +25,7 @@ def headline(report: Mapping[str, Any]) -> str:
     if report["exit_code"] == 3:
         return f"{role} is set up; a person must add it to the cluster's Allowed Principals"
     manual = [check["title"] for check in checks if check["status"] == "manual"]
+    unknown = [check["title"] for check in checks if check["status"] == "unknown"]
     tail = f"; taken on trust: {manual[0]}" if manual else ""
+    tail += f"; could not be looked at: {'; '.join(unknown)}" if unknown else ""
     return f"{role} is set up and verified{tail}"
