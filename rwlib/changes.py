@@ -77,7 +77,8 @@ class Change:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the change as plain JSON values, for reports."""
-        return {**asdict(self), "sentence": self.sentence}
+        lists = {"calls": list(self.calls), "notes": list(self.notes)}
+        return {**asdict(self), **lists, "sentence": self.sentence}
 
 
 def canonical(document: Any) -> str:
