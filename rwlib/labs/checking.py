@@ -1,0 +1,142 @@
+"""The check of a lab: RisingWave's real retry, the evaluation of live documents, and the guards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rwlib.labs import guards
+from rwlib.labs.attempts import attempt, fits
+from rwlib.labs.calls import Bench
+from rwlib.labs.model import Probe
+from rwlib.labs.surroundings import surrounded
+from rwlib.labs.world import World, read_world
+from rwlib.sandbox.seed import WORKLOAD_IDENTITY_ARN
+
+# Verdicts about what the account does. How a policy is called and written is the learner's matter.
+_JUDGED = frozenset(
+    {
+        *("role_exists", "trust_principal", "trust_conditions", "trust_deny", "trust"),
+        *("boundary", "allowed_principal", "bucket_exists", "bucket_owner", "bucket_policy"),
+        *("block_public_access", "kms", "requests_allowed", "requests_refused", "simulation"),
+        *("scp", "redshift_trust"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a result: what was looked at, whether it is as it should be, and why not."""
+
+    title: str
+    passed: bool
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a lab's check."""
+
+    number: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Everything is as it should be."""
+        return all(finding.passed for finding in self.findings)
+
+    @property
+    def works(self) -> bool:
+        """RisingWave's retry worked, whatever the guards say."""
+        return self.findings[0].passed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {
+            "lab": self.number,
+            "passed": self.passed,
+            "findings": [
+                {"title": each.title, "passed": each.passed, "evidence": list(each.evidence)}
+                for each in self.findings
+            ],
+        }
+
+
+def check(bench: Bench, before: World) -> Result:
+    """Check a lab against its sandbox's real state.
+
+    RisingWave tries first; then the documents are judged as they stand. Nothing in AWS is changed;
+    one more row goes through RisingWave.
+
+    Parameters
+    ----------
+    before
+        What stood when the lab was started, from `read_world`.
+    """
+    lab = bench.lab
+    tried = attempt(bench, run_statement=not lab.own_sql)
+    works = tried.works and (not lab.own_sql or fits(bench, tried.name))
+    said = tuple(tried.lines)
+    if tried.works and not works:
+        said = (f"sink {tried.name} does not write to this bucket and prefix with this role",)
+    findings = [Finding("RisingWave works when it tries again", works, () if works else said)]
+    now = read_world(bench)
+    verdicts = _verdicts(bench)
+    findings.append(_finding("Every hop of the way is right", verdicts))
+    for title, found in (
+        ("Nobody else may assume the role", guards.strangers_let_in(bench, now)),
+        ("The role may do no more than it needs", guards.too_much_granted(bench, now)),
+        ("Nothing was opened on the way", guards.widened(bench, before, now)),
+        ("What was there before is still there", guards.lost(before, now, lab.may_change)),
+    ):
+        findings.append(_finding(title, found))
+    findings += [_probe(bench, probe) for probe in lab.must]
+    return Result(lab.number, tuple(findings))
+
+
+def _finding(title: str, wrong: Sequence[str]) -> Finding:
+    return Finding(title, not wrong, tuple(wrong))
+
+
+def _verdicts(bench: Bench) -> list[str]:
+    """Name the hops that the runbook's own verification finds wrong, without giving away why."""
+    from rwlib.runbook import Runbook
+    from rwlib.sessions import Aws
+
+    with surrounded(bench.endpoint.environment()):
+        book = Runbook(
+            bench.target,
+            Aws(bench.session),
+            cloud=bench.cloud,
+            workload_identity_arn=WORKLOAD_IDENTITY_ARN,
+        )
+        checks = book.verify_live()
+    wrong = [each for each in checks if each.id in _JUDGED and each.status in ("fail", "unknown")]
+    return list(dict.fromkeys(f"look again at: {each.hop}" for each in wrong))
+
+
+def _probe(bench: Bench, probe: Probe) -> Finding:
+    answer = ask(bench, probe)
+    title = probe.title[0].upper() + probe.title[1:]
+    passed = answer.partition(":")[0] == probe.answer
+    return Finding(title, passed, () if passed else (f"{probe.call} was answered {answer}",))
+
+
+def ask(bench: Bench, probe: Probe) -> str:
+    """Make a real call as a session of a role; return ``ok``, or the error's code and text."""
+    from botocore.exceptions import ClientError
+
+    from rwlib.errors import ServiceError
+
+    service, operation = probe.call.split(".")
+    try:
+        credentials = bench.endpoint.credentials_for(bench.fill(probe.role_arn))
+    except ServiceError as error:
+        return f"NoSuchEntity: {error}"
+    client = bench.client(service, credentials=credentials)
+    try:
+        getattr(client, operation)(**bench.fill(dict(probe.parameters)))
+    except ClientError as error:
+        return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+    return "ok"

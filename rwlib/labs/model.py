@@ -1,0 +1,221 @@
+"""A lab as data: what is set up, what is broken, what repairs it, and which repairs are refused."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from rwlib.errors import InputError
+from rwlib.target import Target
+
+Call = Mapping[str, Any]
+"""One set-up call; see `rwlib.labs.calls` for its forms."""
+
+CLUSTER_ID = "019d023e-68a6-74db-b73c-e18859fc5171"
+_FILE = re.compile(r"(\d\d)_(\w+)\.yaml")
+
+
+@dataclass(frozen=True)
+class WrongRepair:
+    """A repair that a check must refuse.
+
+    Parameters
+    ----------
+    hides
+        True when RisingWave works after it, so that only the guards can tell it from a repair.
+    """
+
+    name: str
+    calls: tuple[Call, ...]
+    hides: bool = True
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A real call as a session of a role, with the answer it must get: ``ok`` or an error code."""
+
+    title: str
+    call: str
+    parameters: Mapping[str, Any]
+    answer: str
+    role_arn: str = "$role_arn"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a lab breaks. Two faults of different groups touch different documents."""
+
+    name: str
+    group: str
+    breaks: tuple[Call, ...]
+    repair: tuple[Call, ...]
+    wrong: tuple[WrongRepair, ...]
+    may_change: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab.
+
+    Parameters
+    ----------
+    base
+        Whether the correct set-up stands before the fault is made.
+    may_change
+        Statements, by Sid, and settings that the learner may edit; everything else that stood at
+        the start must stand at the end.
+    statement
+        The SQL that shows the symptom; empty takes Step 5's for the target.
+    own_sql
+        True when the learner has to create the sink: a check does not create it then.
+    draw
+        Labs from whose faults a last lab draws; empty for all others.
+    """
+
+    number: int
+    name: str
+    title: str
+    minutes: int
+    objectives: tuple[str, ...]
+    target: Mapping[str, Any]
+    faults: tuple[Fault, ...]
+    base: bool = True
+    prepare: tuple[Call, ...] = ()
+    statement: str = ""
+    own_sql: bool = False
+    must: tuple[Probe, ...] = ()
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    draw: tuple[int, ...] = ()
+    draws: int = 0
+
+    @property
+    def file_name(self) -> str:
+        """Name of the lab's notebook."""
+        return f"{self.number:02d}_{self.name}.ipynb"
+
+    @property
+    def may_change(self) -> frozenset[str]:
+        """What the repairs of all faults may edit."""
+        return frozenset[str]().union(*(fault.may_change for fault in self.faults))
+
+    @property
+    def repair(self) -> tuple[Call, ...]:
+        """The calls that repair every fault."""
+        return tuple(call for fault in self.faults for call in fault.repair)
+
+    def full_target(self) -> Target:
+        """Return the set-up that the lab is about."""
+        return Target(**{"name": f"lab-{self.number:02d}", "cluster_id": CLUSTER_ID, **self.target})
+
+
+@cache
+def shared() -> Mapping[str, Any]:
+    """Return what all labs share: documents, the world's set-up, and wrong repairs."""
+    return _read("shared.yaml")
+
+
+@cache
+def all_labs() -> tuple[Lab, ...]:
+    """Return every lab in its order; a last lab comes without its faults, see `draw_faults`."""
+    folder = resources.files("rwlib").joinpath("data", "labs")
+    names = sorted(entry.name for entry in folder.iterdir() if _FILE.fullmatch(entry.name))
+    return tuple(_lab(name, _read(name)) for name in names)
+
+
+def find_lab(number: int | str) -> Lab:
+    """Return a lab by its number.
+
+    Raises
+    ------
+    InputError
+        There is no such lab.
+    """
+    labs = all_labs()
+    text = str(number).strip()
+    for lab in labs:
+        if text in (str(lab.number), f"{lab.number:02d}", lab.name):
+            return lab
+    raise InputError("lab", number, f"is no lab; there are 1 to {labs[-1].number}")
+
+
+def draw_faults(lab: Lab, seed: int) -> Lab:
+    """Return a last lab with the faults that the seed draws; any other lab as it is.
+
+    No two faults are of one group, so that each is repaired in a document of its own.
+    """
+    if not lab.draw:
+        return lab
+    chance = random.Random(seed)
+    pool = [fault for number in lab.draw for fault in find_lab(number).faults]
+    groups = sorted({fault.group for fault in pool})
+    chosen = sorted(chance.sample(groups, lab.draws))
+    faults = tuple(
+        chance.choice([fault for fault in pool if fault.group == group]) for group in chosen
+    )
+    values = {name: getattr(lab, name) for name in Lab.__dataclass_fields__}
+    documents: dict[str, Any] = {}
+    for number in lab.draw:
+        documents |= find_lab(number).documents
+    return Lab(**{**values, "faults": faults, "documents": {**documents, **lab.documents}})
+
+
+def _read(name: str) -> dict[str, Any]:
+    import yaml
+
+    text = resources.files("rwlib").joinpath("data", "labs", name).read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
+    match = _FILE.fullmatch(file_name)
+    assert match is not None
+    draw = data.get("draw", {})
+    probes = tuple(
+        Probe(
+            each["title"],
+            each["call"],
+            each.get("with", {}),
+            each["answer"],
+            each.get("as", "$role_arn"),
+        )
+        for each in data.get("must", ())
+    )
+    fault = Fault(
+        match[2],
+        data.get("group", match[2]),
+        tuple(data.get("break", ())),
+        tuple(data.get("repair", ())),
+        _wrong(data.get("wrong", ())),
+        frozenset(data.get("may_change", ())),
+    )
+    return Lab(
+        number=int(match[1]),
+        name=match[2],
+        title=data["title"],
+        minutes=data["minutes"],
+        objectives=tuple(data["objectives"]),
+        target=data["target"],
+        faults=() if draw else (fault,),
+        base=data.get("base", True),
+        prepare=tuple(data.get("prepare", ())),
+        statement=data.get("statement", ""),
+        own_sql=data.get("own_sql", False),
+        must=probes,
+        documents=data.get("documents", {}),
+        draw=tuple(draw.get("labs", ())),
+        draws=draw.get("faults", 0),
+    )
+
+
+def _wrong(given: Sequence[Mapping[str, Any]]) -> tuple[WrongRepair, ...]:
+    found = []
+    for each in given:
+        calls = each["calls"] if "calls" in each else shared()["wrong"][each["name"]]
+        found.append(WrongRepair(each["name"], tuple(calls), each.get("hides", True)))
+    return tuple(found)

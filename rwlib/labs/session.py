@@ -1,0 +1,293 @@
+"""A lab as the notebook and the command line hold it: start, symptom, check, reset, solution."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rwlib.display import Shown
+from rwlib.errors import CheckFailedError
+from rwlib.labs import guards, scores, views
+from rwlib.labs.attempts import Attempt, attempt, statement_of
+from rwlib.labs.calls import Bench
+from rwlib.labs.checking import Result, ask, check
+from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, find_lab, shared
+from rwlib.labs.solution import solution_code
+from rwlib.labs.surroundings import enter
+from rwlib.labs.workplace import GIVEN, Served, Serving, Workplace, serve, workplace
+from rwlib.labs.world import read_world
+from rwlib.sandbox.seed import WORKLOAD_IDENTITY_ARN
+
+DEFAULT_SEED = 1
+
+
+class OpenLab:
+    """A started lab with its running sandbox.
+
+    Parameters
+    ----------
+    started
+        What `rwlib.labs.workplace.Workplace.remembered` knows of it.
+    """
+
+    def __init__(
+        self, place: Workplace, lab: Lab, served: Served, started: Mapping[str, Any]
+    ) -> None:
+        self.place = place
+        self.lab = lab
+        self._served = served
+        self._started = dict(started)
+        self.bench = Bench(served.endpoint, lab)
+        self.bench.variables["statement"] = statement_of(self.bench)
+
+    # What the learner needs to know ------------------------------------------------------------
+
+    @property
+    def bucket(self) -> str:
+        """Name of the bucket."""
+        return self.bench.target.bucket
+
+    @property
+    def prefix(self) -> str:
+        """Prefix in the bucket."""
+        return self.bench.target.prefix
+
+    @property
+    def role_name(self) -> str:
+        """Name of the role that RisingWave assumes."""
+        return self.bench.target.role_name
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of that role."""
+        return self.bench.role_arn
+
+    @property
+    def policy_arn(self) -> str:
+        """ARN of the role's permissions policy."""
+        return str(self.bench.variables["policy_arn"])
+
+    @property
+    def cluster_id(self) -> str:
+        """Id of the RisingWave Cloud cluster."""
+        return CLUSTER_ID
+
+    @property
+    def cloud(self) -> Any:
+        """RisingWave Cloud's management API, a `rwlib.cloud.Cloud`."""
+        return self.bench.cloud
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that points any AWS SDK and this package at the lab's sandbox."""
+        return self.bench.endpoint.environment(region=self.bench.region_name)
+
+    def sql(self, text: str) -> Shown:
+        """Run a statement in RisingWave and show its answer, or its refusal."""
+        from rwlib.cloud import SqlError
+
+        try:
+            return views.show_text(self.bench.cloud.execute_sql(CLUSTER_ID, text))
+        except SqlError as error:
+            return views.show_text(error.text)
+
+    def symptom(self) -> Shown:
+        """Let RisingWave run the lab's statement, and show what it says; real, made now."""
+        tried = attempt(self.bench)
+        answers = [(probe, ask(self.bench, probe)) for probe in self.lab.must[:1]]
+        return views.show_symptom(statement_of(self.bench), tried, answers)
+
+    def try_again(self) -> Attempt:
+        """Let RisingWave try again: the statement if it was refused, a row, a checkpoint."""
+        return attempt(self.bench)
+
+    def who_may_assume(self) -> Shown:
+        """Show whom the role's trust policy lets in, by evaluating it as it stands."""
+        world = read_world(self.bench)
+        return views.show_trust(guards.who_may_assume(world, self.role_arn))
+
+    def wait_until_steady(
+        self,
+        times: int = 3,
+        limit: float = 180.0,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Shown:
+        """Let RisingWave try until it works several times in a row, with growing pauses.
+
+        Parameters
+        ----------
+        times
+            Successes in a row: IAM answers from many places, and one success proves little.
+        limit
+            Seconds after which it is called wrong, not slow.
+        """
+        started, pause, row, lines = clock(), 1.0, 0, []
+        while True:
+            works = attempt(self.bench).works
+            row = row + 1 if works else 0
+            lines.append(f"{clock() - started:5.1f} s  {'works' if works else 'refused'}")
+            if row >= times:
+                return views.show_text("\n".join([*lines, f"{times} successes in a row"]))
+            if clock() - started > limit:
+                return views.show_text("\n".join([*lines, "this is not slow, this is wrong"]))
+            sleep(pause)
+            pause = 1.0 if works else min(pause * 1.6, 15.0)
+
+    # Check, reset, solution ----------------------------------------------------------------------
+
+    def check(self) -> Result:
+        """Check the sandbox's state and put the result on the score sheet; changes nothing in AWS.
+
+        See `rwlib.labs.checking.check` for what is looked at.
+        """
+        result = check(self.bench, self._started["before"])
+        missed = [each.title for each in result.findings if not each.passed]
+        scores.record(
+            self.place,
+            self.lab.number,
+            checks=lambda count: count + 1,
+            missed=lambda known: tuple(dict.fromkeys([*known, *missed])),
+            passed=lambda known: known or (scores.now() if result.passed else ""),
+        )
+        return result
+
+    def require(self) -> Result:
+        """Check, and raise when the lab is not solved.
+
+        Raises
+        ------
+        CheckFailedError
+            Names what is not as it should be.
+        """
+        result = self.check()
+        wrong = [finding for finding in result.findings if not finding.passed]
+        if wrong:
+            first = wrong[0]
+            evidence = f": {first.evidence[0]}" if first.evidence else ""
+            raise CheckFailedError(f"lab {self.lab.number} is not solved. {first.title}{evidence}")
+        return result
+
+    def reset(self) -> OpenLab:
+        """Put the lab back to its beginning; the score sheet keeps what it has."""
+        self._started = _set_up(self.place, self.lab, self._served, self._started["seed"])
+        self.bench = Bench(self._served.endpoint, self.lab)
+        self.bench.variables["statement"] = statement_of(self.bench)
+        scores.record(self.place, self.lab.number, resets=lambda count: count + 1)
+        return self
+
+    def solution(self, apply: bool = False) -> Shown:
+        """Show the calls that solve the lab; with ``apply`` make them."""
+        code = solution_code(self.bench, self.lab.repair)
+        if apply:
+            self.bench.make(self.lab.repair)
+        return views.show_solution(code, applied=apply)
+
+    def close(self) -> None:
+        """Let the sandbox go; one that this process serves is stopped, its state is kept."""
+        self._served.close()
+
+    def __enter__(self) -> OpenLab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return views.show_lab(self, WORKLOAD_IDENTITY_ARN).text
+
+    def _repr_html_(self) -> str:
+        return views.show_lab(self, WORKLOAD_IDENTITY_ARN).html
+
+
+def start_lab(
+    number: int | str,
+    learner: str = "",
+    *,
+    seed: int | None = None,
+    home: Path | str | None = None,
+    again: bool = False,
+    how: Serving = "child",
+    environment: bool = True,
+) -> OpenLab:
+    """Start a lab, or go on with it where it was left.
+
+    The lab gets a sandbox of its own. No account is touched, and with ``environment`` this
+    process talks to the sandbox alone from now on: real credentials leave its environment.
+
+    Parameters
+    ----------
+    learner
+        Whose folder and score sheet; ``me`` when not given.
+    seed
+        What a last lab draws its faults from.
+    again
+        Start at the beginning even when the lab was started before.
+
+    Raises
+    ------
+    InputError
+        There is no such lab, or the learner's name cannot be used.
+    """
+    place = workplace(learner, home)
+    plain = find_lab(number)
+    import os
+
+    known = None if again or os.environ.get(GIVEN) else place.remembered(plain)
+    if known is not None and seed is not None and known["seed"] != seed:
+        known = None
+    chosen = known["seed"] if known else DEFAULT_SEED if seed is None else seed
+    lab = draw_faults(plain, chosen)
+    served = serve(place, lab, how)
+    try:
+        if known is None:
+            known = _set_up(place, lab, served, chosen)
+        else:
+            known = {**known, "url": served.endpoint.url}
+            place.remember(lab, known)
+        opened = OpenLab(place, lab, served, known)
+    except BaseException:
+        served.close()
+        raise
+    if environment:
+        enter(opened.environment)
+    return opened
+
+
+def open_lab(
+    number: int | str, learner: str = "", *, home: Path | str | None = None, how: Serving = "here"
+) -> OpenLab:
+    """Open a lab that was started before; leaves this process's environment alone.
+
+    Raises
+    ------
+    InputError
+        It was not started.
+    """
+    place = workplace(learner, home)
+    plain = find_lab(number)
+    known = place.require(plain)
+    lab = draw_faults(plain, known["seed"])
+    served = serve(place, lab, how)
+    try:
+        return OpenLab(place, lab, served, known)
+    except BaseException:
+        served.close()
+        raise
+
+
+def _set_up(place: Workplace, lab: Lab, served: Served, seed: int) -> dict[str, Any]:
+    """Make the lab's world and its faults in an emptied sandbox, and remember how it stands."""
+    served.endpoint.reset()
+    bench = Bench(served.endpoint, lab)
+    base = shared()["base"] if lab.base else ()
+    faults = [call for fault in lab.faults for call in fault.breaks]
+    bench.make([{"pace": 0}, *shared()["world"], *base, *lab.prepare, *faults, {"pace": 0.25}])
+    before = read_world(bench)
+    known = {"url": served.endpoint.url, "seed": seed, "before": before}
+    place.remember(lab, known)
+    scores.record(place, lab.number, started=lambda known: known or scores.now())
+    return known

@@ -1,0 +1,55 @@
+"""A lab's solution as the Python that a person would write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from rwlib.labs.calls import Bench
+from rwlib.labs.model import CLUSTER_ID, Call
+
+_DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
+
+
+def solution_code(bench: Bench, calls: Iterable[Call]) -> str:
+    """Return calls as Python text; running it in the lab's notebook makes the same calls."""
+    parts = [_code(bench, call) for call in calls]
+    head = []
+    if any("boto3" in part for part in parts):
+        head.append("import boto3")
+    if any("json.dumps" in part for part in parts):
+        head.insert(0, "import json")
+    return "\n\n".join(["\n".join(head), *parts] if head else parts)
+
+
+def _code(bench: Bench, call: Call) -> str:
+    if "aws" in call:
+        service, operation = call["aws"].split(".")
+        filled = bench.fill(call.get("with", {}))
+        given = ", ".join(f"{name}={_value(name, value)}" for name, value in filled.items())
+        return f'boto3.client("{service}").{operation}({given})'
+    if "sql" in call:
+        return f'lab.sql("""\n{bench.fill(call["sql"]).strip()}\n""")'
+    if "allow" in call:
+        arn = bench.fill(call["allow"])
+        return f'lab.cloud.add_allowed_role("{CLUSTER_ID}", "{arn}")'
+    if "disallow" in call:
+        arn = bench.fill(call["disallow"])
+        return f'lab.cloud.remove_allowed_role("{CLUSTER_ID}", "{arn}")'
+    return "lab.wait_until_steady()  # nothing to repair: wait, with back-off"
+
+
+def _value(name: str, value: Any) -> str:
+    if name in _DOCUMENTS and not isinstance(value, str):
+        return f"json.dumps({_python(value)})"
+    return _python(value)
+
+
+def _python(value: Any) -> str:
+    text = json.dumps(value, indent=2)
+    return (
+        text.replace(": true", ": True").replace(": false", ": False")
+        if text[0] in "{["
+        else (repr(value))
+    )

@@ -1,0 +1,96 @@
+"""What a lab shows in a notebook: HTML beside plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+from rwlib.display import Shown, show_facts
+
+if TYPE_CHECKING:
+    from rwlib.labs.attempts import Attempt
+    from rwlib.labs.checking import Result
+    from rwlib.labs.model import Probe
+    from rwlib.labs.session import OpenLab
+
+
+def show_lab(opened: OpenLab, workload_identity_arn: str) -> Shown:
+    """Show what a lab is about, and where."""
+    return show_facts(
+        {
+            "Lab": f"{opened.lab.number} - {opened.lab.title}",
+            "Learner": opened.place.learner,
+            "Sandbox": opened.bench.endpoint.url,
+            "Role": opened.role_arn,
+            "Place": f"s3://{opened.bucket}/{opened.prefix}",
+            "Cluster": opened.cluster_id,
+        }
+    )
+
+
+def show_text(text: str) -> Shown:
+    """Show a text as it is."""
+    return Shown(text, _block(text))
+
+
+def show_symptom(
+    statement: str, tried: Attempt, answers: Iterable[tuple[Probe, str]] = ()
+) -> Shown:
+    """Show a statement and what RisingWave said to it."""
+    said = "\n\n".join(tried.lines)
+    text = f"{statement}\n\n{said}"
+    html = f"<p>You run:</p>{_block(statement)}<p>RisingWave answers:</p>{_block(said)}"
+    for probe, answer in answers:
+        line = f"{probe.call}, as a session of the role: {answer}"
+        text += f"\n\n{line}"
+        html += f"<p>And a session of the role asks for itself:</p>{_block(line)}"
+    return Shown(text, html)
+
+
+def show_trust(found: Mapping[str, tuple[str, bool]]) -> Shown:
+    """Show who may assume a role."""
+    width = max(map(len, found))
+    text = "\n".join(
+        f"{'may' if allowed else 'may not':<8} {title:<{width}}  {principal}"
+        for title, (principal, allowed) in found.items()
+    )
+    rows = "".join(
+        f"<tr><td>{'<strong>may</strong>' if allowed else 'may not'}</td>"
+        f"<td>{escape(title)}</td><td><code>{escape(principal)}</code></td></tr>"
+        for title, (principal, allowed) in found.items()
+    )
+    head = '<tr><th scope="col">Assume the role?</th><th scope="col">Who</th>'
+    head += '<th scope="col">Principal</th></tr>'
+    return Shown(text, f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>")
+
+
+def show_result(result: Result) -> Shown:
+    """Show the result of a check."""
+    lines, rows = [], []
+    for each in result.findings:
+        mark = "✓" if each.passed else "✗"
+        lines.append(f"{mark} {each.title}")
+        lines += [f"    {line}" for text in each.evidence for line in text.splitlines()]
+        why = "".join(f"<li>{_text(line)}</li>" for line in each.evidence)
+        rows.append(
+            f"<tr><td>{mark}</td><td>{escape(each.title)}{f'<ul>{why}</ul>' if why else ''}</td></tr>"
+        )
+    end = "Lab solved." if result.passed else "Not solved yet."
+    html = f"<p><strong>{end}</strong></p><table><tbody>{''.join(rows)}</tbody></table>"
+    return Shown("\n".join([*lines, end]), html)
+
+
+def show_solution(code: str, *, applied: bool) -> Shown:
+    """Show a solution, folded."""
+    head = "The solution was applied" if applied else "The solution, not applied"
+    html = f"<details><summary>{head}</summary>{_block(code)}</details>"
+    return Shown(f"{head}:\n{code}", html)
+
+
+def _block(text: str) -> str:
+    return f"<pre><code>{escape(text)}</code></pre>"
+
+
+def _text(text: str) -> str:
+    return escape(text) if "\n" not in text else _block(text)
