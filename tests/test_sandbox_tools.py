@@ -6,7 +6,9 @@ import json
 import urllib.error
 import urllib.request
 
+import boto3
 import pytest
+from botocore.config import Config
 from sandbox_clients import CUSTOMER, WORKLOAD, allow, client, document, new_role, refusal, trusting
 
 from rwlib.errors import ServiceError
@@ -210,6 +212,55 @@ def test_control_is_closed_to_pages_in_a_browser(sandbox, headers):
 def test_control_refuses_what_it_cannot_use(sandbox, method, path, content):
     with pytest.raises(ServiceError, match="sandbox: "):
         sandbox.control(method, path, content)
+
+
+def test_account_wide_block_refuses_a_public_bucket_policy(sandbox):
+    control = boto3.client(
+        "s3control",
+        endpoint_url=sandbox.url,
+        region_name="us-east-1",
+        aws_access_key_id=CUSTOMER,
+        aws_secret_access_key="test",
+        config=Config(inject_host_prefix=False),
+    )
+    s3 = client(sandbox, "s3")
+    s3.create_bucket(Bucket="nearly-public")
+    s3.delete_public_access_block(Bucket="nearly-public")
+    public = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::nearly-public/*",
+    }
+    control.put_public_access_block(
+        AccountId=CUSTOMER, PublicAccessBlockConfiguration={"BlockPublicPolicy": True}
+    )
+    code, text = refusal(s3.put_bucket_policy, Bucket="nearly-public", Policy=document(public))
+    assert (code, "BlockPublicPolicy" in text) == ("AccessDenied", True)
+    control.delete_public_access_block(AccountId=CUSTOMER)
+    s3.put_bucket_policy(Bucket="nearly-public", Policy=document(public))
+
+
+def test_users_boundary_limits_and_is_shown(sandbox):
+    iam = client(sandbox, "iam")
+    iam.create_user(UserName="bounded-user")
+    iam.put_user_policy(
+        UserName="bounded-user", PolicyName="all", PolicyDocument=document(allow("*"))
+    )
+    made = iam.create_access_key(UserName="bounded-user")["AccessKey"]
+    edge = iam.create_policy(PolicyName="user-edge", PolicyDocument=document(allow("sts:*")))
+    arn = edge["Policy"]["Arn"]
+    iam.put_user_permissions_boundary(UserName="bounded-user", PermissionsBoundary=arn)
+    shown = iam.get_user(UserName="bounded-user")["User"]["PermissionsBoundary"]
+    assert shown["PermissionsBoundaryArn"] == arn
+    keys = {
+        "aws_access_key_id": made["AccessKeyId"],
+        "aws_secret_access_key": made["SecretAccessKey"],
+    }
+    _, text = refusal(client(sandbox, "s3", **keys).list_buckets)
+    assert text.endswith("because no permissions boundary allows the s3:ListAllMyBuckets action")
+    iam.delete_user_permissions_boundary(UserName="bounded-user")
+    client(sandbox, "s3", **keys).list_buckets()
 
 
 def test_reset_puts_the_example_world_back(sandbox):

@@ -10,37 +10,16 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
+from rwlib.sandbox.actions import known_actions, known_services
 from rwlib.sandbox.documents import ELEMENTS, OPERATORS, TOP, listed
 from rwlib.sandbox.iam_rules import QUOTAS
 from rwlib.sandbox.positions import Path, position, spans
-from rwlib.sandbox.protocols import service_model
-from rwlib.sandbox.s3_rules import BUCKET_ACTIONS, OBJECT_ACTIONS
 
 LEARN_MORE = (
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html"
 )
-FURTHER_S3 = frozenset(
-    f"s3:{name.lower()}"
-    for name in (
-        *("ListAllMyBuckets", "GetAccountPublicAccessBlock", "PutAccountPublicAccessBlock"),
-        *(
-            "ReplicateObject",
-            "ReplicateDelete",
-            "ReplicateTags",
-            "ObjectOwnerOverrideToBucketOwner",
-        ),
-        *("GetObjectVersionForReplication", "InitiateReplication", "ListAccessPoints"),
-        *("CreateAccessPoint", "DeleteAccessPoint", "GetAccessPoint", "GetAccessPointPolicy"),
-        *("PutAccessPointPolicy", "CreateJob", "DescribeJob", "ListJobs", "UpdateJobPriority"),
-        *("GetBucketAbac", "PutBucketAbac", "GetObjectVersionTorrent", "DeleteBucketTagging"),
-        *("ListBucketByTags", "TagResource", "UntagResource", "ListTagsForResource"),
-    )
-)
-FURTHER_STS = frozenset({"sts:tagsession", "sts:setsourceidentity", "sts:setcontext"})
-MODELLED = ("iam", "sts", "kms", "glue", "redshift", "redshift-serverless")
 _ARN = re.compile(
     r"arn:(?P<partition>[^:]*):(?P<service>[^:]*):(?P<region>[^:]*):(?P<account>[^:]*):"
 )
@@ -192,44 +171,13 @@ def _action_problem(action: str) -> str | None:
         return None
     if not colon or not name:
         return "INVALID_ACTION"
-    if service not in _services():
+    if service not in known_services():
         return "INVALID_SERVICE_IN_ACTION"
     known = known_actions(service)
     if known is None or name == "*":
         return None
     pattern = re.escape(action.lower()).replace(r"\*", ".*").replace(r"\?", ".")
     return None if any(re.fullmatch(pattern, one) for one in known) else "INVALID_ACTION"
-
-
-@cache
-def known_actions(service: str) -> frozenset[str] | None:
-    """Give a service's actions in lower case; None where they are not known offline."""
-    if service == "s3":
-        return BUCKET_ACTIONS | OBJECT_ACTIONS | FURTHER_S3
-    if service not in MODELLED:
-        return None
-    names = frozenset(
-        f"{service}:{name.lower()}" for name in service_model(service).operation_names
-    )
-    extra = {
-        "sts": FURTHER_STS,
-        "iam": frozenset({"iam:passrole", "iam:createservicelinkedrole"}),
-        "kms": frozenset({"kms:reencryptfrom", "kms:reencryptto"}),
-    }
-    return names | extra.get(service, frozenset())
-
-
-@cache
-def _services() -> frozenset[str]:
-    import botocore.session
-
-    names = botocore.session.get_session().get_available_services()
-    return frozenset(names) | {
-        "elasticmapreduce",
-        "elasticloadbalancing",
-        "execute-api",
-        "aws-portal",
-    }
 
 
 def _resources(statement: dict[str, Any], path: Path) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from rwlib.sandbox.answer import Answer, AwsError, query_answer
+from rwlib.sandbox.answer import Answer, AwsError, query_answer, xml_text
 from rwlib.sandbox.authorize import Authorizer
 from rwlib.sandbox.caller import Caller
 from rwlib.sandbox.constraints import check_parameters
@@ -71,6 +71,8 @@ class IamService:
                 forget_principal(self.directory, *gone)
             if request.action == "CreateUser":
                 return self._named(request, account, answer)
+            if request.action == "GetUser":
+                return self._with_boundary(request, account, answer)
         return answer
 
     def _about_to_go(self, request: AwsRequest, account: str) -> tuple[str, str] | None:
@@ -87,6 +89,19 @@ class IamService:
         user = self.world.iam(account).users[request.parameters["UserName"]]
         before, user.id = user.id, new_access_key_id("AIDA", account) + "Q"
         return answer.with_body(answer.body.replace(before.encode(), user.id.encode()))
+
+    def _with_boundary(self, request: AwsRequest, account: str, answer: Answer) -> Answer:
+        """Add a user's permissions boundary, which moto does not know."""
+        name = request.parameters.get("UserName", "")
+        view = self.world.user(account, name)
+        if view is None or view.boundary_arn is None:
+            return answer
+        element = (
+            "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>"
+            f"<PermissionsBoundaryArn>{xml_text(view.boundary_arn)}</PermissionsBoundaryArn>"
+            "</PermissionsBoundary></User>"
+        )
+        return answer.with_body(answer.body.replace(b"</User>", element.encode()))
 
     def _own_answer(self, request: AwsRequest, account: str, caller: Caller) -> Answer | None:
         match request.action:

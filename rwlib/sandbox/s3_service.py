@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from rwlib.sandbox.answer import Answer, AwsError
@@ -14,6 +12,7 @@ from rwlib.sandbox.caller import Caller
 from rwlib.sandbox.context import s3_context
 from rwlib.sandbox.kms_access import KeyAccess
 from rwlib.sandbox.request import AwsRequest
+from rwlib.sandbox.s3_actions import actions_of, tags_in_body, wrong_region
 from rwlib.sandbox.s3_delete import delete_objects
 from rwlib.sandbox.s3_encryption import Encryption
 from rwlib.sandbox.s3_names import check_bucket_name, check_key, could_exist
@@ -113,7 +112,7 @@ class S3Service:
             for key, value in item.tags.items():
                 context[f"s3:ExistingObjectTag/{key}"] = value
         if action in ("s3:PutObjectTagging", "s3:PutObjectVersionTagging"):
-            context.update(_tags_in_body(request))
+            context.update(tags_in_body(request))
         block = bucket.public_access_block | self.world.account_block(bucket.account)
         policy = bucket.policy
         stranger = caller.account != bucket.account
@@ -198,7 +197,7 @@ class S3Service:
                     "The specified method is not allowed against this resource.",
                     405,
                 )
-        for action in _actions(call):
+        for action in actions_of(call):
             if action in ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"):
                 self._require_upload(call, action)
             else:
@@ -275,60 +274,3 @@ class S3Service:
                 self.world.mark_initiator(call.bucket.name, found[1].decode(), arn)
         elif name == "DeleteBucketEncryption":
             self.world.set_default_encryption(call.bucket.name)
-
-
-def _actions(call: S3Call) -> Iterator[str]:
-    """Yield the IAM actions of a call on the resource it names."""
-    headers, name = call.request.headers, call.operation.name
-    yield call.operation.action
-    if name in ("PutObject", "CopyObject", "CreateMultipartUpload"):
-        if headers.get("x-amz-tagging"):
-            yield "s3:PutObjectTagging"
-        if "x-amz-acl" in headers or any(key.startswith("x-amz-grant-") for key in headers):
-            yield "s3:PutObjectAcl"
-        if "x-amz-object-lock-mode" in headers:
-            yield "s3:PutObjectRetention"
-        if "x-amz-object-lock-legal-hold" in headers:
-            yield "s3:PutObjectLegalHold"
-    if name == "GetObjectAttributes":
-        yield "s3:GetObjectVersion" if call.operation.version else "s3:GetObject"
-    if headers.get("x-amz-bypass-governance-retention", "").lower() == "true":
-        yield "s3:BypassGovernanceRetention"
-
-
-def _tags_in_body(request: AwsRequest) -> dict[str, Any]:
-    pairs = re.findall(rb"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", request.body)
-    context: dict[str, Any] = {
-        f"s3:RequestObjectTag/{key.decode(errors='replace')}": value.decode(errors="replace")
-        for key, value in pairs
-    }
-    if pairs:
-        context["s3:RequestObjectTagKeys"] = [key.decode(errors="replace") for key, _ in pairs]
-    return context
-
-
-def wrong_region(request: AwsRequest, bucket: BucketView) -> AwsError:
-    """Say where the bucket is, as S3 does to a request for another Region's endpoint.
-
-    With the bucket in the path S3 answers 301; with the bucket in the host name the request
-    reaches the bucket's own Region, which finds the signature made for another.
-    Source: Amazon S3 API Reference, "Error responses"; "Making requests", on redirection.
-    """
-    headers = {"x-amz-bucket-region": bucket.region}
-    if request.bucket_in_host:
-        return AwsError(
-            "AuthorizationHeaderMalformed",
-            f"The authorization header is malformed; the region '{request.region}' is wrong; "
-            f"expecting '{bucket.region}'",
-            400,
-            headers,
-            {"Region": bucket.region},
-        )
-    return AwsError(
-        "PermanentRedirect",
-        "The bucket you are attempting to access must be addressed using the specified endpoint. "
-        "Please send all future requests to this endpoint.",
-        301,
-        headers,
-        {"Endpoint": f"s3.{bucket.region}.amazonaws.com", "Bucket": bucket.name},
-    )
