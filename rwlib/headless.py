@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +35,35 @@ def run_target(
     from rwlib.runbook import new_run_dir
 
     with _sandbox(sandbox):
-        run_dir = new_run_dir(target.name, make=False)
+        run_dir = new_run_dir(target.name)
+        executed = run_dir / "runbook.ipynb"
         with _environment({"RWLIB_RUN_DIR": str(run_dir)}):
-            part = run_dir.with_name(f".{run_dir.name}.ipynb")
-            part.parent.mkdir(parents=True, exist_ok=True)
             try:
                 execute(
                     notebook,
-                    part,
+                    executed,
                     target.model_dump(),
                     in_process=True,
                     progress=progress,
                     save_every=2.0,
                 )
-            except Exception as error:
-                known = _own_error(error)
+            except BaseException as error:
                 if not (run_dir / "report.json").is_file():
+                    _leave_no_trace(run_dir, executed)
+                    known = _own_error(error)
                     if known is None:
                         raise
-                    part.unlink(missing_ok=True)
                     raise known from None
-            part.replace(run_dir / "runbook.ipynb")
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
     return report, run_dir
+
+
+def _leave_no_trace(run_dir: Path, executed: Path) -> None:
+    """Remove the folder of a run that ended before it wrote anything in AWS."""
+    if not (run_dir / "ledger.jsonl").exists():
+        executed.unlink(missing_ok=True)
+        with suppress(OSError):
+            run_dir.rmdir()
 
 
 def _own_error(error: BaseException) -> RunbookError | None:

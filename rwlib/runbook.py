@@ -549,9 +549,18 @@ def new_run_dir(name: str, *, make: bool = True) -> Path:
     safe = re.sub(r"[^\w.@+=,-]", "-", name)
     path = base / f"{stamp}_{safe}"
     number = 1
-    while path.exists():
+    while not _take(path, make):
         number += 1
         path = base / f"{stamp}_{safe}_{number}"
-    if make:
-        path.mkdir(parents=True)
     return path
+
+
+def _take(path: Path, make: bool) -> bool:
+    """Make the folder, or see that it is free; two runs of one second get two folders."""
+    if not make:
+        return not path.exists()
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True

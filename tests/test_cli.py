@@ -224,3 +224,27 @@ def test_run_in_the_sandbox_needs_no_credentials(tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["exit_code"] == 0
     assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_refused_run_leaves_no_folder(aws_environment, example, tmp_path):
+    code, _, err = rwlib("run", *options(example, bucket="no-such-bucket-here", apply=True))
+    assert code == 2
+    assert "does not exist" in err
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_run_that_fails_half_way_keeps_its_evidence(aws_environment, example, tmp_path):
+    arn = "arn:aws:iam::444455556666:role/misspelt-role"
+    code, _, err = rwlib("run", *options(example, workload_identity_arn=arn, apply=True))
+    assert code == 2
+    assert "does not exist in AWS" in err
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    assert {path.name for path in run_dir.iterdir()} == {"runbook.ipynb", "ledger.jsonl"}
+
+
+def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
+    from rwlib.runbook import new_run_dir
+
+    monkeypatch.setenv("RWLIB_RUNS", str(tmp_path))
+    made = {new_run_dir("orders") for _ in range(5)}
+    assert len(made) == 5
