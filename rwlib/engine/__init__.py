@@ -11,14 +11,11 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
-from rwlib.engine.children import ChildCall, ChildFailed
 from rwlib.engine.startup import quick_imports, warm
 
 Progress = Callable[[int, int, str], None]
 
 __all__ = [
-    "ChildCall",
-    "ChildFailed",
     "Engine",
     "Progress",
     "execute",

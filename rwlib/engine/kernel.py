@@ -33,14 +33,13 @@ from IPython.core.interactiveshell import InteractiveShellABC
 from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp
 from IPython.paths import get_ipython_dir
-from jupyter_client.session import Session
 from tornado.ioloop import IOLoop
 from traitlets import Type
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from rwlib.engine.streams import Capture, Header
-from rwlib.engine.wire import Channel, Deliver
+from rwlib.engine.wire import Channel, Deliver, new_session
 
 
 class _MemoryStore(dict[str, Any]):
@@ -164,7 +163,7 @@ class CellRunner:
     """
 
     def __init__(self, deliver: Deliver) -> None:
-        self._session: Any = Session(key=b"")
+        self._session: Any = new_session()
         self._shell_channel = Channel("shell", deliver)
         self._iopub = Channel("iopub", deliver)
         self.capture = Capture(self._publish_stream)

@@ -12,10 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from jupyter_client.session import Session
-
 from rwlib.engine.process import start_kernel
-from rwlib.engine.wire import Unpacker, pack
+from rwlib.engine.wire import Unpacker, new_session, pack
 
 STOP_SECONDS = 5.0
 
@@ -28,7 +26,7 @@ class Link:
     ipykernel = False
 
     def __init__(self) -> None:
-        self.session = Session(key=b"")
+        self.session = new_session()
         self.shell_channel = _Inbox(self)
         self.iopub_channel = _Inbox(self)
         self.died = asyncio.Event()

@@ -13,6 +13,7 @@ import atexit
 import contextlib
 import contextvars
 import gc
+import importlib
 import importlib.util
 import logging
 import os
@@ -24,6 +25,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,7 +116,7 @@ def _run_child(
         gc.freeze()
         gc.enable()
         os.setsid()
-        forget()
+        _forget()
         os.environ.update(environment or {})
         context = contextvars.Context()
     except BaseException:  # noqa: BLE001 - the parent's frames must not see the child's errors
@@ -170,7 +172,7 @@ def _serve(connection: socket.socket, parent: int) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     runner = CellRunner(socket_delivery(connection))
-    end_with(parent)
+    _end_with(parent)
     runner.capture.redirect()
     runner.capture.start()
     requests: asyncio.Queue[list[bytes]] = asyncio.Queue()
@@ -206,7 +208,7 @@ def _end_group() -> NoReturn:
     os._exit(1)
 
 
-def end_with(parent: int) -> None:
+def _end_with(parent: int) -> None:
     """End this process group when the parent ends, be it by a signal that nobody can catch."""
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(ProcessLookupError):
@@ -224,7 +226,7 @@ def end_with(parent: int) -> None:
     threading.Thread(target=wait, name="rwlib-parent", daemon=True).start()
 
 
-def forget() -> None:
+def _forget() -> None:
     """Drop what this forked process has of its parent and a new process would not have."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if callable(signal.getsignal(number)):
@@ -251,6 +253,8 @@ def _forget_exit_handlers() -> None:
 
 
 def _forget_logging() -> None:
+    # The parent may be recording its warnings, or turning them into errors or log records.
+    importlib.reload(warnings)
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(logging.WARNING)

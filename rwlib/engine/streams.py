@@ -122,7 +122,7 @@ class Capture:
             self._ends[number] = (read_end, write_end)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self._saved: tuple[Any, Any, int, int, int] | None = None
+        self._saved: tuple[Any, Any, Any, int, int, int] | None = None
         self._stopped = False
         os.register_at_fork(after_in_child=self._after_fork)
 
@@ -140,10 +140,11 @@ class Capture:
         sys.stdout.flush()
         sys.stderr.flush()
         saved = (os.dup(0), os.dup(1), os.dup(2))
-        self._saved = (sys.stdout, sys.stderr, *saved)
+        self._saved = (sys.stdin, sys.stdout, sys.stderr, *saved)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the descriptor stays open
         for number, (_, write_end) in self._ends.items():
             os.dup2(write_end, number)
         sys.stdout, sys.stderr = self.stdout, self.stderr
@@ -157,7 +158,7 @@ class Capture:
                 stream.flush()
         self.stdout.flush()
         self.stderr.flush()
-        sys.stdout, sys.stderr, *saved = self._saved
+        sys.stdin, sys.stdout, sys.stderr, *saved = self._saved
         for number, descriptor in enumerate(saved):
             os.dup2(descriptor, number)
             os.close(descriptor)
