@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from rwlib.diagnose import CAUSES, CLASSES, DECIDERS, Diagnosis, diagnose
-from rwlib.diagnose.live import CLASS_OF
+from rwlib.diagnose.deciders import CLASS_OF
 
 CALLER = "arn:aws:sts::444455556666:assumed-role/g1jk13sq56ejdref71h1cvokbh-role/reqsign"
 ROLE = "arn:aws:iam::111122223333:role/risingwave-s3-access"
@@ -154,14 +154,68 @@ def test_what_the_text_settled_is_kept_when_it_looks_right_now() -> None:
     assert any("looks right now" in line for line in found.causes[0].evidence)
 
 
-def test_policy_that_lacks_the_action_is_pointed_to_but_not_certain() -> None:
-    state = live(
-        ("requests_allowed", "write (s3:PutObject on acme-lake/rw/1): refused; nothing allows it"),
-        ("policy_documents", '+        "s3:PutObject"'),
+LACKS = (
+    "write rw/1 (s3:PutObject on acme-lake/rw/1): refused; not allowed by Sid RisingWaveReadObjects "
+    "of identity-based policy arn:aws:iam::111122223333:policy/p: "
+)
+
+
+@pytest.mark.parametrize(
+    ("nearest", "cause"),
+    [
+        ('Action: wanted "s3:GetObject", the request has "s3:PutObject"', "s3_action_missing"),
+        ('Resource: wanted "arn:aws:s3:::acme/*", the request has "…"', "s3_resource_mismatch"),
+    ],
+)
+def test_statement_that_nearly_allows_it_names_the_cause(nearest: str, cause: str) -> None:
+    found = one(PUT, live(("requests_allowed", LACKS + nearest)))
+    assert certain(found) == [cause]
+
+
+def test_refusal_of_another_action_leaves_the_cause_open() -> None:
+    other = LACKS.replace("PutObject", "DeleteObject") + "Action: wanted x"
+    found = one(PUT, live(("requests_allowed", other)))
+    assert certain(found) == []
+    assert "s3_action_missing" in [cause.id for cause in found.causes]
+
+
+def test_deny_of_the_roles_own_policies_is_named() -> None:
+    line = (
+        "write (s3:PutObject on acme-lake/rw/1): refused; denied by statement 1 of identity-based"
     )
-    found = one(PUT, state)
-    assert found.causes[0].id == "s3_action_missing"
-    assert found.causes[0].confidence == "likely"
+    found = one(PUT, live(("requests_allowed", f"{line} policy inline policy by-hand")))
+    assert found.causes[0].id == "unknown"
+    assert "by-hand" in found.causes[0].evidence[0]
+    assert "Deny" in found.causes[0].fix.summary
+
+
+def test_statement_that_names_the_principal_but_denies_is_a_deny() -> None:
+    arn = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+    state = live(
+        ("trust_principal", f"it names {arn}, not {arn}"),
+        ("trust_deny", "denied by Sid RisingWaveCloudAssumeRole of role trust policy number 1"),
+        ("trust", "denied by Sid RisingWaveCloudAssumeRole of role trust policy number 1"),
+    )
+    assert certain(one(ASSUME, state)) == ["trust_explicit_deny"]
+
+
+def test_trust_that_is_too_wide_is_not_why_it_was_refused() -> None:
+    wide = "arn:aws:iam::444455556666:role/other may assume the role too: another role"
+    found = one(ASSUME, live(("trust", wide)))
+    assert certain(found) == []
+    assert "trust_missing" in dict(found.excluded)
+
+
+@pytest.mark.parametrize(
+    ("listed", "cause"),
+    [
+        ("arn:aws:iam::777788889999:role/etl", "allowed_principal_missing"),
+        ("arn:aws:iam::777788889999:role/risingwave-s3-access", "allowed_principal_other_arn"),
+    ],
+)
+def test_allowed_principals_that_hold_the_name_in_another_account(listed: str, cause: str) -> None:
+    says = f"{ROLE} is not listed; it lists other roles: {listed}"
+    assert certain(one(ASSUME, live(("allowed_principal", says)))) == [cause]
 
 
 def test_no_text_finds_what_the_checks_say() -> None:

@@ -5,9 +5,9 @@ log of any size; `classify_line` says only what a line is; `mask` takes secrets 
 With `LiveFacts` the causes that the text leaves open are settled by read-only checks.
 """
 
+from rwlib.diagnose.deciders import DECIDERS, Decider
 from rwlib.diagnose.engine import classify_line, diagnose
 from rwlib.diagnose.ids import CAUSES, CLASSES, UNRELATED
-from rwlib.diagnose.live import DECIDERS, Decider
 from rwlib.diagnose.masking import mask
 from rwlib.diagnose.model import Cause, CheckResult, Diagnosis, Fix, LiveFacts
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rwlib.diagnose.causes import BY_CLASS, Candidates, Reading, fix_for
 from rwlib.diagnose.classify import Verdict
+from rwlib.diagnose.deciders import CLASS_OF
 from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.grouping import Group, Groups
 from rwlib.diagnose.ids import UNRELATED
-from rwlib.diagnose.live import CLASS_OF, Answers, unasked
+from rwlib.diagnose.live import Answers, unasked
 from rwlib.diagnose.masking import mask
-from rwlib.diagnose.model import RANK, Cause, Confidence, Diagnosis, LiveFacts
+from rwlib.diagnose.model import RANK, Cause, Diagnosis, LiveFacts
 from rwlib.diagnose.reader import read_text
 from rwlib.diagnose.stream import open_source, read_blocks
 
@@ -116,7 +118,7 @@ def _settle(
     confirmed: set[str] = set()
     for name, confidence, evidence in candidates.ranked():
         cause = Cause(name, confidence, evidence, fix_for(name, reading))
-        settled = answers.settle(name) if answers else None
+        settled = answers.settle(name, reading.action) if answers else None
         if settled is None:
             causes.append(cause)
             continue
@@ -124,15 +126,17 @@ def _settle(
         if settled.verdict == "confirmed":
             confirmed.add(name)
             causes.append(cause.with_confidence("certain", *seen))
-        elif settled.verdict == "pointed":
-            confirmed.add(name)
-            better: Confidence = "certain" if confidence == "certain" else "likely"
-            causes.append(cause.with_confidence(better, *seen))
         elif confidence == "certain":
             # The text is sure of what happened then, the check of what is so now.
             causes.append(cause.with_confidence("likely", _RIGHT_NOW, *seen))
         else:
             excluded[name] = "; ".join(seen) or "its check passes"
+    own_deny = answers.settle("unknown", reading.action) if answers else None
+    if own_deny and own_deny.verdict == "confirmed" and "unknown" not in candidates.found:
+        # The role's own policies deny it: no cause of the table, but what stops the request.
+        confirmed.add("unknown")
+        fix = fix_for("unknown", replace(reading, verdict=Verdict("explicit_deny", "")))
+        causes.append(Cause("unknown", "likely", own_deny.evidence, fix))
     if confirmed:
         causes = _confirmed_first(causes, confirmed)
     if not causes:
@@ -160,9 +164,8 @@ def _live_only(target: Target | None, answers: Answers) -> list[Diagnosis]:
         if settled is None or settled.verdict == "excluded":
             continue
         reading = Reading(Facts(""), Verdict(error_class, ""), target)
-        confidence: Confidence = "certain" if settled.verdict == "confirmed" else "likely"
         found.setdefault(error_class, []).append(
-            Cause(name, confidence, settled.evidence, fix_for(name, reading))
+            Cause(name, "certain", settled.evidence, fix_for(name, reading))
         )
     return [
         Diagnosis(
@@ -170,7 +173,7 @@ def _live_only(target: Target | None, answers: Answers) -> list[Diagnosis]:
             caller=None,
             action=None,
             resource=None,
-            causes=tuple(sorted(causes, key=lambda cause: RANK[cause.confidence])),
+            causes=tuple(causes),
             not_looked_at=answers.open_checks(CLASS_OF),
             count=0,
         )

@@ -105,9 +105,10 @@ def _read_wrapped(
 
 
 _OPEN_END: Final = finder(
-    r"(?:not authorized|perform:?|on|resource:?|because(?: no)?|with an|based|role:?|operation:?)$",
-    r"explicit deny in an?$|authorized to perform:? ?[\w:]*$|[:,]$",
-    r"on resource:? [^ ]+$|perform: \S+$",
+    r"\b(?:is|are|not|to|the|an?|in|on|no|with|by|for|of|and|or|because)$",
+    r"\b(?:allows?|explicit|deny|based|User|perform|authorized|resource|role|operation|policy)$",
+    r"[:,(]$|\bis not authorized .*[:-]$|calling the \w+$",
+    r"User:? \S+$|perform:? \S+$|on resource:? \S+$",
 )
 
 

@@ -139,7 +139,7 @@ def _bare(candidates: Candidates, reading: Reading) -> None:
     candidates.possible("bucket_policy_denies", "bucket_in_other_account", "block_public_access")
     candidates.possible("boundary_denies", "scp_denies")
     if (reading.action or "").lower() in _OBJECT:
-        candidates.possible("kms_role_permission")
+        candidates.possible("kms_role_permission", "kms_key_policy", "kms_key_disabled")
 
 
 def redshift_copy_s3_denied(reading: Reading) -> Candidates:
@@ -161,6 +161,7 @@ def redshift_copy_s3_denied(reading: Reading) -> Candidates:
             "list_condition_too_narrow",
             "bucket_policy_denies",
             "kms_role_permission",
+            "kms_key_policy",
             "bucket_in_other_account",
         )
     return candidates

@@ -23,7 +23,7 @@ STS: Final[tuple[Rule, ...]] = (
         r"Credential should be scoped to a valid region",
         unless=(
             *OTHER_SERVICES,
-            r"Service: (?:Amazon )?(?:S3|Kinesis|Glue)|S3Error|Kinesis|Neptune",
+            r"\(Service: (?:Amazon )?(?:S3|Kinesis|Glue)\b|S3Error|Kinesis|Neptune",
         ),
     ),
     rule(
@@ -52,7 +52,7 @@ STS: Final[tuple[Rule, ...]] = (
         "assume_role_denied",
         r"AccessDenied\) when calling the AssumeRole operation",
         r"when calling the AssumeRole operation.{0,20}access denied",
-        r"operation error STS: AssumeRole,.{0,200}(?:AccessDenied|StatusCode: 403)(?!.{0,60}Token)",
+        r"operation error STS: AssumeRole,.{0,300}AccessDenied",
         r"AWS STS Services (?:still )?failed.{0,300}<Code>AccessDenied",
         r"\"eventName\" ?: ?\"AssumeRole\".{0,2000}\"errorCode\" ?: ?\"AccessDenied",
         r"\"errorCode\" ?: ?\"AccessDenied\".{0,2000}\"eventName\" ?: ?\"AssumeRole\"",
