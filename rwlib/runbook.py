@@ -224,18 +224,22 @@ class Runbook:
     def _step_2(self, step: Step, apply: bool) -> None:
         target = self.target
         with self._role_lock(apply):
-            role = roles.ensure_role(
-                self.aws,
-                target.role_name,
-                trust.trust_policy(self.workload_identity_arn, target.connectors),
-                path=target.role_path,
-                permissions_boundary_arn=target.permissions_boundary_arn,
-                max_session_duration=target.max_session_duration,
-                tags=target.tags,
-                owner=target.name,
-                ledger=self.ledger,
-                apply=apply,
-            )
+            try:
+                role = roles.ensure_role(
+                    self.aws,
+                    target.role_name,
+                    trust.trust_policy(self.workload_identity_arn, target.connectors),
+                    path=target.role_path,
+                    permissions_boundary_arn=target.permissions_boundary_arn,
+                    max_session_duration=target.max_session_duration,
+                    tags=target.tags,
+                    owner=target.name,
+                    ledger=self.ledger,
+                    apply=apply,
+                )
+            except InputError:
+                self._take_back_policy()
+                raise
             _record(step, role)
             policy_arn = target.policy_arn_in(self.aws.account_id)
             attachment = roles.ensure_attached(
@@ -244,6 +248,15 @@ class Runbook:
             _record(step, attachment)
         if role.applied or attachment.applied:
             roles.wait_until_seen(self.aws, target.role_name, policy_arn)
+
+    def _take_back_policy(self) -> None:
+        """Delete the policy that this run made: AWS found a bad input only at the role."""
+        made = [each for each in self.steps[1].changes if each.applied and each.action == "create"]
+        for change in made:
+            removal = Change("delete", change.resource, change.name, before=change.after)
+            self.ledger.intend(removal)
+            self.aws.write("iam", "delete_policy", about=change.name, PolicyArn=change.name)
+            self.ledger.done(removal)
 
     def _step_3(self, step: Step, apply: bool) -> None:
         if roles.read_role(self.aws, self.target.role_name) is None:
