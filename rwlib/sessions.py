@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,32 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
+from rwlib.errors import CredentialsError, InputError
+from rwlib.refusals import (
+    error_code,
+    error_message,
+    is_denied,
+    is_missing,
+    plain_errors,
+    refused,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from rwlib.target import Target
+
+__all__ = [
+    "Aws",
+    "Call",
+    "CallerIdentity",
+    "error_code",
+    "error_message",
+    "is_denied",
+    "is_missing",
+    "open_session",
+    "policy_json",
+    "refused",
+]
 
 # "standard" retries throttling, 5xx and connection errors with exponential back-off and jitter
 # (AWS SDKs reference guide, retry behaviour).
@@ -29,29 +50,6 @@ _CONFIG = Config(
 )
 # For calls that an endpoint or an operator may not have: one try, then "could not be looked at".
 _OPTIONAL = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-
-_BAD_CREDENTIALS = {
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidAccessKeyId",
-    "AuthFailure",
-    "IncompleteSignature",
-    "MissingAuthenticationToken",
-    "InvalidToken",
-}
-_DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation", "Forbidden"}
-_MISSING = {
-    "NoSuchEntity",
-    "NoSuchBucket",
-    "NoSuchBucketPolicy",
-    "NoSuchPublicAccessBlockConfiguration",
-    "ServerSideEncryptionConfigurationNotFoundError",
-    "NotFoundException",
-    "404",
-}
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class Aws:
         key = (service, optional, region_name)
         if key not in self._clients:
             region = region_name or self.session.region_name or "us-east-1"
-            with _plain_errors():
+            with plain_errors():
                 make: Any = self.session.client
                 self._clients[key] = make(
                     service, region_name=region, config=_OPTIONAL if optional else _CONFIG
@@ -195,7 +193,7 @@ class Aws:
         )
         outcome, request_id = "error", ""
         try:
-            with _plain_errors():
+            with plain_errors():
                 try:
                     answer = method(**parameters)
                 except botocore.exceptions.ClientError as error:
@@ -228,7 +226,7 @@ def open_session(target: Target) -> Aws:
             "aws_profile", name, "does not exist; see `aws configure list-profiles`"
         ) from None
     except botocore.exceptions.ConfigParseError as error:
-        raise _unreadable(error) from None
+        raise unreadable(error) from None
     aws = Aws(session)
     if target.operator_role_arn:
         aws = _as_operator(aws, target.operator_role_arn, target.region_name)
@@ -254,87 +252,8 @@ def _as_operator(aws: Aws, role_arn: str, region_name: str) -> Aws:
     return Aws(session, calls=aws.calls)
 
 
-def error_code(error: botocore.exceptions.ClientError) -> str:
-    """AWS's code of an error, such as ``NoSuchEntity``."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def error_message(error: botocore.exceptions.ClientError) -> str:
-    """AWS's code and text of an error."""
-    details = error.response.get("Error", {})
-    return f"{details.get('Code', 'Error')}: {details.get('Message', '')}".strip(": ")
-
-
-def is_missing(error: botocore.exceptions.ClientError) -> bool:
-    """True when the thing asked for does not exist."""
-    return error_code(error) in _MISSING
-
-
-def is_denied(error: botocore.exceptions.ClientError) -> bool:
-    """True when the caller may not look."""
-    return error_code(error) in _DENIED
-
-
-def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
-    """Translate a refused call into a sentence that names what was being done."""
-    return ServiceError(f"AWS refused while {doing}: {error_message(error)}")
-
-
 def policy_json(document: Any) -> dict[str, Any]:
     """Return a policy document as a mapping; AWS sends it as URL-encoded JSON (RFC 3986)."""
     if isinstance(document, str):
         document = json.loads(document if document.lstrip()[:1] == "{" else unquote(document))
     return dict(document)
-
-
-def _unreadable(error: Exception) -> InputError:
-    return InputError(
-        "aws_profile", str(error), "so the AWS configuration cannot be read; correct that file"
-    )
-
-
-class _plain_errors:  # noqa: N801
-    """Translate what botocore raises before or instead of an answer into `RunbookError`."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        known = next(_translated(error), None) if error else None
-        if known:
-            raise known from error
-
-
-def _translated(error: BaseException) -> Iterator[RunbookError]:
-    exceptions = botocore.exceptions
-    if isinstance(error, exceptions.ClientError):
-        if error_code(error) in _BAD_CREDENTIALS:
-            yield CredentialsError(
-                f"AWS does not accept the credentials in use ({error_message(error)}); renew "
-                "them, or choose another aws_profile"
-            )
-    elif isinstance(error, exceptions.ConfigParseError):
-        yield _unreadable(error)
-    elif isinstance(
-        error,
-        exceptions.NoCredentialsError
-        | exceptions.PartialCredentialsError
-        | exceptions.CredentialRetrievalError
-        | exceptions.TokenRetrievalError
-        | exceptions.SSOTokenLoadError
-        | exceptions.UnauthorizedSSOTokenError,
-    ):
-        yield CredentialsError(
-            f"there are no usable AWS credentials ({error}); run `aws configure` or `aws sso "
-            "login`, set aws_profile, or try it in the sandbox with --sandbox"
-        )
-    elif isinstance(error, exceptions.HTTPClientError | exceptions.EndpointConnectionError):
-        yield ServiceError(
-            f"AWS could not be reached ({error}); check the network and AWS_ENDPOINT_URL"
-        )
-    elif isinstance(error, exceptions.InvalidRegionError):
-        yield InputError("region_name", str(error), "; correct it, or AWS_DEFAULT_REGION")
-    elif isinstance(error, exceptions.BotoCoreError):
-        yield ServiceError(f"AWS could not be asked: {error}")
-    elif isinstance(error, ValueError) and "endpoint" in str(error).lower():
-        yield ServiceError(f"{error}; correct AWS_ENDPOINT_URL")

@@ -1,0 +1,113 @@
+"""What AWS says when it says no: codes told apart, and translated into plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.exceptions
+
+from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
+
+_BAD_CREDENTIALS = {
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "AuthFailure",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "InvalidToken",
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation", "Forbidden"}
+_MISSING = {
+    "NoSuchEntity",
+    "NoSuchBucket",
+    "NoSuchBucketPolicy",
+    "NoSuchPublicAccessBlockConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError",
+    "NotFoundException",
+    "404",
+}
+
+
+def error_code(error: botocore.exceptions.ClientError) -> str:
+    """AWS's code of an error, such as ``NoSuchEntity``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def error_message(error: botocore.exceptions.ClientError) -> str:
+    """AWS's code and text of an error."""
+    details = error.response.get("Error", {})
+    return f"{details.get('Code', 'Error')}: {details.get('Message', '')}".strip(": ")
+
+
+def is_missing(error: botocore.exceptions.ClientError) -> bool:
+    """True when the thing asked for does not exist."""
+    return error_code(error) in _MISSING
+
+
+def is_denied(error: botocore.exceptions.ClientError) -> bool:
+    """True when the caller may not look."""
+    return error_code(error) in _DENIED
+
+
+def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
+    """Translate a refused call into a sentence that names what was being done."""
+    return ServiceError(f"AWS refused while {doing}: {error_message(error)}")
+
+
+def unreadable(error: Exception) -> InputError:
+    """Say that the AWS configuration cannot be read, and why."""
+    return InputError(
+        "aws_profile", str(error), "so the AWS configuration cannot be read; correct that file"
+    )
+
+
+class plain_errors:  # noqa: N801
+    """Translate what botocore raises before or instead of an answer into `RunbookError`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        known = next(_translated(error), None) if error else None
+        if known:
+            raise known from error
+
+
+def _translated(error: BaseException) -> Iterator[RunbookError]:
+    exceptions = botocore.exceptions
+    if isinstance(error, exceptions.ClientError):
+        if error_code(error) in _BAD_CREDENTIALS:
+            yield CredentialsError(
+                f"AWS does not accept the credentials in use ({error_message(error)}); renew "
+                "them, or choose another aws_profile"
+            )
+    elif isinstance(error, exceptions.ConfigParseError):
+        yield unreadable(error)
+    elif isinstance(
+        error,
+        exceptions.NoCredentialsError
+        | exceptions.PartialCredentialsError
+        | exceptions.CredentialRetrievalError
+        | exceptions.TokenRetrievalError
+        | exceptions.SSOTokenLoadError
+        | exceptions.UnauthorizedSSOTokenError,
+    ):
+        yield CredentialsError(
+            f"there are no usable AWS credentials ({error}); run `aws configure` or `aws sso "
+            "login`, set aws_profile, or try it in the sandbox with --sandbox"
+        )
+    elif isinstance(error, exceptions.HTTPClientError | exceptions.EndpointConnectionError):
+        yield ServiceError(
+            f"AWS could not be reached ({error}); check the network and AWS_ENDPOINT_URL"
+        )
+    elif isinstance(error, exceptions.InvalidRegionError):
+        yield InputError("region_name", str(error), "; correct it, or AWS_DEFAULT_REGION")
+    elif isinstance(error, exceptions.BotoCoreError):
+        yield ServiceError(f"AWS could not be asked: {error}")
+    elif isinstance(error, ValueError) and "endpoint" in str(error).lower():
+        yield ServiceError(f"{error}; correct AWS_ENDPOINT_URL")
