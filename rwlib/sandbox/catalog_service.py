@@ -5,6 +5,7 @@ Source: Service Authorization Reference, "AWS Glue", "Amazon Redshift", "Amazon 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rwlib.sandbox.answer import Answer, AwsError
@@ -48,7 +49,9 @@ class CatalogService:
             raise AwsError("AccessDenied", "Access Denied", 403)
         ask = Ask(f"s3:{verb}AccountPublicAccessBlock", "*", caller.account)
         self.authorizer.require(request, caller, ask)
-        return self.world.call(request.service, request.environ, request.body, caller.account)
+        answer = self.world.call(request.service, request.environ, request.body, caller.account)
+        gone = request.method == "DELETE" and answer.status == 200
+        return replace(answer, status=204) if gone else answer
 
 
 def _resources(request: AwsRequest, caller: Caller) -> list[str]:
