@@ -20,7 +20,7 @@ from rwlib import policies, principals, roles, trust
 from rwlib.buckets import BucketFacts, describe_bucket, locate_bucket, with_key
 from rwlib.changes import Change, Ledger
 from rwlib.checks import Check, Verdict, check_situation, probe_role
-from rwlib.errors import CheckFailedError, RunbookError
+from rwlib.errors import CheckFailedError, InputError, RunbookError
 from rwlib.sessions import Aws, open_session
 from rwlib.situation import Situation, plan_situation, read_situation, with_boundary
 from rwlib.target import Target
