@@ -15,7 +15,7 @@ from rwlib.errors import RunbookError
 from rwlib.runbook import Runbook, parameter_values
 from rwlib.states import step_states
 from rwlib.widgets.form import TargetForm
-from rwlib.widgets.guide import Guide, look_at
+from rwlib.widgets.guidance import Guide, look_at
 from rwlib.widgets.live import is_guided
 from rwlib.widgets.panels import (
     ApplyPanel,
@@ -59,7 +59,12 @@ class NotebookGuide(Guide):
             self.values = made.values
             self.look()
 
+        seen = [self.written]
+
         def follow() -> None:
+            if self.written != seen[0]:
+                seen[0] = self.written
+                made.offer_roles_again()
             if made.values != self.values:
                 made.replace(self.values)
             for name, text in self.blamed.items():

@@ -117,6 +117,14 @@ class TargetForm(Panel):
         self._look_at_bucket()
         self._look_at_role()
 
+    def offer_roles_again(self) -> None:
+        """Read the roles anew: one was made or taken away."""
+        aws, _ = self._session()
+        if aws is not None and "role_name" in self.fields:
+            aws.forget("roles")
+            self.fields["role_name"].offer(choices.role_choices(aws))
+            self._look_at_role()
+
     def _offer(self, name: str, read: Callable[[], choices.Choices]) -> None:
         if name in self.fields:
             self.fields[name].offer(read())
@@ -164,7 +172,7 @@ class TargetForm(Panel):
         key = (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
         if self._aws is None or self._aws[0] != key:
             try:
-                self._aws = (key, _open(*given), "")
+                self._aws = (key, open_account(*given), "")
             except RunbookError as error:
                 self._aws = (key, None, str(error))
         return self._aws[1], self._aws[2]
@@ -234,8 +242,14 @@ class TargetForm(Panel):
         self.show(show_facts(rows))
 
 
-def _open(aws_profile: str, operator_role_arn: str) -> Aws:
-    """Open a session before the target is complete; nothing but who asks is taken from it."""
+def open_account(aws_profile: str = "", operator_role_arn: str = "") -> Aws:
+    """Open a session before the target is complete; nothing but who asks is taken from it.
+
+    Raises
+    ------
+    RunbookError
+        There are no credentials, or AWS refuses them.
+    """
     from rwlib.sessions import open_session
 
     wanted = Target(

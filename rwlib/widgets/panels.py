@@ -22,7 +22,7 @@ from rwlib.widgets.live import Panel, fill, note, page, style
 if TYPE_CHECKING:
     from rwlib.runbook import Runbook, Step
     from rwlib.sessions import Call
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guidance import Guide
 
 
 class GuidePanel(Panel):
@@ -82,9 +82,14 @@ class PlacePanel(GuidePanel):
     def refresh(self) -> None:
         """Say who the calls are made as."""
         guide = self.guide
-        text = "; ".join(guide.blockers) if guide.waits else ""
-        shown = show_note(text) if text else display.show_caller(guide.runbook)
-        fill(self.who, shown.html)
+        caller, why = guide.caller
+        if guide.waits:
+            text = f"Asking as {caller}." if caller else why
+            shown = show_note(text, "" if caller else "bad")
+            fill(self.who, note(text, "" if caller else "bad"))
+        else:
+            shown = display.show_caller(guide.runbook)
+            fill(self.who, shown.html)
         self.show(shown)
 
 
@@ -290,6 +295,7 @@ class TearDownPanel(GuidePanel):
     def _take_back(self) -> None:
         runbook = self.guide.runbook
         runbook.target = runbook.target.model_copy(update={"apply": True})
+        self.guide.written += 1
         done = runbook.tear_down()
         fill(self.result, display.show_tear_down(done).html)
         self.guide.look()

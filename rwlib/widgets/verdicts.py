@@ -15,7 +15,7 @@ from rwlib.widgets.panels import GuidePanel, guarded, together
 
 if TYPE_CHECKING:
     from rwlib.sessions import Call
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guidance import Guide
 
 _STEP_OF_HOP = {"policy": 1, "KMS": 1, "role": 2, "boundary": 2, "trust": 3, "connector": 3}
 _STEP_OF_CHECK = {"policy_attached": 2, "allowed_principal": 4}
@@ -74,8 +74,8 @@ class VerdictPanel(GuidePanel):
             self._show_nothing("; ".join(guide.blockers), bool(guide.problem))
             return
         failed = [each for each in self.checks if each.status == "fail"]
-        planned = guide.runbook.situation is not None and guide.runbook.situation.planned
-        text, kind = _summary(self.checks, len(failed), bool(planned))
+        planned = guide.planned
+        text, kind = _summary(self.checks, len(failed), planned)
         fill(self.summary, note(text, kind))
         parts = [show_note(text), display.show_checks(self.checks)]
         if self.picture:
@@ -83,7 +83,7 @@ class VerdictPanel(GuidePanel):
             grid = display.show_access_map(guide.runbook)
             fill(self.drawing, _drawing(guide))
             parts += [Shown(drawn.text, drawn.svg), grid]
-        self._lay_out_rows(bool(planned))
+        self._lay_out_rows(planned)
         self.show(together(parts))
 
     def _show_nothing(self, text: str, bad: bool) -> None:

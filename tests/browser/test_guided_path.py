@@ -156,7 +156,9 @@ def test_everything_can_be_reached_with_the_keyboard(page, lab, screenshots):
 def test_pages_fit_1024_pixels_and_the_dark_theme(page, lab, screenshots):
     walk = LabWalk(page, lab[0], screenshots, "dark")
     page.goto(f"{walk.base}/lab/tree/00_start_here.ipynb?token={walk.token}")
-    page.wait_for_function("() => window.jupyterapp?.commands")
+    page.wait_for_function(
+        "() => window.jupyterapp?.commands?.hasCommand('apputils:change-theme')"
+    )
     page.evaluate(
         "() => window.jupyterapp.commands.execute('apputils:change-theme',"
         " {theme: 'JupyterLab Dark'})"

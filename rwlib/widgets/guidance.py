@@ -6,6 +6,7 @@ same methods do what the click would do, when the parameters say so.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from rwlib.states import (
     pending_changes,
     step_states,
 )
+from rwlib.widgets.fields import label_of
+from rwlib.widgets.form import open_account
 from rwlib.widgets.live import is_guided
 
 if TYPE_CHECKING:
@@ -69,7 +72,9 @@ class Guide:
         self.values = self._read(parameters)
         self.states: tuple[StepState, ...] = closed_states(FILL_IN)
         self.confirmed = False
+        self.written = 0
         self._runbook: Runbook | None = None
+        self._caller: tuple[tuple[str, ...], str, str] | None = None
         self._run_dir: Path | None = None
         self._listeners: list[Callable[[], None]] = []
         if self.guided:
@@ -120,7 +125,7 @@ class Guide:
         """Why Apply cannot be clicked, one sentence each."""
         errors = self.errors
         if errors:
-            missing = f"{FILL_IN}: {', '.join(errors)}"
+            missing = f"{FILL_IN}: {', '.join(label_of(name) for name in errors)}"
             return (self.unread, missing) if self.unread else (missing,)
         if self.problem:
             return (self.problem,)
@@ -203,6 +208,7 @@ class Guide:
         chosen = tuple(numbers) or (self.step,)
         runbook = self.runbook
         self.confirmed = False
+        self.written += 1
         self._set(State.ACTIVE, "writing what was previewed")
         self.tell()
         done: list[Step] = []
@@ -227,6 +233,17 @@ class Guide:
         found = {number: pending_changes(self.runbook.steps[number]) for number in numbers}
         return {number: sentences for number, sentences in found.items() if sentences}
 
+    @property
+    def planned(self) -> bool:
+        """True when what is judged is a plan: a step up to this one would still change something.
+
+        A later step's changes do not touch what this one is judged by.
+        """
+        if self.step in self.runbook.steps:
+            return bool(self.pending())
+        situation = self.runbook.situation
+        return situation is not None and situation.planned
+
     def judge(self) -> list[Check]:
         """Judge every hop from what AWS shows now."""
         self._runbook = None
@@ -245,8 +262,21 @@ class Guide:
     @property
     def place(self) -> Any:
         """Where the calls go, in words."""
-        caller = self._runbook.aws.caller_identity.arn if self._runbook else ""
-        return describe_place(caller)
+        return describe_place(self.caller[0])
+
+    @property
+    def caller(self) -> tuple[str, str]:
+        """Who asks, also before the form is filled in, and why that is not known."""
+        if self._runbook:
+            return self._runbook.aws.caller_identity.arn, ""
+        given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
+        key = (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+        if self._caller is None or self._caller[0] != key:
+            try:
+                self._caller = (key, open_account(*given).caller_identity.arn, "")
+            except RunbookError as error:
+                self._caller = (key, "", str(error))
+        return self._caller[1], self._caller[2]
 
     def choose_place(self, place: str) -> None:
         """Go to the sandbox or to AWS; its own inputs come along."""
