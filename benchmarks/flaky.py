@@ -86,7 +86,7 @@ class FlakyProxy:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = forward
+            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = forward  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass

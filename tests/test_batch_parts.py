@@ -106,7 +106,8 @@ def test_nothing_is_left_when_the_user_of_the_forge_is_killed(tmp_path):
     path = notebook(
         tmp_path / "n.ipynb",
         "import os, subprocess, threading\nchild = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(flag)!r} + '.part', 'w').write(f'{{os.getppid()}} {{os.getpid()}} {{child.pid}}')\n"
+        f"text = f'{{os.getppid()}} {{os.getpid()}} {{child.pid}}'\n"
+        f"open({str(flag)!r} + '.part', 'w').write(text)\n"
         f"os.rename({str(flag)!r} + '.part', {str(flag)!r})\n"
         "threading.Event().wait()",
     )
@@ -172,7 +173,7 @@ def drive(works, slots, steer):
 
 
 def work(name, **uses):
-    return Work(1, name, "", {"name": name}, {(key, value): 1 for key, value in uses.items()})
+    return Work(1, name, "", {"name": name}, dict.fromkeys(uses.items(), 1))
 
 
 def test_one_role_has_one_writer_while_others_go_on():

@@ -150,7 +150,8 @@ def test_memory_is_flat_when_there_are_many_rows(tmp_path, ending):
     def peak(count):
         path = tmp_path / f"{count}.{ending}"
         rows = ({"name": f"t{n}", "workload_identity_arn": WORKLOAD, "prefix": "p" * 400 + str(n),
-                 "bucket": "acme-analytics", "connectors": "s3_sink"} for n in range(count))  # fmt: skip
+                 "bucket": "acme-analytics", "connectors": "s3_sink"}
+                for n in range(count))  # fmt: skip
         with path.open("w") as file:
             if ending == "csv":
                 file.write("name,workload_identity_arn,prefix,bucket,connectors\n")

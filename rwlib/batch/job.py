@@ -47,7 +47,13 @@ def warm_up() -> None:
         )
     )
     from rwlib import evidence, report
+    from rwlib.sql import statements_for
+    from rwlib.target import Target
 
+    # The tables of the connectors' options are read once.
+    example = "arn:aws:iam::111122223333:role/example"
+    target = Target(workload_identity_arn=example, bucket="example", connectors=["s3_sink"])
+    statements_for(target, example, "us-east-1")
     environment = report.template("report.html.j2").environment
     for name in environment.list_templates():
         environment.get_template(name)
@@ -124,7 +130,15 @@ def _execute(job: Mapping[str, Any]) -> Answer:
     _keep_earlier(folder)
     os.environ["RWLIB_RUN_DIR"] = str(folder)
     try:
-        execute(job["notebook"], folder / NOTEBOOK, job["target"], in_process=True)
+        execute(
+            job["notebook"],
+            folder / NOTEBOOK,
+            job["target"],
+            in_process=True,
+            # Half of a target's cost otherwise: papermill writes the notebook twice a cell. It is
+            # still written at the start, at the end, and in a cell that takes long.
+            request_save_on_cell_execute=False,
+        )
     except Exception as error:
         if not (folder / "report.json").is_file():
             known = _own_error(error)
