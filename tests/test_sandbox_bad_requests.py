@@ -28,6 +28,11 @@ def sandbox():
         yield running
 
 
+@pytest.fixture(scope="module")
+def clients(sandbox):
+    return {name: client(sandbox, name) for name in ("iam", "s3", "accessanalyzer")}
+
+
 def signed(sandbox, method, path, service, body=b"", region="us-east-1", **headers):
     request = AWSRequest(method, sandbox.url + path, data=body, headers=headers)
     signer = S3SigV4Auth if service == "s3" else SigV4Auth
@@ -232,15 +237,13 @@ def test_any_request_to_s3_gets_an_answer_of_aws(sandbox, method, path, query, b
         max_leaves=12,
     ).map(json.dumps)
 )
-def test_any_policy_document_gets_an_answer_of_aws(sandbox, document):
-    iam, s3 = client(sandbox, "iam"), client(sandbox, "s3")
+def test_any_policy_document_gets_an_answer_of_aws(clients, document):
+    iam, s3, analyzer = clients["iam"], clients["s3"], clients["accessanalyzer"]
     calls = (
         lambda: iam.create_role(RoleName="fuzz", AssumeRolePolicyDocument=document),
         lambda: iam.create_policy(PolicyName="fuzz", PolicyDocument=document),
         lambda: s3.put_bucket_policy(Bucket="acme-analytics", Policy=document),
-        lambda: client(sandbox, "accessanalyzer").validate_policy(
-            policyDocument=document, policyType="IDENTITY_POLICY"
-        ),
+        lambda: analyzer.validate_policy(policyDocument=document, policyType="IDENTITY_POLICY"),
     )
     statuses = []
     for call in calls:
