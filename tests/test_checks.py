@@ -278,6 +278,31 @@ def test_operator_learns_what_was_not_looked_at_when_a_read_is_denied(
     assert [check.id for check in checks.values() if check.status == "fail"] == []
 
 
+def test_operator_who_may_hardly_look_gets_no_fail_and_no_pass_unseen(aws, example, monkeypatch):
+    book = Runbook.start({**example, "apply": True})
+    for number in (1, 2, 3):
+        book.run_step(number)
+    iam = aws.client("iam")
+    iam.create_user(UserName="ada")
+    statement = {"Effect": "Allow", "Action": ["s3:ListBucket", "iam:GetRole"], "Resource": "*"}
+    iam.put_user_policy(
+        UserName="ada",
+        PolicyName="few",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement}),
+    )
+    key = iam.create_access_key(UserName="ada")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    book = Runbook.start(example)
+    checks = {check.id: check.status for check in book.verify_live()}
+    assert {check_id for check_id, status in checks.items() if status == "pass"} == {
+        "identity", "role_exists", "boundary", "trust_principal", "trust_conditions", "trust_deny",
+        "trust", "bucket_exists", "bucket_region", "bucket_owner", "redshift_trust", "sql_options",
+    }  # fmt: skip
+    assert "fail" not in checks.values()
+    assert [call.operation for call in book.aws.calls if call.writes] == []
+
+
 # Situations -----------------------------------------------------------------------------------
 
 

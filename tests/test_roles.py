@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -11,6 +13,7 @@ from interference import BusyAws, Sleeps, client_error, writes
 from rwlib.changes import Ledger
 from rwlib.errors import InputError, PolicyLimitError, ServiceError
 from rwlib.roles import attached_policies, ensure_attached, ensure_role, read_role, wait_until_seen
+from rwlib.runbook import Runbook
 from rwlib.sessions import policy_json
 from rwlib.trust import trust_policy
 
@@ -292,6 +295,43 @@ def test_attaching_gives_up_when_the_policy_does_not_exist(aws, iam):
             aws, ROLE, "arn:aws:iam::111122223333:policy/none", apply=True, sleep=sleeps
         )
     assert len(sleeps) == 4
+
+
+# Lost answers, on the wire --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "operation",
+    ["CreatePolicy", "CreateRole", "AttachRolePolicy", "CreatePolicyVersion",
+     "UpdateAssumeRolePolicy"],
+)  # fmt: skip
+def test_steps_end_the_same_when_an_answer_is_lost(
+    sandbox, iam, example, monkeypatch, tmp_path, operation
+):
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(time=time.time, sleep=Sleeps()))
+    first = {**example, "apply": True}
+    if operation == "CreatePolicyVersion":
+        Runbook.start({**first, "connectors": ["s3_sink"]}).run_step(1)
+    if operation == "UpdateAssumeRolePolicy":
+        iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(EC2))
+    sandbox.set_faults(lose_answer=1, only=f"iam:{operation}")
+    book = Runbook.start(first, run_dir=tmp_path / "run")
+    for number in (1, 2, 3):
+        book.run_step(number)
+    sandbox.set_faults(lose_answer=0, only="*")
+    operations = [call["action"].rpartition(":")[2] for call in sandbox.calls()]
+    assert operations.count(operation) >= 2
+    found = live(iam)
+    statements = found["trust"]["Statement"]
+    assert statements[-2:] == TRUST["Statement"]
+    assert found["attached"] == [book.target.policy_arn_in("111122223333")]
+    version = iam.get_policy(PolicyArn=found["attached"][0])["Policy"]["DefaultVersionId"]
+    answer = iam.get_policy_version(PolicyArn=found["attached"][0], VersionId=version)
+    assert policy_json(answer["PolicyVersion"]["Document"]) == book.policy_document
+    again = Runbook.start(first, run_dir=tmp_path / "again")
+    for number in (1, 2, 3):
+        again.run_step(number)
+    assert writes(again.aws) == []
 
 
 # The wait -------------------------------------------------------------------------------------
