@@ -16,7 +16,7 @@ from rwlib.errors import InputError, RunbookError
 from rwlib.target import Target
 
 if TYPE_CHECKING:
-    from rwlib.cloud import AllowedRoles, Cloud
+    from rwlib.cloud import AllowedRoles, Cloud, CloudMetadata
 
 CONSOLE = "https://cloud.risingwave.com/"
 RESOURCE = "allowed principal"
@@ -37,10 +37,13 @@ def console_steps(target: Target, role_arn: str, workload_identity_arn: str = ""
     ]
 
 
-def fetch_workload_identity(cloud: Cloud | None, target: Target) -> str:
+def fetch_workload_identity(
+    cloud: Cloud | None, target: Target
+) -> tuple[str, CloudMetadata | None]:
     """Return who is going to assume the role: from Cloud metadata where there is a key.
 
-    A typed ARN is compared with what the cluster says.
+    A typed ARN is compared with what the cluster says. The metadata comes with it: the addresses
+    that RisingWave calls from, and its PrivateLink principals.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def fetch_workload_identity(cloud: Cloud | None, target: Target) -> str:
     typed = target.workload_identity_arn
     if cloud is None or not target.cluster_id:
         if typed:
-            return typed
+            return typed, None
         raise InputError(
             "workload_identity_arn",
             typed,
@@ -60,7 +63,7 @@ def fetch_workload_identity(cloud: Cloud | None, target: Target) -> str:
         )
     metadata = cloud.cloud_metadata(target.cluster_id)
     if typed and not metadata.workload_role_arn:
-        return typed
+        return typed, metadata
     found = metadata.require_workload_role_arn()
     if typed and typed != found:
         raise InputError(
@@ -69,7 +72,7 @@ def fetch_workload_identity(cloud: Cloud | None, target: Target) -> str:
             f"is not the Workload Identity of cluster {target.cluster_id}, which is {found}; "
             "leave the field empty, or correct cluster_id",
         )
-    return found
+    return found, metadata
 
 
 def ensure_allowed_principal(

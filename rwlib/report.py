@@ -39,6 +39,7 @@ def build_report(runbook: Runbook) -> dict[str, Any]:
         "endpoint": os.environ.get("AWS_ENDPOINT_URL", "") or "AWS",
         "role_arn": runbook.role_arn,
         "workload_identity_arn": runbook.workload_identity_arn,
+        "cloud": _cloud(runbook),
         "bucket": {
             "name": runbook.bucket.name,
             "region_name": runbook.bucket.region_name,
@@ -61,6 +62,19 @@ def build_report(runbook: Runbook) -> dict[str, Any]:
     }
     report["headline"] = headline(report)
     return report
+
+
+def _cloud(runbook: Runbook) -> dict[str, Any]:
+    """Return what Cloud metadata says beside the Workload Identity; empty without a key."""
+    found = runbook.cloud_metadata
+    if found is None:
+        return {}
+    return {
+        "provider": found.provider,
+        "region_name": found.region,
+        "egress_ips": list(found.egress_ips),
+        "private_link_principals": list(found.private_link_principals),
+    }
 
 
 def _versions() -> dict[str, str]:

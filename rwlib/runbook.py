@@ -28,7 +28,7 @@ from rwlib.target import Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rwlib.cloud import Cloud
+    from rwlib.cloud import Cloud, CloudMetadata
     from rwlib.execution import Connection
     from rwlib.teardown import TearDown
 
@@ -79,6 +79,7 @@ class Runbook:
     run_dir: Path | None = None
     cloud: Cloud | None = None
     workload_identity_arn: str = ""
+    cloud_metadata: CloudMetadata | None = None
     steps: dict[int, Step] = field(
         default_factory=lambda: {number: Step(number, title) for number, title in STEPS.items()}
     )
@@ -112,7 +113,8 @@ class Runbook:
             from rwlib.cloud import Cloud
 
             book.cloud = Cloud.from_environment()
-        book.workload_identity_arn = principals.fetch_workload_identity(book.cloud, target)
+        found = principals.fetch_workload_identity(book.cloud, target)
+        book.workload_identity_arn, book.cloud_metadata = found
         given = run_dir or os.environ.get("RWLIB_RUN_DIR", "")
         book.run_dir = (Path(given) if given else new_run_dir(target.name, make=False)).resolve()
         return book
@@ -337,6 +339,26 @@ class Runbook:
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
             self.checks = self._judge(self.situation)
+            self._ask_aws(self.situation)
+        return self.checks
+
+    def run_sql(self) -> list[Check]:
+        """Run the SQL of Step 5 for a role that is set up, and judge every hop.
+
+        Raises
+        ------
+        InputError
+            The role does not exist, or a statement needs something filled in.
+        """
+        if roles.read_role(self.aws, self.target.role_name) is None:
+            raise InputError(
+                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+            )
+        with self._counting("verify"):
+            self.situation = read_situation(self.aws, self.target, self.bucket)
+            self.checks = self._judge(self.situation)
+        self.run_step(5)
+        with self._counting("verify"):
             self._ask_aws(self.situation)
         return self.checks
 

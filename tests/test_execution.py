@@ -238,3 +238,28 @@ def test_run_sql_without_any_way_to_risingwave_says_so(aws_environment, example,
     monkeypatch.delenv("RW_DSN", raising=False)
     with pytest.raises(CredentialsError, match="set RW_DSN"):
         execution.open_connection(None, "")
+
+
+def test_sql_execute_runs_what_is_set_up(cloud_environment, values, tmp_path, capsys):
+    from rwlib import cli
+
+    complete({**values, "run_sql": False})
+    path = tmp_path / "target.yaml"
+    path.write_text(json.dumps({**values, "run_sql": False, "apply": False}))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["sql", "--execute", "--target", str(path)])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "Created RisingWave sink s3_sink" in shown
+    assert "sink s3_sink works" in shown
+
+
+def test_sql_execute_is_refused_when_there_is_no_role(cloud_environment, values):
+    with pytest.raises(InputError, match="run Steps 1-4 first"):
+        Runbook.start(values).run_sql()
+
+
+def test_report_shows_the_addresses_that_risingwave_calls_from(cloud_environment, values, tmp_path):
+    book = Runbook.start({**values, "apply": False}, run_dir=tmp_path / "run")
+    book.look()
+    assert book.finish()["cloud"]["egress_ips"] == ["203.0.113.10", "203.0.113.11"]
