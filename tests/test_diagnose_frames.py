@@ -174,8 +174,8 @@ FRAMES: dict[str, Callable[[str, str, str, str], str]] = {
     ),
     "javascript v3": lambda service, operation, code, message: (
         f"{code}: {message}\n    at throwDefaultError (/app/node_modules/@smithy/x.js:867:20)\n"
-        f"    at de_{operation}CommandError (/app/node_modules/@aws-sdk/client-{service.lower()}/i.js"
-        ":4905:14) {\n  '$fault': 'client'\n}"
+        f"    at de_{operation}CommandError (/app/node_modules/@aws-sdk/client-{service.lower()}/"
+        "i.js:4905:14) {\n  '$fault': 'client'\n}"
     ),
     "ruby": lambda service, operation, code, message: (
         f"/gems/aws-sdk-core/seahorse/raise_response_errors.rb:17:in `call': {message} "

@@ -155,8 +155,8 @@ def test_what_the_text_settled_is_kept_when_it_looks_right_now() -> None:
 
 
 LACKS = (
-    "write rw/1 (s3:PutObject on acme-lake/rw/1): refused; not allowed by Sid RisingWaveReadObjects "
-    "of identity-based policy arn:aws:iam::111122223333:policy/p: "
+    "write rw/1 (s3:PutObject on acme-lake/rw/1): refused; not allowed by Sid ReadObjects of "
+    "identity-based policy arn:aws:iam::111122223333:policy/p: "
 )
 
 

@@ -222,3 +222,8 @@ def test_stack_trace_is_one_record_with_its_head() -> None:
 def test_long_word_does_not_make_a_rule_try_every_way(part: str) -> None:
     text = f"ERROR AccessDenied not authorized to perform: s3:GetObject {part * 12_000}"
     assert [each.error_class for each in diagnose(text)] == ["s3_access_denied"]
+
+
+def test_lines_that_have_nothing_to_do_with_each_other_are_not_read_as_one() -> None:
+    lines = ["HTTP 403 from https://api.example.com/x: rate limit exceeded", "the bucket list is:"]
+    assert diagnose("\n".join(lines)) == []

@@ -61,7 +61,7 @@ _OPENDAL: Final[dict[str, str]] = {
 _HTTP: Final = {"get": "get", "head": "get", "put": "put", "post": "put", "delete": "delete"}
 _REGION: Final = r"[a-z]{2}(?:-[a-z]+){1,2}-\d"
 _OPERATION = finder(
-    r"when calling the (\w+) operation",
+    r"when calling the (\w+) operation|during (\w+) operation",
     r"operation error [\w ]{2,20}: (\w+)",
     r"\"eventName\" ?: ?\"(\w+)\"",
     r"\bAction=(AssumeRole\w*)",

@@ -87,16 +87,22 @@ def _read_wrapped(
     text = records[position].text
     if best and not best[0].weak and not _open_ended(best[1].flat):
         return best, used
+    unbroken = True
     for count in range(2, _WRAPPED + 1):
         last = position + count - 1
         if last >= len(records):
             break
         following = single[last]
         stands_alone = following is not None and not following[0].weak
-        if stands_alone and not _open_ended(flatten(text[-400:])):
+        goes_on = _open_ended(flatten(text[-400:]))
+        if stands_alone and not goes_on:
             break
         text = f"{text}\n{records[last].text}"
         joined = read_text(text, workload)
+        unbroken = unbroken and goes_on
+        if joined is None or not (unbroken or joined[1].denials):
+            # Words of two lines that have nothing to do with each other.
+            continue
         if _weight(joined) > _weight(best) or (
             stands_alone and _weight(joined) >= _weight(following)
         ):

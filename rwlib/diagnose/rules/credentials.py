@@ -13,7 +13,7 @@ from rwlib.diagnose.rules.base import AWS, OTHER_SERVICES, Rule, rule
 REFUSED_CREDENTIALS: Final[tuple[Rule, ...]] = (
     rule(
         "expired_token",
-        r"\bExpiredToken|\bRequestExpired\b|TokenRefreshRequired",
+        r"\bExpired_?Token|\bRequestExpired\b|TokenRefreshRequired",
         r"security token included in the request is expired",
         r"provided token (?:has|is) expired|has expired and refresh failed",
         r"SSO session associated with this profile has expired",
@@ -36,13 +36,13 @@ REFUSED_CREDENTIALS: Final[tuple[Rule, ...]] = (
     ),
     rule(
         "bad_static_keys",
-        r"InvalidAccessKeyId|InactiveAccessKeyId|Access Key Id you provided does not exist",
+        r"Invalid_?Access_?Key_?Id|InactiveAccessKeyId|Access Key Id you provided does not exist",
         r"access key id .{0,60}does not exist|non-empty Access Key",
         r"(?:access key|AKID)\b.{0,60}(?:is inactive|has been deactivated)",
     ),
     rule(
         "signature_mismatch",
-        r"SignatureDoesNotMatch|InvalidSignatureException|IncompleteSignature",
+        r"Signature_?Does_?Not_?Match|InvalidSignatureException|IncompleteSignature",
         r"request signature we calculated does not match",
         r"Check your (?:AWS )?secret access key and signing method",
         r"Credential should be scoped to correct service",

@@ -44,4 +44,6 @@ REDSHIFT_REFUSED_BY_S3: Final[tuple[Rule, ...]] = (
         needs=REDSHIFT_COPY,
         unless=(r"jets3t|amazonaws\.services\.s3",),
     ),
+    # What COPY says of a manifest that its role may list but not read.
+    rule("redshift_copy_s3_denied", r"MANIFEST parameter requires full path of an S3 object"),
 )

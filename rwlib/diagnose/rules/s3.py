@@ -21,7 +21,7 @@ PLACE: Final[tuple[Rule, ...]] = (
         r"bucket .{0,80}(?:is in|in) (?:a )?(?:different|wrong|another) region",
         r"Moved Permanently.{0,300}x-amz-bucket-region|x-amz-bucket-region.{0,600}status:? 40[03]",
         r"\(301\) when calling the \w+ operation|Status Code: 301\b",
-        r"status:? (?:code:? )?301\b.{0,300}(?:s3|bucket)",
+        r"status:? (?:code:? )?301\b.{0,300}(?:s3|bucket|(?:Head|Get|List)\w+ operation)",
         r"\(400\) when calling the HeadBucket",
         r"Credential should be scoped to a valid region",
         r"invalid region: region was not a valid DNS name",
@@ -29,7 +29,7 @@ PLACE: Final[tuple[Rule, ...]] = (
     ),
     rule(
         "no_such_bucket",
-        r"NoSuchBucket(?!Policy)|InvalidBucketName",
+        r"No_?Such_?Bucket(?!_?Policy)|InvalidBucketName",
         r"specified bucket (?:does not exist|is not valid)",
         r"\(404\) when calling the HeadBucket operation",
         r"bucket [\"'(]?[\w.-]{3,63}[\"')]? (?:does not exist|doesn't exist|not found)",
@@ -40,8 +40,8 @@ PLACE: Final[tuple[Rule, ...]] = (
 REFUSED: Final[tuple[Rule, ...]] = (
     rule(
         "s3_access_denied",
-        r"\bAccess ?Denied\b|\bAccessDenied(?:Exception)?\b|\bForbidden\b",
-        r"\(403\) when calling the|\b403:? Forbidden|non-2xx status code: 403",
+        r"\bAccess[ _]?Denied(?:Exception)?\b|\bForbidden\b",
+        r"\(403\) when calling the|\bHTTP (?:status )?(?:code )?403\b",
         r"\b(?:status|code|ResponseCode|StatusCode)\W{0,3}(?:code\W{0,3})?403\b",
         r"AllAccessDisabled|AccountProblem|access denied\. Please check your credentials",
         needs=S3,
