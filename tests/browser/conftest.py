@@ -123,7 +123,7 @@ def page(browser):
     shown = context.new_page()
     shown.elsewhere = []
     shown.faults = []
-    shown.set_default_timeout(30_000)
+    shown.set_default_timeout(60_000)
 
     def asked(request):
         if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:", request.url):
