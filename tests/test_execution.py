@@ -15,6 +15,7 @@ from rwlib.runbook import Runbook
 
 CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 ROLE_ARN = "arn:aws:iam::111122223333:role/risingwave-s3-access"
+WRONG_ACCOUNT_ARN = "arn:aws:iam::777788889999:role/risingwave-s3-access"
 OTHER_ARN = "arn:aws:iam::111122223333:role/somebody-elses"
 
 
@@ -140,7 +141,7 @@ def unregistered(sandbox):
 
 def registered_under_another_arn(sandbox):
     unregistered(sandbox)
-    Cloud.from_environment().add_allowed_role(CLUSTER, OTHER_ARN)
+    Cloud.from_environment().add_allowed_role(CLUSTER, WRONG_ACCOUNT_ARN)
 
 
 def failed_list(sandbox):
@@ -154,7 +155,7 @@ def failed_list(sandbox):
     ("fault", "words", "cause"),
     [
         (unregistered, "is not listed", "allowed_principal_missing"),
-        (registered_under_another_arn, OTHER_ARN, "allowed_principal_other_arn"),
+        (registered_under_another_arn, WRONG_ACCOUNT_ARN, "allowed_principal_other_arn"),
         (failed_list, "status Failed", "allowed_principals_failed"),
     ],
 )
