@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from interference import BusyAws, Sleeps, client_error, writes
 
 from rwlib.changes import Ledger
-from rwlib.errors import ConflictError, PolicyLimitError, ServiceError
+from rwlib.errors import ConflictError, InputError, PolicyLimitError, ServiceError
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.policies import (
     REASONS,
@@ -188,7 +188,6 @@ keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
 
 def accepted(prefix):
-    from rwlib.errors import InputError
     from rwlib.validate import RULES
 
     try:
@@ -312,6 +311,27 @@ def test_policy_document_escapes_a_database_that_comes_from_the_sql_options(exam
     database = f"arn:aws:glue:eu-central-1:{ACCOUNT}:database/"
     assert allowed(document, "glue:GetDatabase", f"{database}l*")
     assert not allowed(document, "glue:GetDatabase", f"{database}lake")
+
+
+def test_policy_document_takes_the_database_from_the_tables_name(example):
+    document = policy_document(
+        target(
+            example,
+            connectors=["iceberg_source"],
+            sql_options={"catalog.type": "glue", "table.name": "lake.orders"},
+        ),
+        account_id=ACCOUNT,
+        region_name="eu-central-1",
+    )
+    place = f"arn:aws:glue:eu-central-1:{ACCOUNT}:table"
+    assert allowed(document, "glue:GetTable", f"{place}/lake/orders")
+    assert not allowed(document, "glue:GetTable", f"{place}/other/orders")
+
+
+def test_policy_document_asks_for_the_database_when_nothing_names_it(example):
+    wanted = target(example, connectors=["iceberg_sink"], sql_options={"catalog.type": "glue"})
+    with pytest.raises(InputError, match="glue_database: '' is empty; name the Glue database"):
+        policy_document(wanted, account_id=ACCOUNT, region_name="eu-central-1")
 
 
 def test_policy_document_has_no_catalog_when_nobody_uses_glue(example):

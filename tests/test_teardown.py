@@ -157,6 +157,15 @@ def test_tear_down_gives_an_adopted_role_its_trust_policy_back(iam, example, run
     assert any(f"role {ROLE}" in kept for kept in left.kept)
 
 
+def test_tear_down_keeps_a_role_of_others_when_its_trust_names_risingwave_alone(iam, example, runs):
+    make_role(iam, trust=trust_policy(example["workload_identity_arn"], ["redshift"]))
+    before = state(iam)
+    apply(example, runs / "1")
+    left = undo(example, runs)
+    assert state(iam) == before
+    assert any("delete the role yourself" in kept for kept in left.kept)
+
+
 def test_tear_down_keeps_what_others_added_to_an_adopted_roles_trust(iam, example, runs):
     make_role(iam)
     apply(example, runs / "1")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rwlib.errors import InputError
+
 if TYPE_CHECKING:
     from rwlib.target import Target
 
@@ -154,6 +156,7 @@ def glue_settings(target: Target, account_id: str, region_name: str) -> dict[str
     if not iceberg or not (target.glue_database or catalogs & {"glue", "glue_rust"}):
         return None
     database = target.glue_database or _option(options, "database.name")
+    database = database or _option(options, "table.name").rpartition(".")[0]
     return {
         "account_id": target.glue_catalog_id or account_id,
         "region_name": target.glue_region_name or region_name,
@@ -179,13 +182,25 @@ def policy_document(
         Account of the role (12 digits) and region of the bucket, for Glue ARNs.
     kms_key_arn
         Key found in the bucket's default encryption; ``target.kms_key_arn`` goes before it.
+
+    Raises
+    ------
+    InputError
+        The tables are in a Glue catalog, and nothing names their database.
     """
     if target.policy_style == "documented":
         return documented_policy(target.bucket, target.prefix)
+    glue = glue_settings(target, account_id, region_name)
+    if glue is not None and not glue["database"]:
+        raise InputError(
+            "glue_database",
+            "",
+            "is empty; name the Glue database of the tables, so that the role reaches no other",
+        )
     return recommended_policy(
         target.connectors,
         target.bucket,
         target.prefix,
         kms_key_arn=target.kms_key_arn or kms_key_arn,
-        glue=glue_settings(target, account_id, region_name),
+        glue=glue,
     )
