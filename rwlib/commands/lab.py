@@ -10,7 +10,6 @@ import click
 
 if TYPE_CHECKING:
     from rwlib.labs import OpenLab
-    from rwlib.labs.checking import Result
 
 
 def _options(command: Any) -> Any:
@@ -120,14 +119,12 @@ def start(
 @_options
 def check(number: str, learner: str, state: str | None, as_json: bool) -> int:
     """Check a lab against its sandbox; exit code 0 when it is solved, 1 when it is not."""
-    from rwlib.labs.views import show_result
-
     with _opened(number, learner, state) as opened:
-        result: Result = opened.check()
+        result = opened.check()
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
     else:
-        click.echo(show_result(result).text)
+        click.echo(repr(result))
     return 0 if result.passed else 1
 
 

@@ -14,7 +14,7 @@ from rwlib.labs.model import CLUSTER_ID
 _ROW = "INSERT INTO orders SELECT * FROM orders LIMIT 1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attempt:
     """What came of one try.
 
@@ -39,6 +39,9 @@ class Attempt:
     failures: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     rows: int = 0
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
 
     @property
     def works(self) -> bool:

@@ -34,7 +34,7 @@ class Finding:
     evidence: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The result of a lab's check."""
 
@@ -50,6 +50,16 @@ class Result:
     def works(self) -> bool:
         """RisingWave's retry worked, whatever the guards say."""
         return self.findings[0].passed
+
+    def __repr__(self) -> str:
+        from rwlib.labs.views import show_result
+
+        return show_result(self).text
+
+    def _repr_html_(self) -> str:
+        from rwlib.labs.views import show_result
+
+        return show_result(self).html
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""

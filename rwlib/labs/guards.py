@@ -14,11 +14,17 @@ from typing import Any
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.labs.calls import Bench
 from rwlib.labs.world import World, document
-from rwlib.sandbox.seed import CUSTOMER, RISINGWAVE_CLOUD, THIRD_PARTY, WORKLOAD_IDENTITY_ARN
+from rwlib.sandbox.seed import (
+    CUSTOMER,
+    OTHER_CLUSTER_ARN,
+    RISINGWAVE_CLOUD,
+    THIRD_PARTY,
+    WORKLOAD_IDENTITY_ARN,
+)
 
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 STRANGERS = {
-    "another cluster of RisingWave Cloud": f"arn:aws:iam::{RISINGWAVE_CLOUD}:role/other-cluster-role",
+    "another cluster of RisingWave Cloud": OTHER_CLUSTER_ARN,
     "any role of RisingWave's account": f"arn:aws:iam::{RISINGWAVE_CLOUD}:role/some-other-role",
     "a third party": f"arn:aws:iam::{THIRD_PARTY}:role/thirdparty-role",
     "any AWS account": "arn:aws:iam::999999999999:role/stranger",

@@ -76,7 +76,7 @@ def record(place: Workplace, number: int, **changes: Any) -> Score:
     with FileLock(file.with_suffix(".lock")):
         learner = read_results(file) if file.exists() else Learner(place.learner)
         old = learner.of(number)
-        values = {
+        values: dict[str, Any] = {
             "started": old.started,
             "passed": old.passed,
             "checks": old.checks,

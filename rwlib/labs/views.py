@@ -73,9 +73,8 @@ def show_result(result: Result) -> Shown:
         lines.append(f"{mark} {each.title}")
         lines += [f"    {line}" for text in each.evidence for line in text.splitlines()]
         why = "".join(f"<li>{_text(line)}</li>" for line in each.evidence)
-        rows.append(
-            f"<tr><td>{mark}</td><td>{escape(each.title)}{f'<ul>{why}</ul>' if why else ''}</td></tr>"
-        )
+        why = f"<ul>{why}</ul>" if why else ""
+        rows.append(f"<tr><td>{mark}</td><td>{escape(each.title)}{why}</td></tr>")
     end = "Lab solved." if result.passed else "Not solved yet."
     html = f"<p><strong>{end}</strong></p><table><tbody>{''.join(rows)}</tbody></table>"
     return Shown("\n".join([*lines, end]), html)
