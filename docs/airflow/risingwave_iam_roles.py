@@ -1,0 +1,48 @@
+"""An Airflow DAG that runs runbook.ipynb for every target of a file, one mapped task each.
+
+Put it into the DAGs folder. The workers need this package (`pip install .`), the provider
+`apache-airflow-providers-papermill`, and AWS credentials in their environment; where Step 4 is
+to be done through the management API also RWC_API_KEY and RWC_API_SECRET. No secret is passed
+as a parameter: papermill writes those into the notebook.
+
+    RWLIB_TARGETS     the file, as `rwlib batch` takes it
+    RWLIB_NOTEBOOKS   the folder of runbook.ipynb
+    RWLIB_RUNS        where the executed notebooks and the reports go
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from airflow import DAG
+from airflow.providers.papermill.operators.papermill import PapermillOperator
+
+from rwlib.batch import read_targets
+
+APPLY = os.environ.get("RWLIB_APPLY", "") == "yes"
+NOTEBOOK = Path(os.environ["RWLIB_NOTEBOOKS"]) / "runbook.ipynb"
+RUNS = Path(os.environ["RWLIB_RUNS"])  # papermill makes no folders, so this one must be there
+
+
+def task_arguments(target):
+    """Return what one task is given: its target as parameters, and its executed notebook."""
+    return {
+        "parameters": {**target.model_dump(), "apply": APPLY},
+        "output_nb": str(RUNS / f"{{{{ ds }}}}_{target.name}.ipynb"),
+    }
+
+
+with DAG(
+    dag_id="risingwave_iam_roles",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    # IAM bears few writers at once, and a run that was stopped is safe to repeat.
+    max_active_tasks=4,
+    default_args={"retries": 2},
+) as dag:
+    PapermillOperator.partial(task_id="runbook", input_nb=str(NOTEBOOK)).expand_kwargs(
+        [task_arguments(target) for _, target in read_targets(os.environ["RWLIB_TARGETS"])]
+    )

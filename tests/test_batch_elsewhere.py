@@ -1,0 +1,166 @@
+"""The examples for Airflow, Kubernetes and Argo do what they say, in the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from rwlib.cli import cli
+from rwlib.target import Target
+
+ROOT = Path(__file__).parent.parent
+ARGO = ROOT / "docs" / "argo"
+WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+
+
+@pytest.fixture
+def airflow(monkeypatch):
+    """As much of Airflow as the example uses, and the tasks that it maps."""
+    mapped = []
+
+    class Operator:
+        """Takes the arguments that PapermillOperator has had since provider version 2."""
+
+        def __init__(self, *, task_id, input_nb=None, output_nb=None, parameters=None):
+            self.call = {
+                "input_path": input_nb, "output_path": output_nb, "parameters": parameters,
+            }  # fmt: skip
+
+        @classmethod
+        def partial(cls, **fixed):
+            return types.SimpleNamespace(
+                expand_kwargs=lambda each: mapped.extend(cls(**fixed, **more) for more in each)
+            )
+
+    class Dag:
+        def __init__(self, *, dag_id, schedule, start_date, catchup, max_active_tasks,
+                     default_args):  # fmt: skip
+            self.dag_id = dag_id
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+    package = types.ModuleType("airflow")
+    package.DAG = Dag
+    module = types.ModuleType("airflow.providers.papermill.operators.papermill")
+    module.PapermillOperator = Operator
+    monkeypatch.setitem(sys.modules, "airflow", package)
+    for name in ("providers", "providers.papermill", "providers.papermill.operators"):
+        monkeypatch.setitem(sys.modules, f"airflow.{name}", types.ModuleType(f"airflow.{name}"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return mapped
+
+
+def test_airflow_example_runs_the_notebook_for_each_target(
+    aws_environment, airflow, monkeypatch, tmp_path
+):
+    import papermill
+
+    targets = tmp_path / "targets.csv"
+    targets.write_text(
+        "name,bucket,prefix,role_name,connectors,workload_identity_arn,"
+        "allowed_principal_confirmed_by\n"
+        f"a,acme-analytics,a,role-a,s3_sink,{WORKLOAD},Ada Example\n"
+        f'b,acme-frankfurt,b,role-b,"s3_sink,s3_source",{WORKLOAD},Ada Example\n'
+    )
+    monkeypatch.setenv("RWLIB_TARGETS", str(targets))
+    monkeypatch.setenv("RWLIB_NOTEBOOKS", str(ROOT / "notebooks"))
+    source = (ROOT / "docs" / "airflow" / "risingwave_iam_roles.py").read_text()
+    exec(compile(source, "risingwave_iam_roles.py", "exec"), {"__name__": "dag"})
+
+    assert [task.call["parameters"]["name"] for task in airflow] == ["a", "b"]
+    assert all(set(task.call["parameters"]) == set(Target.model_fields) for task in airflow)
+    call = dict(airflow[1].call)
+    assert call.pop("output_path") == f"{tmp_path / 'runs'}/{{{{ ds }}}}_b.ipynb"
+    from rwlib.engine import register
+
+    register()
+    executed = papermill.execute_notebook(
+        **call, output_path=None, engine_name="rwlib", progress_bar=False
+    )
+    assert executed.metadata.papermill.exception is None
+    assert aws_environment.calls()
+
+
+def containers(document):
+    """Every container of a manifest, wherever it stands."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key == "container":
+                yield value
+            elif key == "containers":
+                yield from value
+            else:
+                yield from containers(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from containers(item)
+
+
+@pytest.mark.parametrize("name", ["job.yaml", "watch.yaml", "workflow.yaml"])
+def test_manifest_mounts_what_its_command_uses(name):
+    document = yaml.safe_load((ARGO / name).read_text())
+    (container,) = containers(document)
+    command = [*container["command"], *container.get("args", [])]
+    mounted = [each["mountPath"] for each in container["volumeMounts"]]
+    used = [word for word in command if word.startswith("/") and not word.startswith("/opt/")]
+    used += [each["value"] for each in container["env"] if each["name"] == "RWLIB_RUNS"]
+    assert used
+    assert all(any(word.startswith(place) for place in mounted) for word in used)
+
+
+@pytest.mark.parametrize("name", ["job.yaml", "watch.yaml"])
+def test_manifest_gives_options_that_the_command_has(name):
+    (container,) = containers(yaml.safe_load((ARGO / name).read_text()))
+    program, command, *arguments = container["command"]
+    assert program == "rwlib"
+    found = cli.get_command(None, command)
+    context = found.make_context(command, list(arguments))
+    assert str(context.params["targets"]) == "/targets/targets.jsonl"
+
+
+def test_argo_workflow_runs_papermill_for_each_of_its_targets(aws_environment, tmp_path):
+    workflow = yaml.safe_load((ARGO / "workflow.yaml").read_text())
+    (parameter,) = workflow["spec"]["arguments"]["parameters"]
+    targets = json.loads(parameter["value"])
+    assert [Target(**target).apply for target in targets] == [True, True]
+    (container,) = containers(workflow)
+    values = {
+        "{{inputs.parameters.target}}": json.dumps(
+            {**targets[0], "allowed_principal_confirmed_by": "Ada Example"}
+        ),
+        "{{workflow.name}}": "w",
+        "{{inputs.parameters.name}}": targets[0]["name"],
+        "/opt/risingwave-iam-runbook": str(ROOT),
+        "/runs": str(tmp_path),
+    }
+    arguments = list(container["args"])
+    for name, value in values.items():
+        arguments = [word.replace(name, value) for word in arguments]
+    # What the package's entry point does where it is installed.
+    code = "from rwlib.engine import register; register(); from papermill.cli import papermill as p"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; p()", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "RWLIB_RUNS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    executed = nbformat.read(tmp_path / "w_orders.ipynb", 4)
+    assert executed.metadata.papermill.exception is None
+    (report,) = tmp_path.glob("*_orders/report.json")
+    assert json.loads(report.read_text())["exit_code"] == 0
+    assert "CreateRole" in {call["action"] for call in aws_environment.calls()}
