@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -344,3 +346,14 @@ def test_every_cause_has_a_fix_in_every_class(error_class: str) -> None:
             fix = fix_for(cause, Reading(Facts(""), Verdict(error_class, ""), setup))
             assert fix.summary
             assert fix.how
+
+
+def test_diagnosis_needs_no_aws_library() -> None:
+    program = (
+        "import sys, rwlib.diagnose as d; d.diagnose('ERROR: AccessDenied S3');"
+        "print(sorted({'boto3', 'botocore', 'requests', 'pydantic'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -112,7 +112,7 @@ def _read_wrapped(
 
 _OPEN_END: Final = finder(
     r"\b(?:is|are|was|be|been|has|have|not|no|must|can|cannot|may|will|does|did|that|which|than)$",
-    r"\b(?:to|the|an?|in|on|at|as|from|with|by|for|of|and|or|because|when|calling|your|you|this)$",
+    r"\b(?:to|the|an?|in|on|at|as|from|with|by|for|of|and|or|because|when|calling|your|you|this|failed|included|exceed)$",
     r"\b(?:allows?|explicit|deny|based|User|perform|authorized|resource|role|operation|policy)$",
     r"[:,(]$|\bis not authorized .*[:-]$|calling the \w+$",
     r"User:? \S+$|perform:? \S+$|on resource:? \S+$",
