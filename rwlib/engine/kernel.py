@@ -16,7 +16,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,64 +29,27 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.zmqshell import ZMQInteractiveShell as KernelShell
 from IPython.core import interactiveshell
 from IPython.core.interactiveshell import InteractiveShellABC
-from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp
-from IPython.paths import get_ipython_dir
 from tornado.ioloop import IOLoop
 from traitlets import Type
-from traitlets.config import Config
-from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
+from rwlib.engine.profile import MemoryStore, ReadOnlyProfile, ipython_dir, profile_config
 from rwlib.engine.streams import Capture, Header
 from rwlib.engine.wire import Channel, Deliver, new_session
-
-
-class _MemoryStore(dict[str, Any]):
-    """The shell's small data base (aliases, bookmarks, ``%store``), for one run only."""
-
-    def __init__(self, *_: object) -> None:
-        super().__init__()
-
-    def keys(self, pattern: str | None = None) -> Any:
-        """Return the keys, or those that match a glob pattern."""
-        if pattern is None:
-            return super().keys()
-        return [key for key in self if Path(key).match(pattern)]
-
-
-class _ReadOnlyProfile(ProfileDir):
-    """The user's profile as it is: nothing is created in it, and it need not exist."""
-
-    def __init__(self, location: str) -> None:
-        super().__init__()
-        self._location_isset = True
-        with self.hold_trait_notifications():
-            self.set_trait("location", location)
-        for name in ("startup", "log", "security", "pid", "static"):
-            self.set_trait(f"{name}_dir", os.path.join(location, name))  # noqa: PTH118
-
-    def _location_changed(self, _: object) -> None: ...
-
-    def _mkdir(self, path: str, mode: int | None = None) -> bool:
-        return False
-
-    def check_dirs(self) -> None:
-        """Leave everything as it is."""
 
 
 class ZMQInteractiveShell(KernelShell):
     """ipykernel's shell under its own name, by which libraries recognise a notebook."""
 
-    def init_ipython_dir(self, ipython_dir: str | None) -> None:
-        """Note where IPython's directory would be, and create nothing."""
-        with self.hold_trait_notifications():
-            self._trait_values["ipython_dir"] = ipython_dir or get_ipython_dir()
+    def init_ipython_dir(self, _: str | None) -> None:
+        """Note where IPython's directory would be, without the observer that creates it."""
+        self._trait_values["ipython_dir"] = str(ipython_dir())
 
     @property
-    def db(self) -> _MemoryStore:
+    def db(self) -> MemoryStore:
         """Aliases and bookmarks of this run."""
         if not hasattr(self, "_memory"):
-            self._memory = _MemoryStore()
+            self._memory = MemoryStore()
         return self._memory
 
     @db.setter
@@ -142,17 +104,6 @@ def _recall(history: Any) -> Callable[..., Iterator[Any]]:
     return get_tail
 
 
-def _profile_config(profile: Path) -> Config:
-    config = Config()
-    for name in ("ipython_config.py", "ipython_kernel_config.py"):
-        with contextlib.suppress(ConfigFileNotFound):
-            config.merge(PyFileConfigLoader(name, path=str(profile)).load_config())
-    config.HistoryManager.enabled = False
-    config.HistoryManager.hist_file = ":memory:"
-    config.IPKernelApp.capture_fd_output = True
-    return config
-
-
 class CellRunner:
     """A kernel without sockets: it takes requests and delivers messages.
 
@@ -179,13 +130,13 @@ class CellRunner:
     def start(self) -> None:
         """Create the kernel; the loop that will run the cells is the current one."""
         if hasattr(interactiveshell, "PickleShareDB"):
-            interactiveshell.PickleShareDB = _MemoryStore
-        profile = Path(get_ipython_dir()) / "profile_default"
+            interactiveshell.PickleShareDB = MemoryStore
+        profile = ipython_dir() / "profile_default"
         kernel: Any = _Kernel.instance(
-            config=_profile_config(profile),
+            config=profile_config(profile),
             session=self._session,
             log=self._log,
-            profile_dir=_ReadOnlyProfile(str(profile)),
+            profile_dir=ReadOnlyProfile(str(profile)),
             iopub_socket=self._iopub,
         )
         kernel._execute_sleep = 0

@@ -19,7 +19,7 @@ from typing import Any
 
 from rwlib.engine.kernel import CellRunner
 from rwlib.engine.link import Link
-from rwlib.engine.process import look_like_a_kernel
+from rwlib.engine.process import look_like_a_kernel, wake_at_signals
 
 _used = False
 
@@ -81,6 +81,7 @@ class OwnProcessLink(Link):
         with self._redirected():
             if not self._started:
                 self._started = True
+                wake_at_signals(asyncio.get_running_loop())
                 self._context.run(self._runner.start)
             while self._requests:
                 handling = self._runner.handle(self._requests.popleft())
@@ -93,6 +94,7 @@ class OwnProcessLink(Link):
 
     def stop(self, *, now: bool) -> None:
         """Give the process back what the cells have replaced; nothing else can be undone."""
+        signal.set_wakeup_fd(-1)
         self._runner.capture.stop()
         kernel = self._runner.kernel
         if kernel is not None:

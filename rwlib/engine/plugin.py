@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+from jupyter_core.paths import jupyter_path
 from nbclient.util import run_hook, run_sync
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
 from papermill.engines import Engine, NBClientEngine  # type: ignore[import-untyped]
@@ -19,6 +20,7 @@ from papermill.log import logger  # type: ignore[import-untyped]
 from papermill.utils import merge_kwargs, remove_args  # type: ignore[import-untyped]
 
 from rwlib.engine.process import can_fork
+from rwlib.engine.profile import ipython_dir
 
 Progress = Callable[[int, int, str], None]
 
@@ -197,7 +199,9 @@ def _foreign(kernel_name: str, options: Mapping[str, Any]) -> str | None:
 
 @lru_cache
 def _spec(kernel_name: str) -> KernelSpec:
-    return KernelSpecManager().get_kernel_spec(kernel_name)
+    # The manager's default would create IPython's directory.
+    folders = [*jupyter_path("kernels"), str(ipython_dir() / "kernels")]
+    return KernelSpecManager(kernel_dirs=folders).get_kernel_spec(kernel_name)
 
 
 def _is_this_interpreter(spec: KernelSpec) -> bool:

@@ -1,9 +1,6 @@
-"""The process that runs a notebook's cells: how it begins, what it forgets, how it ends.
+"""The process that runs a notebook's cells: how it begins and how it ends.
 
-A forked child starts as a copy of its parent. Before it runs a cell it forgets everything that
-a newly started kernel would not have: clients, logging, exit handlers, signal handlers, command
-line, random state. It leads a process group of its own, which ends with its parent whatever
-happens to either.
+It leads a process group of its own, which ends with its parent whatever happens to either.
 """
 
 from __future__ import annotations
@@ -15,7 +12,6 @@ import contextvars
 import gc
 import importlib
 import importlib.util
-import logging
 import os
 import select
 import signal
@@ -25,12 +21,12 @@ import sys
 import threading
 import time
 import traceback
-import warnings
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from rwlib.engine.forgetting import forget
 from rwlib.engine.wire import Unpacker, socket_delivery
 
 # Lines of this process to its parent and to its children. Whoever is forked from it closes them,
@@ -75,7 +71,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _other_threads() -> bool:
-    # tqdm's monitor sleeps; a child starts with a tqdm of its own (see _forget_modules). The
+    # tqdm's monitor sleeps; a child starts with a tqdm of its own (see `forgetting`). The
     # threads of this package hold no lock that a child needs.
     mine = threading.current_thread()
     return any(
@@ -116,7 +112,7 @@ def _run_child(
         gc.freeze()
         gc.enable()
         os.setsid()
-        _forget()
+        forget()
         os.environ.update(environment or {})
         context = contextvars.Context()
     except BaseException:  # noqa: BLE001 - the parent's frames must not see the child's errors
@@ -194,6 +190,7 @@ def _serve(connection: socket.socket, parent: int) -> None:
         while (parts := await requests.get())[0] != b"stop":
             await runner.handle(parts[1:])
 
+    wake_at_signals(loop)
     answering = loop.create_task(answer())
     answering.add_done_callback(lambda _: loop.stop())
     loop.run_forever()
@@ -201,6 +198,18 @@ def _serve(connection: socket.socket, parent: int) -> None:
         answering.result()
     runner.capture.stdout.flush()
     runner.capture.stderr.flush()
+
+
+def wake_at_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Let an interrupt reach a cell that awaits something while nothing else happens.
+
+    ipykernel cancels such a cell from its signal handler, of which a sleeping loop learns nothing.
+    """
+    waker, sleeper = socket.socketpair()
+    waker.setblocking(False)
+    sleeper.setblocking(False)
+    loop.add_reader(sleeper, sleeper.recv, 4096)
+    signal.set_wakeup_fd(waker.detach(), warn_on_full_buffer=False)
 
 
 def _end_group() -> NoReturn:
@@ -224,71 +233,3 @@ def _end_with(parent: int) -> None:
     if os.getppid() != parent:
         _end_group()
     threading.Thread(target=wait, name="rwlib-parent", daemon=True).start()
-
-
-def _forget() -> None:
-    """Drop what this forked process has of its parent and a new process would not have."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
-    asyncio._set_running_loop(None)
-    _forget_exit_handlers()
-    _forget_logging()
-    _forget_modules()
-    _forget_singletons()
-
-
-def _forget_exit_handlers() -> None:
-    # The parent's temporary folders and servers are the parent's to remove.
-    atexit._clear()
-    finalize: Any = weakref.finalize
-    for info in finalize._registry.values():
-        info.atexit = False
-    finalize._registered_with_atexit = False
-    if (util := _imported("multiprocessing.util")) is not None:
-        util._finalizer_registry.clear()
-        atexit.register(util._exit_function)
-    atexit.register(logging.shutdown)
-
-
-def _forget_logging() -> None:
-    # The parent may be recording its warnings, or turning them into errors or log records.
-    importlib.reload(warnings)
-    root = logging.getLogger()
-    root.handlers.clear()
-    root.setLevel(logging.WARNING)
-    for logger in list(logging.Logger.manager.loggerDict.values()):
-        if isinstance(logger, logging.Logger):
-            kept = [handler for handler in logger.handlers if type(handler) is logging.NullHandler]
-            logger.handlers[:] = kept
-
-
-def _forget_modules() -> None:
-    # tqdm chooses its face when it is imported, and shares a lock with every process forked
-    # after that: a child killed while it holds the lock would stop its parent for ever.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tqdm"]:
-        del sys.modules[name]
-    if (boto3 := _imported("boto3")) is not None:
-        boto3.DEFAULT_SESSION = None
-    if (numpy_random := _imported("numpy.random")) is not None:
-        numpy_random.seed()
-    if (jupyter_utils := _imported("jupyter_core.utils")) is not None:
-        getattr(jupyter_utils, "_runner_map", {}).clear()
-
-
-def _forget_singletons() -> None:
-    for module, name in (
-        ("traitlets.config.application", "Application"),
-        ("ipykernel.kernelbase", "Kernel"),
-        ("IPython.core.interactiveshell", "InteractiveShell"),
-    ):
-        instance = getattr(getattr(_imported(module), name, None), "_instance", None)
-        if instance is not None:
-            type(instance).clear_instance()
-    if (ipkernel := _imported("ipykernel.ipkernel")) is not None:
-        ipkernel._comm_manager = None
-
-
-def _imported(name: str) -> Any:
-    return sys.modules.get(name)
