@@ -357,3 +357,15 @@ def test_diagnosis_needs_no_aws_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("session", ["i-0bea8b4dfc85974ad", "aws-sdk-java-1755000000000"])
+def test_pod_or_node_of_another_account_shows_that_the_role_was_not_applied(session: str) -> None:
+    text = refused(
+        "s3:GetObject",
+        "arn:aws:s3:::acme-lake/wh/t/metadata/1.json",
+        " because no resource-based policy allows the s3:GetObject action",
+        caller=f"arn:aws:sts::444455556666:assumed-role/eks-nodes/{session}",
+    )
+    assert one(f"iceberg error: {text}").error_class == "role_not_applied"
+    assert one(text.replace("S3Error", "S3Exception")).error_class == "s3_access_denied"

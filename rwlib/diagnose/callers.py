@@ -8,17 +8,18 @@ from typing import Final, Literal
 CallerKind = Literal["risingwave", "role", "redshift", "snowflake", "other", "nobody"]
 
 # RisingWave's Workload Identity is named after the cluster: 26 characters of base32hex
-# (terraform-provider-risingwavecloud, internal/utils/rwcloud), then "-role".
+# (terraform-provider-risingwavecloud, internal/utils/rwcloud: bits 10, then its UUID), then "-role".
 _WORKLOAD: Final = re.compile(
-    r":(?:assumed-role|role)/(?:[\w+=,.@-]+/)*(?:rwc-)?g1[0-9a-v]{24}[\w-]*-role(?:/|$)"
+    r":(?:assumed-role|role)/(?:[\w+=,.@-]+/)*(?:rwc-)?[g-n][0-9a-v]{25}[\w-]*-role(?:/|$)"
 )
 _PLACEHOLDER: Final = re.compile(
     r"<[^>]*risingwave[^>]*(?:server|cluster|workload|node|pod|instance|identity)[^>]*>", re.I
 )
-# The session names that RisingWave's clients give (risingwave: reqsign, iceberg-aws, aws-config).
-SESSIONS: Final = ("reqsign", "risingwave-s3", "risingwave-glue", "RisingWave", "iceberg-aws-")
-_INSTANCE: Final = re.compile(
-    r":assumed-role/[^/]*(?:node|instance|eks|karpenter)[^/]*/i-[0-9a-f]{8,17}$", re.I
+# The session names of a pod's or an instance's own identity, before it assumes anything: what the
+# SDKs call a web identity's session, EKS Pod Identity's, and EC2's instance ids.
+_BASE_SESSION: Final = re.compile(
+    r":assumed-role/[^/]+/(?:i-[0-9a-f]{8,17}|aws-sdk-\w+-\d+|eks-[\w-]+|botocore-session-\d+"
+    r"|\d{13,19}|web-identity[\w-]*)$"
 )
 
 
@@ -62,9 +63,19 @@ def account_of(arn: str | None) -> str | None:
     return match[1] if match else None
 
 
-def is_instance_role(caller: str | None) -> bool:
-    """Tell whether the caller is a node's instance profile: nobody assumed anything."""
-    return bool(caller and _INSTANCE.search(caller))
+def is_base_identity(caller: str | None) -> bool:
+    """Tell whether a pod or an instance speaks as itself: it assumed no role of a customer."""
+    return bool(caller and _BASE_SESSION.search(caller))
+
+
+# What RisingWave's clients call their sessions of the customer's role: reqsign, iceberg's Java
+# client factories, aws-config.
+_ROLE_SESSIONS: Final = ("reqsign", "risingwave-", "RisingWave", "iceberg-aws-")
+
+
+def is_role_session(caller: str | None) -> bool:
+    """Tell by its name whether it is a session that RisingWave opened with a customer's role."""
+    return session_name(caller).startswith(_ROLE_SESSIONS)
 
 
 def session_name(caller: str | None) -> str:

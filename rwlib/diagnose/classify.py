@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rwlib.diagnose.callers import caller_kind
+from rwlib.diagnose.callers import caller_kind, is_base_identity
 from rwlib.diagnose.denial import Denial, find_reason
 from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.rules import CLOUD, CODES, REFUSALS, VAGUE, Rule
@@ -90,7 +90,10 @@ def _by_denial(denial: Denial, facts: Facts, workload: str) -> Verdict | None:
     if service in _S3_SERVICES:
         if _REDSHIFT_COPY.search(facts.flat):
             return Verdict("redshift_copy_s3_denied", words)
-        if caller_kind(denial.caller, workload) == "risingwave":
+        if caller_kind(denial.caller, workload) == "risingwave" or (
+            # The bucket's account refuses a pod or node of another account: nobody assumed a role.
+            denial.layer == "resource" and facts.risingwave and is_base_identity(denial.caller)
+        ):
             return Verdict("role_not_applied", words)
         return Verdict("s3_access_denied", words)
     return None

@@ -19,7 +19,7 @@ from rwlib.diagnose.records import starts_record
 from rwlib.errors import InputError
 
 CHUNK: Final = 4 << 20
-SMALL: Final = 256 << 10
+SMALL: Final = 1 << 20
 # A record longer than this is cut: no error needs more, and a file without line ends would
 # otherwise be one record.
 LONGEST_RECORD: Final = 64 << 10

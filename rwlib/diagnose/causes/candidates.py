@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rwlib.diagnose.callers import CallerKind, caller_kind, role_of, session_name
+from rwlib.diagnose.callers import CallerKind, caller_kind, is_role_session, role_of
 from rwlib.diagnose.classify import Verdict
 from rwlib.diagnose.denial import Denial
 from rwlib.diagnose.facts import Facts
@@ -72,7 +72,7 @@ class Reading:
             return False
         if self.target and role_of(self.caller).endswith(f"/{self.target.role_name}"):
             return True
-        return session_name(self.caller).startswith(("reqsign", "risingwave-", "iceberg-aws-"))
+        return is_role_session(self.caller)
 
 
 @dataclass
