@@ -162,8 +162,10 @@ class Picture:
 
     @property
     def html(self) -> str:
-        """The picture where HTML is asked for."""
-        return self.svg
+        """The picture inside a page, in the page's colours."""
+        inner = self.svg.replace(" rw-chain-alone", "")
+        start, _, rest = inner.partition("<style>")
+        return f'{page_parts().style()}<div class="rw">{start}{rest.partition("</style>")[2]}</div>'
 
 
 def show_documented(runbook: Runbook) -> Shown:

@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from types import FrameType
 
 from rwlib.errors import RunbookError
 from rwlib.places import AWS, FOLDER, SANDBOX, prepare_places
@@ -163,6 +165,7 @@ def free_port() -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Serve the notebooks until Ctrl-C."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupted)
     runs = Path(options.runs).resolve()
     module = "voila" if options.app else "jupyterlab"
     try:
@@ -188,13 +191,27 @@ def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) 
     path = f"voila/render/{START}" if options.app else f"lab/tree/{START}"
     sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
     sys.stdout.flush()
-    with subprocess.Popen(command, env={**os.environ, **own}) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            return server.wait()
-        finally:
-            server.terminate()
+    server = subprocess.Popen(command, env={**os.environ, **own}, stdin=subprocess.DEVNULL)
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Let the server end its kernels, and leave no process behind."""
+    server.terminate()
+    try:
+        server.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _require(module: str, extra: str) -> None:

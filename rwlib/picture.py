@@ -113,9 +113,10 @@ def chain_svg(hops: Sequence[Hop], *, standalone: bool = False) -> str:
     standalone
         Bring the colours along, for a picture that is shown outside the runbook's own pages.
     """
+    own = " rw-chain-alone" if standalone else ""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'role="img" class="rw-chain" font-family="system-ui, DejaVu Sans, sans-serif" '
+        f'role="img" class="rw-chain{own}" font-family="system-ui, DejaVu Sans, sans-serif" '
         f'width="{WIDTH}" height="{HEIGHT}">'
     )
     parts = [head, "<title>The chain from RisingWave Cloud to the bucket</title>"]
@@ -130,10 +131,10 @@ def chain_svg(hops: Sequence[Hop], *, standalone: bool = False) -> str:
 
 _LABELS = ("runs as", "assumes", "is allowed by", "for", "with")
 _COLOURS = (
-    ".rw-chain{--rw-ink:#1c2430;--rw-soft:#566170;--rw-line:#8a95a3;--rw-back:#fff;"
+    ".rw-chain-alone{--rw-ink:#1c2430;--rw-soft:#566170;--rw-line:#8a95a3;--rw-back:#fff;"
     "--rw-panel:#f5f7fa;--rw-pass:#14692f;--rw-fail:#a61b1b;--rw-unknown:#6a5200;"
-    "--rw-manual:#1f4f99}.rw-paper{fill:var(--rw-back)}"
-    "@media (prefers-color-scheme:dark){.rw-chain{--rw-ink:#e6eaf0;--rw-soft:#a3adbb;"
+    "--rw-manual:#1f4f99}.rw-chain-alone .rw-paper{fill:var(--rw-back)}"
+    "@media (prefers-color-scheme:dark){.rw-chain-alone{--rw-ink:#e6eaf0;--rw-soft:#a3adbb;"
     "--rw-line:#6b7686;--rw-back:#12161d;--rw-panel:#1b212b;--rw-pass:#63d083;"
     "--rw-fail:#ff8f8f;--rw-unknown:#e2c15a;--rw-manual:#8fb8ff}}"
 )

@@ -107,6 +107,15 @@ def test_picture_brings_its_colours_for_both_themes_when_it_stands_alone(report)
         assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_colours_of_a_picture_that_stands_alone_touch_no_other(report):
+    alone = picture.chain_svg(picture.chain(report), standalone=True)
+    rules = re.findall(r"([^{}]+)\{", re.search("<style>(.*?)</style>", alone).group(1))
+    selectors = [rule for rule in rules if not rule.startswith("@")]
+    assert selectors
+    assert all(selector.startswith(".rw-chain-alone") for selector in selectors)
+    assert "rw-chain-alone" not in picture.chain_svg(picture.chain(report))
+
+
 def test_names_in_a_picture_are_escaped(report):
     report["target"]["prefix"] = '<script>alert("x")</script>'
     ET.fromstring(picture.chain_svg(picture.chain(report)))

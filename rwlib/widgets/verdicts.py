@@ -82,7 +82,7 @@ class VerdictPanel(GuidePanel):
             drawn = display.show_chain(guide.runbook)
             grid = display.show_access_map(guide.runbook)
             fill(self.drawing, _drawing(guide))
-            parts += [Shown(drawn.text, drawn.svg), grid]
+            parts += [Shown(drawn.text, drawn.html), grid]
         self._lay_out_rows(planned)
         self.show(together(parts))
 

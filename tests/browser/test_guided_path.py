@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -82,7 +83,8 @@ def walk_the_steps(walk, runs):
     walk.shot("60-verified", walk.button("Check again").first)
     assert serious_faults(walk.page) == []
     assert walk.typed <= 1
-    assert took < 180
+    # Kept beside the screenshots; a busy machine must not fail a test.
+    (walk.shots / f"{walk.name}-seconds.txt").write_text(f"{took:.0f}\n")
 
     break_it(runs)
     walk.button("Check again").click()
@@ -110,9 +112,23 @@ def walk_the_steps(walk, runs):
     assert walk.page.faults == []
 
 
+def processes_under(folder):
+    """Command lines of processes that still work in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in words and "pytest" not in words.split(" ")[:3]:
+            found.append(words)
+    return found
+
+
 def test_jupyterlab_leads_from_nothing_to_verified_and_back(page, tmp_path, screenshots):
     with served(tmp_path, "--token", "browser-test") as address:
         walk_the_steps(LabWalk(page, address, screenshots, "lab"), tmp_path)
+    assert processes_under(tmp_path) == []
 
 
 def test_voila_leads_from_nothing_to_verified_and_back(page, tmp_path, screenshots):
@@ -156,9 +172,7 @@ def test_everything_can_be_reached_with_the_keyboard(page, lab, screenshots):
 def test_pages_fit_1024_pixels_and_the_dark_theme(page, lab, screenshots):
     walk = LabWalk(page, lab[0], screenshots, "dark")
     page.goto(f"{walk.base}/lab/tree/00_start_here.ipynb?token={walk.token}")
-    page.wait_for_function(
-        "() => window.jupyterapp?.commands?.hasCommand('apputils:change-theme')"
-    )
+    page.wait_for_function("() => window.jupyterapp?.commands?.hasCommand('apputils:change-theme')")
     page.evaluate(
         "() => window.jupyterapp.commands.execute('apputils:change-theme',"
         " {theme: 'JupyterLab Dark'})"

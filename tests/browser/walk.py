@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 KERNEL_IDLE = """() => {
   const widget = window.jupyterapp?.shell?.currentWidget;
   return widget?.sessionContext?.session?.kernel?.status === 'idle';
 }"""
+IMAGES = Path(__file__).resolve().parent.parent.parent / "docs" / "images"
+# README_IMAGES=write puts these screenshots where the README shows them.
+IN_THE_README = {
+    "lab-01-mistake.png": "form.png",
+    "lab-20-preview.png": "preview.png",
+    "lab-21-done.png": "applied.png",
+    "lab-60-verified.png": "verified.png",
+    "lab-61-broken.png": "broken.png",
+    "lab-62-fix.png": "fix.png",
+    "app-00-empty.png": "app.png",
+    "dark-chain.png": "dark.png",
+}
 FIELDS = {
     "cluster": ".rw-field-cluster-id select",
     "bucket": ".rw-field-bucket input",
@@ -33,7 +46,11 @@ class Walk:
         """Keep a screenshot; scrolled so that ``top`` stands at the top."""
         if top is not None:
             top.evaluate("each => each.scrollIntoView({block: 'start'})")
-        self.page.screenshot(path=str(self.shots / f"{self.name}-{name}.png"))
+        path = self.shots / f"{self.name}-{name}.png"
+        self.page.screenshot(path=str(path))
+        if path.name in IN_THE_README and os.environ.get("README_IMAGES") == "write":
+            IMAGES.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, IMAGES / IN_THE_README[path.name])
 
     def field(self, name):
         return self.page.locator(FIELDS[name]).first
