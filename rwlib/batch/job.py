@@ -84,10 +84,12 @@ def perform(job: Mapping[str, Any]) -> Answer:
         answer = _problem(f"{type(error).__name__}: {error}", 1)
     if job["kind"] == "assume":
         return answer
-    answer["seconds"] = round(time.monotonic() - started, 3)
     folder = Path(job["folder"]) if job.get("folder") else None
     if folder is not None and folder.is_dir() and not answer.get("skipped"):
         _seal(folder, answer, secrets)
+    answer["seconds"] = round(time.monotonic() - started, 3)
+    # This process's since it was forked, and that of the processes it waited for.
+    answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
     masked: Answer = json.loads(mask(json.dumps(answer).encode(), secrets))
     return masked
 

@@ -1,0 +1,402 @@
+"""How many targets a minute: papermill in a shell loop, xargs -P2 papermill, rwlib batch, boto3.
+
+    python benchmarks/batch.py                       small, in about three minutes
+    python benchmarks/batch.py --slow 200 --fast 200 what is promised, in about half an hour
+    python benchmarks/batch.py --flat 10,100,1000,2000
+                                                     the cost of a target by the batch's size
+    python benchmarks/batch.py --plan 10000          memory of the parent during a plan
+    python benchmarks/batch.py --chaos 500           throttling, lost answers and kill -9
+
+All ways run one after the other against the same sandbox, two targets at once where they can, and
+every target is new. "boto3" is a script that makes the runbook's 21 calls and nothing else, in two
+warm processes with a session of its own for each target. CPU is that of the client's side alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+sys.path.insert(0, str(Path(__file__).parent))
+from flaky import FlakyProxy
+
+from rwlib.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOK = ROOT / "notebooks" / "runbook.ipynb"
+WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+LOOP_RATIO, XARGS_RATIO, BOTO3_RATIO = 25.0, 8.0, 2.0
+
+
+def target(way: str, number: int) -> dict[str, Any]:
+    """Return a target of its own for a way and a number."""
+    return {
+        "name": f"{way}-{number}",
+        "workload_identity_arn": WORKLOAD,
+        "bucket": "acme-analytics",
+        "prefix": f"{way}/{number}",
+        "role_name": f"{way}-{number}",
+        "policy_name": f"{way}-{number}-policy",
+        "connectors": ["s3_sink"],
+        "allowed_principal_confirmed_by": "Ada Example",
+        "apply": True,
+    }
+
+
+def papermill_command(way: str, number: int, folder: Path) -> list[str]:
+    """Return the command that runs one target with papermill's own engine."""
+    out = folder / f"{way}-{number}.ipynb"
+    values = json.dumps(target(way, number))
+    program = [sys.executable, "-m", "papermill", "--no-progress-bar", "-k", "python3"]
+    return [*program, "-y", values, str(NOTEBOOK), str(out)]
+
+
+def run_loop(count: int, folder: Path) -> None:
+    """Run papermill once for each target, one after the other."""
+    script = folder / "loop.sh"
+    lines = [shlex.join(papermill_command("loop", n, folder)) for n in range(count)]
+    script.write_text("set -e\n" + "\n".join(lines) + "\n")
+    subprocess.run(["sh", str(script)], check=True, capture_output=True)
+
+
+def run_xargs(count: int, folder: Path) -> None:
+    """Run papermill for two targets at a time."""
+    lines = [shlex.join(papermill_command("xargs", n, folder)) for n in range(count)]
+    # NUL between the commands, since they hold quotes.
+    subprocess.run(
+        ["xargs", "-0", "-P2", "-n1", "sh", "-c", 'eval "$0"'],
+        input="\0".join(lines), check=True, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def batch_command(path: Path, *more: str) -> list[str]:
+    """Return the command that runs a batch."""
+    return [sys.executable, "-m", "rwlib", "batch", str(path), "--workers", "2", "--json", *more]
+
+
+def write_targets(path: Path, way: str, count: int) -> Path:
+    """Write the file of a batch."""
+    with path.open("w") as file:
+        file.writelines(json.dumps(target(way, number)) + "\n" for number in range(count))
+    return path
+
+
+def run_batch(count: int, folder: Path, way: str = "ours") -> float:
+    """Run a batch; return the CPU seconds of the targets' processes, which nobody waits for."""
+    path = write_targets(folder / f"{way}.jsonl", way, count)
+    done = subprocess.run(
+        batch_command(path, "--apply"), check=True, capture_output=True, text=True
+    )
+    summary = Path(json.loads(done.stdout)["folder"]) / "summary.json"
+    return sum(each["cpu_seconds"] for each in json.loads(summary.read_text())["targets"])
+
+
+def bare_calls(number: int) -> None:
+    """Make the calls that the runbook makes for a new target, and nothing else."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    from rwlib.policies import policy_document
+    from rwlib.target import Target
+    from rwlib.trust import trust_policy
+
+    session = boto3.Session()
+    wanted = Target(**target("boto3", number))
+    sts, s3, iam = (session.client(name) for name in ("sts", "s3", "iam"))
+    analyzer = session.client("accessanalyzer")
+    account = sts.get_caller_identity()["Account"]
+    s3.head_bucket(Bucket=wanted.bucket, ExpectedBucketOwner=account)
+    s3.get_bucket_encryption(Bucket=wanted.bucket)
+    policy = json.dumps(
+        policy_document(wanted, account_id=account, region_name="us-east-1", kms_key_arn="")
+    )
+    arn = wanted.policy_arn_in(account)
+    for call, given in (
+        (s3.get_bucket_policy, {"Bucket": wanted.bucket}),
+        (s3.get_public_access_block, {"Bucket": wanted.bucket}),
+        (iam.get_role, {"RoleName": wanted.role_name}),
+        (iam.get_policy, {"PolicyArn": arn}),
+        (iam.create_policy, {"PolicyName": wanted.policy_name, "PolicyDocument": policy}),
+        (iam.create_role, {
+            "RoleName": wanted.role_name,
+            "AssumeRolePolicyDocument": json.dumps(trust_policy(WORKLOAD, wanted.connectors)),
+        }),
+        (iam.get_role, {"RoleName": wanted.role_name}),
+        (iam.list_attached_role_policies, {"RoleName": wanted.role_name}),
+        (iam.attach_role_policy, {"RoleName": wanted.role_name, "PolicyArn": arn}),
+        *[(iam.list_attached_role_policies, {"RoleName": wanted.role_name})] * 3,
+        (iam.get_policy, {"PolicyArn": arn}),
+        (iam.get_policy_version, {"PolicyArn": arn, "VersionId": "v1"}),
+        (iam.list_role_policies, {"RoleName": wanted.role_name}),
+        (analyzer.validate_policy, {"policyDocument": policy, "policyType": "IDENTITY_POLICY"}),
+        *[(iam.simulate_principal_policy, {
+            "PolicySourceArn": wanted.role_arn_in(account),
+            "ActionNames": ["s3:PutObject", "s3:GetObject"],
+            "ResourceArns": [f"arn:aws:s3:::{wanted.bucket}/{wanted.prefix}/x"],
+        })] * 2,
+    ):  # fmt: skip
+        try:
+            call(**given)
+        except ClientError as error:
+            if "NoSuch" not in str(error):
+                raise
+
+
+def run_boto3(count: int, folder: Path) -> float:
+    """Make the bare calls for every target in two warm processes; return their CPU seconds."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2, initializer=_warm_boto3) as pool:
+        pool.map(_nothing, range(8))
+        return sum(pool.map(_timed_bare, range(count), chunksize=1))
+
+
+def _warm_boto3() -> None:
+    from rwlib.engine import warm
+
+    warm(("rwlib.policies", "rwlib.trust"))
+
+
+def _nothing(_: int) -> None:
+    pass
+
+
+def _timed_bare(number: int) -> float:
+    before = time.process_time()
+    bare_calls(number)
+    return time.process_time() - before
+
+
+@contextmanager
+def sandbox_environment(folder: Path) -> Iterator[Any]:
+    """Run a sandbox in a process of its own and point this process's children at it."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "RWC_", "RW_DSN"))]:
+        del os.environ[name]
+    with Sandbox.spawn() as box:
+        os.environ.update(box.environment())
+        for name in ("RWC_API_KEY", "RWC_API_SECRET"):
+            del os.environ[name]
+        os.environ["RWLIB_RUNS"] = str(folder / "runs")
+        os.environ["PYTHONPATH"] = str(ROOT)
+        yield box
+
+
+def measure(run: Callable[[], float | None]) -> tuple[float, float]:
+    """Return the wall seconds and the CPU seconds of this process's children for a run."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    more = run() or 0.0
+    wall = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall, used + more
+
+
+def compare(slow: int, fast: int, folder: Path) -> int:
+    """Run all ways and print them side by side."""
+    with sandbox_environment(folder) as box:
+        run_batch(2, folder, "first")  # the sandbox's own first calls take longer
+        targets: dict[str, float] = {}
+        marginal: dict[str, float] = {}
+
+        def ours() -> float:
+            targets["batch"] = run_batch(fast, folder)
+            return targets["batch"]
+
+        def bare() -> float:
+            marginal["boto3"] = run_boto3(fast, folder) / fast
+            return 0.0
+
+        table = []
+        for name, count, run in (
+            ("papermill, shell loop", slow, lambda: run_loop(slow, folder)),
+            ("xargs -P2 papermill", slow, lambda: run_xargs(slow, folder)),
+            ("rwlib batch", fast, ours),
+            ("bare boto3, warm", fast, bare),
+        ):
+            wall, cpu = measure(run)
+            table.append((name, count, wall, cpu))
+            box.forget_calls()
+        differing = compare_notebooks(folder)
+    marginal["rwlib batch"] = targets["batch"] / fast
+    rates = {name: 60 * count / wall for name, count, wall, _ in table}
+    loop, xargs, batch = (rates[name] for name, *_ in table[:3])
+    print(f"{'way':<24}{'targets':>8}{'a minute':>10}{'wall s each':>13}{'CPU s each':>12}")
+    for name, count, wall, cpu in table:
+        print(f"{name:<24}{count:>8}{rates[name]:>10.1f}{wall / count:>13.2f}{cpu / count:>12.2f}")
+    ratio = marginal["rwlib batch"] / marginal["boto3"]
+    print(f"rwlib batch: {batch / loop:.1f} times the loop, {batch / xargs:.1f} times xargs")
+    print(
+        f"marginal CPU of a target: {marginal['rwlib batch']:.2f} s, bare boto3 "
+        f"{marginal['boto3']:.2f} s, {ratio:.1f} times"
+    )
+    print(f"executed notebooks that differ in more than ids and times: {differing}")
+    met = batch / loop >= LOOP_RATIO and batch / xargs >= XARGS_RATIO and ratio <= BOTO3_RATIO
+    return 0 if met and not differing else 1
+
+
+def compare_notebooks(folder: Path) -> int:
+    """Count the loop's notebooks that are not as the batch's, but for names, ids and times."""
+    differing = 0
+    for path in sorted(folder.glob("loop-*.ipynb")):
+        number = path.stem.partition("-")[2]
+        (other,) = (folder / "runs").glob(f"*_ours/ours-{number}/runbook.ipynb")
+        if _plain(path, "loop") != _plain(other, "ours"):
+            differing += 1
+    return differing
+
+
+def _plain(path: Path, way: str) -> str:
+    import re
+
+    book = nbformat.read(path, 4)
+    text = json.dumps([_outputs(cell) for cell in book.cells], sort_keys=True)
+    text = text.replace(f"{way}-", "way-").replace(f"{way}/", "way/")
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?", "TIME", text)
+    return re.sub(r"\b(rw|id)-[0-9a-f]{6,}\b|\b[0-9a-f]{32}\b|AROA\w+", "ID", text)
+
+
+def _outputs(cell: Any) -> Any:
+    if cell.cell_type != "code":
+        return cell.source
+    if "injected-parameters" in cell.metadata.get("tags", []):
+        return "parameters"
+    return [cell.source, cell.execution_count, cell.outputs]
+
+
+def flat(sizes: list[int], folder: Path) -> int:
+    """Print the cost of a target in batches of several sizes, each in a new sandbox."""
+    print(f"{'targets':>8}{'wall s each':>13}{'CPU s each':>12}{'parent MB':>11}")
+    costs = []
+    for size in sizes:
+        with sandbox_environment(folder) as _:
+            run_batch(2, folder, f"first{size}")
+            path = write_targets(folder / f"flat{size}.jsonl", f"flat{size}", size)
+            start = time.perf_counter()
+            memory, out = watched(batch_command(path, "--apply"))
+            wall = time.perf_counter() - start
+            summary = json.loads((Path(out["folder"]) / "summary.json").read_text())["targets"]
+            cpu = sum(each["cpu_seconds"] for each in summary) / size
+        costs.append(cpu)
+        print(f"{size:>8}{wall / size:>13.3f}{cpu:>12.3f}{memory:>11.0f}")
+    spread = max(costs) / min(costs) - 1
+    print(f"cost of a target: flat within {spread:.0%}")
+    return int(spread > 0.15)
+
+
+def watched(command: list[str]) -> tuple[float, dict[str, Any]]:
+    """Run a command; return the most memory of its own process in MB, and what it printed."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    status = Path(f"/proc/{process.pid}/status")
+    most = 0
+    assert process.stdout is not None
+    told: list[bytes] = []
+    reader = threading.Thread(target=lambda: told.append(process.stdout.read()), daemon=True)
+    reader.start()
+    while reader.is_alive():
+        for line in status.read_text().splitlines() if status.exists() else []:
+            if line.startswith("VmHWM"):
+                most = max(most, int(line.split()[1]))
+        reader.join(0.2)
+    process.wait()
+    return most / 1024, json.loads(told[0])
+
+
+def plan(count: int, folder: Path) -> int:
+    """Print the memory of the parent while a small and a large number of targets is planned."""
+    found = []
+    for size in (count // 20, count):
+        with sandbox_environment(folder):
+            path = write_targets(folder / f"plan{size}.jsonl", f"plan{size}", size)
+            start = time.perf_counter()
+            memory, out = watched(batch_command(path, "--plan"))
+            wall = time.perf_counter() - start
+        found.append(memory)
+        print(f"{size:>8} planned: {memory:.0f} MB, {wall / size:.3f} s each, {out['headline']}")
+    return int(found[1] > found[0] * 1.15)
+
+
+def chaos(count: int, folder: Path) -> int:
+    """Run a disturbed batch that is killed in the middle, and compare what is left in IAM."""
+    states = []
+    for disturbed in (True, False):
+        with sandbox_environment(folder) as box:
+            path = write_targets(folder / "chaos.jsonl", "chaos", count)
+            command = batch_command(path, "--apply", "--batch-name", f"chaos{disturbed}")
+            if disturbed:
+                with FlakyProxy(os.environ["AWS_ENDPOINT_URL"], lose=0.02, seed=1) as proxy:
+                    os.environ["AWS_ENDPOINT_URL"] = proxy.url
+                    box.set_faults(throttle=0.05, seed=1)
+                    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+                    while len(box.calls()) < count * 10 and killed.poll() is None:
+                        threading.Event().wait(0.2)
+                    killed.send_signal(signal.SIGKILL)
+                    killed.wait()
+                    done = subprocess.run(command, capture_output=True, text=True, check=False)
+                    print(f"answers lost: {proxy.lost}")
+                os.environ["AWS_ENDPOINT_URL"] = box.url
+                box.set_faults(throttle=0.0)
+            else:
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+            print(
+                "disturbed  " if disturbed else "undisturbed", json.loads(done.stdout)["headline"]
+            )
+            states.append(iam_state())
+    same = states[0] == states[1]
+    print(f"{len(states[1])} roles and policies; what is left in IAM is the same: {same}")
+    return int(not same)
+
+
+def iam_state() -> dict[str, Any]:
+    """Return all roles and policies of the account, without ids and times."""
+    import boto3
+
+    iam = boto3.client("iam")
+    found: dict[str, Any] = {}
+    for page in iam.get_paginator("get_account_authorization_details").paginate():
+        for role in page["RoleDetailList"]:
+            kept = ("AssumeRolePolicyDocument", "AttachedManagedPolicies", "Tags")
+            found[role["Arn"]] = {key: role[key] for key in kept}
+        for policy in page["Policies"]:
+            versions = [each["Document"] for each in policy["PolicyVersionList"]]
+            found[policy["Arn"]] = [versions, policy["AttachmentCount"]]
+    return found
+
+
+def main() -> int:
+    """Run what the options ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--slow", type=int, default=6, help="targets of the two papermill ways")
+    parser.add_argument("--fast", type=int, default=40, help="targets of the other two")
+    parser.add_argument("--flat", metavar="N,N", help="sizes of batches whose cost is compared")
+    parser.add_argument("--plan", type=int, metavar="N", help="plan so many")
+    parser.add_argument("--chaos", type=int, metavar="N", help="disturb a batch of so many")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.flat:
+            return flat([int(size) for size in options.flat.split(",")], folder)
+        if options.plan:
+            return plan(options.plan, folder)
+        if options.chaos:
+            return chaos(options.chaos, folder)
+        return compare(options.slow, options.fast, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
