@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 CallerKind = Literal["risingwave", "role", "redshift", "snowflake", "other", "nobody"]
 
-# RisingWave's Workload Identity is named after the cluster: 26 characters of base32hex
-# (terraform-provider-risingwavecloud, internal/utils/rwcloud: bits 10, then its UUID), then "-role".
+# RisingWave's Workload Identity is named after the cluster: 26 characters of base32hex, bits 10
+# and then its UUID (terraform-provider-risingwavecloud, internal/utils/rwcloud), and "-role".
 _WORKLOAD: Final = re.compile(
     r":(?:assumed-role|role)/(?:[\w+=,.@-]+/)*(?:rwc-)?[g-n][0-9a-v]{25}[\w-]*-role(?:/|$)"
 )

@@ -85,7 +85,8 @@ class Candidates:
     def add(self, confidence: Confidence, cause: str, *evidence: str) -> Candidates:
         """Add a cause; the first mention of a cause stands."""
         if cause not in self.found and cause not in self.excluded:
-            self.found[cause] = (confidence, tuple(mask(each) for each in evidence if each))
+            said = tuple(mask(each) for each in evidence if each)
+            self.found[cause] = (confidence, said or ("the text leaves it open",))
         return self
 
     def certain(self, cause: str, *evidence: str) -> Candidates:

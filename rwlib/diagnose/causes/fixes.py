@@ -99,7 +99,7 @@ def _allowed_principal(reading: Reading) -> Fix:
     return Fix(
         f"{arn} is among the cluster's Allowed Principals.",
         f"{APPLY} with RWC_API_KEY and RWC_API_SECRET set (Step 4); or RisingWave Cloud console > "
-        f"the cluster > Cloud Meta > Allowed Principals > Add > {arn}",
+        f"the cluster > Network Access > Allowed Principals > Add > {arn}",
     )
 
 
@@ -202,7 +202,7 @@ _BY_CAUSE: Final[dict[str, Callable[[Reading], Fix]]] = {
     "allowed_principal_other_arn": _allowed_principal,
     "allowed_principals_failed": _fixed(
         "The Allowed Principals are Ready.",
-        "RisingWave Cloud console > the cluster > Cloud Meta > Allowed Principals: remove the "
+        "RisingWave Cloud console > the cluster > Network Access > Allowed Principals: remove the "
         f"entry and add it again; if it fails again {SUPPORT} with the cluster's id",
     ),
     "sql_wrong_role_arn": lambda reading: Fix(
