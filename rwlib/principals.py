@@ -6,6 +6,7 @@ only the roles on that list. Across accounts AWS wants both.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,30 @@ def ensure_allowed_principal(
         return Change("none", RESOURCE, name, before=listed, after=list(made.after.role_arns))
     ledger.done(change)
     return change.done()
+
+
+def settled_list(
+    cloud: Cloud,
+    cluster_id: str,
+    role_arn: str,
+    *,
+    at_most: float = 15.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> AllowedRoles:
+    """Read the list; while somebody's change is in flight and it holds the role, look again.
+
+    Parameters
+    ----------
+    at_most
+        Seconds; then the list is returned as it is.
+    """
+    allowed = cloud.allowed_iam_roles(cluster_id)
+    waited = 0.0
+    while role_arn in allowed and allowed.status in ("Updating", "Pending") and waited < at_most:
+        sleep(0.5)
+        waited += 0.5
+        allowed = cloud.allowed_iam_roles(cluster_id)
+    return allowed
 
 
 def stale_entries(

@@ -378,7 +378,9 @@ class Runbook:
         if self.cloud is None:
             return principals.check_allowed_principal(self.target, situation.role_arn)
         try:
-            allowed = self.cloud.allowed_iam_roles(self.target.cluster_id)
+            allowed = principals.settled_list(
+                self.cloud, self.target.cluster_id, situation.role_arn
+            )
         except RunbookError as error:
             return principals.check_allowed_principal(
                 self.target, situation.role_arn, problem=error

@@ -264,3 +264,24 @@ def test_report_shows_the_addresses_that_risingwave_calls_from(cloud_environment
     book = Runbook.start({**values, "apply": False}, run_dir=tmp_path / "run")
     book.look()
     assert book.finish()["cloud"]["egress_ips"] == ["203.0.113.10", "203.0.113.11"]
+
+
+def test_list_is_read_until_it_is_ready_when_it_holds_the_role():
+    from rwlib.cloud import AllowedRoles
+    from rwlib.principals import settled_list
+
+    class Slow:
+        answers = ["Updating", "Pending", "Ready", "never asked for"]
+        asked = 0
+
+        def allowed_iam_roles(self, cluster_id):
+            self.asked += 1
+            return AllowedRoles(roleArns=[ROLE_ARN], status=self.answers[self.asked - 1])
+
+    slept = []
+    slow = Slow()
+    assert settled_list(slow, CLUSTER, ROLE_ARN, sleep=slept.append).ready
+    assert len(slept) == 2
+    slow = Slow()
+    assert settled_list(slow, CLUSTER, OTHER_ARN, sleep=slept.append).status == "Updating"
+    assert len(slept) == 2
