@@ -117,17 +117,20 @@ def _write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def copy_notebooks(source: Path, folder: Path) -> list[Path]:
-    """Copy the notebooks that are new or newer than their copy, and return the copies."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Copy the notebooks, labs included, that are new or newer than their copy; return the copies.
+
+    A copy that somebody ran or filled in stays as it is until the notebook itself changes.
+    """
     copies = []
-    for path in sorted(source.glob("*.ipynb")):
-        copy = folder / path.name
+    for path in sorted(source.rglob("*.ipynb")):
+        inside = path.relative_to(source)
+        if any(part.startswith(".") for part in inside.parts) or inside.parts[0] == "runs":
+            continue
+        copy = folder / inside
+        copy.parent.mkdir(parents=True, exist_ok=True)
         if not copy.exists() or copy.stat().st_mtime < path.stat().st_mtime:
-            shutil.copy(path, copy)
+            shutil.copyfile(path, copy)
         copies.append(copy)
-    labs = source / "labs"
-    if labs.is_dir():
-        shutil.copytree(labs, folder / "labs", dirs_exist_ok=True)
     return copies
 
 
@@ -165,7 +168,8 @@ def free_port() -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Serve the notebooks until Ctrl-C."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     runs = Path(options.runs).resolve()
     module = "voila" if options.app else "jupyterlab"
     try:

@@ -132,6 +132,37 @@ def test_headless_notebooks_do_not_follow_the_switch(places, example):
     assert dict(os.environ) == before
 
 
+class Kernel:
+    """A kernel whose running cell came with the given permission to ask for input."""
+
+    def __init__(self, allow_stdin):
+        self.allow_stdin = allow_stdin
+
+    def get_parent(self, channel):
+        return {"content": {"allow_stdin": self.allow_stdin}}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "environment", "guided"),
+    [
+        (None, {}, False),
+        (Kernel(True), {}, True),
+        (Kernel(False), {}, False),
+        (Kernel(False), {"SERVER_SOFTWARE": "voila/0.5.13"}, True),
+        (Kernel(True), {"RWLIB_GUIDED": "0"}, False),
+        (None, {"RWLIB_GUIDED": "1"}, True),
+    ],
+)
+def test_a_notebook_is_guided_where_somebody_can_click(kernel, environment, guided, monkeypatch):
+    shell = type("Shell", (), {"kernel": kernel})()
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    for name in ("SERVER_SOFTWARE", "RWLIB_GUIDED"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert widgets.is_guided() is guided
+
+
 @pytest.mark.parametrize("make", [lab_command, app_command])
 def test_servers_listen_on_loopback_with_a_token(make, tmp_path):
     command = make(tmp_path, 8888, "secret-token", browser=False)
@@ -151,9 +182,13 @@ def test_jupyter_has_folders_of_its_own_and_no_announcements(tmp_path):
 
 def test_notebooks_are_copied_when_they_are_new_or_newer(tmp_path):
     source, folder = tmp_path / "notebooks", tmp_path / "copies"
-    source.mkdir()
+    (source / "labs").mkdir(parents=True)
+    (source / "runs").mkdir()
+    (source / "runs" / "evidence.ipynb").write_text("not a notebook of ours")
     (source / "a.ipynb").write_text("first")
-    copy_notebooks(source, folder)
+    (source / "labs" / "b.ipynb").write_text("lab")
+    copies = copy_notebooks(source, folder)
+    assert copies == [folder / "a.ipynb", folder / "labs" / "b.ipynb"]
     (folder / "a.ipynb").write_text("run by a person")
     copy_notebooks(source, folder)
     assert (folder / "a.ipynb").read_text() == "run by a person"

@@ -98,9 +98,9 @@ def served(runs, *options):
                 time.sleep(0.1)
         yield address
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGTERM)
         try:
-            server.wait(timeout=20)
+            server.wait(timeout=40)
         except subprocess.TimeoutExpired:
             server.kill()
 

@@ -128,6 +128,8 @@ def processes_under(folder):
 def test_jupyterlab_leads_from_nothing_to_verified_and_back(page, tmp_path, screenshots):
     with served(tmp_path, "--token", "browser-test") as address:
         walk_the_steps(LabWalk(page, address, screenshots, "lab"), tmp_path)
+    saved = (tmp_path / "lab" / "notebooks" / "01_create_s3_policy.ipynb").read_text()
+    assert "Created IAM policy" in saved, "what was done is not in the saved notebook"
     assert processes_under(tmp_path) == []
 
 
