@@ -271,7 +271,7 @@ def test_list_is_read_until_it_is_ready_when_it_holds_the_role():
     from rwlib.principals import settled_list
 
     class Slow:
-        answers = ["Updating", "Pending", "Ready", "never asked for"]
+        answers = ("Updating", "Pending", "Ready", "never asked for")
         asked = 0
 
         def allowed_iam_roles(self, cluster_id):
