@@ -28,7 +28,7 @@ def given(shared_sandbox, monkeypatch, tmp_path):
 
 
 def run(*arguments):
-    """Run a command in this process; errors of ours are raised, as the command line's main wants."""
+    """Run a command in this process; its errors are raised, as the command line's main wants."""
     result = CliRunner().invoke(command, list(arguments), standalone_mode=False)
     if result.exception is not None:
         raise result.exception
@@ -103,8 +103,8 @@ def test_commands_check_symptom_and_reset_answer_for_a_started_lab(given):
 def test_commands_refuse_a_lab_that_was_not_started(given):
     with pytest.raises(InputError, match="was not started by ada"):
         run("check", "4", "--learner", "ada")
+    given.mkdir()
     with pytest.raises(InputError, match="start a lab first"):
-        given.mkdir()
         run("score")
 
 

@@ -89,7 +89,13 @@ def test_notebook_has_what_a_lab_needs(lab):
     for words in (*lab.objectives, "**You need**", "**This changes**", "**Undo**"):
         assert words in first
     text = "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
-    for heading in ("## Tasks", "## Check", "## Solution", "## What to remember", "## What is next"):
+    for heading in (
+        "## Tasks",
+        "## Check",
+        "## Solution",
+        "## What to remember",
+        "## What is next",
+    ):
         assert heading in text
     assert "**Pass criterion" in text
     assert text.count("<details>") == text.count("</details>") >= 4

@@ -16,12 +16,11 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from string import Template
 from typing import Any
 
+from rwlib.labs.connections import Connections, connections
 from rwlib.labs.model import CLUSTER_ID, Call, Lab, shared
-from rwlib.labs.surroundings import surrounded
 from rwlib.sandbox.endpoint import Endpoint
 from rwlib.sandbox.seed import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WORKLOAD_ROLE
 
@@ -41,7 +40,6 @@ class Bench:
         self.endpoint = endpoint
         self.lab = lab
         self.target = lab.full_target()
-        self._clients: dict[tuple[str, ...], Any] = {}
         self._cloud: Any = None
         self.variables: dict[str, Any] = {"region_name": "us-east-1"}
         self.variables = self._names()
@@ -57,14 +55,9 @@ class Bench:
         return str(self.variables["region_name"])
 
     @property
-    def session(self) -> Any:
-        """A ``boto3.Session`` as the customer's root user."""
-        shut_out = {
-            name: value
-            for name, value in self.endpoint.environment().items()
-            if name.endswith(("_FILE", "_DISABLED"))
-        }
-        return _session(self.region_name, tuple(shut_out.items()))
+    def connections(self) -> Connections:
+        """The clients of the sandbox in the bucket's Region."""
+        return connections(self.endpoint.url, self.region_name)
 
     @property
     def cloud(self) -> Any:
@@ -77,25 +70,9 @@ class Bench:
             )
         return self._cloud
 
-    def client(self, service: str, account: str = CUSTOMER, credentials: Any = None) -> Any:
-        """Return a boto3 client of the sandbox, as an account's root user or with credentials."""
-        from botocore.config import Config
-
-        token = credentials.session_token if credentials else ""
-        key = (service, account, token)
-        if key not in self._clients:
-            given = (
-                credentials.arguments()
-                if credentials
-                else {"aws_access_key_id": account, "aws_secret_access_key": "test"}
-            )
-            self._clients[key] = self.session.client(
-                service,
-                endpoint_url=self.endpoint.url,
-                config=Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"}),
-                **given,
-            )
-        return self._clients[key]
+    def client(self, service: str, account: str = CUSTOMER) -> Any:
+        """Return a boto3 client of the sandbox, as an account's root user."""
+        return self.connections.client(service, account)
 
     def fill(self, value: Any) -> Any:
         """Return a value with its variables filled in."""
@@ -195,7 +172,6 @@ class Bench:
         self.variables = found
         location = self.client("s3").get_bucket_location(Bucket=target.bucket)
         found["region_name"] = location["LocationConstraint"] or "us-east-1"
-        self._clients.clear()
         found["key_arn"] = self._key_arn()
 
         def document(key: str) -> dict[str, Any]:
@@ -215,17 +191,6 @@ class Bench:
             return ""
         first = rules["ServerSideEncryptionConfiguration"]["Rules"][0]
         return str(first["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID", ""))
-
-
-@cache
-def _session(region_name: str, environment: tuple[tuple[str, str], ...]) -> Any:
-    """Return one session for all benches: it keeps the service models that clients are made of."""
-    import boto3
-
-    with surrounded(dict(environment)):
-        session = boto3.Session(CUSTOMER, "test", region_name=region_name)
-        session.get_available_services()  # reads the configuration, in this environment
-    return session
 
 
 def or_none(read: Callable[[], Any]) -> Any:

@@ -112,12 +112,11 @@ def _finding(title: str, wrong: Sequence[str]) -> Finding:
 def _verdicts(bench: Bench) -> list[str]:
     """Name the hops that the runbook's own verification finds wrong, without giving away why."""
     from rwlib.runbook import Runbook
-    from rwlib.sessions import Aws
 
     with surrounded(bench.endpoint.environment()):
         book = Runbook(
             bench.target,
-            Aws(bench.session),
+            bench.connections.aws(),
             cloud=bench.cloud,
             workload_identity_arn=WORKLOAD_IDENTITY_ARN,
         )
@@ -144,7 +143,7 @@ def ask(bench: Bench, probe: Probe) -> str:
         credentials = bench.endpoint.credentials_for(bench.fill(probe.role_arn))
     except ServiceError as error:
         return f"NoSuchEntity: {error}"
-    client = bench.client(service, credentials=credentials)
+    client = bench.connections.client_with(service, credentials)
     try:
         getattr(client, operation)(**bench.fill(dict(probe.parameters)))
     except ClientError as error:
