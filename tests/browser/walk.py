@@ -45,7 +45,10 @@ class Walk:
     def shot(self, name, top=None):
         """Keep a screenshot; scrolled so that ``top`` stands at the top."""
         if top is not None:
-            top.evaluate("each => each.scrollIntoView({block: 'start'})")
+            top.evaluate(
+                "each => { each.style.scrollMarginTop = '60px';"
+                " each.scrollIntoView({block: 'start'}); }"
+            )
         path = self.shots / f"{self.name}-{name}.png"
         self.page.screenshot(path=str(path))
         if path.name in IN_THE_README and os.environ.get("README_IMAGES") == "write":
