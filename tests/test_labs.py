@@ -178,6 +178,17 @@ def test_region_lab_is_refused_when_the_bucket_is_made_again_elsewhere(start):
     assert "What was there before is still there" in failing(lab.check())
 
 
+def test_check_answers_when_the_bucket_is_gone(start):
+    lab = start(11)
+    s3 = client(lab, "s3")
+    for entry in s3.list_objects_v2(Bucket=lab.bucket)["Contents"]:
+        s3.delete_object(Bucket=lab.bucket, Key=entry["Key"])
+    s3.delete_bucket(Bucket=lab.bucket)
+    result = lab.check()
+    assert not result.passed
+    assert "NoSuchBucket" in repr(result)
+
+
 def test_symptom_is_what_the_engine_says_now(start):
     lab = start(3)
     assert "is not authorized to perform: sts:AssumeRole" in lab.symptom().text

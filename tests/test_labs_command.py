@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from rwlib.commands.lab import command
 from rwlib.errors import InputError, RunbookError
-from rwlib.labs import all_labs, start_lab
+from rwlib.labs import all_labs, open_lab, start_lab
 from rwlib.labs.scores import Learner, Score, as_csv, as_html, find_results, merge, read_results
 
 
@@ -79,6 +80,25 @@ def test_lab_keeps_its_sandbox_between_commands_until_it_is_stopped(tmp_path):
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert json.loads(checked.stdout)["passed"]
     assert not (tmp_path / "ada" / "03_wrong_principal" / "address.json").exists()
+
+
+def test_set_up_cell_of_a_notebook_can_run_again(monkeypatch, tmp_path):
+    """The second start goes on in the sandbox of the first, which nothing else refers to."""
+    monkeypatch.setenv("RWLIB_LABS", str(tmp_path))
+    lab = start_lab(3, "ada", environment=False)
+    url = lab.bench.endpoint.url
+    try:
+        lab.solution(apply=True)
+        lab = start_lab(3, "ada", environment=False)
+        gc.collect()
+        assert lab.bench.endpoint.url == url
+        assert lab.check().passed
+    finally:
+        assert run("stop", "3", "--learner", "ada").output == "Stopped: 3.\n"
+    # Its state is in the folder, for the next kernel.
+    with open_lab(3, "ada") as lab:
+        assert lab.bench.endpoint.url != url
+        assert lab.check().passed
 
 
 def test_list_says_how_far_the_learner_is(given):

@@ -163,10 +163,15 @@ def _execute(bench: Bench, text: str) -> tuple[str, bool]:
 
 
 def written(bench: Bench) -> list[str]:
-    """List the objects under the prefix."""
-    found = bench.client("s3").list_objects_v2(
-        Bucket=bench.target.bucket, Prefix=f"{bench.target.prefix}/"
-    )
+    """List the objects under the prefix; none where the account itself may not look any more."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found = bench.client("s3").list_objects_v2(
+            Bucket=bench.target.bucket, Prefix=f"{bench.target.prefix}/"
+        )
+    except ClientError:
+        return []
     return [entry["Key"] for entry in found.get("Contents", [])]
 
 

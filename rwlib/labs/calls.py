@@ -170,8 +170,9 @@ class Bench:
             "key_arn": "",
         }
         self.variables = found
-        location = self.client("s3").get_bucket_location(Bucket=target.bucket)
-        found["region_name"] = location["LocationConstraint"] or "us-east-1"
+        s3 = self.client("s3")
+        location = or_none(lambda: s3.get_bucket_location(Bucket=target.bucket)) or {}
+        found["region_name"] = location.get("LocationConstraint") or "us-east-1"
         found["key_arn"] = self._key_arn()
 
         def document(key: str) -> dict[str, Any]:

@@ -252,7 +252,10 @@ def start_lab(
         served.close()
         raise
     if environment:
+        import boto3
+
         enter(opened.environment)
+        boto3.setup_default_session()  # one made before has other credentials
     return opened
 
 

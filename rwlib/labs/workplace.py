@@ -33,6 +33,7 @@ It is emptied by every start of a lab.
 HOME = "RWLIB_LABS"
 _LEARNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _PATIENCE = 60.0
+_children: dict[Path, Any] = {}
 
 
 class _Stops(Protocol):
@@ -167,7 +168,9 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> Served:
     from rwlib.sandbox import Sandbox
 
     if how == "child":
-        child = Sandbox.spawn(state=state)
+        # Kept here: it would end with the last reference, and a notebook's set-up cell may run
+        # twice under one name.
+        child = _children[state] = Sandbox.spawn(state=state)
         return Served(child, child)
     own = Sandbox(state=state).start()
     return Served(own, own)
@@ -179,15 +182,29 @@ def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
     The address alone is no proof, another process may have it by now; the lock on the state is.
     """
     state = place.folder(lab) / "sandbox"
-    remembered = place.remembered(lab) if state.exists() else None
-    if remembered is None or not remembered.get("url") or not _locked(state):
+    if not state.exists() or not _locked(state):
         return None
-    endpoint = Endpoint(remembered["url"])
-    try:
-        endpoint.control("GET", "health")
-    except ServiceError:
-        return None
-    return endpoint
+    for url in _addresses(place, lab):
+        endpoint = Endpoint(url)
+        try:
+            endpoint.control("GET", "health")
+        except ServiceError:
+            continue
+        return endpoint
+    return None
+
+
+def _addresses(place: Workplace, lab: Lab) -> list[str]:
+    """Return where a lab's sandbox may answer: as it was remembered, as it said itself."""
+    found = [(place.remembered(lab) or {}).get("url", "")]
+    address = _address_file(place.folder(lab) / "sandbox")
+    if address.exists():
+        found.append(json.loads(address.read_text(encoding="utf-8"))["url"])
+    return [url for url in found if url]
+
+
+def _address_file(state: Path) -> Path:
+    return state.parent / "address.json"
 
 
 def stop_serving(place: Workplace, lab: Lab) -> bool:
@@ -212,7 +229,7 @@ def _locked(state: Path) -> bool:
 
 
 def _background(state: Path) -> Endpoint:
-    address = state.parent / "address.json"
+    address = _address_file(state)
     address.unlink(missing_ok=True)
     with (state.parent / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
