@@ -19,8 +19,9 @@ import boto3
 import nbformat
 import pytest
 
-from rwlib.batch import Options, run_batch, watch_targets
+from rwlib.batch import Options, executors, run_batch, watch_targets
 from rwlib.batch.folders import only_batch
+from rwlib.batch.forge import Forge
 from rwlib.cli import main
 from rwlib.errors import RunbookError
 from rwlib.evidence import verify_manifest
@@ -114,7 +115,32 @@ def runs(aws_environment, tmp_path):
     return tmp_path / "runs"
 
 
-def test_batch_sets_targets_up_once_and_looks_again_later(aws_environment, runs, tmp_path):
+@pytest.fixture(scope="module")
+def warm_forge(shared_sandbox):
+    environment = {**os.environ, **shared_sandbox.environment()}
+    for name in ("RWC_API_KEY", "RWC_API_SECRET"):
+        del environment[name]
+    with Forge(environment) as forge:
+        yield forge
+
+
+@pytest.fixture
+def one_forge(warm_forge, monkeypatch):
+    """Spare the batches of a test their own warming up; what runs in them is not changed."""
+
+    class Shared:
+        run = staticmethod(warm_forge.run)
+        kill_children = staticmethod(warm_forge.kill_children)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(executors, "Forge", Shared)
+
+
+def test_batch_sets_targets_up_once_and_looks_again_later(
+    aws_environment, runs, one_forge, tmp_path
+):
     path = write_targets(tmp_path / "orders.jsonl", 3)
     first = run_batch(options(path, apply=True))
     assert (first.exit_code, dict(first.counts)) == (0, {"done": 3})
@@ -175,13 +201,13 @@ def test_batch_ends_as_an_undisturbed_one_when_killed_and_disturbed(
     spec = importlib.util.spec_from_file_location("flaky", ROOT / "benchmarks" / "flaky.py")
     flaky = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(flaky)
-    path = write_targets(tmp_path / "orders.jsonl", 6)
+    path = write_targets(tmp_path / "orders.jsonl", 5)
     direct = os.environ["AWS_ENDPOINT_URL"]
     with flaky.FlakyProxy(direct, lose=0.04, seed=3) as proxy:
         aws_environment.set_faults(throttle=0.05, seed=1)
         running = start_batch(path, AWS_ENDPOINT_URL=proxy.url)
         told = iter(running.stderr.readline, "")
-        assert any(line.startswith("[2/6]") for line in told)
+        assert any(line.startswith("[2/5]") for line in told)
         running.send_signal(signal.SIGKILL)
         running.communicate()
         assert wait_until(lambda: not processes_of(runs)), "processes are left"
@@ -193,7 +219,7 @@ def test_batch_ends_as_an_undisturbed_one_when_killed_and_disturbed(
     monkeypatch.setenv("AWS_ENDPOINT_URL", direct)
     aws_environment.set_faults(throttle=0)
     assert result.exit_code == 0, result
-    assert sum(result.counts.values()) == 6
+    assert sum(result.counts.values()) == 5
     assert len(list(Path(runs).glob("*/state.sqlite"))) == 1, "it went on in the same folder"
     assert verify_manifest(result.folder)[0] == []
     disturbed = account_state()
@@ -204,7 +230,9 @@ def test_batch_ends_as_an_undisturbed_one_when_killed_and_disturbed(
     assert disturbed == account_state()
 
 
-def test_ctrl_c_finishes_what_runs_and_the_next_batch_goes_on(aws_environment, runs, tmp_path):
+def test_ctrl_c_finishes_what_runs_and_the_next_batch_goes_on(
+    aws_environment, runs, one_forge, tmp_path
+):
     path = write_targets(tmp_path / "orders.jsonl", 5)
     running = start_batch(path)
     first = running.stderr.readline()
@@ -238,7 +266,7 @@ def test_second_batch_is_refused_while_one_runs(aws_environment, runs, tmp_path)
     assert aws_environment.calls() == []
 
 
-def test_plan_reads_only_and_one_approval_is_for_all(aws_environment, runs, tmp_path):
+def test_plan_reads_only_and_one_approval_is_for_all(aws_environment, runs, one_forge, tmp_path):
     path = write_targets(tmp_path / "orders.jsonl", 2)
     before = account_state()
     asked = []
@@ -267,7 +295,9 @@ def test_plan_with_apply_is_refused_when_nobody_can_answer(aws_environment, runs
     assert aws_environment.calls() == []
 
 
-def test_nothing_new_starts_when_too_many_failed(aws_environment, runs, tmp_path, capsys):
+def test_nothing_new_starts_when_too_many_failed(
+    aws_environment, runs, one_forge, tmp_path, capsys
+):
     path = write_targets(tmp_path / "orders.jsonl", 6, bucket="acme-missing")
     with pytest.raises(SystemExit) as ended:
         main(["batch", str(path), "--apply", "--max-failures", "2", "--workers", "1", "--json"])
@@ -341,7 +371,9 @@ def test_one_cluster_gets_its_principals_one_after_the_other(
     assert {f"arn:aws:iam::111122223333:role/role-{n}" for n in range(3)} <= set(allowed)
 
 
-def test_watch_reports_what_changed_since_the_last_look(aws_environment, runs, tmp_path, capsys):
+def test_watch_reports_what_changed_since_the_last_look(
+    aws_environment, runs, one_forge, tmp_path, capsys
+):
     path = write_targets(tmp_path / "orders.jsonl", 3)
     assert run_batch(options(path, apply=True)).exit_code == 0
     aws_environment.forget_calls()

@@ -90,6 +90,8 @@ def assert_gone(process_ids, patience=10.0):
     while left and time.monotonic() < until:
         left = [number for number in left if is_running(number)]
         threading.Event().wait(0.02)
+    for number in left:
+        os.kill(number, signal.SIGKILL)
     assert left == []
 
 
