@@ -64,7 +64,7 @@ bench: $(VENV)/with-sandbox-test ## Measure start-up and runs, side by side
 
 .PHONY: constraints
 constraints: $(VENV)/with-sandbox-test-lint-lab ## Write the installed versions into constraints.txt
-	@$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches, keep the runs
