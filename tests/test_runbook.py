@@ -224,9 +224,7 @@ def test_run_creates_nothing_when_the_bucket_is_wrong(
 def test_run_creates_nothing_when_the_workload_identity_does_not_exist(aws_environment, example):
     before = state()
     arn = "arn:aws:iam::444455556666:role/misspelt-role"
-    with pytest.raises(
-        InputError, match=r"workload_identity_arn: .*does not exist"
-    ):
+    with pytest.raises(InputError, match=r"workload_identity_arn: .*does not exist"):
         complete({**example, "workload_identity_arn": arn, "apply": True})
     assert state() == before
 
