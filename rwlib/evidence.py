@@ -37,10 +37,11 @@ _SECRET_NAME = re.compile(
 # Variables whose name says "token" or "credential" and whose value is the path of a file, and
 # AWS's switches.
 _PLAIN_NAME = re.compile(r"(?i)_(file|path|dir|uri|url|cache|mode)s?$|^AWS_ROLE_|^AWS_EC2_")
-_IN_TEXT = re.compile(
-    rb"(?i)(?:\bpassword|\bpasswd|\bpwd|secret_access_key|secretaccesskey)"
+# Two patterns, since one that begins with a plain text is found several times as fast.
+_IN_URL = re.compile(rb"://[^\s/:@'\"<>]{1,80}:([^\s/@'\"<>*]{4,})@")
+_IN_PAIR = re.compile(
+    rb"(?:(?<!\w)[Pp](?:assword|ASSWORD|asswd|wd)|[Ss]ecret(?:_access_key|AccessKey))"
     rb"(?:=|%3D)([^\s&;'\"<>\\,)}*]{4,})"
-    rb"|\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>]{1,80}:([^\s/@'\"<>*]{4,})@"
 )
 
 
@@ -221,21 +222,15 @@ def mask(data: bytes, secrets: Iterable[bytes]) -> bytes:
     for secret in secrets:
         if secret in data:
             data = data.replace(secret, MASK)
-    return _IN_TEXT.sub(_masked_match, data)
+    return _IN_PAIR.sub(_masked_match, _IN_URL.sub(_masked_match, data))
 
 
 def _masked_match(match: re.Match[bytes]) -> bytes:
-    whole, group = match.group(), 1 if match.group(1) else 2
-    # RisingWave's and Redshift's own way to say "from a secret" is no secret.
-    if match.group(group).lower() in (b"secret", b"..."):
-        return whole
-    start, end = (at - match.start() for at in match.span(group))
-    return whole[:start] + MASK + whole[end:]
-
-
-def mask_text(text: str, secrets: Iterable[bytes]) -> str:
-    """Replace the secrets in a text."""
-    return mask(text.encode(errors="replace"), secrets).decode()
+    # RisingWave's way to say "from a secret" is no secret.
+    if match.group(1).lower() in (b"secret", b"..."):
+        return match.group()
+    start, end = (at - match.start() for at in match.span(1))
+    return match.group()[:start] + MASK + match.group()[end:]
 
 
 def mask_folder(folder: Path, secrets: Iterable[bytes]) -> list[str]:

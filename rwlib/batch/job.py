@@ -58,6 +58,17 @@ def warm_up() -> None:
     for name in environment.list_templates():
         environment.get_template(name)
     evidence.versions()
+    _load_models("accessanalyzer", "glue", "redshift")
+
+
+def _load_models(*services: str) -> None:
+    """Read botocore's models of services that the engine does not read ahead."""
+    import botocore.session
+
+    loader: Any = botocore.session.Session().get_component("data_loader")
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(service, kind)
 
 
 def perform(job: Mapping[str, Any]) -> Answer:
