@@ -164,6 +164,35 @@ def test_trust_lab_is_refused_when_the_wildcard_is_hidden_in_a_condition(start):
     assert "Nobody else may assume the role" in failing(result)
 
 
+@pytest.mark.parametrize(
+    ("principal", "condition"),
+    [
+        ("*", {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}),
+        ({"AWS": "*"}, {"StringLike": {"sts:RoleSessionName": "reqsign"}}),
+        ({"AWS": "444455556666"}, {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}),
+    ],
+)
+def test_trust_lab_is_refused_when_a_second_statement_is_open(start, principal, condition):
+    """Right for the evaluated principals, and open to others all the same."""
+    lab = start(3)
+    lab.solution(apply=True)
+    trust = lab.bench.fill("$trust")
+    trust["Statement"].append(
+        {
+            "Effect": "Allow",
+            "Principal": principal,
+            "Action": "sts:AssumeRole",
+            "Condition": condition,
+        }
+    )
+    client(lab, "iam").update_assume_role_policy(
+        RoleName=lab.role_name, PolicyDocument=json.dumps(trust)
+    )
+    result = lab.check()
+    assert result.works
+    assert "Nobody else may assume the role" in failing(result)
+
+
 def test_region_lab_is_refused_when_the_bucket_is_made_again_elsewhere(start):
     lab = start(11)
     s3 = client(lab, "s3")

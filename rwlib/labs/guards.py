@@ -70,11 +70,36 @@ def strangers_let_in(bench: Bench, now: World) -> list[str]:
     wanted = {"this cluster's Workload Identity"}
     if "redshift" in bench.target.connectors:
         wanted.add("redshift.amazonaws.com")
-    return [
+    found = [
         f"{title} may assume the role"
         for title, (_, allowed) in who_may_assume(now, bench.role_arn).items()
         if allowed and title not in wanted
     ]
+    return found + [line for statement in now["trust"] for line in _too_open(statement)]
+
+
+def _too_open(statement: Mapping[str, Any]) -> list[str]:
+    """Name principals that only a condition narrows, for a request that no list here foresees.
+
+    A whole account narrowed by ``aws:PrincipalArn`` is judged by evaluation alone: it is how one
+    trusts a role that does not exist yet.
+    """
+    if statement.get("Effect") != "Allow":
+        return []
+    given = statement.get("Principal", {})
+    named = given.get("AWS", []) if isinstance(given, Mapping) else given
+    found = []
+    keys = {key.lower() for test in statement.get("Condition", {}).values() for key in test}
+    for principal in [named] if isinstance(named, str) else named:
+        account = principal.removeprefix("arn:aws:iam::").removesuffix(":root")
+        whole = len(account) == 12 and account.isdigit() and account != CUSTOMER
+        if principal == "*":
+            found.append("a statement names everybody as its principal")
+        elif whole and "aws:principalarn" not in keys:
+            found.append(f"a statement names the whole account {account} as its principal")
+    if "NotPrincipal" in statement:
+        found.append("a statement allows everybody but some")
+    return found
 
 
 def too_much_granted(bench: Bench, now: World) -> list[str]:
