@@ -12,6 +12,8 @@ KERNEL_IDLE = """() => {
   const widget = window.jupyterapp?.shell?.currentWidget;
   return widget?.sessionContext?.session?.kernel?.status === 'idle';
 }"""
+GONE = "!document.querySelector('.rw-live ol.rw-line')"
+ASKED = ".jp-Dialog button.jp-mod-accept"
 IMAGES = Path(__file__).resolve().parent.parent.parent / "docs" / "images"
 # README_IMAGES=write puts these screenshots where the README shows them.
 IN_THE_README = {
@@ -94,14 +96,18 @@ class LabWalk(Walk):
         page = self.page
         if self.opened:
             # As a user does: save and close one notebook, open the next from the file browser.
+            # What the kernel still shows would make the notebook unsaved again.
+            page.wait_for_function(KERNEL_IDLE)
             page.evaluate(
-                """async path => {
-                  const run = (...each) => window.jupyterapp.commands.execute(...each);
-                  await run('docmanager:save');
-                  await run('application:close');
-                  await run('docmanager:open', {path});
-                }""",
-                name,
+                "async () => { await window.jupyterapp.commands.execute('docmanager:save') }"
+            )
+            page.evaluate("() => { window.jupyterapp.commands.execute('application:close') }")
+            page.wait_for_function(f"() => {GONE} || document.querySelector('{ASKED}')")
+            if page.locator(ASKED).count():
+                page.locator(ASKED).click()
+            page.wait_for_function(f"() => {GONE}")
+            page.evaluate(
+                "path => { window.jupyterapp.commands.execute('docmanager:open', {path}) }", name
             )
         else:
             page.goto(f"{self.base}/lab/tree/{name}?token={self.token}&reset")
