@@ -32,6 +32,8 @@ class FlakyProxy:
         self._guard = threading.Lock()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        # A client that was killed is no error of the proxy's.
+        self._server.handle_error = lambda *_: None
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from rwlib.batch import executors
 from rwlib.batch.forge import Forge
 from rwlib.batch.operators import SECONDS, OperatorSessions
 from rwlib.batch.progress import Progress, duration
@@ -138,6 +139,30 @@ def test_forge_starts_again_when_it_was_killed(tmp_path):
         second = run(mine, path, tmp_path / "b")["problem"]
     assert "parent" in second
     assert first != second
+
+
+def test_files_come_back_when_a_worker_does_not_see_the_folder(forge, tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "_forge", forge)
+    monkeypatch.setattr(executors, "_operators", OperatorSessions(forge.run))
+    path = notebook(
+        tmp_path / "n.ipynb",
+        "import os, pathlib\nplace = pathlib.Path(os.environ['RWLIB_RUN_DIR'])\n"
+        "(place / 'ledger.jsonl').write_text('second\\n')\nraise RuntimeError(place)",
+    )
+    there = tmp_path / "batch" / "t1"
+    there.mkdir(parents=True)
+    (there / "ledger.jsonl").write_text("first\n")
+    (there / "report.json").write_text("of an earlier attempt")
+    answer = executors.run_on_worker(
+        {"kind": "run", "target": {}, "folder": str(there), "notebook": str(path),
+         "marker": str(tmp_path / "elsewhere" / "state.sqlite")}
+    )  # fmt: skip
+    assert str(there) not in answer["problem"], "the worker wrote into a folder of its own"
+    executors.unpack(answer["files"], there)
+    assert (there / "ledger.jsonl").read_text() == "first\nsecond\n"
+    assert (there / "attempt-1" / "report.json").read_text() == "of an earlier attempt"
+    assert (there / "runbook.ipynb").is_file()
+    assert [each.name for each in there.parent.iterdir()] == ["t1"]
 
 
 class Steered:

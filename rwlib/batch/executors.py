@@ -109,8 +109,7 @@ class Dask:
     def close(self) -> None:
         """Leave the scheduler; its workers go on without us."""
         with contextlib.suppress(TimeoutError, OSError):
-            # A worker's forge holds memory and no credentials, but nobody needs it any more.
-            self._client.run(close_forge)
+            self._client.run(close_idle_forge)
         self._pool.shutdown(wait=False)
         self._client.close()
 
@@ -135,18 +134,36 @@ def _after(inner: Future[Answer], folder: str | None) -> Future[Answer]:
 
 _forge: Forge | None = None
 _operators: OperatorSessions | None = None
+_running = 0
 _guard = threading.Lock()
 
 
 def run_on_worker(job: Answer) -> Answer:
     """Run a job in a child of this Dask worker's forge."""
-    global _forge, _operators
+    global _forge, _operators, _running
     with _guard:
-        if _forge is None:
+        if _forge is None or _operators is None:
             _forge = Forge()
             _operators = OperatorSessions(_forge.run)
         forge, operators = _forge, _operators
-    assert operators is not None
+        _running += 1
+    try:
+        return _run_here(forge, operators, job)
+    finally:
+        with _guard:
+            _running -= 1
+
+
+def close_idle_forge() -> None:
+    """End this worker's forge and forget its sessions, unless another batch is using it."""
+    global _forge, _operators
+    with _guard:
+        if _forge is not None and not _running:
+            _forge.close()
+            _forge = _operators = None
+
+
+def _run_here(forge: Forge, operators: OperatorSessions, job: Answer) -> Answer:
     job = {**job, "notebook": _notebook_here(job.get("notebook", ""))}
     marker = job.pop("marker", "")
     if not job.get("folder") or Path(marker).exists():
@@ -155,15 +172,6 @@ def run_on_worker(job: Answer) -> Answer:
         mine = Path(place) / Path(job["folder"]).name
         answer = forge.run(operators.with_keys({**job, "folder": str(mine)}))
         return {**answer, **({"files": pack(mine)} if mine.is_dir() else {})}
-
-
-def close_forge() -> None:
-    """End this worker's forge, if it has one."""
-    global _forge, _operators
-    with _guard:
-        if _forge is not None:
-            _forge.close()
-        _forge = _operators = None
 
 
 def _notebook_here(path: str) -> str:
