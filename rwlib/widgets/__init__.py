@@ -22,9 +22,9 @@ from rwlib.widgets.panels import (
     PlacePanel,
     PreviewPanel,
     ProgressPanel,
-    TearDownPanel,
     ViewPanel,
 )
+from rwlib.widgets.takeback import TearDownPanel
 from rwlib.widgets.verdicts import VerdictPanel
 
 __all__ = ["Guide", "NotebookGuide", "TargetForm", "form", "guide", "is_guided"]
