@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import json
 import os
 import re
@@ -285,6 +286,17 @@ def test_plan_reads_only_and_one_approval_is_for_all(aws_environment, runs, one_
     applied = run_batch(options(path, apply=True, plan=True, approve=lambda planned: True))
     assert dict(applied.counts) == {"done": 2}
     assert applied.folder == result.folder.parent
+
+
+def test_batch_says_so_and_runs_when_the_platform_cannot_fork(
+    aws_environment, runs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(executors, "can_fork", lambda: False)
+    said = io.StringIO()
+    result = run_batch(options(write_targets(tmp_path / "o.jsonl", 1), apply=True), said)
+    assert dict(result.counts) == {"done": 1}
+    assert said.getvalue().startswith("This platform cannot fork")
+    assert verify_manifest(result.folder)[0] == []
 
 
 def test_plan_with_apply_is_refused_when_nobody_can_answer(aws_environment, runs, tmp_path):

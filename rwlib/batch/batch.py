@@ -182,6 +182,8 @@ class _Run:
         options = self.options
         progress = Progress(self.total, kind, self.out)
         stopper = Stopper(progress.say, executor.kill)
+        if isinstance(executor, Local) and not executor.forks:
+            progress.say("This platform cannot fork: each target starts an interpreter of its own.")
         started, clock = datetime.now(UTC), time.monotonic()
         with stopper:
             Pass(
