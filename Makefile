@@ -44,6 +44,7 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 .PHONY: notebooks
 notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
 	@$(BIN)/python -m rwlib.stored_notebooks
+	@$(BIN)/python -m rwlib.stored_notebooks notebooks/labs
 
 .PHONY: lab
 lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback

@@ -173,7 +173,7 @@ def _last_byte(file: BinaryIO) -> bytes:
 def ledger_history(runs_dir: Path, name: str) -> Iterator[dict[str, Any]]:
     """Yield all ledger entries about one resource, oldest first, over all runs in a folder."""
     entries = []
-    for path in sorted(runs_dir.glob("*/ledger.jsonl")):
+    for path in sorted(runs_dir.glob("**/ledger.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 entry = json.loads(line)

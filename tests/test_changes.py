@@ -85,3 +85,12 @@ def test_diff_shows_what_goes_and_what_comes():
     assert '+  "b": 3' in diff
     assert document_diff({"a": 1}, {"a": 1}) == ""
     assert document_diff(None, {"a": 1}).splitlines()[3:] == ["+{", '+  "a": 1', "+}"]
+
+
+def test_history_finds_the_ledgers_of_batches(tmp_path):
+    from rwlib.changes import Change, Ledger, ledger_history
+
+    change = Change("create", "IAM role", "arn:aws:iam::111122223333:role/r")
+    Ledger(tmp_path / "2026-01-01_batch" / "orders" / "ledger.jsonl").intend(change)
+    Ledger(tmp_path / "2026-01-02_orders" / "ledger.jsonl").intend(change)
+    assert len(list(ledger_history(tmp_path, change.name))) == 2
