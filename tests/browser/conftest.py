@@ -107,8 +107,9 @@ def served(runs, *options):
 
 @pytest.fixture(scope="session")
 def browser():
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)
     with sync_playwright() as play:
         running = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield running

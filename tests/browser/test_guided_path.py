@@ -34,7 +34,7 @@ def refuse_a_mistake(walk):
     walk.type("prefix", "/risingwave")
     walk.message("prefix").wait_for()
     assert "begins with a slash" in walk.message("prefix").inner_text()
-    assert walk.button("Preview").first.is_disabled()
+    walk.expect(walk.button("Preview").first).to_be_disabled()
     walk.shot("01-mistake", walk.field("cluster"))
     walk.type("prefix", "risingwave")
     walk.message("prefix").wait_for(state="detached")
@@ -52,8 +52,8 @@ def walk_the_steps(walk, runs):
     """Go from nothing to verified, break it, fix it and take it back."""
     started = time.monotonic()
     walk.open("00_start_here.ipynb")
-    assert "Sandbox on this machine" in walk.page.locator(".rw-place").first.inner_text()
-    assert "Fill in the form first" in walk.page.locator(".rw-live").last.inner_text()
+    walk.expect(walk.page.locator(".rw-place").first).to_contain_text("Sandbox on this machine")
+    walk.expect(walk.page.locator(".rw-live").last).to_contain_text("Fill in the form first")
     walk.shot("00-empty")
     fill_in(walk)
     refuse_a_mistake(walk)
@@ -64,13 +64,15 @@ def walk_the_steps(walk, runs):
 
     for name, number, title in STEPS:
         walk.open(name)
-        assert walk.field("bucket").count() == 0 or walk.field("bucket").input_value()
+        if number < 4:
+            walk.expect(walk.field("bucket")).to_have_value("acme-analytics")
         if number == 3:
             walk.wait_for("Nothing to apply: AWS shows it as asked")
         else:
             walk.shot(f"{number}0-preview", walk.button("Preview").first)
             walk.apply()
-        assert "✓ done" in walk.step(number).inner_text(), title
+        walk.expect(walk.step(number)).to_contain_text("✓ done")
+        walk.expect(walk.step(number)).to_contain_text(title)
         walk.shot(f"{number}1-done", walk.button("Apply").first)
     walk.open("05_use_role_in_risingwave.ipynb")
     walk.wait_for("s3.assume_role")
@@ -78,7 +80,7 @@ def walk_the_steps(walk, runs):
 
     walk.open("06_verify_setup.ipynb")
     walk.wait_for("None of")
-    assert "✓ done" in walk.step(6).inner_text()
+    walk.expect(walk.step(6)).to_contain_text("✓ done")
     took = time.monotonic() - started
     walk.shot("60-verified", walk.button("Check again").first)
     assert serious_faults(walk.page) == []
@@ -89,7 +91,7 @@ def walk_the_steps(walk, runs):
     break_it(runs)
     walk.button("Check again").click()
     walk.wait_for("checks fail", ".rw-live .rw-note.rw-bad")
-    assert "✗ failed" in walk.step(6).inner_text()
+    walk.expect(walk.step(6)).to_contain_text("✗ failed")
     walk.shot("61-broken", walk.button("Check again").first)
     assert serious_faults(walk.page) == []
     walk.button("Fix it").first.click()

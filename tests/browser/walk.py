@@ -57,6 +57,12 @@ class Walk:
             IMAGES.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, IMAGES / IN_THE_README[path.name])
 
+    def expect(self, locator):
+        """Hold a part of the page against what it should come to show; waits for it."""
+        from playwright.sync_api import expect
+
+        return expect(locator)
+
     def field(self, name):
         return self.page.locator(FIELDS[name]).first
 
