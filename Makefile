@@ -62,9 +62,11 @@ sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback
 bench: $(VENV)/with-sandbox-test ## Measure start-up and runs, side by side
 	@$(BIN)/python benchmarks/startup.py
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/sandbox.py
+	@$(BIN)/python benchmarks/forms.py
 
 .PHONY: constraints
-constraints: $(VENV)/with-sandbox-test-lint-lab ## Write the installed versions into constraints.txt
+constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave ## Write the installed versions into constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
 
 .PHONY: clean
