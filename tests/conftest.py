@@ -84,3 +84,19 @@ def example():
         "connectors": ["redshift"],
         "allowed_principal_confirmed_by": "Ada Example",
     }
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print how many of the conformance scenarios were answered as AWS answers them."""
+    name = "test_conformance.py::test_answer_is_the_one_aws_gives["
+    agreed, differed = (
+        sum(name in each.nodeid for each in terminalreporter.stats.get(outcome, []))
+        for outcome in ("passed", "failed")
+    )
+    if agreed + differed:
+        terminalreporter.write_sep("=", "conformance")
+        share = 100 * agreed / (agreed + differed)
+        total = agreed + differed
+        terminalreporter.write_line(
+            f"{agreed} of {total} scenarios answered as AWS answers ({share:.1f} %)"
+        )
