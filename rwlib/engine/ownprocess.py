@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import logging
 import os
 import queue
@@ -20,6 +21,7 @@ from typing import Any
 from rwlib.engine.kernel import CellRunner
 from rwlib.engine.link import Link
 from rwlib.engine.process import look_like_a_kernel, wake_at_signals
+from rwlib.engine.startup import uncollected
 
 _used = False
 
@@ -82,7 +84,10 @@ class OwnProcessLink(Link):
             if not self._started:
                 self._started = True
                 wake_at_signals(asyncio.get_running_loop())
-                self._context.run(self._runner.start)
+                with uncollected():
+                    self._context.run(self._runner.start)
+                # This process is for one notebook: what it has by now stays.
+                gc.freeze()
             while self._requests:
                 handling = self._runner.handle(self._requests.popleft())
                 task = asyncio.get_running_loop().create_task(handling, context=self._context)

@@ -21,6 +21,7 @@ from papermill.utils import merge_kwargs, remove_args  # type: ignore[import-unt
 
 from rwlib.engine.process import can_fork
 from rwlib.engine.profile import ipython_dir
+from rwlib.engine.startup import uncollected
 
 Progress = Callable[[int, int, str], None]
 
@@ -138,7 +139,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def _link(self) -> Any:
         if self.in_process and not self.interrupt_on_timeout:
-            from rwlib.engine import ownprocess
+            with uncollected():
+                from rwlib.engine import ownprocess
 
             if ownprocess.usable():
                 return ownprocess.OwnProcessLink(self.environment)

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rwlib.engine.forgetting import forget
+from rwlib.engine.startup import uncollected
 from rwlib.engine.wire import Unpacker, socket_delivery
 
 # Lines of this process to its parent and to its children. Whoever is forked from it closes them,
@@ -162,7 +163,8 @@ def look_like_a_kernel(parent: int) -> None:
 
 
 def _serve(connection: socket.socket, parent: int) -> None:
-    from rwlib.engine.kernel import CellRunner
+    with uncollected():
+        from rwlib.engine.kernel import CellRunner
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop = asyncio.new_event_loop()
@@ -185,7 +187,8 @@ def _serve(connection: socket.socket, parent: int) -> None:
             requests.put_nowait(parts)
 
     async def answer() -> None:
-        runner.start()
+        with uncollected():
+            runner.start()
         loop.add_reader(connection, read)
         while (parts := await requests.get())[0] != b"stop":
             await runner.handle(parts[1:])

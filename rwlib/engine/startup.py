@@ -43,6 +43,18 @@ def without_modules(*names: str) -> Iterator[None]:
                 del modules[name]
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Suspend the garbage collector: what an import makes is kept, and looking at it takes time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def quick_imports() -> None:
     """Import papermill and nbformat without the parsers that neither of them needs.
 
@@ -50,7 +62,7 @@ def quick_imports() -> None:
     ``rfc3987_syntax`` (https://github.com/python-jsonschema/jsonschema/issues/1428). jsonschema
     does without the package when it cannot be imported, and so it is for these imports.
     """
-    with without_modules("rfc3987_syntax"):
+    with without_modules("rfc3987_syntax"), uncollected():
         importlib.import_module("papermill.execute")
 
 
@@ -64,14 +76,15 @@ def warm(modules: Iterable[str] = ()) -> None:
     modules
         More modules to import, by name. One that is not installed is passed over.
     """
-    quick_imports()
-    from rwlib.engine.plugin import warm_up
+    with uncollected():
+        quick_imports()
+        from rwlib.engine.plugin import warm_up
 
-    warm_up()
-    _share_service_models()
-    for name in (*_SHELL_MODULES, "rwlib", "ipywidgets", *modules):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+        warm_up()
+        _share_service_models()
+        for name in (*_SHELL_MODULES, "rwlib", "ipywidgets", *modules):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     gc.collect()
     # What is frozen is never visited by a collection, so its memory stays shared with the
     # children: https://docs.python.org/3/library/gc.html#gc.freeze
