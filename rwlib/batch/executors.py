@@ -211,11 +211,12 @@ def _merge(folder: Path, part: Path) -> None:
         new = part / "ledger.jsonl"
         text = new.read_bytes() if new.exists() else b""
         new.write_bytes(ledger.read_bytes() + text)
-        ledger.unlink()
     earlier = sorted(folder.glob("attempt-*"))
     for path in earlier:
         path.rename(part / path.name)
-    if any(folder.iterdir()):
+    if any(path != ledger for path in folder.iterdir()):
+        # With its ledger, which the attempt's own manifest names.
         folder.rename(part / f"attempt-{len(earlier) + 1}")
     else:
+        ledger.unlink(missing_ok=True)
         folder.rmdir()

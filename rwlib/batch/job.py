@@ -163,7 +163,7 @@ def _execute(job: Mapping[str, Any]) -> Answer:
 
 
 def _keep_earlier(folder: Path) -> None:
-    """Put the evidence of an earlier attempt aside; the ledger goes on."""
+    """Put the evidence of an earlier attempt aside, its ledger with it; the ledger goes on."""
     for part in folder.glob(".*.part"):
         part.unlink()
     earlier = [folder / name for name in _EVIDENCE if (folder / name).exists()]
@@ -173,6 +173,9 @@ def _keep_earlier(folder: Path) -> None:
         aside.mkdir()
         for path in earlier:
             path.rename(aside / path.name)
+        ledger = folder / "ledger.jsonl"
+        if ledger.exists():
+            (aside / ledger.name).write_bytes(ledger.read_bytes())
 
 
 def _still(job: Mapping[str, Any]) -> Answer | None:
