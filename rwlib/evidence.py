@@ -37,11 +37,17 @@ _SECRET_NAME = re.compile(
 # Variables whose name says "token" or "credential" and whose value is the path of a file, and
 # AWS's switches.
 _PLAIN_NAME = re.compile(r"(?i)_(file|path|dir|uri|url|cache|mode)s?$|^AWS_ROLE_|^AWS_EC2_")
-# Two patterns, since one that begins with a plain text is found several times as fast.
+# Two patterns, since one that begins with a plain text is found several times as fast; the other
+# is not looked for where none of its endings is.
 _IN_URL = re.compile(rb"://[^\s/:@'\"<>]{1,80}:([^\s/@'\"<>*]{4,})@")
 _IN_PAIR = re.compile(
     rb"(?:(?<!\w)[Pp](?:assword|ASSWORD|asswd|wd)|[Ss]ecret(?:_access_key|AccessKey))"
     rb"(?:=|%3D)([^\s&;'\"<>\\,)}*]{4,})"
+)
+_PAIR_ENDINGS = tuple(
+    name + equals
+    for name in (b"assword", b"ASSWORD", b"wd", b"access_key", b"AccessKey")
+    for equals in (b"=", b"%3D")
 )
 
 
@@ -222,7 +228,10 @@ def mask(data: bytes, secrets: Iterable[bytes]) -> bytes:
     for secret in secrets:
         if secret in data:
             data = data.replace(secret, MASK)
-    return _IN_PAIR.sub(_masked_match, _IN_URL.sub(_masked_match, data))
+    data = _IN_URL.sub(_masked_match, data)
+    if any(ending in data for ending in _PAIR_ENDINGS):
+        data = _IN_PAIR.sub(_masked_match, data)
+    return data
 
 
 def _masked_match(match: re.Match[bytes]) -> bytes:

@@ -58,7 +58,7 @@ def build_report(runbook: Runbook) -> dict[str, Any]:
             for call in runbook.aws.calls
             if call.writes
         ],
-        "versions": _versions(),
+        "versions": dict(_versions()),
     }
     report["headline"] = headline(report)
     return report
@@ -77,7 +77,8 @@ def _cloud(runbook: Runbook) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _versions() -> Mapping[str, str]:
     found = {"python": platform.python_version(), "rwlib": __version__}
     for name in ("boto3", "papermill", "pydantic"):
         found[name] = metadata.version(name)
@@ -92,10 +93,15 @@ def validate_report(report: Mapping[str, Any]) -> None:
     jsonschema.ValidationError
         The report does not fit the schema.
     """
+    _validator().validate(report)
+
+
+@cache
+def _validator() -> Any:
     import jsonschema  # type: ignore[import-untyped]
 
     text = resources.files("rwlib").joinpath("data", SCHEMA).read_text(encoding="utf-8")
-    jsonschema.Draft202012Validator(json.loads(text)).validate(report)
+    return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def write_report(report: Mapping[str, Any], run_dir: Path) -> None:

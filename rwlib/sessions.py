@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from urllib.parse import unquote
 
 import boto3
 import botocore.exceptions
-from botocore.config import Config
 
+from rwlib.clients import KEY_NAMES, ClientsAhead, Keys, RetryMode, client_config
 from rwlib.errors import CredentialsError, InputError
 from rwlib.refusals import (
     error_code,
@@ -40,16 +41,27 @@ __all__ = [
     "refused",
 ]
 
-# "standard" retries throttling, 5xx and connection errors with exponential back-off and jitter
-# (AWS SDKs reference guide, retry behaviour).
-_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 8},
-    connect_timeout=5,
-    read_timeout=30,
-    user_agent_extra="risingwave-iam-runbook",
-)
-# For calls that an endpoint or an operator may not have: one try, then "could not be looked at".
-_OPTIONAL = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+@dataclass
+class Opening:
+    """How this process opens sessions; a process of its own for each target may set it.
+
+    Parameters
+    ----------
+    retry_mode
+        As `rwlib.clients.client_config` takes it.
+    operator_keys
+        The session of the targets' operator role, where it has been assumed already.
+    ahead
+        Clients that were made before this process was forked.
+    """
+
+    retry_mode: RetryMode = "standard"
+    operator_keys: Keys | None = None
+    ahead: ClientsAhead | None = None
+
+
+opening = Opening()
 
 
 @dataclass(frozen=True)
@@ -83,10 +95,13 @@ class Aws:
     ----------
     session
         A ``boto3.Session``; endpoints come from ``AWS_ENDPOINT_URL`` as in every AWS SDK.
+    ahead
+        Where the session comes from, when it was made ahead with its clients.
     """
 
     session: boto3.Session
     calls: list[Call] = field(default_factory=list)
+    ahead: ClientsAhead | None = None
     _reads: dict[tuple[str, ...], tuple[str, Any]] = field(default_factory=dict, repr=False)
     _clients: dict[tuple[str, bool, str], Any] = field(default_factory=dict, repr=False)
 
@@ -111,11 +126,13 @@ class Aws:
         key = (service, optional, region_name)
         if key not in self._clients:
             region = region_name or self.session.region_name or "us-east-1"
-            with plain_errors():
+            made = self.ahead.client(service, optional, region) if self.ahead else None
+            if made is None:
+                config = client_config(opening.retry_mode, optional=optional)
                 make: Any = self.session.client
-                self._clients[key] = make(
-                    service, region_name=region, config=_OPTIONAL if optional else _CONFIG
-                )
+                with plain_errors():
+                    made = make(service, region_name=region, config=config)
+            self._clients[key] = made
         return self._clients[key]
 
     def read(
@@ -217,9 +234,46 @@ def open_session(target: Target) -> Aws:
     CredentialsError
         There are no credentials, or AWS refuses them.
     """
+    _ask_metadata_once()
+    keys = opening.operator_keys if target.operator_role_arn else None
+    aws = _made_ahead(target, keys) or _open(target)
+    if not target.operator_role_arn or (keys and aws.ahead):
+        return aws
+    return _as_operator(aws, target.operator_role_arn, target.region_name, keys)
+
+
+def open_ahead(retry_mode: RetryMode) -> ClientsAhead | None:
+    """Make the clients of this process's children ahead; None where that cannot be done.
+
+    Makes no call and reads no credentials.
+    """
+    _ask_metadata_once()
+    opening.retry_mode = retry_mode
+    opening.ahead = None
+    with suppress(botocore.exceptions.BotoCoreError):
+        # A configuration that cannot be used is each target's to report.
+        opening.ahead = ClientsAhead(retry_mode)
+    return opening.ahead
+
+
+def _ask_metadata_once() -> None:
     os.environ.setdefault("AWS_EC2_METADATA_SERVICE_NUM_ATTEMPTS", "1")
+
+
+def _made_ahead(target: Target, keys: Keys | None) -> Aws | None:
+    """Return the session that was made ahead, if this target asks for no other."""
+    ahead = opening.ahead
+    if ahead is None or target.aws_profile or not ahead.fits():
+        return None
+    if keys and target.region_name not in ("", ahead.session.region_name):
+        return None
+    ahead.sign_with(keys)
+    return Aws(ahead.session, ahead=ahead)
+
+
+def _open(target: Target) -> Aws:
     try:
-        session = boto3.Session(profile_name=target.aws_profile or None)
+        return Aws(boto3.Session(profile_name=target.aws_profile or None))
     except botocore.exceptions.ProfileNotFound:
         name = target.aws_profile or os.environ.get("AWS_PROFILE", "")
         raise InputError(
@@ -227,13 +281,32 @@ def open_session(target: Target) -> Aws:
         ) from None
     except botocore.exceptions.ConfigParseError as error:
         raise unreadable(error) from None
-    aws = Aws(session)
-    if target.operator_role_arn:
-        aws = _as_operator(aws, target.operator_role_arn, target.region_name)
-    return aws
 
 
-def _as_operator(aws: Aws, role_arn: str, region_name: str) -> Aws:
+def assume_operator_role(target: Target) -> Keys:
+    """Assume a target's operator role and return the session's keys, for `Opening`.
+
+    Raises
+    ------
+    InputError
+        The profile does not exist or its file cannot be read.
+    CredentialsError
+        There are no credentials, or AWS refuses them or the role.
+    """
+    _ask_metadata_once()
+    return _assume(_made_ahead(target, None) or _open(target), target.operator_role_arn)
+
+
+def _as_operator(aws: Aws, role_arn: str, region_name: str, keys: Keys | None) -> Aws:
+    """Return calls as an operator role; without its session's keys, the role is assumed."""
+    make: Any = boto3.Session
+    session = make(
+        **(keys or _assume(aws, role_arn)), region_name=region_name or aws.session.region_name
+    )
+    return Aws(session, calls=aws.calls)
+
+
+def _assume(aws: Aws, role_arn: str) -> Keys:
     try:
         answer = aws.read(
             "sts", "assume_role", RoleArn=role_arn, RoleSessionName="risingwave-iam-runbook"
@@ -242,14 +315,14 @@ def _as_operator(aws: Aws, role_arn: str, region_name: str) -> Aws:
         raise CredentialsError(
             f"operator_role_arn: {role_arn!r} could not be assumed: {error_message(error)}"
         ) from error
-    keys = answer["Credentials"]
-    session = boto3.Session(
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-        region_name=region_name or aws.session.region_name,
+    given = answer["Credentials"]
+    return dict(
+        zip(
+            KEY_NAMES,
+            (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]),
+            strict=True,
+        )
     )
-    return Aws(session, calls=aws.calls)
 
 
 def policy_json(document: Any) -> dict[str, Any]:

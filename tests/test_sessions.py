@@ -75,7 +75,7 @@ def test_caller_identity_is_asked_once(aws):
 def test_call_raises_a_sentence_when_it_cannot_be_made(
     aws_environment, example, monkeypatch, environment, error, words
 ):
-    monkeypatch.setattr("rwlib.sessions._CONFIG", _impatient())
+    monkeypatch.setattr("rwlib.sessions.client_config", lambda *_, **__: _impatient())
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
         if not value:

@@ -188,7 +188,7 @@ def serve(descriptor: int) -> NoReturn:
     connection = socket.socket(fileno=descriptor)
     # Holding the writing end of this pipe is how the children see that the forge is there.
     alive, held = os.pipe()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps
+    signal.signal(signal.SIGCHLD, _reap)
     connection.sendall(b"r")
     while True:
         data, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
@@ -200,6 +200,13 @@ def serve(descriptor: int) -> NoReturn:
                 os.close(held)
                 _child(received, alive)
             os.close(received)
+
+
+def _reap(*_: object) -> None:
+    # Waited for, and not left to the system, so that their CPU time is counted as the forge's.
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _child(descriptor: int, alive: int) -> NoReturn:

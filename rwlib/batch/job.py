@@ -6,6 +6,7 @@ answer is a session.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
@@ -46,19 +47,17 @@ def warm_up() -> None:
             "jsonschema",
         )
     )
-    from rwlib import evidence, report
-    from rwlib.sql import statements_for
-    from rwlib.target import Target
+    from rwlib import evidence
+    from rwlib.batch.rehearsal import rehearse
+    from rwlib.engine import ownprocess
 
-    # The tables of the connectors' options are read once.
-    example = "arn:aws:iam::111122223333:role/example"
-    target = Target(workload_identity_arn=example, bucket="example", connectors=["s3_sink"])
-    statements_for(target, example, "us-east-1")
-    environment = report.template("report.html.j2").environment
-    for name in environment.list_templates():
-        environment.get_template(name)
     evidence.versions()
+    rehearse()
+    ownprocess.prepare()
     _load_models("accessanalyzer", "glue", "redshift")
+    # What is frozen is never visited by a collection, so its memory stays shared.
+    gc.collect()
+    gc.freeze()
 
 
 def _load_models(*services: str) -> None:
@@ -81,12 +80,14 @@ def perform(job: Mapping[str, Any]) -> Answer:
         ``keys`` the operator role's session, when there is one; ``known`` what an earlier run
         found, when this one may find the same and leave it at that.
     """
+    from rwlib import sessions
     from rwlib.evidence import mask, secret_forms, secret_values
 
     started = time.monotonic()
     keys = job.get("keys") or {}
     secrets = [*secret_values(), *secret_forms(keys.values())]
-    _settle(keys)
+    sessions.opening.retry_mode = "adaptive"
+    sessions.opening.operator_keys = keys or None
     try:
         answer = _KINDS[job["kind"]](job)
     except RunbookError as error:
@@ -103,29 +104,6 @@ def perform(job: Mapping[str, Any]) -> Answer:
     answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
     masked: Answer = json.loads(mask(json.dumps(answer).encode(), secrets))
     return masked
-
-
-def _settle(keys: Mapping[str, str]) -> None:
-    """Prepare this process, which is this job's alone."""
-    import boto3
-    from botocore.config import Config
-
-    from rwlib import sessions
-
-    # A batch meets throttling more than a single run does; "adaptive" also slows its caller down
-    # (AWS SDKs reference guide, retry behaviour).
-    adaptive = Config(retries={"mode": "adaptive", "max_attempts": 10})
-    sessions._CONFIG = sessions._CONFIG.merge(adaptive)
-    if not keys:
-        return
-    make_session: Any = boto3.Session
-
-    def as_operator(aws: Any, role_arn: str, region_name: str) -> Any:
-        region = region_name or aws.session.region_name
-        session = make_session(**keys, region_name=region)
-        return sessions.Aws(session, calls=aws.calls)
-
-    sessions._as_operator = as_operator
 
 
 def _run(job: Mapping[str, Any]) -> Answer:
@@ -224,20 +202,10 @@ def _look(job: Mapping[str, Any]) -> Answer:
 
 def _assume(job: Mapping[str, Any]) -> Answer:
     """Assume a target's operator role and answer its session."""
-    from rwlib.sessions import Aws, open_session
+    from rwlib.sessions import assume_operator_role
     from rwlib.target import Target
 
-    target = Target(**job["target"])
-    aws: Aws = open_session(target)
-    credentials: Any = aws.session.get_credentials()
-    keys = credentials.get_frozen_credentials()
-    return {
-        "keys": {
-            "aws_access_key_id": keys.access_key,
-            "aws_secret_access_key": keys.secret_key,
-            "aws_session_token": keys.token or "",
-        }
-    }
+    return {"keys": assume_operator_role(Target(**job["target"]))}
 
 
 def _open(job: Mapping[str, Any]) -> Runbook:

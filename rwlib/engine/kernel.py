@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -107,28 +108,21 @@ def _recall(history: Any) -> Callable[..., Iterator[Any]]:
 class CellRunner:
     """A kernel without sockets: it takes requests and delivers messages.
 
-    Parameters
-    ----------
-    deliver
-        Called from any thread with the parts of each message, its channel's name first.
+    It is made in three steps, so that the first and longest can be made before a process is
+    forked: `prepare`, `connect`, `start`.
     """
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self) -> None:
         self._session: Any = new_session()
-        self._shell_channel = Channel("shell", deliver)
-        self._iopub = Channel("iopub", deliver)
-        self.capture = Capture(self._publish_stream)
-        self.kernel: Any = None
-        # The kernel's own complaints go where this process's errors go, not into a cell.
+        self._shell_channel = Channel("shell", self._deliver)
+        self._iopub = Channel("iopub", self._deliver)
+        self._receive: Deliver | None = None
         self._log = logging.Logger("rwlib.engine.kernel", logging.WARNING)
-        self._log.addHandler(logging.StreamHandler(os.fdopen(os.dup(2), "w")))
+        self.capture: Any = None
+        self.kernel: Any = None
 
-    def _publish_stream(self, name: str, text: str, parent: Header) -> None:
-        content = {"name": name, "text": text}
-        self._session.send(self._iopub, "stream", content, parent={"header": parent})
-
-    def start(self) -> None:
-        """Create the kernel; the loop that will run the cells is the current one."""
+    def prepare(self) -> None:
+        """Create the kernel and its shell, which run nothing of the user's yet."""
         if hasattr(interactiveshell, "PickleShareDB"):
             interactiveshell.PickleShareDB = MemoryStore
         profile = ipython_dir() / "profile_default"
@@ -140,14 +134,44 @@ class CellRunner:
             iopub_socket=self._iopub,
         )
         kernel._execute_sleep = 0
+        kernel.shell.exit_now = False
+        kernel.shell.history_manager.get_tail = _recall(kernel.shell.history_manager)
+        self.kernel = kernel
+
+    def connect(self, deliver: Deliver) -> None:
+        """Take this process's output; messages go to ``deliver``.
+
+        Parameters
+        ----------
+        deliver
+            Called from any thread with the parts of each message, its channel's name first.
+        """
+        self._receive = deliver
+        # A session refuses to speak for the process that it was made before.
+        self._session.pid = os.getpid()
+        self._session.session = str(uuid.uuid4())
+        # The kernel's own complaints go where this process's errors go, not into a cell.
+        self._log.addHandler(logging.StreamHandler(os.fdopen(os.dup(2), "w")))
+        self.capture = Capture(self._publish_stream)
+
+    def start(self) -> None:
+        """Be ready for requests; the loop that will run the cells is the current one."""
+        if self.kernel is None:
+            self.prepare()
+        kernel = self.kernel
         kernel.io_loop = IOLoop.current()
         # ipykernel asks for the thread of its shell channel before it runs an asynchronous cell.
         kernel.shell_channel_thread = SimpleNamespace(parent_thread=threading.current_thread())
-        kernel.shell.exit_now = False
-        kernel.shell.history_manager.get_tail = _recall(kernel.shell.history_manager)
         sys.displayhook = kernel.shell.displayhook
         _ShellApp(kernel).prepare()
-        self.kernel = kernel
+
+    def _deliver(self, parts: list[bytes]) -> None:
+        if self._receive is not None:
+            self._receive(parts)
+
+    def _publish_stream(self, name: str, text: str, parent: Header) -> None:
+        content = {"name": name, "text": text}
+        self._session.send(self._iopub, "stream", content, parent={"header": parent})
 
     async def handle(self, parts: list[bytes]) -> None:
         """Answer one request, between a "busy" and an "idle" as every kernel does."""

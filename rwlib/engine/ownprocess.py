@@ -24,6 +24,21 @@ from rwlib.engine.process import look_like_a_kernel, wake_at_signals
 from rwlib.engine.startup import uncollected
 
 _used = False
+_prepared: CellRunner | None = None
+
+
+def prepare() -> None:
+    """Make the kernel of this process's children ahead; each child has it for itself."""
+    global _prepared
+    with uncollected():
+        _prepared = CellRunner()
+        _prepared.prepare()
+
+
+def _take_prepared() -> CellRunner:
+    global _prepared
+    found, _prepared = _prepared, None
+    return found or CellRunner()
 
 
 def usable() -> bool:
@@ -65,7 +80,8 @@ class OwnProcessLink(Link):
         look_like_a_kernel(os.getppid())
         self._requests: deque[list[bytes]] = deque()
         self._arrived: deque[list[bytes]] = deque()
-        self._runner = CellRunner(self._arrived.append)
+        self._runner = _take_prepared() if not environment else CellRunner()
+        self._runner.connect(self._arrived.append)
         self._runner.capture.start()
         self._context = contextvars.copy_context()
         self._logging: tuple[list[logging.Handler], int] = ([], logging.WARNING)
