@@ -138,6 +138,8 @@ def _environment() -> Any:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rwlib"),
         autoescape=True,
+        # The package's files do not change while it runs.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

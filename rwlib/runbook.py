@@ -514,14 +514,9 @@ class Runbook:
         if not apply:
             yield
             return
-        import tempfile
+        from rwlib.locks import turn
 
-        from filelock import FileLock
-
-        folder = Path(tempfile.gettempdir()) / f"risingwave-iam-runbook-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        lock = folder / f"{self.aws.account_id}-{self.target.role_name}.lock"
-        with FileLock(lock, timeout=300):
+        with turn(f"{self.aws.account_id}-{self.target.role_name}"):
             yield
 
 
