@@ -91,6 +91,27 @@ def write_manifest(folder: Path, facts: Mapping[str, Any] | None = None) -> str:
     return file_hash(folder / MANIFEST)
 
 
+def seal(
+    folder: Path, facts: Mapping[str, Any], secrets: Iterable[bytes] | None = None
+) -> tuple[list[str], str]:
+    """Mask the secrets in a run's folder, then write its manifest.
+
+    Parameters
+    ----------
+    facts
+        As `write_manifest` takes them.
+    secrets
+        What to mask; those of the environment by default.
+
+    Returns
+    -------
+    tuple
+        The names of the files that held a secret, and the SHA-256 of the manifest.
+    """
+    masked = mask_folder(folder, secret_values() if secrets is None else secrets)
+    return masked, write_manifest(folder, facts)
+
+
 def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[Problem], int]:
     """Compare a folder, and those below it that have a manifest, with their manifests.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from rwlib import errors
 from rwlib.errors import RunbookError
+from rwlib.evidence import seal
 from rwlib.target import Target
 
 Progress = Callable[[int, int, str], None]
@@ -26,6 +27,8 @@ def run_target(
 ) -> tuple[dict[str, Any], Path]:
     """Execute the runbook for one target and return its report and the run's folder.
 
+    The folder holds the executed notebook, the report, the ledger and a manifest of them.
+
     Raises
     ------
     RunbookError
@@ -34,11 +37,12 @@ def run_target(
     from rwlib.engine import execute
     from rwlib.runbook import new_run_dir
 
-    with _sandbox(sandbox):
+    with sandbox_environment() if sandbox else nullcontext():
         run_dir = new_run_dir(target.name)
         executed = run_dir / "runbook.ipynb"
-        with _environment({"RWLIB_RUN_DIR": str(run_dir)}):
-            try:
+        written = run_dir / "report.json"
+        try:
+            with _environment({"RWLIB_RUN_DIR": str(run_dir)}):
                 execute(
                     notebook,
                     executed,
@@ -47,14 +51,17 @@ def run_target(
                     progress=progress,
                     save_every=2.0,
                 )
-            except BaseException as error:
-                if not (run_dir / "report.json").is_file():
-                    _leave_no_trace(run_dir, executed)
-                    known = _own_error(error)
-                    if known is None:
-                        raise
-                    raise known from None
-    report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
+        except BaseException as error:
+            if not written.is_file():
+                _leave_no_trace(run_dir, executed)
+                known = own_error(error)
+                if known is None:
+                    raise
+                raise known from None
+        finally:
+            if run_dir.is_dir():
+                seal(run_dir, {"target": target.name})
+    report = json.loads(written.read_text(encoding="utf-8"))
     return report, run_dir
 
 
@@ -66,7 +73,7 @@ def _leave_no_trace(run_dir: Path, executed: Path) -> None:
             run_dir.rmdir()
 
 
-def _own_error(error: BaseException) -> RunbookError | None:
+def own_error(error: BaseException) -> RunbookError | None:
     """Turn a notebook's error back into this package's, from its name and message."""
     name, message = getattr(error, "ename", ""), str(getattr(error, "evalue", ""))
     kind = getattr(errors, str(name), None)
@@ -91,10 +98,14 @@ def _environment(values: dict[str, str], without: tuple[str, ...] = ()) -> Itera
 
 
 @contextmanager
-def _sandbox(wanted: bool) -> Iterator[None]:
-    if not wanted:
-        yield
-        return
+def sandbox_environment() -> Iterator[None]:
+    """Run a sandbox for the block, with its endpoints and keys in this process's environment.
+
+    Raises
+    ------
+    RunbookError
+        A package that the sandbox needs is not installed.
+    """
     try:
         from rwlib.sandbox import Sandbox
     except ModuleNotFoundError as error:

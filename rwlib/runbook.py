@@ -323,9 +323,7 @@ class Runbook:
         with self._counting("verify"):
             if self.target.apply or self.situation is None:
                 self.situation = read_situation(self.aws, self.target, self.bucket)
-            self.checks = self._judge(self.situation)
-            self._ask_aws(self.situation)
-        return self.checks
+            return self._verdict(self.situation)
 
     def verify_live(self) -> list[Check]:
         """Judge what AWS shows now, without a preview before it; writes nothing.
@@ -338,8 +336,11 @@ class Runbook:
         with self._counting("verify"):
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
-            self.checks = self._judge(self.situation)
-            self._ask_aws(self.situation)
+            return self._verdict(self.situation)
+
+    def _verdict(self, situation: Situation) -> list[Check]:
+        self.checks = self._judge(situation)
+        self._ask_aws(situation)
         return self.checks
 
     def run_sql(self) -> list[Check]:

@@ -152,7 +152,13 @@ def test_run_verify_and_teardown_follow_each_other(aws_environment, example, tmp
     report.validate_report(done)
     run_dir = next((tmp_path / "runs").iterdir())
     names = {path.name for path in run_dir.iterdir()}
-    assert names == {"runbook.ipynb", "report.json", "report.html", "ledger.jsonl"}
+    written = {"runbook.ipynb", "report.json", "report.html", "ledger.jsonl"}
+    assert names == {*written, "manifest.json"}
+    code, out, _ = rwlib("report", "--verify", run_dir)
+    assert (code, out.split(" (")[0]) == (0, "4 files are as they were written")
+    (run_dir / "report.html").write_text("")
+    code, out, _ = rwlib("report", "--verify", run_dir)
+    assert (code, "report.html: changed" in out) == (1, True)
     assert json.loads((run_dir / "report.json").read_text()) == done
     page = (run_dir / "report.html").read_text()
     assert "<script src" not in page
@@ -239,7 +245,9 @@ def test_run_that_fails_half_way_keeps_its_evidence(aws_environment, example, tm
     assert code == 2
     assert "does not exist in AWS" in err
     (run_dir,) = (tmp_path / "runs").iterdir()
-    assert {path.name for path in run_dir.iterdir()} == {"runbook.ipynb", "ledger.jsonl"}
+    assert {path.name for path in run_dir.iterdir()} == {
+        "runbook.ipynb", "ledger.jsonl", "manifest.json",
+    }  # fmt: skip
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):

@@ -179,48 +179,71 @@ class _Run:
         state: State,
         earlier: State | None,
     ) -> BatchResult:
-        options = self.options
-        progress = Progress(self.total, kind, self.out)
-        stopper = Stopper(progress.say, executor.kill)
-        if isinstance(executor, Local) and not executor.forks:
-            progress.say("This platform cannot fork: each target starts an interpreter of its own.")
-        started, clock = datetime.now(UTC), time.monotonic()
-        with stopper:
-            Pass(
-                kind=kind,
-                source=options.targets,
-                notebook=options.notebook,
-                folder=folder,
-                state=state,
-                executor=executor,
-                slots=slots_of(options, executor),
-                progress=progress,
-                stopper=stopper,
-                stamp=started.isoformat(),
-                apply=options.apply and kind == "run",
-                common=options.common,
-                overrides=options.overrides,
-                earlier=earlier,
-                earlier_folder=self.before,
-                max_failures=options.max_failures,
-                timeout=options.timeout,
-                limits=limits_of(options),
-            ).drive()
-        return conclude(
-            folder,
+        mode = "plan" if kind == "plan" else self.mode
+        head, stopper = drive(
+            self.options,
+            executor,
             state,
-            {
-                "name": self.name,
-                "mode": "plan" if kind == "plan" else self.mode,
-                "started": started.isoformat(timespec="seconds"),
-                "seconds": round(time.monotonic() - clock, 3),
-                "total": self.total,
-                "source": options.targets.name,
-                "source_sha256": evidence.file_hash(options.targets),
-                "skipped": progress.skipped,
-            },
-            stopper,
+            folder,
+            {"name": self.name, "mode": mode, "total": self.total},
+            self.out,
+            kind=kind,
+            apply=self.options.apply and kind == "run",
+            earlier=earlier,
+            earlier_folder=self.before,
         )
+        return conclude(folder, state, head, stopper)
+
+
+def drive(
+    options: Options,
+    executor: Local | Dask,
+    state: State,
+    folder: Path,
+    head: Mapping[str, Any],
+    out: TextIO | None,
+    **more: Any,
+) -> tuple[dict[str, Any], Stopper]:
+    """Go over all targets, and return what the summary says of the pass and how it was stopped.
+
+    Parameters
+    ----------
+    head
+        What is known of the pass before: its ``name``, ``mode`` and ``total``.
+    **more
+        As `Pass` takes them.
+    """
+    progress = Progress(int(head["total"]), more["kind"], out)
+    stopper = Stopper(progress.say, executor.kill)
+    if isinstance(executor, Local) and not executor.forks:
+        progress.say("This platform cannot fork: each target starts an interpreter of its own.")
+    started, clock = datetime.now(UTC), time.monotonic()
+    with stopper:
+        Pass(
+            source=options.targets,
+            notebook=options.notebook,
+            folder=folder,
+            state=state,
+            executor=executor,
+            slots=slots_of(options, executor),
+            progress=progress,
+            stopper=stopper,
+            stamp=started.isoformat(),
+            common=options.common,
+            overrides=options.overrides,
+            max_failures=options.max_failures,
+            timeout=options.timeout,
+            limits=limits_of(options),
+            **more,
+        ).drive()
+    return {
+        **head,
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - clock, 3),
+        "source": options.targets.name,
+        "source_sha256": evidence.file_hash(options.targets),
+        "skipped": progress.skipped,
+    }, stopper
 
 
 def conclude(

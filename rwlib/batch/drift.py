@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from rwlib import evidence
-from rwlib.batch.batch import (
-    BatchResult,
-    Options,
-    check_executor,
-    conclude,
-    limits_of,
-    open_executor,
-    slots_of,
-)
+from rwlib.batch.batch import BatchResult, Options, check_executor, conclude, drive, open_executor
 from rwlib.batch.facts import differences
 from rwlib.batch.folders import batch_folder, only_batch
-from rwlib.batch.passes import Pass, exit_code_of
-from rwlib.batch.progress import Progress
+from rwlib.batch.passes import exit_code_of
 from rwlib.batch.rows import count_targets
 from rwlib.batch.state import STATE_FILE, State
 from rwlib.batch.stopping import Stopper
@@ -85,40 +73,19 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
         earlier = stack.enter_context(State(before / STATE_FILE)) if before else None
         executor = open_executor(options)
         stack.callback(executor.close)
-        progress = Progress(total, "look", out)
-        stopper = Stopper(progress.say, executor.kill)
-        started, clock = datetime.now(UTC), time.monotonic()
-        with stopper:
-            Pass(
-                kind="look",
-                source=options.targets,
-                notebook=options.notebook,
-                folder=folder,
-                state=state,
-                executor=executor,
-                slots=slots_of(options, executor),
-                progress=progress,
-                stopper=stopper,
-                stamp=started.isoformat(),
-                common=options.common,
-                overrides=options.overrides,
-                max_failures=options.max_failures,
-                timeout=options.timeout,
-                limits=limits_of(options),
-                finished=_Watch(earlier).finished,
-            ).drive()
+        head, stopper = drive(
+            options,
+            executor,
+            state,
+            folder,
+            {"name": name, "mode": "watch", "total": total},
+            out,
+            kind="look",
+            finished=_Watch(earlier).finished,
+        )
+        head["last_look"] = before.name if before else ""
         if earlier is not None:
-            _keep_unseen(state, earlier, started.isoformat(), stopper)
-        head = {
-            "name": name,
-            "mode": "watch",
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - clock, 3),
-            "total": total,
-            "source": options.targets.name,
-            "source_sha256": evidence.file_hash(options.targets),
-            "last_look": before.name if before else "",
-        }
+            _keep_unseen(state, earlier, head["started"], stopper)
         write_drift(folder, head, state)
         not_run = total - sum(state.counts().values())
         return conclude(

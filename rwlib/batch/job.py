@@ -81,7 +81,7 @@ def perform(job: Mapping[str, Any]) -> Answer:
         found, when this one may find the same and leave it at that.
     """
     from rwlib import sessions
-    from rwlib.evidence import mask, secret_forms, secret_values
+    from rwlib.evidence import mask, seal, secret_forms, secret_values
 
     started = time.monotonic()
     keys = job.get("keys") or {}
@@ -98,7 +98,9 @@ def perform(job: Mapping[str, Any]) -> Answer:
         return answer
     folder = Path(job["folder"]) if job.get("folder") else None
     if folder is not None and folder.is_dir() and not answer.get("skipped"):
-        _seal(folder, answer, secrets)
+        facts = {"target": folder.name, "status": answer["status"]}
+        facts["exit_code"] = answer["exit_code"]
+        answer["masked"], answer["manifest"] = seal(folder, facts, secrets)
     answer["seconds"] = round(time.monotonic() - started, 3)
     # This process's since it was forked, and that of the processes it waited for.
     answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
@@ -114,7 +116,7 @@ def _run(job: Mapping[str, Any]) -> Answer:
 
 def _execute(job: Mapping[str, Any]) -> Answer:
     from rwlib.engine import execute
-    from rwlib.headless import _own_error
+    from rwlib.headless import own_error
 
     folder = Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +134,7 @@ def _execute(job: Mapping[str, Any]) -> Answer:
         )
     except Exception as error:
         if not (folder / "report.json").is_file():
-            known = _own_error(error)
+            known = own_error(error)
             if known is None:
                 raise
             raise known from None
@@ -272,14 +274,6 @@ def _problem(text: str, exit_code: int) -> Answer:
         "writes": 0,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _seal(folder: Path, answer: Answer, secrets: list[bytes]) -> None:
-    from rwlib.evidence import mask_folder, write_manifest
-
-    answer["masked"] = mask_folder(folder, secrets)
-    facts = {"target": folder.name, "status": answer["status"], "exit_code": answer["exit_code"]}
-    answer["manifest"] = write_manifest(folder, facts)
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], Answer]] = {

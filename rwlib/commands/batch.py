@@ -129,7 +129,7 @@ def _approval(yes: bool, needed: bool) -> Any:
 
 
 def _start_sandbox(options: Any, stack: ExitStack) -> None:
-    from rwlib.headless import _sandbox
+    from rwlib.headless import sandbox_environment
 
     if options.executor == "dask":
         raise InputError(
@@ -141,4 +141,4 @@ def _start_sandbox(options: Any, stack: ExitStack) -> None:
     from rwlib.batch import count_targets
 
     count_targets(options.targets, {**options.common, **options.overrides})
-    stack.enter_context(_sandbox(True))
+    stack.enter_context(sandbox_environment())
