@@ -39,6 +39,7 @@ def warm_up() -> None:
             "rwlib.display",
             "rwlib.evidence",
             "rwlib.headless",
+            "rwlib.locks",
             "rwlib.report_summary",
             "rwlib.runbook",
             "rwlib.simulate",
