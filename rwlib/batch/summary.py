@@ -86,7 +86,7 @@ def _write_csv(file: TextIO, head: Result, hops: list[str], results: Results) ->
 
 def _harmless(cell: Any) -> Any:
     """Keep a spreadsheet from taking a text for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple("=+-@\t\r") else cell
 
 
 def _write_json(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
