@@ -61,6 +61,12 @@ class ServiceError(RunbookError):
     exit_code = 4
 
 
+class EvidenceError(RunbookError):
+    """What a run has to keep cannot be written; nothing is changed without it."""
+
+    exit_code = 4
+
+
 class CheckFailedError(RunbookError):
     """A check of the set-up failed; raised by headless notebooks at their pass criterion."""
 

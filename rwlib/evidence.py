@@ -62,13 +62,20 @@ class Problem:
         return f"{self.path}: {self.problem}"
 
 
-def write_manifest(folder: Path, facts: Mapping[str, Any] | None = None) -> str:
+def write_manifest(
+    folder: Path,
+    facts: Mapping[str, Any] | None = None,
+    elsewhere: Iterable[tuple[str, str]] = (),
+) -> str:
     """Write ``manifest.json`` for what is in the folder and return its SHA-256.
 
     Parameters
     ----------
     facts
         More to say in it, such as whose run this is.
+    elsewhere
+        Other folders, seen from this one, on whose evidence this one rests, each with the SHA-256
+        of its manifest.
     """
     head = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -85,6 +92,11 @@ def write_manifest(folder: Path, facts: Mapping[str, Any] | None = None) -> str:
             name = path.relative_to(folder).as_posix()
             entry = {"size": path.stat().st_size, "sha256": file_hash(path)}
             file.write(f"{comma}\n    {json.dumps(name)}: {json.dumps(entry)}")
+            comma = ","
+        file.write('\n  },\n  "elsewhere": {')
+        comma = ""
+        for place, sha256 in elsewhere:
+            file.write(f"{comma}\n    {json.dumps(place)}: {json.dumps(sha256)}")
             comma = ","
         file.write("\n  }\n}\n")
     part.replace(folder / MANIFEST)
@@ -113,7 +125,7 @@ def seal(
 
 
 def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[Problem], int]:
-    """Compare a folder, and those below it that have a manifest, with their manifests.
+    """Compare a folder with its manifest, and those below it and elsewhere that it names.
 
     Parameters
     ----------
@@ -132,8 +144,9 @@ def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[Problem], int]
     """
     given = folder / MANIFEST
     try:
-        listed = json.loads(given.read_text(encoding="utf-8"))["files"]
-        wanted = {str(name): str(entry["sha256"]) for name, entry in listed.items()}
+        listed = json.loads(given.read_text(encoding="utf-8"))
+        wanted = {str(name): str(entry["sha256"]) for name, entry in listed["files"].items()}
+        elsewhere = {str(name): str(sha256) for name, sha256 in listed.get("elsewhere", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             "verify", str(folder), "has no readable manifest.json; give the folder of a batch"
@@ -156,6 +169,14 @@ def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[Problem], int]
             problems += [Problem(f"{prefix}/{each.path}", each.problem) for each in below]
             compared += more
     problems += [Problem(name, "added") for name in sorted(there - set(wanted))]
+    for place, recorded in elsewhere.items():
+        try:
+            found, more = verify_manifest(folder / place, recorded)
+        except InputError:
+            problems.append(Problem(f"{place}/{MANIFEST}", "missing"))
+            continue
+        problems += [Problem(f"{place}/{each.path}", each.problem) for each in found]
+        compared += more + 1
     return problems, compared
 
 

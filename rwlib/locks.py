@@ -13,6 +13,10 @@ from pathlib import Path
 from rwlib.errors import RunbookError
 
 
+class BusyError(RunbookError):
+    """Another process of this machine has the turn."""
+
+
 def locks_folder() -> Path:
     """Return the folder that this user's runs share on this machine; it need not exist."""
     return Path(tempfile.gettempdir()) / f"risingwave-iam-runbook-{os.getuid()}"
@@ -22,6 +26,7 @@ def locks_folder() -> Path:
 def turn(
     name: str,
     *,
+    folder: Path | None = None,
     timeout: float = 300.0,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -32,19 +37,23 @@ def turn(
     ----------
     name
         What the turn is about, in characters that a file name may have.
+    folder
+        Where the lock file is meanwhile; a folder of this user's runs by default.
     timeout
         Seconds to wait for it.
 
     Raises
     ------
-    RunbookError
+    BusyError
         Another process has held it for all that time.
+    OSError
+        The lock file cannot be written.
     """
-    path = locks_folder() / f"{name}.lock"
+    path = (folder or locks_folder()) / f"{name}.lock"
     until = clock() + timeout
     while (held := _try(path)) is None:
         if clock() >= until:
-            raise RunbookError(
+            raise BusyError(
                 f"another run has been changing {name} for {timeout:.0f} s; wait for it to end, "
                 "then run this again"
             )
@@ -55,8 +64,9 @@ def turn(
         # The file goes while it is still locked: who has it open by then finds that out.
         path.unlink(missing_ok=True)
         os.close(held)
-        with suppress(OSError):
-            path.parent.rmdir()
+        if folder is None:
+            with suppress(OSError):
+                path.parent.rmdir()
 
 
 def _try(path: Path) -> int | None:

@@ -593,7 +593,14 @@ def _take(path: Path, make: bool) -> bool:
     if not make:
         return not path.exists()
     try:
-        path.mkdir(parents=True)
-    except FileExistsError:
-        return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+    except OSError as error:
+        if path.exists():
+            return False
+        raise InputError(
+            "RWLIB_RUNS",
+            str(path.parent),
+            f"cannot hold the evidence ({error.strerror}); name a folder that can be written",
+        ) from None
     return True

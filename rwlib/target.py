@@ -181,6 +181,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     import yaml
 
+    from rwlib import yaml_keys
+
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
@@ -190,11 +192,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise InputError("target", str(path), f"cannot be read: {reason}") from None
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=yaml_keys.Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
-        raise InputError("target", str(path), f"is not valid YAML{where}") from None
+        raise InputError("target", str(path), yaml_keys.problem_of(error)) from None
     except _UNBUILDABLE:
         raise InputError(
             "target", str(path), "holds a value that YAML cannot build; put it in quotes"

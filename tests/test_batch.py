@@ -248,12 +248,19 @@ def test_ctrl_c_finishes_what_runs_and_the_next_batch_goes_on(
     stopped = json.loads((folder / "summary.json").read_text())
     assert 1 <= stopped["counts"]["done"] < 5
     assert stopped["counts"]["done"] + stopped["counts"]["not run"] == 5
+    waiting = [each for each in stopped["targets"] if each["status"] == "not run"]
+    assert len(waiting) == stopped["counts"]["not run"]
+    assert {each["problem"] for each in waiting} == {"not reached: stopped"}
     assert len(list(folder.glob("*/manifest.json"))) == stopped["counts"]["done"]
 
     aws_environment.forget_calls()
     result = run_batch(options(path, apply=True))
     assert (result.exit_code, result.folder) == (0, folder)
-    assert result.counts["unchanged"] == stopped["counts"]["done"]
+    # What the batch did before it was stopped is told as what it did, and only looked at again.
+    assert dict(result.counts) == {"done": 5}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["skipped"] == stopped["counts"]["done"]
+    assert [len(each["changes"]) for each in summary["targets"]] == [3] * 5
     assert made(aws_environment).count("CreateRole") == stopped["counts"]["not run"]
 
 

@@ -278,7 +278,7 @@ def test_progress_is_one_line_a_target_when_there_is_no_terminal():
     assert lines == [
         "[1/3] t0: done",
         "[2/3] t1: failed, no trust",
-        "[3/3] t2: unchanged, looked at again",
+        "[3/3] t2: done, looked at again",
     ]
 
 

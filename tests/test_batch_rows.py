@@ -51,6 +51,10 @@ WRITERS = {
     ),
     "commas.csv": lambda path: write_csv(path, ROWS),
     "semicolons.csv": lambda path: write_csv(path, ROWS, ";"),
+    "blank_first.csv": lambda path: (
+        write_csv(path, ROWS, ";"),
+        path.write_text("\n" + path.read_text("utf-8-sig")),
+    ),
     "tabs.tsv": lambda path: write_csv(path, ROWS, "\t"),
     "lines.jsonl": lambda path: write_jsonl(path, ROWS),
 }
@@ -89,6 +93,24 @@ BAD = {
     ),
     "same policy": (lambda rows: rows[1].update(policy_name="p") or rows[2].update(policy_name="p"),
                     ["row 3", "policy_name", "row 2"]),
+    "same role, other cluster": (
+        lambda rows: (
+            rows[1].update(role_name="r"),
+            rows[2].update(role_name="r", workload_identity_arn="arn:aws:iam::444455556666:role/b"),
+        ),
+        ["row 3", "workload_identity_arn", "row 2", "role r"],
+    ),
+    "same role, other setting": (
+        lambda rows: (
+            rows[0].update(role_name="r", max_session_duration=7200),
+            rows[2].update(role_name="r"),
+        ),
+        ["row 3", "max_session_duration", "3600", "row 1"],
+    ),
+    "incomplete SQL": (
+        lambda rows: rows[1].update(run_sql=True, cluster_id="019d023e-68a6-74db-b73c-e18859fc5171"),
+        ["row 2", "sql_options", "is missing"],
+    ),
     "own file": (lambda rows: rows[1].update(name="manifest.json"), ["row 2", "name"]),
     "secret": (
         lambda rows: rows[1].update(
@@ -134,6 +156,7 @@ def test_bad_row_is_one_sentence_and_nothing_is_created(
         ("t.jsonl", "[1]\n", ["row 1", "no JSON object"]),
         ("t.yaml", "- name: a\n  bucket: [\n", ["YAML"]),
         ("t.yaml", "- a\n", ["row 1", "no fields"]),
+        ("t.yaml", "- name: a\n  name: b\n", ["'name' is there twice", "line 2"]),
         ("t.txt", "x", [".yaml, .csv or .jsonl"]),
     ],
 )

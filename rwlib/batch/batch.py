@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +18,7 @@ from rwlib.batch.passes import Pass, exit_code_of, headline_of
 from rwlib.batch.progress import Progress
 from rwlib.batch.rows import count_targets
 from rwlib.batch.schedule import Limits
-from rwlib.batch.state import STATE_FILE, State
+from rwlib.batch.state import GONE, NOT_RUN, STATE_FILE, State
 from rwlib.batch.stopping import Stopper
 from rwlib.batch.summary import write_summary
 from rwlib.errors import InputError
@@ -38,7 +38,8 @@ class Options:
         Write; without it every target is previewed. A row's ``apply: false`` holds back its own.
     plan
         Look at all targets first. Without ``apply`` that is all; with it, ``approve`` is asked
-        once, with the plan's result, before the first target is written.
+        once, with the plan's result, before the first target is written, and only the targets that
+        were planned are run, as they were planned.
     workers
         Targets at once; 0 is twice the number of CPUs, and with Dask the workers' threads.
     max_failures
@@ -82,6 +83,8 @@ class BatchResult:
         Number of targets by status: done, unchanged, previewed, manual, failed, error.
     changes
         Number of changes, made or previewed, and ``changing`` of how many targets.
+    refused
+        The plan was not approved, so nothing was run.
     manifest
         SHA-256 of the folder's manifest.
     """
@@ -95,6 +98,7 @@ class BatchResult:
     changing: int
     seconds: float
     manifest: str
+    refused: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -124,24 +128,40 @@ def run_batch(options: Options, out: TextIO | None = None) -> BatchResult:
     total = count_targets(options.targets, {**options.common, **options.overrides})
     name = options.name or options.targets.stem
     mode = "apply" if options.apply else "plan" if options.plan else "preview"
+    # Under a name that was given, a file that has moved is the same batch.
+    source = "" if options.name else str(options.targets.resolve())
     with ExitStack() as stack:
         stack.enter_context(only_batch(name))
-        folder, before = batch_folder(name, mode, new=options.new)
+        folder, before = batch_folder(name, mode, source, new=options.new)
         run = _Run(options, name, mode, total, folder, before, out)
         state = stack.enter_context(State(folder / STATE_FILE))
         state.remember("name", name)
+        state.remember("source", source)
         executor = open_executor(options)
         stack.callback(executor.close)
+        approved = None
         if options.plan:
             planned = run.plan(executor)
             state.remember("finished", "" if options.apply else "yes")
-            refused = options.apply and not (options.approve and options.approve(planned))
-            if not options.apply or refused or planned.exit_code == 130:
+            if not options.apply or planned.exit_code == 130:
                 return planned
+            if not (options.approve and options.approve(planned)):
+                return replace(
+                    planned,
+                    refused=True,
+                    exit_code=3,
+                    headline=f"{planned.headline}; the plan was not approved, nothing was written",
+                )
+            run.approval = {
+                "by": evidence.made_by(),
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "plan_manifest_sha256": planned.manifest,
+            }
+            approved = stack.enter_context(State(folder / "plan" / STATE_FILE))
         state.remember("mode", mode)
         state.remember("finished", "")
         earlier = stack.enter_context(State(before / STATE_FILE)) if before else None
-        result = run.run(executor, state, earlier)
+        result = run.run(executor, state, earlier, approved)
         if result.exit_code in (0, 3):
             state.remember("finished", "yes")
         return result
@@ -158,41 +178,44 @@ class _Run:
     folder: Path
     before: Path | None
     out: TextIO | None
+    approval: dict[str, str] = field(default_factory=dict)
 
     def plan(self, executor: Local | Dask) -> BatchResult:
-        """Preview all targets without notebooks, into the subfolder ``plan``."""
+        """Preview all targets without notebooks, into the subfolder ``plan``.
+
+        A plan that was made there before is kept beside it.
+        """
         place = self.folder / "plan"
-        place.mkdir(exist_ok=True)
-        (place / STATE_FILE).unlink(missing_ok=True)
+        if place.exists():
+            number = 1 + sum(1 for _ in self.folder.glob("plan-*"))
+            place.rename(self.folder / f"plan-{number}")
+        place.mkdir()
         with State(place / STATE_FILE) as state:
-            return self._pass("plan", place, executor, state, None)
+            head, stopper = self._drive("plan", place, executor, state)
+            return conclude(place, state, head, stopper)
 
-    def run(self, executor: Local | Dask, state: State, earlier: State | None) -> BatchResult:
-        """Execute the notebook for all targets."""
-        return self._pass("run", self.folder, executor, state, earlier)
-
-    def _pass(
+    def run(
         self,
-        kind: str,
-        folder: Path,
         executor: Local | Dask,
         state: State,
         earlier: State | None,
+        approved: State | None,
     ) -> BatchResult:
+        """Execute the notebook for all targets; of a plan, for those that were planned."""
+        head, stopper = self._drive(
+            "run", self.folder, executor, state,
+            apply=self.options.apply, earlier=earlier, earlier_folder=self.before,
+            approved=approved,
+        )  # fmt: skip
+        approval = {"approval": self.approval} if self.approval else {}
+        return conclude(self.folder, state, {**head, **approval}, stopper)
+
+    def _drive(
+        self, kind: str, folder: Path, executor: Local | Dask, state: State, **more: Any
+    ) -> tuple[dict[str, Any], Stopper]:
         mode = "plan" if kind == "plan" else self.mode
-        head, stopper = drive(
-            self.options,
-            executor,
-            state,
-            folder,
-            {"name": self.name, "mode": mode, "total": self.total},
-            self.out,
-            kind=kind,
-            apply=self.options.apply and kind == "run",
-            earlier=earlier,
-            earlier_folder=self.before,
-        )
-        return conclude(folder, state, head, stopper)
+        head = {"name": self.name, "mode": mode, "total": self.total}
+        return drive(self.options, executor, state, folder, head, self.out, kind=kind, **more)
 
 
 def drive(
@@ -218,6 +241,7 @@ def drive(
     if isinstance(executor, Local) and not executor.forks:
         progress.say("This platform cannot fork: each target starts an interpreter of its own.")
     started, clock = datetime.now(UTC), time.monotonic()
+    source_sha256 = evidence.file_hash(options.targets)
     with stopper:
         Pass(
             source=options.targets,
@@ -241,7 +265,7 @@ def drive(
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - clock, 3),
         "source": options.targets.name,
-        "source_sha256": evidence.file_hash(options.targets),
+        "source_sha256": source_sha256,
         "skipped": progress.skipped,
     }, stopper
 
@@ -251,11 +275,12 @@ def conclude(
 ) -> BatchResult:
     """Write the summary and the manifest of a pass and return how it ended."""
     counts = state.counts()
-    not_run = max(0, int(head["total"]) - sum(counts.values()))
+    reached = sum(counts.values()) - counts.pop(NOT_RUN, 0) - counts.get(GONE, 0)
+    not_run = max(0, int(head["total"]) - reached)
     code = exit_code if exit_code >= 0 else exit_code_of(state.exit_codes(), not_run)
     code = 130 if stopper.signalled else code
     headline = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
-    shown = {**counts, **({"not run": not_run} if not_run else {})}
+    shown = {**counts, **({NOT_RUN: not_run} if not_run else {})}
     write_summary(
         folder,
         {
@@ -271,7 +296,7 @@ def conclude(
         state.results,
     )
     facts = {"batch": head["name"], "mode": head["mode"], "exit_code": code}
-    manifest = evidence.write_manifest(folder, facts)
+    manifest = evidence.write_manifest(folder, facts, elsewhere=_elsewhere(state))
     changes, changing = state.totals()
     return BatchResult(
         folder=folder,
@@ -286,6 +311,14 @@ def conclude(
     )
 
 
+def _elsewhere(state: State) -> Iterator[tuple[str, str]]:
+    """Yield the evidence of an earlier batch that this one rests on: its place and its hash."""
+    for result in state.results():
+        place = result.get("evidence", "")
+        if place.startswith("../") and result.get("manifest"):
+            yield place, result["manifest"]
+
+
 def check_executor(options: Options) -> None:
     """Refuse an executor that cannot be used.
 
@@ -298,6 +331,10 @@ def check_executor(options: Options) -> None:
         raise InputError("executor", options.executor, "is none; there are local and dask")
     if options.executor == "dask" and not options.scheduler:
         raise InputError("scheduler", "", "is empty; give the address of a Dask scheduler")
+    if options.executor != "dask" and options.scheduler:
+        raise InputError(
+            "scheduler", options.scheduler, "is used by --executor dask alone; give both or neither"
+        )
 
 
 def open_executor(options: Options) -> Local | Dask:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 from rwlib.batch.rows import folder_name
 from rwlib.batch.state import STATE_FILE, State
-from rwlib.errors import RunbookError
+from rwlib.errors import InputError, RunbookError
+from rwlib.locks import BusyError, turn
+
+_LONGEST = 200  # a file's name may have 255 bytes, and a date stands before this one
 
 
 def runs_folder() -> Path:
@@ -21,44 +24,69 @@ def runs_folder() -> Path:
 
 
 @contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            "RWLIB_RUNS",
+            str(folder),
+            f"cannot hold the evidence ({error.strerror}); name a folder that can be written",
+        ) from None
+
+
+@contextmanager
 def only_batch(name: str) -> Iterator[None]:
     """Keep a second batch of this name out while the block runs, even if this process is killed.
 
     Raises
     ------
+    InputError
+        The folder of all runs cannot be used, or the name is too long for a file.
     RunbookError
-        There is one already.
+        There is a batch of this name already.
     """
-    from filelock import FileLock, Timeout
-
+    safe = folder_name(name)
+    if len(safe.encode()) > _LONGEST:
+        raise InputError("batch_name", name, f"is longer than {_LONGEST} characters; shorten it")
     runs = runs_folder()
-    runs.mkdir(parents=True, exist_ok=True)
-    path = runs / f".{folder_name(name)}.lock"
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunbookError(
-            f"another batch named {name!r} is running on {runs}; wait for it, or give --name"
-        ) from None
-    try:
+    with ExitStack() as stack:
+        with _usable(runs):
+            runs.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(turn(f".{safe}", folder=runs, timeout=0))
+            except BusyError:
+                what, option = ("watch", "--name") if name.startswith("watch-") else (
+                    "batch", "--batch-name"
+                )  # fmt: skip
+                raise RunbookError(
+                    f"another {what} named {name!r} is running on {runs}; wait for it, or give "
+                    f"{option}"
+                ) from None
         yield
-    finally:
-        lock.release()
 
 
-def earlier_folders(name: str) -> Iterator[Path]:
-    """Yield the folders of the batches of this name, the latest first."""
+def earlier_folders(name: str, source: str = "") -> Iterator[Path]:
+    """Yield the folders of the batches of this name, the latest first.
+
+    Parameters
+    ----------
+    source
+        Path of the targets' file: a batch over another file of that name is another batch. Empty
+        for a batch that was given its name.
+    """
     named = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}Z_{re.escape(folder_name(name))}(_\d+)?")
     found = [path.parent for path in runs_folder().glob(f"*/{STATE_FILE}")]
     for folder in sorted((path for path in found if named.fullmatch(path.name)), reverse=True):
         with State(folder / STATE_FILE) as state:
-            if state.recall("name") == name:
+            if state.recall("name") == name and state.recall("source") == source:
                 yield folder
 
 
-def batch_folder(name: str, mode: str, *, new: bool = False) -> tuple[Path, Path | None]:
-    """Return the folder to work in, and that of the batch before it.
+def batch_folder(
+    name: str, mode: str, source: str = "", *, new: bool = False
+) -> tuple[Path, Path | None]:
+    """Return the folder to work in, and that of the last batch of this mode before it.
 
     An unfinished batch goes on in its folder; after a finished one, and when ``new``, there is a
     new folder.
@@ -67,14 +95,28 @@ def batch_folder(name: str, mode: str, *, new: bool = False) -> tuple[Path, Path
     ----------
     mode
         ``apply``, ``preview``, ``plan`` or ``watch``: what was begun as one goes on as the same.
+    source
+        As `earlier_folders` takes it.
+
+    Raises
+    ------
+    InputError
+        The folder of all runs cannot be used.
     """
-    earlier = earlier_folders(name)
-    latest = next(earlier, None)
-    if latest and not new:
-        with State(latest / STATE_FILE) as state:
-            if not state.recall("finished") and state.recall("mode") in ("", mode):
-                return latest, next(earlier, None)
-    return _new_folder(name), latest
+    with _usable(runs_folder()):
+        latest, before = None, None
+        for folder in earlier_folders(name, source):
+            with State(folder / STATE_FILE) as state:
+                was, finished = state.recall("mode"), state.recall("finished")
+            if latest is None:
+                latest = folder
+                if not new and not finished and was in ("", mode):
+                    continue
+                latest = _new_folder(name)
+            if was == mode:
+                before = folder
+                break
+        return latest or _new_folder(name), before
 
 
 def _new_folder(name: str) -> Path:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "runbook.ipynb"
 _EVIDENCE = (NOTEBOOK, "report.json", "report.html", "manifest.json")
+_ROOTS = ("identity", "bucket_exists", "role_exists")
 _WORST = ("pass", "manual", "unknown", "fail")
 
 Answer = dict[str, Any]
@@ -188,9 +189,22 @@ def _waiting(book: Runbook) -> int:
 
 def _plan(job: Mapping[str, Any]) -> Answer:
     """Say what would change; writes nothing, neither in AWS nor here."""
+    from rwlib.changes import document_diff
+    from rwlib.report import build_report
+
     book = _open(job)
     book.look()
-    return _from_book(book)
+    report = build_report(book)
+    # A plan has no notebook: what is approved stands in the plan itself.
+    documents = [
+        {
+            "sentence": change["sentence"],
+            "notes": change["notes"],
+            "diff": document_diff(change["before"], change["after"]),
+        }
+        for change in _writing(report)
+    ]
+    return {**_from_report(report), "documents": documents}
 
 
 def _look(job: Mapping[str, Any]) -> Answer:
@@ -224,12 +238,8 @@ def _from_book(book: Runbook) -> Answer:
 
 
 def _from_report(report: Mapping[str, Any]) -> Answer:
-    changes = [
-        change for step in report["steps"] for change in step["changes"]
-        if change["action"] != "none"
-    ]  # fmt: skip
+    changes = _writing(report)
     calls = report["calls"].values()
-    failed = next((check for check in report["checks"] if check["status"] == "fail"), None)
     code = report["exit_code"]
     if code == 1:
         status = "failed"
@@ -243,7 +253,7 @@ def _from_report(report: Mapping[str, Any]) -> Answer:
         "status": status,
         "exit_code": code,
         "headline": report["headline"],
-        "problem": f"{failed['title']}: {' '.join(failed['evidence'][:1])}" if failed else "",
+        "problem": _problem_of(report["checks"]),
         "account_id": report["caller_identity"]["account_id"],
         "role_arn": report["role_arn"],
         "hops": _hops(report["checks"]),
@@ -252,6 +262,26 @@ def _from_report(report: Mapping[str, Any]) -> Answer:
         "writes": sum(count["writes"] for count in calls),
         "finished": report["finished"],
     }
+
+
+def _writing(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the changes that were made, or would be."""
+    return [
+        change for step in report["steps"] for change in step["changes"]
+        if change["action"] != "none"
+    ]  # fmt: skip
+
+
+def _problem_of(checks: list[dict[str, Any]]) -> str:
+    """Say in one sentence which check failed: one on which others rest before those."""
+    failed = [check for check in checks if check["status"] == "fail"]
+    if not failed:
+        return ""
+    first = min(failed, key=lambda check: check["id"] not in _ROOTS)
+    # A difference of two documents is in the report; its first line says nothing.
+    said = [text for text in first["evidence"][:1] if not text.startswith("@@")]
+    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return f"not so: {first['title']}{f' ({said[0]})' if said else ''}{more}"
 
 
 def _hops(checks: list[dict[str, Any]]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rwlib.batch.executors import Dask, Local
 from rwlib.batch.progress import BAD, Progress
 from rwlib.batch.rows import folder_name, read_targets
 from rwlib.batch.schedule import Limits, Scheduler, Work
-from rwlib.batch.state import State, digest_of
+from rwlib.batch.state import GONE, NOT_RUN, State, digest_of
 from rwlib.batch.stopping import Stopper
 from rwlib.target import Target
 
@@ -35,6 +36,8 @@ class Pass:
         What this batch remembers, and what the one before it did.
     overrides
         Values that go before a row's own, such as no profile in the sandbox.
+    approved
+        What the plan remembers, when only what was planned may run.
     finished
         Called with each target's name and answer before it is kept; may add to it.
     """
@@ -54,6 +57,7 @@ class Pass:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     earlier: State | None = None
     earlier_folder: Path | None = None
+    approved: State | None = None
     max_failures: int = 0
     timeout: float = 1800.0
     limits: Limits = field(default_factory=Limits)
@@ -68,20 +72,51 @@ class Pass:
             lambda: self.stopper.stopping,
             self.progress.show,
         )
-        scheduler.drive(self._works())
-        if not self.stopper.stopping:
-            self.state.keep_only(self.stamp)
+        works = self._works()
+        scheduler.drive(works)
+        if self.stopper.stopping:
+            for work in chain(scheduler.waiting(), works):
+                self._not_reached(work)
+        else:
+            self.state.retire_others(self.stamp)
         self.progress.end()
 
     def _works(self) -> Iterator[Work]:
         common = {"apply": self.apply, **self.common}
         for row, target in read_targets(self.source, common):
             apply = self.apply and target.apply
-            yield self._work(row, target.model_copy(update={**self.overrides, "apply": apply}))
+            work = self._work(row, target.model_copy(update={**self.overrides, "apply": apply}))
+            refused = self._refused(work)
+            if refused is None:
+                yield work
+            else:
+                self._finished(work, refused)
+
+    def _refused(self, work: Work) -> Answer | None:
+        """Return the answer of a row that the approved plan does not cover, else None."""
+        if self.approved is None:
+            return None
+        planned = self.approved.result(work.name, asked_digest(work.job["target"]))
+        if planned is None:
+            return _problem("it was changed after the plan was made; plan again", 2)
+        if planned["status"] in BAD or planned["status"] == NOT_RUN:
+            return {**planned, "problem": f"it could not be planned: {planned['problem']}"}
+        return None
+
+    def _not_reached(self, work: Work) -> None:
+        """Remember a target that a stopped pass did not come to, unless it knows more of it."""
+        if self.kind == "look":
+            return  # the watch hands on what the look before it saw
+        known = self.state.result(work.name, work.digest)
+        if known is None or known["status"] == GONE:
+            said = f"not reached: {self.stopper.reason}"
+            answer = {**_problem(said, 0), "status": NOT_RUN}
+            self.state.keep(self.stamp, work.row, work.name, "", answer)
 
     def _work(self, row: int, target: Target) -> Work:
         values = target.model_dump()
-        digest = digest_of(values)
+        # A plan is compared with what is applied, where only the word "apply" differs.
+        digest = asked_digest(values) if self.kind == "plan" else digest_of(values)
         job: Answer = {"kind": self.kind, "target": values, "timeout": self.timeout}
         if self.kind == "run":
             job["folder"] = str(self.folder / folder_name(target.name))
@@ -102,18 +137,28 @@ class Pass:
                 return None
             known["evidence"] = Path(os.path.relpath(place, self.folder)).as_posix()
             kept = ("exit_code", "changes", "hops", "headline", "evidence", "manifest", "role_arn")
-            return {key: known[key] for key in kept if key in known}
+            found = {key: known[key] for key in kept if key in known}
+            return {**found, "own": state is self.state}
         return None
+
+    def _as_before(self, work: Work, answer: Answer) -> Answer:
+        """Return the answer of a target that was looked at again and is as it was left."""
+        known = work.job["known"]
+        place = {"evidence": known["evidence"], "manifest": known.get("manifest", "")}
+        # What this very batch did before it was stopped is still what it did.
+        did = self.state.result(work.name) if known["own"] else None
+        kept = did and {
+            key: did[key] for key in ("status", "changes", "reads", "writes", "seconds")
+        }
+        return {**answer, **(kept or {}), **place}
 
     def _finished(self, work: Work, answer: Answer) -> None:
         if "lost" in answer:
             if self.stopper.signalled > 1:
                 return
-            answer = _lost(str(answer["lost"]))
+            answer = _problem(str(answer["lost"]), 4)
         if answer.get("skipped"):
-            known = work.job["known"]
-            answer["evidence"] = known["evidence"]
-            answer["manifest"] = known.get("manifest", "")
+            answer = self._as_before(work, answer)
         self.limits.learn(work.job["target"], answer.get("account_id", ""))
         self.finished(work.name, answer)
         self.state.keep(self.stamp, work.row, work.name, work.digest, answer)
@@ -122,10 +167,15 @@ class Pass:
             self.stopper.stop(f"{self.progress.bad} targets failed")
 
 
-def _lost(reason: str) -> Answer:
+def asked_digest(target: Mapping[str, Any]) -> str:
+    """Return a short hash of what a target asks for, whether it is applied or not."""
+    return digest_of({name: value for name, value in target.items() if name != "apply"})
+
+
+def _problem(reason: str, exit_code: int) -> Answer:
     return {
         "status": "error",
-        "exit_code": 4,
+        "exit_code": exit_code,
         "headline": reason,
         "problem": reason,
         "hops": {},
@@ -150,7 +200,7 @@ def exit_code_of(codes: set[int], not_run: int) -> int:
 
 def headline_of(counts: Mapping[str, int], not_run: int, kind: str, stopped: str) -> str:
     """Say in one sentence how a pass ended."""
-    total = sum(counts.values())
+    total = sum(counts.values()) - counts.get(NOT_RUN, 0) - counts.get(GONE, 0)
     bad = sum(counts.get(status, 0) for status in BAD)
     words = {
         "done": "set up and verified",
@@ -161,8 +211,14 @@ def headline_of(counts: Mapping[str, int], not_run: int, kind: str, stopped: str
         "error": "ended with an error",
         "as before": "as they were",
         "changed": "changed since the last look",
+        NOT_RUN: "not reached",
+        GONE: "not in the file any more",
     }
-    said = ", ".join(f"{count} {words.get(status, status)}" for status, count in counts.items())
+    said = ", ".join(
+        f"{count} {words.get(status, status)}"
+        for status, count in counts.items()
+        if status != NOT_RUN
+    )
     head = f"{bad} of {total} targets failed: " if bad else f"{total} targets: "
     rest = f"; {not_run} not reached ({stopped})" if not_run else ""
     return f"{head}{said or 'none'}{rest}"

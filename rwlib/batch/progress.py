@@ -56,9 +56,8 @@ class Progress:
         self._name = name
         if self.out is None:
             return
-        words = f"{answer['status']}, {answer['problem']}" if answer["problem"] else (
-            "unchanged, looked at again" if answer.get("skipped") else answer["status"]
-        )  # fmt: skip
+        more = answer["problem"] or ("looked at again" if answer.get("skipped") else "")
+        words = f"{answer['status']}, {more}" if more else answer["status"]
         if self._live:
             if answer["status"] in BAD:
                 self.say(f"{name}: {words}")

@@ -20,6 +20,11 @@ from rwlib.target import Target
 OWN_FILES = frozenset({"manifest.json", "junit.xml", "plan"})
 """Names in a batch's folder that no target's folder may have; so may none like summary.*."""
 
+# What rows that share a role must agree about; each has a policy of its own.
+_OF_THE_ROLE = (
+    "workload_identity_arn", "cluster_id", "role_path", "permissions_boundary_arn",
+    "max_session_duration", "tags",
+)  # fmt: skip
 _PLACE = "arn:aws:iam::111122223333:role/example"
 
 
@@ -33,10 +38,19 @@ class Row:
 
 @dataclass
 class Known:
-    """What is remembered of the rows before: who has a folder, and who writes a policy."""
+    """What is remembered of the rows before: who has a folder, and who writes what."""
 
     folders: dict[str, int] = field(default_factory=dict)
     policies: dict[tuple[str, ...], int] = field(default_factory=dict)
+    roles: dict[tuple[str, ...], tuple[int, dict[str, str]]] = field(default_factory=dict)
+
+    def same_role(self, row: int, target: Target) -> tuple[int, str] | None:
+        """Return the row before that asks for the same role otherwise, and in which field."""
+        asked = {name: _short(getattr(target, name)) for name in _OF_THE_ROLE}
+        other, before = self.roles.setdefault((*_account(target), target.role_name), (row, asked))
+        differing = (name for name in _OF_THE_ROLE if before[name] != asked[name])
+        name = next(differing, "")
+        return (other, name) if name else None
 
 
 def read_targets(
@@ -100,18 +114,22 @@ def check_row(row: Row, common: Mapping[str, Any], known: Known) -> Target:
 
     target = Target(**{**common, **row.values})
     try:
-        statements_for(target, _PLACE, target.region_name or "us-east-1")
+        sql = statements_for(target, _PLACE, target.region_name or "us-east-1")
+        if target.run_sql:
+            from rwlib.execution import require_complete
+
+            require_complete(sql)
     except InputError:
         raise
     except RunbookError as error:
         raise InputError("sql_options", "", f"cannot be used: {error}") from None
     folder = folder_name(target.name)
-    if folder in OWN_FILES or folder.startswith((".", "summary.", "state.")):
+    if folder in OWN_FILES or folder.startswith((".", "summary.", "state.", "plan-")):
         raise InputError("name", target.name, "is a name of the batch's own files; choose another")
     other = known.folders.setdefault(folder.casefold(), row.number)
     if other != row.number:
         raise InputError("name", target.name, f"is row {other}'s too; give each row its own name")
-    policy = (target.operator_role_arn, target.aws_profile, target.policy_name)
+    policy = (*_account(target), target.policy_name)
     other = known.policies.setdefault(policy, row.number)
     if other != row.number:
         raise InputError(
@@ -119,7 +137,20 @@ def check_row(row: Row, common: Mapping[str, Any], known: Known) -> Target:
             target.policy_name,
             f"is row {other}'s too, and the two would write each other's policy; give each its own",
         )
+    shared = known.same_role(row.number, target)
+    if shared is not None:
+        other, name = shared
+        raise InputError(
+            name,
+            getattr(target, name),
+            f"is not as in row {other}, which has the same role {target.role_name}; write the same "
+            "in both, or give each its own role_name",
+        )
     return target
+
+
+def _account(target: Target) -> tuple[str, str]:
+    return target.operator_role_arn, target.aws_profile
 
 
 def folder_name(name: str) -> str:
@@ -157,7 +188,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
-    first = file.readline()
+    first = next((line for line in file if line.strip()), "")
     file.seek(0)
     # What spreadsheets write depends on the language they speak.
     delimiter = max(",;\t", key=first.count)
@@ -210,15 +241,15 @@ def _jsonl_rows(path: Path, file: TextIO) -> Iterator[Row]:
 def _yaml_rows(path: Path, file: TextIO) -> Iterator[Row]:
     import yaml
 
+    from rwlib import yaml_keys
+
     number = 0
     try:
         for value in _yaml_items(yaml, file):
             number += 1
             yield _mapping(path, number, value, "holds no fields; write '- name: ...'")
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
-        raise InputError("targets", str(path), f"is not valid YAML{where}") from None
+        raise InputError("targets", str(path), yaml_keys.problem_of(error)) from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, RecursionError):
         raise InputError(
             f"{path.name} row {number + 1}", "", "holds a value that YAML cannot build; quote it"
@@ -258,14 +289,16 @@ def _document_items(yaml: Any, loader: Any) -> Iterator[Any]:
 
 def _streaming_loader(yaml: Any) -> Any:
     """Return PyYAML's safe loader, with libyaml's parser where there is one."""
+    from rwlib import yaml_keys
+
     if not yaml.__with_libyaml__:
-        return yaml.SafeLoader
+        return yaml_keys.Loader
     from yaml.composer import Composer
     from yaml.constructor import SafeConstructor
     from yaml.cyaml import CParser  # type: ignore[attr-defined]
     from yaml.resolver import Resolver
 
-    class Loader(CParser, Composer, SafeConstructor, Resolver):
+    class Loader(yaml_keys.OneKeyEach, CParser, Composer, SafeConstructor, Resolver):
         """libyaml's parser, which composes a whole document, with a composer that need not."""
 
         compose_node = Composer.compose_node

@@ -130,6 +130,10 @@ class Scheduler:
                 self._end(future)
             self.tick(len(self._running))
 
+    def waiting(self) -> Iterator[Work]:
+        """Yield the targets that were passed over and never started."""
+        yield from self._waiting
+
     def _next_waiting(self) -> Work | None:
         for index, work in enumerate(self._waiting):
             if self._fits(work):

@@ -11,12 +11,15 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rwlib.errors import InputError
+from rwlib.errors import EvidenceError, InputError
 
 STATE_FILE = "state.sqlite"
+NOT_RUN, GONE = "not run", "not in the file"
+"""Statuses of a target that a stopped batch did not reach, and of one whose row is gone."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -43,6 +46,7 @@ class State:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._connection = sqlite3.connect(path, isolation_level=None)
             # A result that is lost with the power is found again by asking AWS.
@@ -72,7 +76,18 @@ class State:
 
     def remember(self, name: str, value: str) -> None:
         """Remember a word about the whole batch."""
-        self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        with self._writing():
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise EvidenceError(
+                f"the batch's memory in {self._path.parent} cannot be written ({error}); make "
+                "room, then run the same command again: it goes on"
+            ) from None
 
     def result(self, name: str, digest: str | None = None) -> dict[str, Any] | None:
         """Return what is remembered of a target, if it was asked for the same as now."""
@@ -86,20 +101,21 @@ class State:
 
     def keep(self, run: str, row: int, name: str, digest: str, answer: Mapping[str, Any]) -> None:
         """Remember a target's answer in place of an older one."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                name,
-                run,
-                row,
-                digest,
-                answer["status"],
-                answer["exit_code"],
-                len(answer["changes"]),
-                answer.get("seconds", 0.0),
-                json.dumps(answer),
-            ),
+        values = (
+            name,
+            run,
+            row,
+            digest,
+            answer["status"],
+            answer["exit_code"],
+            len(answer["changes"]),
+            answer.get("seconds", 0.0),
+            json.dumps(answer),
         )
+        with self._writing():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+            )
 
     def results(self) -> Iterator[dict[str, Any]]:
         """Yield the answers in the order of the rows, each with ``name`` and ``row``."""
@@ -108,9 +124,21 @@ class State:
         ):
             yield {"name": name, "row": row, **json.loads(answer)}
 
-    def keep_only(self, run: str) -> None:
-        """Forget the targets that a run, which saw all rows, did not see."""
-        self._connection.execute("DELETE FROM results WHERE run <> ?", (run,))
+    def retire_others(self, run: str) -> None:
+        """Mark the targets that a run, which saw all rows, did not see: their rows are gone."""
+        found = self._connection.execute(
+            "SELECT name, answer FROM results WHERE run <> ? AND status <> ?", (run, GONE)
+        )
+        for name, text in found.fetchall():
+            answer = json.loads(text)
+            said = f"not in the file any more; it was: {answer['problem'] or answer['status']}"
+            answer |= {"status": GONE, "exit_code": 0, "problem": said, "hops": {}, "changes": []}
+            with self._writing():
+                self._connection.execute(
+                    "UPDATE results SET status = ?, exit_code = 0, changes = 0, digest = '', "
+                    "answer = ? WHERE name = ?",
+                    (GONE, json.dumps(answer), name),
+                )
 
     def counts(self) -> dict[str, int]:
         """Return how many targets ended in each status."""

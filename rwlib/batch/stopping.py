@@ -28,11 +28,11 @@ class Stopper:
     signalled: int = 0
     _before: dict[int, Any] = field(default_factory=dict)
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, advice: str = "") -> None:
         """Start nothing new from now on."""
         if not self.reason:
             self.reason = reason
-            self.say(f"{reason}: what is running is finished")
+            self.say(f"{reason}{advice}: what is running is finished")
 
     @property
     def stopping(self) -> bool:
@@ -52,6 +52,6 @@ class Stopper:
     def _received(self, number: int, frame: FrameType | None) -> None:
         self.signalled += 1
         if self.signalled == 1:
-            self.stop("stopped (again to end it at once)")
+            self.stop("stopped", " (again to end it at once)")
         else:
             self.kill()

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     "--timeout", type=click.FloatRange(1), default=1800.0, show_default=True,
     help="Seconds that a target may take",
 )  # fmt: skip
-@click.option("--batch-name", default="", help="Name of the batch; the file's name otherwise")
+@click.option(
+    "--batch-name", default="",
+    help="Name of the batch, wherever its file is; the file's name and place otherwise",
+)  # fmt: skip
 @click.option("--new", is_flag=True, help="Do not go on with an unfinished batch of this name")
 @click.option(
     "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True,
@@ -112,18 +115,27 @@ def common_fields(target_file: str | None, fields: dict[str, Any]) -> dict[str, 
 
 
 def _approval(yes: bool, needed: bool) -> Any:
+    if yes and not needed:
+        raise InputError("yes", "--yes", "approves a plan; give it with --plan --apply")
     if needed and not yes and not sys.stdin.isatty():
         raise InputError(
             "plan", "--plan --apply", "asks for approval and nobody can answer; give --yes"
         )
 
     def approve(planned: BatchResult) -> bool:
-        click.secho(planned.headline, bold=True)
-        click.echo(f"Plan: {planned.folder / 'summary.html'}")
-        if not planned.changes:
+        counts = planned.counts
+        out = counts.get("failed", 0) + counts.get("error", 0) + counts.get("not run", 0)
+        left = f"{out} of {planned.total} targets could not be planned and are left out"
+        click.secho(planned.headline, bold=True, err=True)
+        click.echo(f"Plan: {planned.folder / 'summary.html'}", err=True)
+        if not planned.changes and not out:
+            return True
+        if yes:
             return True
         question = f"Make {planned.changes} changes for {planned.changing} targets?"
-        return yes or click.confirm(question, err=True)
+        if not planned.changes:
+            question = "Nothing would change. Verify the other targets?"
+        return click.confirm(f"{left}. {question}" if out else question, err=True)
 
     return approve
 

@@ -42,7 +42,7 @@ def command(folder: str, sha256: str, as_json: bool) -> int:
         for each in problems:
             click.echo(f"  ✗ {each}")
         click.echo(
-            f"{len(problems)} of {compared} files are not as they were written"
+            f"{len(problems)} files are not as they were written ({compared} compared)"
             if problems
             else f"{compared} files are as they were written (manifest sha256 {found})"
         )
