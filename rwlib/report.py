@@ -64,6 +64,39 @@ def build_report(runbook: Runbook) -> dict[str, Any]:
     return report
 
 
+def unfinished_report(
+    target: Mapping[str, Any], problem: str, exit_code: int, started: str
+) -> dict[str, Any]:
+    """Return the report of a run that an error ended before there was a verdict.
+
+    It looked at nothing, so it holds no check; what was written stands in the ledger.
+    """
+    from rwlib.runbook import STEPS, Step
+
+    return {
+        "version": __version__,
+        "target": dict(target),
+        "started": started,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "applied": bool(target.get("apply")),
+        "exit_code": exit_code,
+        "caller_identity": {"account_id": "", "arn": ""},
+        "endpoint": os.environ.get("AWS_ENDPOINT_URL", "") or "AWS",
+        "role_arn": "",
+        "workload_identity_arn": str(target.get("workload_identity_arn", "")),
+        "cloud": {},
+        "bucket": {"name": str(target.get("bucket", "")), "region_name": ""},
+        "steps": [Step(number, title).to_dict() for number, title in STEPS.items()],
+        "checks": [],
+        "requests": [],
+        "sql": [],
+        "calls": {},
+        "request_ids": [],
+        "versions": dict(_versions()),
+        "headline": f"No verdict: {problem}",
+    }
+
+
 def _cloud(runbook: Runbook) -> dict[str, Any]:
     """Return what Cloud metadata says beside the Workload Identity; empty without a key."""
     found = runbook.cloud_metadata

@@ -17,6 +17,7 @@ from rwlib.batch.state import STATE_FILE, State
 from rwlib.cli import main
 from rwlib.errors import EvidenceError, InputError
 from rwlib.evidence import verify_manifest
+from rwlib.report import validate_report
 
 __all__ = ["one_forge", "runs", "warm_forge"]
 
@@ -278,3 +279,17 @@ def test_batches_of_other_modes_and_files_are_passed_over(runs):
     assert batch_folder("orders", "preview", "/a")[1] == made[1]
     assert batch_folder("orders", "apply", "/b") == (made[2], None)
     assert batch_folder("orders", "apply", "/c")[1] is None
+
+
+def test_target_that_ended_with_an_error_has_a_report(aws_environment, runs, one_forge, tmp_path):
+    path = write_targets(tmp_path / "orders.jsonl", 1, bucket="acme-nowhere")
+    result = run_batch(options(path, apply=True))
+    report = json.loads((result.folder / "t0" / "report.json").read_text())
+    validate_report(report)
+    assert report["headline"].startswith("No verdict: bucket: 'acme-nowhere' does not exist")
+    assert (report["exit_code"], report["checks"], report["applied"]) == (2, [], True)
+    page = (result.folder / "t0" / "report.html").read_text()
+    assert "The error came before any hop was judged" in page
+    assert "rw-code-2" in page
+    assert 'href="t0/report.html"' in (result.folder / "summary.html").read_text()
+    assert verify_manifest(result.folder)[0] == []

@@ -14,6 +14,7 @@ from rwlib.cli import main
 from rwlib.errors import InputError
 
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 ROWS = [
     {"name": f"t{n}", "workload_identity_arn": WORKLOAD, "bucket": "acme-analytics",
      "prefix": f"p{n}", "role_name": f"role-{n}", "connectors": ["s3_sink", "s3_source"],
@@ -108,7 +109,7 @@ BAD = {
         ["row 3", "max_session_duration", "3600", "row 1"],
     ),
     "incomplete SQL": (
-        lambda rows: rows[1].update(run_sql=True, cluster_id="019d023e-68a6-74db-b73c-e18859fc5171"),
+        lambda rows: rows[1].update(run_sql=True, cluster_id=CLUSTER),
         ["row 2", "sql_options", "is missing"],
     ),
     "own file": (lambda rows: rows[1].update(name="manifest.json"), ["row 2", "name"]),
