@@ -9,7 +9,6 @@ profile directory are never written.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -114,10 +113,12 @@ class CellRunner:
 
     def __init__(self) -> None:
         self._session: Any = new_session()
-        self._shell_channel = Channel("shell", self._deliver)
+        self._shell_channel = Channel("shell", self._reply)
         self._iopub = Channel("iopub", self._deliver)
         self._receive: Deliver | None = None
         self._log = logging.Logger("rwlib.engine.kernel", logging.WARNING)
+        self._replied = False
+        self.interrupted = False
         self.capture: Any = None
         self.kernel: Any = None
 
@@ -169,40 +170,76 @@ class CellRunner:
         if self._receive is not None:
             self._receive(parts)
 
+    def _reply(self, parts: list[bytes]) -> None:
+        self._replied = True
+        self._deliver(parts)
+
     def _publish_stream(self, name: str, text: str, parent: Header) -> None:
         content = {"name": name, "text": text}
         self._session.send(self._iopub, "stream", content, parent={"header": parent})
 
     async def handle(self, parts: list[bytes]) -> None:
-        """Answer one request, between a "busy" and an "idle" as every kernel does."""
+        """Answer one request, between a "busy" and an "idle" as every kernel does.
+
+        A request is answered even when an interrupt arrives in ipykernel's own code, which would
+        send no reply: nbclient would wait for it for ever. ``interrupted`` is true from then on,
+        and while it is, cells are answered with the interrupt and not run.
+        """
         _, message = self._session.feed_identities(parts)
         request = self._session.deserialize(message)
         self.kernel.set_parent([], request, channel="shell")
         self._status("busy", request)
-        handler = self.kernel.shell_handlers.get(request["header"]["msg_type"])
-        if handler is not None:
-            with _interruptible():
-                try:
-                    answer = handler(self._shell_channel, [], request)
-                    if asyncio.iscoroutine(answer):
-                        await answer
-                except KeyboardInterrupt:
-                    self.kernel.log.error("KeyboardInterrupt caught in kernel.")
+        kind = request["header"]["msg_type"]
+        handler = self.kernel.shell_handlers.get(kind)
+        if handler is not None and kind == "kernel_info_request":
+            # Nothing of the user's runs, and an error would be no answer.
+            await self._call(handler, request)
+        elif handler is not None:
+            self._replied = False
+            await self._run(handler, request)
+            if self.interrupted and kind == "execute_request" and not self._replied:
+                self._answer_interrupted(request)
         self.capture.stdout.flush()
         self.capture.stderr.flush()
         self._status("idle", request)
+
+    async def _call(self, handler: Callable[..., Any], request: dict[str, Any]) -> None:
+        answer = handler(self._shell_channel, [], request)
+        if asyncio.iscoroutine(answer):
+            await answer
+
+    async def _run(self, handler: Callable[..., Any], request: dict[str, Any]) -> None:
+        before = _at_interrupt(signal.default_int_handler)
+        try:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            await self._call(handler, request)
+            # Here and not only below: an interrupt that comes before it is still caught.
+            _at_interrupt(before)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            _at_interrupt(before)
+
+    def _answer_interrupted(self, request: dict[str, Any]) -> None:
+        name = KeyboardInterrupt.__name__
+        error = {"ename": name, "evalue": "", "traceback": [name]}
+        self._session.send(self._iopub, "error", error, parent=request)
+        reply = {
+            **error,
+            "status": "error",
+            "execution_count": self.kernel.execution_count,
+            "user_expressions": {},
+            "payload": [],
+        }
+        self._session.send(self._shell_channel, "execute_reply", reply, parent=request)
 
     def _status(self, state: str, request: dict[str, Any]) -> None:
         self._session.send(self._iopub, "status", {"execution_state": state}, parent=request)
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _at_interrupt(handler: Any) -> Any:
+    """Set what an interrupt does, where that can be set, and return what it did before."""
+    if threading.current_thread() is threading.main_thread():
+        return signal.signal(signal.SIGINT, handler)
+    return None

@@ -24,6 +24,7 @@ class Link:
     allow_stdin = False
     has_kernel = True
     ipykernel = False
+    interrupted = False
 
     def __init__(self) -> None:
         self.session = new_session()

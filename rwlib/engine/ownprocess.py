@@ -86,6 +86,21 @@ class OwnProcessLink(Link):
         self._context = contextvars.copy_context()
         self._logging: tuple[list[logging.Handler], int] = ([], logging.WARNING)
         self._started = False
+        self._at_interrupt = signal.getsignal(signal.SIGINT)
+        if self._at_interrupt is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note_interrupt)
+
+    @property
+    def interrupted(self) -> bool:  # type: ignore[override]
+        """Whether an interrupt came that no cell has seen: the run is to end."""
+        return self._runner.interrupted
+
+    def _note_interrupt(self, number: int, frame: FrameType | None) -> None:
+        # Between cells an exception would leave the event loop, with tasks waiting in it. Who
+        # interrupts twice is not kept waiting.
+        if self._runner.interrupted:
+            signal.default_int_handler(number, frame)
+        self._runner.interrupted = True
 
     def send(self, message: dict[str, Any]) -> None:
         """Keep the request until somebody waits for its answer."""
@@ -116,6 +131,8 @@ class OwnProcessLink(Link):
     def stop(self, *, now: bool) -> None:
         """Give the process back what the cells have replaced; nothing else can be undone."""
         signal.set_wakeup_fd(-1)
+        if self._at_interrupt is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._at_interrupt)
         self._runner.capture.stop()
         kernel = self._runner.kernel
         if kernel is not None:

@@ -66,7 +66,7 @@ class RwlibEngine(Engine):  # type: ignore[misc]
         """
         in_process = kwargs.pop("in_process", False)
         environment = kwargs.pop("environment", None)
-        _save_less(nb_man, kwargs.pop("save_every", 0.0))
+        save = _save_less(nb_man, kwargs.pop("save_every", 0.0))
         reason = _foreign(kernel_name, kwargs)
         if reason:
             logger.warning("The engine rwlib leaves this notebook to papermill's own: %s.", reason)
@@ -93,14 +93,20 @@ class RwlibEngine(Engine):  # type: ignore[misc]
         client = _Client(nb_man, **options)
         client.in_process = in_process
         client.environment = {**_spec(kernel_name).env, **(environment or {})}
-        return client.execute()
+        try:
+            return client.execute()
+        except BaseException:
+            # papermill writes the end itself, but for an end like this one.
+            nb_man.save = save
+            raise
 
 
-def _save_less(nb_man: Any, seconds: float) -> None:
-    """Let saves within some seconds of the last one pass; papermill writes the end itself."""
+def _save_less(nb_man: Any, seconds: float) -> Callable[..., None]:
+    """Let saves within some seconds of the last one pass; return what always saves."""
+    save: Callable[..., None] = nb_man.save
+    last = [0.0]
     if not seconds:
-        return
-    save, last = nb_man.save, [0.0]
+        return save
 
     def save_seldom(**kwargs: Any) -> None:
         if time.monotonic() - last[0] >= seconds:
@@ -108,6 +114,7 @@ def _save_less(nb_man: Any, seconds: float) -> None:
             last[0] = time.monotonic()
 
     nb_man.save = save_seldom
+    return save
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
@@ -129,6 +136,15 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             link.stop(now=not finished or self.shutdown_kernel == "immediate")
             self.km = self.kc = None
             run_sync(self._end_polling)()
+        if link.interrupted:
+            raise KeyboardInterrupt
+
+    def execute_cell(self, cell: Any, cell_index: int) -> Any:
+        """Execute a cell; the run ends here when it was interrupted outside of a cell's code."""
+        executed = super().execute_cell(cell, cell_index)
+        if self.kc.interrupted:
+            raise KeyboardInterrupt
+        return executed
 
     async def _end_polling(self) -> None:
         # A cell that ended by an exception of nbclient's leaves these tasks behind.

@@ -193,6 +193,8 @@ def _serve(connection: socket.socket, parent: int) -> None:
         loop.add_reader(connection, read)
         while (parts := await requests.get())[0] != b"stop":
             await runner.handle(parts[1:])
+            # The reply says so; whether more cells are to run is for the parent to decide.
+            runner.interrupted = False
 
     wake_at_signals(loop)
     answering = loop.create_task(answer())
