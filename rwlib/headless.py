@@ -33,6 +33,8 @@ def run_target(
     ------
     RunbookError
         The run ended before a verdict; as a notebook's own error says it.
+    KeyboardInterrupt
+        The run was interrupted, in a cell or between two of them.
     """
     from rwlib.engine import execute
     from rwlib.runbook import new_run_dir
@@ -54,6 +56,9 @@ def run_target(
         except BaseException as error:
             if not written.is_file():
                 _leave_no_trace(run_dir, executed)
+            if _interrupted(error):
+                raise KeyboardInterrupt from None
+            if not written.is_file():
                 known = own_error(error)
                 if known is None:
                     raise
@@ -71,6 +76,13 @@ def _leave_no_trace(run_dir: Path, executed: Path) -> None:
         executed.unlink(missing_ok=True)
         with suppress(OSError):
             run_dir.rmdir()
+
+
+def _interrupted(error: BaseException) -> bool:
+    # A cell's own interrupt comes as papermill's error, as every error of a cell does.
+    return isinstance(error, KeyboardInterrupt) or (
+        getattr(error, "ename", "") == KeyboardInterrupt.__name__
+    )
 
 
 def own_error(error: BaseException) -> RunbookError | None:

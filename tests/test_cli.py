@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import boto3
+import nbformat
 import pytest
 from click.testing import CliRunner
+from nbformat.v4 import new_code_cell
 
 from rwlib import cli, report
 
@@ -248,6 +252,84 @@ def test_run_that_fails_half_way_keeps_its_evidence(aws_environment, example, tm
     assert {path.name for path in run_dir.iterdir()} == {
         "runbook.ipynb", "ledger.jsonl", "manifest.json",
     }  # fmt: skip
+
+
+# click ends the line in which the terminal shows ^C.
+STOPPED = "\nerror: stopped; run it again to go on\n"
+
+
+@pytest.fixture
+def interrupted_runbook(tmp_path, monkeypatch):
+    """Return a function that makes a notebook with these cells the runbook."""
+
+    def write(*sources):
+        runbook = nbformat.read(ROOT / "notebooks/runbook.ipynb", 4)
+        parameters = [
+            cell for cell in runbook.cells if "parameters" in cell.metadata.get("tags", [])
+        ]
+        runbook.cells = [*parameters, *map(new_code_cell, sources)]
+        (tmp_path / "notebooks").mkdir()
+        nbformat.write(runbook, tmp_path / "notebooks/runbook.ipynb")
+        monkeypatch.setenv("RWLIB_NOTEBOOKS", str(tmp_path / "notebooks"))
+        monkeypatch.setenv("RWLIB_RUNS", str(tmp_path / "runs"))
+
+    return write
+
+
+WRITE = "import os, pathlib\npathlib.Path(os.environ['RWLIB_RUN_DIR'], {!r}).write_text('{{}}\\n');"
+
+
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ([], None),
+        (["ledger.jsonl"], {"runbook.ipynb", "ledger.jsonl", "manifest.json"}),
+        (["report.json"], {"runbook.ipynb", "report.json", "manifest.json"}),
+    ],
+    ids=["nothing-written", "applied", "reported"],
+)
+def test_run_is_stopped_when_a_cell_is_interrupted(
+    interrupted_runbook, example, tmp_path, files, kept
+):
+    interrupted_runbook(*map(WRITE.format, files), "raise KeyboardInterrupt", "1")
+    code, out, err = rwlib("run", *options(example), "--json")
+    assert (code, err) == (130, STOPPED)
+    assert json.loads(out)["exit_code"] == 130
+    folders = [{path.name for path in folder.iterdir()} for folder in (tmp_path / "runs").iterdir()]
+    assert folders == ([kept] if kept else [])
+
+
+def test_run_is_stopped_when_the_process_is_interrupted_in_a_cell(
+    interrupted_runbook, example, tmp_path
+):
+    ready = tmp_path / "ready"
+    wait = f"import time\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(600)"
+    interrupted_runbook(WRITE.format("ledger.jsonl"), wait, "1")
+    run = subprocess.Popen(
+        [sys.executable, "-m", "rwlib", "run", *options(example), "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not ready.exists() and run.poll() is None:
+            time.sleep(0.02)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert (run.returncode, err) == (130, STOPPED)
+    assert json.loads(out)["exit_code"] == 130
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    assert {path.name for path in run_dir.iterdir()} == {
+        "runbook.ipynb", "ledger.jsonl", "manifest.json",
+    }  # fmt: skip
+    executed = nbformat.read(run_dir / "runbook.ipynb", 4)
+    errors = [output.ename for cell in executed.cells for output in cell.get("outputs", [])]
+    assert errors == ["KeyboardInterrupt"]
+    assert executed.cells[-1].execution_count is None
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
