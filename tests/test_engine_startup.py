@@ -228,3 +228,14 @@ def test_own_process_is_as_before_when_the_notebook_has_run(tmp_path):
         "print()\nprint(json.dumps(state()) == before)"
     )
     assert python(program).splitlines()[-1] == "True"
+
+
+def test_profile_is_used_as_it_is_when_a_kernel_is_made(tmp_path):
+    place = tmp_path / "profile_default"
+    program = (
+        "import warnings; from rwlib.engine.profile import ReadOnlyProfile\n"
+        "warnings.simplefilter('error')\n"
+        f"profile = ReadOnlyProfile({str(place)!r}); print(profile.location, profile.startup_dir)"
+    )
+    assert python(program).split() == [str(place), str(place / "startup")]
+    assert not place.exists()

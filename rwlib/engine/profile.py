@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from IPython.core.profiledir import ProfileDir
+from traitlets import observe
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
@@ -43,6 +44,7 @@ class ReadOnlyProfile(ProfileDir):
         for name in ("startup", "log", "security", "pid", "static"):
             self.set_trait(f"{name}_dir", os.path.join(location, name))  # noqa: PTH118
 
+    @observe("location")
     def _location_changed(self, _: object) -> None: ...
 
     def _mkdir(self, path: str, mode: int | None = None) -> bool:
