@@ -79,6 +79,16 @@ def test_streams_are_the_process_s_own_when_the_capture_is_over(capture, publish
     capture.restore()
 
 
+@pytest.mark.parametrize("end", ["close", "detach"])
+def test_input_is_empty_when_an_earlier_cell_has_ended_it(end, capture):
+    for _ in range(2):
+        capture.redirect()
+        said = sys.stdin.read()
+        getattr(sys.stdin, end)()
+        capture.restore()
+        assert said == ""
+
+
 def test_stream_refuses_what_is_no_text(capture):
     with pytest.raises(TypeError, match="must be str, not <class 'bytes'>"):
         capture.stdout.write(b"x")

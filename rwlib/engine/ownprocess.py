@@ -176,7 +176,9 @@ class OwnProcessLink(Link):
         root = logging.getLogger()
         mine, self._logging = self._logging, (root.handlers[:], root.level)
         root.handlers[:] = mine[0]
-        root.setLevel(mine[1])
+        if root.level != mine[1]:
+            # Every logger's cache of what is enabled is emptied by this.
+            root.setLevel(mine[1])
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TextIO
 
 FLUSH_SECONDS = 0.2
 
@@ -122,6 +122,8 @@ class Capture:
             self._ends[number] = (read_end, write_end)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
+        self._nothing = os.open(os.devnull, os.O_RDONLY)
+        self._stdin: TextIO | None = None
         self._saved: tuple[Any, Any, Any, int, int, int] | None = None
         self._stopped = False
         os.register_at_fork(after_in_child=self._after_fork)
@@ -141,10 +143,10 @@ class Capture:
         sys.stderr.flush()
         saved = (os.dup(0), os.dup(1), os.dup(2))
         self._saved = (sys.stdin, sys.stdout, sys.stderr, *saved)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.close(nothing)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the descriptor stays open
+        os.dup2(self._nothing, 0)
+        if not _usable(self._stdin):
+            self._stdin = open(0, closefd=False)  # noqa: SIM115 - the descriptor stays open
+        sys.stdin = self._stdin
         for number, (_, write_end) in self._ends.items():
             os.dup2(write_end, number)
         sys.stdout, sys.stderr = self.stdout, self.stderr
@@ -224,3 +226,10 @@ class Capture:
         self._lock = threading.RLock()
         self.stdout.take()
         self.stderr.take()
+
+
+def _usable(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and not stream.closed
+    except ValueError:  # a cell has detached its buffer
+        return False
