@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from rwlib.batch.batch import BatchResult, Options, check_executor, conclude, drive, open_executor
 from rwlib.batch.facts import differences
 from rwlib.batch.folders import batch_folder, only_batch
+from rwlib.batch.looks import LastLook, last_look
 from rwlib.batch.passes import exit_code_of
 from rwlib.batch.rows import count_targets
 from rwlib.batch.state import STATE_FILE, State
@@ -20,14 +21,13 @@ from rwlib.batch.stopping import Stopper
 
 @dataclass
 class _Watch:
-    """Compares each look with the last one that succeeded."""
+    """Compares what is seen of each target with what the last look saw."""
 
-    earlier: State | None
+    last: LastLook
 
     def finished(self, name: str, answer: dict[str, Any]) -> None:
         """Add to an answer what changed, and turn its status into the watch's own."""
-        known = (self.earlier.result(name) if self.earlier else None) or {}
-        before: dict[str, Any] = known.get("facts", {})
+        before: dict[str, Any] = self.last.known(name).get("facts", {})
         facts = answer.get("facts")
         if facts is None:
             # What could not be looked at is no change, but why it could not may be one: a bucket
@@ -66,11 +66,11 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
     name = f"watch-{options.name or options.targets.stem}"
     with ExitStack() as stack:
         stack.enter_context(only_batch(name))
-        folder, before = batch_folder(name, "watch", new=True)
+        last = stack.enter_context(last_look(name))
+        folder, _ = batch_folder(name, "watch", new=True)
         state = stack.enter_context(State(folder / STATE_FILE))
-        for fact, value in (("name", name), ("mode", "watch"), ("finished", "yes")):
-            state.remember(fact, value)
-        earlier = stack.enter_context(State(before / STATE_FILE)) if before else None
+        state.remember("name", name)
+        state.remember("mode", "watch")
         executor = open_executor(options)
         stack.callback(executor.close)
         head, stopper = drive(
@@ -81,23 +81,25 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
             {"name": name, "mode": "watch", "total": total},
             out,
             kind="look",
-            finished=_Watch(earlier).finished,
+            finished=_Watch(last).finished,
         )
-        head["last_look"] = before.name if before else ""
-        if earlier is not None:
-            _keep_unseen(state, earlier, head["started"], stopper)
+        head["last_look"] = last.folder
+        _keep_unseen(state, last, head["started"], stopper)
         write_drift(folder, head, state)
         not_run = total - sum(state.counts().values())
-        return conclude(
+        result = conclude(
             folder, state, head, stopper, exit_code=exit_code_of(state.exit_codes(), not_run)
         )
+        # From now on the next look is compared with this one: what changed has been reported.
+        state.remember("finished", "yes")
+        return result
 
 
-def _keep_unseen(state: State, earlier: State, stamp: str, stopper: Stopper) -> None:
+def _keep_unseen(state: State, last: LastLook, stamp: str, stopper: Stopper) -> None:
     """Hand the last look's facts of the targets that were not reached on to the next one."""
     if not stopper.stopping:
         return
-    for result in earlier.results():
+    for result in last.results():
         if state.result(result["name"]) is None:
             kept = {**result, "status": "not reached", "exit_code": 0, "problem": "", "changes": []}
             for name in ("name", "row", "drift"):

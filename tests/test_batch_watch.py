@@ -1,0 +1,125 @@
+"""The watch: what it compares with, what it hands on, and what its report says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+
+from rwlib.batch import Options, executors, watch_targets
+from rwlib.batch.forge import Forge
+
+ROOT = Path(__file__).parent.parent
+WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+
+
+def write_targets(path, names):
+    rows = [
+        {"name": name, "workload_identity_arn": WORKLOAD, "bucket": "acme-analytics",
+         "prefix": f"risingwave/{name}", "role_name": f"role-{name}", "connectors": ["s3_sink"],
+         "allowed_principal_confirmed_by": "Ada Example"}
+        for name in names
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def options(path, **more):
+    return Options(targets=path, notebook=Path(), workers=2, **more)
+
+
+def set_up(path):
+    """Make what the targets of the file ask for, without notebooks."""
+    from rwlib.runbook import Runbook
+
+    for line in path.read_text().splitlines():
+        book = Runbook.start({**json.loads(line), "apply": True})
+        for number in range(1, 6):
+            book.run_step(number)
+
+
+def edit_trust(name, sid="Extra"):
+    iam = boto3.client("iam")
+    trust = iam.get_role(RoleName=f"role-{name}")["Role"]["AssumeRolePolicyDocument"]
+    trust["Statement"].append(
+        {"Sid": sid, "Effect": "Allow", "Principal": {"AWS": "111122223333"},
+         "Action": "sts:AssumeRole"}
+    )  # fmt: skip
+    iam.update_assume_role_policy(RoleName=f"role-{name}", PolicyDocument=json.dumps(trust))
+
+
+def drift_of(result):
+    return json.loads((result.folder / "drift.json").read_text())
+
+
+@pytest.fixture
+def runs(aws_environment, tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture(scope="module")
+def warm_forge(shared_sandbox):
+    environment = {**os.environ, **shared_sandbox.environment()}
+    for name in ("RWC_API_KEY", "RWC_API_SECRET"):
+        del environment[name]
+    with Forge(environment) as forge:
+        yield forge
+
+
+@pytest.fixture
+def one_forge(warm_forge, monkeypatch):
+    """Spare the watches of a test their own warming up; what runs in them is not changed."""
+
+    class Shared:
+        run = staticmethod(warm_forge.run)
+        kill_children = staticmethod(warm_forge.kill_children)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(executors, "Forge", Shared)
+
+
+def test_change_is_reported_when_the_watch_that_saw_it_was_killed(runs, one_forge, tmp_path):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0", "w1"])
+    set_up(path)
+    first = watch_targets(options(path))
+    edit_trust("w0")
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "rwlib", "verify", "--targets", str(path), "--workers", "1"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert any(line.startswith("[1/2] w0: changed") for line in iter(killed.stderr.readline, ""))
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert len(list(runs.glob("*/state.sqlite"))) == 2
+
+    result = watch_targets(options(path))
+    assert (result.exit_code, dict(result.counts)) == (1, {"as before": 1, "changed": 1})
+    assert drift_of(result)["last_look"] == first.folder.name
+    assert [each["name"] for each in drift_of(result)["targets"]] == ["w0"]
+
+
+def test_change_is_reported_again_when_its_report_could_not_be_written(
+    runs, one_forge, tmp_path, monkeypatch
+):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0"])
+    set_up(path)
+    watch_targets(options(path))
+    edit_trust("w0")
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rwlib.batch.drift.write_drift", full)
+        with pytest.raises(OSError, match="No space"):
+            watch_targets(options(path))
+    assert dict(watch_targets(options(path)).counts) == {"changed": 1}
+    assert dict(watch_targets(options(path)).counts) == {"as before": 1}
