@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -123,3 +124,13 @@ def test_change_is_reported_again_when_its_report_could_not_be_written(
             watch_targets(options(path))
     assert dict(watch_targets(options(path)).counts) == {"changed": 1}
     assert dict(watch_targets(options(path)).counts) == {"as before": 1}
+
+
+def test_change_is_told_once_when_a_target_changed(runs, one_forge, tmp_path):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0"])
+    set_up(path)
+    watch_targets(options(path))
+    edit_trust("w0")
+    told = io.StringIO()
+    watch_targets(options(path), told)
+    assert told.getvalue() == "[1/1] w0: changed, the trust policy\n"

@@ -36,7 +36,7 @@ class _Watch:
             facts = {**{k: v for k, v in before.items() if k != "problem"}, **said}
         answer["facts"] = facts
         answer["drift"] = differences(before, facts) if before else []
-        answer["changes"] = [f"changed: {each['fact']}" for each in answer["drift"]]
+        answer["changes"] = [each["fact"] for each in answer["drift"]]
         if answer["exit_code"] == 2:
             answer["status"], answer["exit_code"] = "failed", 1
         if answer["status"] in ("failed", "error"):
