@@ -397,7 +397,7 @@ def test_watch_reports_what_changed_since_the_last_look(
     assert run_batch(options(path, apply=True)).exit_code == 0
     aws_environment.forget_calls()
     first = watch_targets(options(path))
-    assert (first.exit_code, dict(first.counts)) == (0, {"as before": 3})
+    assert (first.exit_code, dict(first.counts)) == (0, {"first look": 3})
     assert made(aws_environment) == []
 
     iam = boto3.client("iam")

@@ -134,3 +134,32 @@ def test_change_is_told_once_when_a_target_changed(runs, one_forge, tmp_path):
     told = io.StringIO()
     watch_targets(options(path), told)
     assert told.getvalue() == "[1/1] w0: changed, the trust policy\n"
+
+
+def test_first_look_claims_no_comparison_when_nothing_failed(runs, one_forge, tmp_path):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0", "w1"])
+    set_up(path)
+    first = watch_targets(options(path))
+    assert (first.exit_code, dict(first.counts)) == (0, {"first look": 2})
+    assert first.headline == "2 targets: 2 looked at for the first time"
+    page = (first.folder / "drift.html").read_text()
+    assert "at the last look" not in page
+    assert "Nothing was compared" in page
+
+    second = watch_targets(options(path))
+    assert second.headline == "2 targets: 2 as they were"
+    assert "nothing is otherwise than at the last look" in (
+        second.folder / "drift.html"
+    ).read_text()
+
+
+def test_target_is_compared_with_nothing_when_it_could_not_be_looked_at_before(
+    runs, one_forge, tmp_path, monkeypatch
+):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0"])
+    set_up(path)
+    with monkeypatch.context() as patched:
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        patched.setattr(executors, "Forge", Forge)
+        assert dict(watch_targets(options(path)).counts) == {"error": 1}
+    assert dict(watch_targets(options(path)).counts) == {"first look": 1}

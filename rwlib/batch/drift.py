@@ -35,6 +35,7 @@ class _Watch:
             said = {"problem": answer["problem"]} if answer["exit_code"] in (1, 2) else {}
             facts = {**{k: v for k, v in before.items() if k != "problem"}, **said}
         answer["facts"] = facts
+        answer["first_look"] = not before and bool(facts)
         answer["drift"] = differences(before, facts) if before else []
         answer["changes"] = [each["fact"] for each in answer["drift"]]
         if answer["exit_code"] == 2:
@@ -45,14 +46,15 @@ class _Watch:
             answer["status"], answer["exit_code"] = "changed", 1
             answer["problem"] = "; ".join(answer["changes"])
         elif answer["exit_code"] != 3:
-            answer["status"] = "as before"
+            answer["status"] = "as before" if before else "first look"
 
 
 def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
     """Look at every target, and report what failed and what changed since the last look.
 
     Writes nothing in AWS or RisingWave Cloud. What was seen is kept in the folder of the watch,
-    ``runs/<date>_watch-<name>``, for the next one; the first look changes nothing.
+    ``runs/<date>_watch-<name>``, for the next one. At the first look there is nothing to compare
+    with, and nothing is claimed to be as it was.
 
     Raises
     ------

@@ -210,6 +210,7 @@ def headline_of(counts: Mapping[str, int], not_run: int, kind: str, stopped: str
         "failed": "failed a check",
         "error": "ended with an error",
         "as before": "as they were",
+        "first look": "looked at for the first time",
         "changed": "changed since the last look",
         NOT_RUN: "not reached",
         GONE: "not in the file any more",
