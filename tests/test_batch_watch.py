@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import boto3
@@ -15,6 +17,7 @@ import pytest
 
 from rwlib.batch import Options, executors, watch_targets
 from rwlib.batch.forge import Forge
+from rwlib.batch.summary import write_summary
 
 ROOT = Path(__file__).parent.parent
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
@@ -32,7 +35,7 @@ def write_targets(path, names):
 
 
 def options(path, **more):
-    return Options(targets=path, notebook=Path(), workers=2, **more)
+    return Options(targets=path, notebook=Path(), **{"workers": 2, **more})
 
 
 def set_up(path):
@@ -148,9 +151,9 @@ def test_first_look_claims_no_comparison_when_nothing_failed(runs, one_forge, tm
 
     second = watch_targets(options(path))
     assert second.headline == "2 targets: 2 as they were"
-    assert "nothing is otherwise than at the last look" in (
-        second.folder / "drift.html"
-    ).read_text()
+    assert (
+        "nothing is otherwise than at the last look" in (second.folder / "drift.html").read_text()
+    )
 
 
 def test_target_is_compared_with_nothing_when_it_could_not_be_looked_at_before(
@@ -163,3 +166,70 @@ def test_target_is_compared_with_nothing_when_it_could_not_be_looked_at_before(
         patched.setattr(executors, "Forge", Forge)
         assert dict(watch_targets(options(path)).counts) == {"error": 1}
     assert dict(watch_targets(options(path)).counts) == {"first look": 1}
+
+
+def junit_of(folder):
+    """The suite's counts, and what each target is in it with what is said."""
+    suite = ET.parse(folder / "junit.xml").getroot()
+    counts = {key: int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped")}
+    cases = {case.get("name"): [(each.tag, each.get("message")) for each in case] for case in suite}
+    return counts, cases
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("done", None),
+        ("unchanged", None),
+        ("previewed", None),
+        ("as before", None),
+        ("first look", None),
+        ("manual", "skipped"),
+        ("failed", "failure"),
+        ("changed", "failure"),
+        ("error", "error"),
+        ("not reached", "error"),
+        ("not run", "error"),
+        ("not in the file", "skipped"),
+    ],
+)
+def test_junit_has_a_message_when_a_status_is_no_pass(tmp_path, status, kind):
+    row = {"row": 1, "name": "t", "status": status, "exit_code": 0, "headline": "what was said",
+           "problem": "", "hops": {}, "changes": []}  # fmt: skip
+    head = {"name": "b", "mode": "watch", "total": 1, "source": "t.csv", "headline": "",
+            "counts": {}, "exit_code": 0, "seconds": 1.0, "started": "", "finished": "",
+            "made_by": "", "endpoint": ""}  # fmt: skip
+    write_summary(tmp_path, head, lambda: [row])
+    counts, cases = junit_of(tmp_path)
+    kinds = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+    assert counts == {"tests": 1, **{name: int(kind == kinds[name]) for name in kinds}}
+    assert [each for each, _ in cases["t"]] == ([kind] if kind else [])
+    assert all("what was said" in message for _, message in cases["t"])
+
+
+def test_targets_that_were_not_reached_are_no_pass_when_a_watch_stops(
+    runs, one_forge, tmp_path, monkeypatch
+):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0", "w1", "w2"])
+    set_up(path)
+    watch_targets(options(path))
+    edit_trust("w2")
+    write_targets(path, ["missing", "w0", "w1", "w2"])
+    stopped = watch_targets(options(path, max_failures=1, workers=1))
+    assert stopped.exit_code == 1
+    assert dict(stopped.counts) == {"failed": 1, "not reached": 3}
+    counts, cases = junit_of(stopped.folder)
+    assert counts == {"tests": 4, "failures": 1, "errors": 3, "skipped": 0}
+    assert cases["w1"] == [("error", "not reached: 1 targets failed")]
+    with (stopped.folder / "summary.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert rows["missing"]["role"] == "fail"
+    assert set(rows["w1"].values()).isdisjoint({"pass", "fail", "unknown", "manual"})
+
+    # The change that was not reached is still found by the next look.
+    write_targets(path, ["w0", "w1", "w2"])
+    result = watch_targets(options(path))
+    assert dict(result.counts) == {"as before": 2, "changed": 1}
+    counts, cases = junit_of(result.folder)
+    assert counts == {"tests": 3, "failures": 1, "errors": 0, "skipped": 0}
+    assert cases["w2"] == [("failure", "changed since the last look: the trust policy")]

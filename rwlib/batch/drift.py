@@ -14,9 +14,10 @@ from rwlib.batch.facts import differences
 from rwlib.batch.folders import batch_folder, only_batch
 from rwlib.batch.looks import LastLook, last_look
 from rwlib.batch.passes import exit_code_of
-from rwlib.batch.rows import count_targets
-from rwlib.batch.state import STATE_FILE, State
-from rwlib.batch.stopping import Stopper
+from rwlib.batch.rows import count_targets, read_targets
+from rwlib.batch.state import NOT_RUN, STATE_FILE, State
+
+NOT_REACHED = "not reached"
 
 
 @dataclass
@@ -86,9 +87,10 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
             finished=_Watch(last).finished,
         )
         head["last_look"] = last.folder
-        _keep_unseen(state, last, head["started"], stopper)
+        if stopper.stopping:
+            _keep_not_reached(options, state, last, head["started"], stopper.reason)
         write_drift(folder, head, state)
-        not_run = total - sum(state.counts().values())
+        not_run = state.counts().get(NOT_REACHED, 0)
         result = conclude(
             folder, state, head, stopper, exit_code=exit_code_of(state.exit_codes(), not_run)
         )
@@ -97,16 +99,29 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
         return result
 
 
-def _keep_unseen(state: State, last: LastLook, stamp: str, stopper: Stopper) -> None:
-    """Hand the last look's facts of the targets that were not reached on to the next one."""
-    if not stopper.stopping:
-        return
-    for result in last.results():
-        if state.result(result["name"]) is None:
-            kept = {**result, "status": "not reached", "exit_code": 0, "problem": "", "changes": []}
-            for name in ("name", "row", "drift"):
-                kept.pop(name, None)
-            state.keep(stamp, result["row"], result["name"], "", kept)
+def _keep_not_reached(
+    options: Options, state: State, last: LastLook, stamp: str, reason: str
+) -> None:
+    """Hand what is known of the targets that were not reached on, without last night's verdicts."""
+    for row, target in read_targets(options.targets, {**options.common, **options.overrides}):
+        found = state.result(target.name)
+        if found is not None and found["status"] != NOT_RUN:
+            continue
+        known = last.known(target.name)
+        said = f"not reached: {reason}"
+        answer: dict[str, Any] = {
+            **{key: known[key] for key in ("facts", "account_id", "role_arn") if key in known},
+            "status": NOT_REACHED,
+            "exit_code": 0,
+            "headline": said,
+            "problem": said,
+            "hops": {},
+            "changes": [],
+            "reads": 0,
+            "writes": 0,
+            "seconds": 0.0,
+        }
+        state.keep(stamp, row, target.name, "", answer)
 
 
 def drifted(state: State) -> Iterator[dict[str, Any]]:

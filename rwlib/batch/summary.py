@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,23 @@ from xml.sax.saxutils import escape, quoteattr
 
 from rwlib.batch.progress import BAD, duration
 from rwlib.batch.rows import folder_name
+from rwlib.batch.state import GONE, NOT_RUN
 
 HOPS = (
     "identity", "policy", "role", "boundary", "trust", "allowed principal", "bucket", "KMS",
     "requests", "SQL", "connector", "simulation",
 )  # fmt: skip
+
+# What a status is in JUnit's words; what was not done is no pass.
+_KINDS = {
+    "failed": "failure",
+    "changed": "failure",
+    "error": "error",
+    "not reached": "error",
+    NOT_RUN: "error",
+    "manual": "skipped",
+    GONE: "skipped",
+}
 
 Result = Mapping[str, Any]
 Results = Callable[[], Iterable[Result]]
@@ -100,19 +113,18 @@ def _write_json(file: TextIO, head: Result, hops: list[str], results: Results) -
 
 
 def _write_junit(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
-    counts = head["counts"]
+    counts = Counter(_KINDS.get(result["status"], "passed") for result in results())
     suite = {
         "name": head["name"],
-        "tests": sum(counts.values()) - counts.get("not run", 0),
-        "failures": counts.get("failed", 0),
-        "errors": counts.get("error", 0),
-        "skipped": counts.get("manual", 0),
+        "tests": counts.total(),
+        "failures": counts["failure"],
+        "errors": counts["error"],
+        "skipped": counts["skipped"],
         "time": head["seconds"],
         "timestamp": head["started"],
     }
     attributes = " ".join(f"{key}={quoteattr(str(value))}" for key, value in suite.items())
     file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite {attributes}>\n')
-    kinds = {"failed": "failure", "error": "error", "manual": "skipped"}
     for result in results():
         case = {
             "classname": head["name"],
@@ -123,12 +135,19 @@ def _write_junit(file: TextIO, head: Result, hops: list[str], results: Results) 
             f"{key}={quoteattr(_printable(str(value)))}" for key, value in case.items()
         )
         file.write(f"  <testcase {attributes}>")
-        kind = kinds.get(result["status"])
+        kind = _KINDS.get(result["status"])
         if kind:
-            said = _printable(result["problem"] or result["headline"])
+            said = _printable(_said(result))
             file.write(f"<{kind} message={quoteattr(said)}>{escape(said)}</{kind}>")
         file.write("</testcase>\n")
     file.write("</testsuite>\n")
+
+
+def _said(result: Result) -> str:
+    """Say in a sentence why a target is no pass."""
+    status = str(result["status"])
+    said = str(result.get("problem") or result.get("headline") or status)
+    return f"changed since the last look: {said}" if status == "changed" else said
 
 
 def _printable(text: str) -> str:
