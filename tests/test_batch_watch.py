@@ -18,6 +18,7 @@ import pytest
 from rwlib.batch import Options, executors, watch_targets
 from rwlib.batch.forge import Forge
 from rwlib.batch.summary import write_summary
+from rwlib.evidence import verify_manifest
 
 ROOT = Path(__file__).parent.parent
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
@@ -147,7 +148,7 @@ def test_first_look_claims_no_comparison_when_nothing_failed(runs, one_forge, tm
     assert first.headline == "2 targets: 2 looked at for the first time"
     page = (first.folder / "drift.html").read_text()
     assert "at the last look" not in page
-    assert "Nothing was compared" in page
+    assert "nothing was compared, since this is the first look" in page
 
     second = watch_targets(options(path))
     assert second.headline == "2 targets: 2 as they were"
@@ -233,3 +234,42 @@ def test_targets_that_were_not_reached_are_no_pass_when_a_watch_stops(
     counts, cases = junit_of(result.folder)
     assert counts == {"tests": 3, "failures": 1, "errors": 0, "skipped": 0}
     assert cases["w2"] == [("failure", "changed since the last look: the trust policy")]
+
+
+def test_target_is_compared_again_when_it_is_back_in_the_file(runs, one_forge, tmp_path):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0", "w1", "w2"])
+    set_up(path)
+    first = watch_targets(options(path))
+    write_targets(path, ["w0", "w3"])
+    set_up(path)
+    edit_trust("w1")
+    second = watch_targets(options(path))
+    assert (second.exit_code, second.total) == (0, 2)
+    assert dict(second.counts) == {"as before": 1, "first look": 1}
+    assert second.headline.endswith("; 2 not in the file any more")
+    told = drift_of(second)
+    assert told["new"] == ["w3"]
+    assert [each["name"] for each in told["not_in_file"]] == ["w1", "w2"]
+    assert told["targets"] == []
+    page = (second.folder / "drift.html").read_text()
+    assert "New: nothing to compare with" in page
+    assert "role/role-w1" in page
+    assert verify_manifest(second.folder, second.manifest)[0] == []
+
+    # One more night without them; what was told is not told again in the headline.
+    third = watch_targets(options(path))
+    assert "file" not in third.headline
+    assert [each["last_looked_at"] for each in drift_of(third)["not_in_file"]] == [
+        first.folder.name
+    ] * 2
+
+    write_targets(path, ["w0", "w1", "w3"])
+    fourth = watch_targets(options(path))
+    assert dict(fourth.counts) == {"as before": 2, "changed": 1}
+    assert fourth.headline.endswith("; 1 back in the file")
+    told = drift_of(fourth)
+    assert (told["new"], told["back"]) == ([], ["w1"])
+    assert [(each["name"], each["compared_with"]) for each in told["targets"]] == [
+        ("w1", first.folder.name)
+    ]
+    assert [each["name"] for each in told["not_in_file"]] == ["w2"]

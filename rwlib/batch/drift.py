@@ -5,38 +5,53 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from rwlib.batch.batch import BatchResult, Options, check_executor, conclude, drive, open_executor
 from rwlib.batch.facts import differences
 from rwlib.batch.folders import batch_folder, only_batch
-from rwlib.batch.looks import LastLook, last_look
+from rwlib.batch.looks import Away, LastLook, last_look
 from rwlib.batch.passes import exit_code_of
 from rwlib.batch.rows import count_targets, read_targets
 from rwlib.batch.state import NOT_RUN, STATE_FILE, State
 
 NOT_REACHED = "not reached"
+_REPORTED = (
+    "name", "row", "status", "problem", "account_id", "role_arn", "compared_with", "drift",
+)  # fmt: skip
+_HANDED_ON = ("facts", "looked", "account_id", "role_arn")
 
 
 @dataclass
 class _Watch:
-    """Compares what is seen of each target with what the last look saw."""
+    """Compares what is seen of each target with what the last look saw.
+
+    Parameters
+    ----------
+    folder
+        The name of this look's folder.
+    """
 
     last: LastLook
+    folder: str
 
     def finished(self, name: str, answer: dict[str, Any]) -> None:
         """Add to an answer what changed, and turn its status into the watch's own."""
-        before: dict[str, Any] = self.last.known(name).get("facts", {})
+        known = self.last.known(name)
+        before: dict[str, Any] = known.get("facts", {})
         facts = answer.get("facts")
+        answer["looked"] = known.get("looked", "") if facts is None else self.folder
         if facts is None:
             # What could not be looked at is no change, but why it could not may be one: a bucket
             # that is gone, another Workload Identity.
             said = {"problem": answer["problem"]} if answer["exit_code"] in (1, 2) else {}
             facts = {**{k: v for k, v in before.items() if k != "problem"}, **said}
         answer["facts"] = facts
-        answer["first_look"] = not before and bool(facts)
+        answer["compared_with"] = known.get("looked", "") if before else ""
+        answer["new"] = not known or (not before and bool(facts))
+        answer["back"] = self.last.was_away(name)
         answer["drift"] = differences(before, facts) if before else []
         answer["changes"] = [each["fact"] for each in answer["drift"]]
         if answer["exit_code"] == 2:
@@ -84,19 +99,19 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
             {"name": name, "mode": "watch", "total": total},
             out,
             kind="look",
-            finished=_Watch(last).finished,
+            finished=_Watch(last, folder.name).finished,
         )
         head["last_look"] = last.folder
         if stopper.stopping:
             _keep_not_reached(options, state, last, head["started"], stopper.reason)
-        write_drift(folder, head, state)
-        not_run = state.counts().get(NOT_REACHED, 0)
-        result = conclude(
-            folder, state, head, stopper, exit_code=exit_code_of(state.exit_codes(), not_run)
-        )
+        away = last.hand_on(folder, state, head["started"])
+        code = exit_code_of(state.exit_codes(), state.counts().get(NOT_REACHED, 0))
+        code = 130 if stopper.signalled else code
+        found = write_drift(folder, {**head, "exit_code": code}, state, away)
+        result = conclude(folder, state, head, stopper, exit_code=code)
         # From now on the next look is compared with this one: what changed has been reported.
         state.remember("finished", "yes")
-        return result
+        return replace(result, headline="; ".join([result.headline, *found.file_news()]))
 
 
 def _keep_not_reached(
@@ -110,7 +125,7 @@ def _keep_not_reached(
         known = last.known(target.name)
         said = f"not reached: {reason}"
         answer: dict[str, Any] = {
-            **{key: known[key] for key in ("facts", "account_id", "role_arn") if key in known},
+            **{key: known[key] for key in _HANDED_ON if key in known},
             "status": NOT_REACHED,
             "exit_code": 0,
             "headline": said,
@@ -131,22 +146,90 @@ def drifted(state: State) -> Iterator[dict[str, Any]]:
             yield result
 
 
-def write_drift(folder: Path, head: Mapping[str, Any], state: State) -> None:
+@dataclass
+class Found:
+    """What a look found beside the changes themselves.
+
+    Parameters
+    ----------
+    drifted
+        Number of targets that changed or failed.
+    new
+        The targets with which there was nothing to compare.
+    back
+        Those that were not in the last look's file and had been in one before.
+    away
+        Those that are not in the file any more.
+    """
+
+    drifted: int = 0
+    new: list[str] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)
+    not_reached: list[str] = field(default_factory=list)
+    away: list[Away] = field(default_factory=list)
+
+    def file_news(self) -> list[str]:
+        """Say how many targets left the file since the last look, and how many are back in it."""
+        gone = sum(each.since_last_look for each in self.away)
+        said = [f"{gone} not in the file any more"] if gone else []
+        return said + ([f"{len(self.back)} back in the file"] if self.back else [])
+
+    def headline(self, total: int, last_look: str) -> str:
+        """Say in one sentence what the look found."""
+        missed = len(self.not_reached)
+        if self.drifted:
+            said = [f"{self.drifted} of {total} targets changed or failed"]
+        elif missed:
+            said = [f"Nothing failed or changed among the {total - missed} targets looked at"]
+        elif last_look:
+            said = ["Nothing failed, and nothing is otherwise than at the last look"]
+        else:
+            said = ["Nothing failed"]
+        if missed:
+            said.append(f"{missed} not reached")
+        if not last_look:
+            said.append("nothing was compared, since this is the first look")
+        elif self.new:
+            said.append(f"{len(self.new)} new")
+        return "; ".join([*said, *self.file_news()])
+
+
+def _found(state: State, away: list[Away]) -> Found:
+    found = Found(drifted=sum(1 for _ in drifted(state)), away=away)
+    for result in state.results():
+        for marked, names in (
+            (result.get("new"), found.new),
+            (result.get("back"), found.back),
+            (result["status"] == NOT_REACHED, found.not_reached),
+        ):
+            if marked:
+                names.append(result["name"])
+    return found
+
+
+def write_drift(folder: Path, head: Mapping[str, Any], state: State, away: list[Away]) -> Found:
     """Write ``drift.json`` and ``drift.html``: every change with the documents before and now."""
     from rwlib.report import template, write_text
 
+    found = _found(state, away)
+    head = {**head, "headline": found.headline(head["total"], head["last_look"])}
+    lists = {
+        "new": found.new,
+        "back": found.back,
+        "not_reached": found.not_reached,
+        "not_in_file": [asdict(each) for each in away],
+    }
     with (folder / "drift.json").open("w", encoding="utf-8") as file:
-        file.write(json.dumps(dict(head), indent=2)[:-2] + ',\n  "targets": [')
+        file.write(json.dumps({**head, **lists}, indent=2)[:-2] + ',\n  "targets": [')
         comma = ""
         for result in drifted(state):
-            kept = ("name", "row", "status", "problem", "account_id", "role_arn", "drift")
-            file.write(f"{comma}\n    {json.dumps({key: result.get(key) for key in kept})}")
+            file.write(f"{comma}\n    {json.dumps({key: result.get(key) for key in _REPORTED})}")
             comma = ","
         file.write("\n  ]\n}\n")
     page = template("batch_drift.html.j2")
-    write_text(
-        folder / "drift.html", str(page.render(head=head, rows=drifted(state), shown=_shown))
-    )
+    text = page.render(head=head, rows=drifted(state), shown=_shown, found=found)
+    write_text(folder / "drift.html", str(text))
+    return found
 
 
 def _shown(change: Mapping[str, Any]) -> str:
@@ -155,5 +238,7 @@ def _shown(change: Mapping[str, Any]) -> str:
 
     before, now = change["before"], change["now"]
     if isinstance(before, dict) or isinstance(now, dict):
-        return document_diff(before, now)
-    return f"- {'nothing' if before is None else before}\n+ {'nothing' if now is None else now}"
+        title, other, _, *lines = document_diff(before, now).splitlines()
+        return "\n".join([title, other, *lines])
+    values = ["nothing" if value is None else str(value) for value in (before, now)]
+    return "\n".join(["--- before", "+++ now", f"- {values[0]}", f"+ {values[1]}"])

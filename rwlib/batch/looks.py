@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rwlib.batch.folders import earlier_folders
-from rwlib.batch.state import STATE_FILE, State
+from rwlib.batch.state import GONE, STATE_FILE, State
+
+AWAY = "away"  # the subfolder for the targets that are not in the file any more
+
+
+@dataclass(frozen=True)
+class Away:
+    """A target that is not in the watch's file any more.
+
+    Parameters
+    ----------
+    last_looked_at
+        The name of the folder of the look that saw it last.
+    since_last_look
+        True when it left the file between the last look and this one.
+    """
+
+    name: str
+    role_arn: str
+    last_looked_at: str
+    since_last_look: bool
 
 
 @dataclass(frozen=True)
@@ -20,21 +40,62 @@ class LastLook:
     ----------
     folder
         The name of its folder.
-    seen
-        The targets that were in its file.
+    seen, away
+        The targets that were in its file, and those that had been in an earlier one.
     """
 
     folder: str = ""
     seen: State | None = None
+    away: State | None = None
 
     def known(self, name: str) -> dict[str, Any]:
         """Return what is known of a target; empty for nothing."""
-        return (self.seen.result(name) if self.seen else None) or {}
+        for state in (self.seen, self.away):
+            found = state.result(name) if state else None
+            if found is not None:
+                return found
+        return {}
 
-    def results(self) -> Iterator[dict[str, Any]]:
-        """Yield what is known of every target."""
-        if self.seen:
-            yield from self.seen.results()
+    def was_away(self, name: str) -> bool:
+        """Return whether a target had been in an earlier file and was not in the last one."""
+        return self.away is not None and self.away.result(name) is not None
+
+    def hand_on(self, folder: Path, state: State, stamp: str) -> list[Away]:
+        """Keep what is known of the targets that are not in the file now, apart from the others.
+
+        They are no targets of this look, so they are in none of its counts.
+
+        Returns
+        -------
+        list
+            These targets, those that left the file since the last look first.
+        """
+        found: list[Away] = []
+        with ExitStack() as stack:
+            kept: State | None = None
+            for result in self._results():
+                name, looked = result["name"], result.get("looked", "")
+                if state.result(name) is not None:
+                    continue
+                if kept is None:
+                    (folder / AWAY).mkdir(exist_ok=True)
+                    kept = stack.enter_context(State(folder / AWAY / STATE_FILE))
+                answer = {
+                    "status": GONE,
+                    "exit_code": 0,
+                    "changes": [],
+                    "facts": result.get("facts", {}),
+                    "role_arn": result.get("role_arn", ""),
+                    "looked": looked,
+                }
+                kept.keep(stamp, result["row"], name, "", answer)
+                found.append(Away(name, answer["role_arn"], looked, not self.was_away(name)))
+        return found
+
+    def _results(self) -> Iterator[dict[str, Any]]:
+        for state in (self.seen, self.away):
+            if state:
+                yield from state.results()
 
 
 @contextmanager
@@ -47,8 +108,12 @@ def last_look(name: str) -> Iterator[LastLook]:
     if folder is None:
         yield LastLook()
         return
-    with State(folder / STATE_FILE) as seen:
-        yield LastLook(folder.name, seen)
+    with ExitStack() as stack:
+        seen, away = (
+            stack.enter_context(State(path)) if path.is_file() else None
+            for path in (folder / STATE_FILE, folder / AWAY / STATE_FILE)
+        )
+        yield LastLook(folder.name, seen, away)
 
 
 def _finished(folder: Path) -> bool:
