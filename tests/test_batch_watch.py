@@ -149,6 +149,7 @@ def test_first_look_claims_no_comparison_when_nothing_failed(runs, one_forge, tm
     page = (first.folder / "drift.html").read_text()
     assert "at the last look" not in page
     assert "nothing was compared, since this is the first look" in page
+    assert 'class="rw-headline rw-code-0"' not in page
 
     second = watch_targets(options(path))
     assert second.headline == "2 targets: 2 as they were"
@@ -165,7 +166,9 @@ def test_target_is_compared_with_nothing_when_it_could_not_be_looked_at_before(
     with monkeypatch.context() as patched:
         patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         patched.setattr(executors, "Forge", Forge)
-        assert dict(watch_targets(options(path)).counts) == {"error": 1}
+        refused = watch_targets(options(path))
+    assert dict(refused.counts) == {"error": 1}
+    assert "its documents are not compared" in (refused.folder / "drift.html").read_text()
     assert dict(watch_targets(options(path)).counts) == {"first look": 1}
 
 
@@ -225,6 +228,7 @@ def test_targets_that_were_not_reached_are_no_pass_when_a_watch_stops(
     with (stopped.folder / "summary.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert rows["missing"]["role"] == "fail"
+    assert "1 of 4 targets from orders.jsonl" in (stopped.folder / "drift.html").read_text()
     assert set(rows["w1"].values()).isdisjoint({"pass", "fail", "unknown", "manual"})
 
     # The change that was not reached is still found by the next look.

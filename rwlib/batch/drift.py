@@ -227,7 +227,7 @@ def write_drift(folder: Path, head: Mapping[str, Any], state: State, away: list[
             comma = ","
         file.write("\n  ]\n}\n")
     page = template("batch_drift.html.j2")
-    text = page.render(head=head, rows=drifted(state), shown=_shown, found=found)
+    text = page.render(head=head, rows=drifted(state), shown=_shown, found=found, here=folder.name)
     write_text(folder / "drift.html", str(text))
     return found
 
