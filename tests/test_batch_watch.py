@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from rwlib.batch import Options, executors, watch_targets
 from rwlib.batch.forge import Forge
 from rwlib.batch.summary import write_summary
+from rwlib.cli import main
 from rwlib.evidence import verify_manifest
 
 ROOT = Path(__file__).parent.parent
@@ -277,3 +279,21 @@ def test_target_is_compared_again_when_it_is_back_in_the_file(runs, one_forge, t
         ("w1", first.folder.name)
     ]
     assert [each["name"] for each in told["not_in_file"]] == ["w2"]
+
+
+def exit_code_of(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code
+
+
+def test_printed_hash_vouches_for_the_report_when_a_watch_ends(runs, one_forge, tmp_path, capsys):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0"])
+    set_up(path)
+    assert exit_code_of("verify", "--targets", str(path)) == 0
+    printed = capsys.readouterr().out
+    (sha256,) = re.findall(r"^Evidence: sha256 (\w{64}) of its manifest.json$", printed, re.M)
+    (folder,) = (found.parent for found in runs.glob("*/drift.json"))
+    verify = ("report", "--verify", str(folder), "--sha256")
+    assert exit_code_of(*verify, sha256) == 0
+    assert exit_code_of(*verify, "0" * 64) == 1

@@ -73,4 +73,5 @@ def _watch(
         click.secho(result.headline, bold=True)
         click.echo(f"What changed: {result.folder / 'drift.html'}")
         click.echo(f"All targets: {result.folder / 'summary.html'}")
+        click.echo(f"Evidence: sha256 {result.manifest} of its manifest.json")
     return result.exit_code
