@@ -297,3 +297,28 @@ def test_printed_hash_vouches_for_the_report_when_a_watch_ends(runs, one_forge, 
     verify = ("report", "--verify", str(folder), "--sha256")
     assert exit_code_of(*verify, sha256) == 0
     assert exit_code_of(*verify, "0" * 64) == 1
+
+
+def test_json_names_the_targets_that_drifted_when_asked_for(runs, one_forge, tmp_path, capsys):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0", "w1", "w2"])
+    set_up(path)
+    first = watch_targets(options(path))
+    edit_trust("w1")
+    write_targets(path, ["w1", "w2", "missing"])
+    assert exit_code_of("verify", "--targets", str(path), "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["counts"] == {"as before": 1, "changed": 1, "failed": 1}
+    changed, failed = told["targets"]
+    assert changed == {
+        "name": "w1",
+        "status": "changed",
+        "problem": "the trust policy",
+        "compared_with": first.folder.name,
+        "changed": ["the trust policy"],
+    }
+    assert (failed["name"], failed["status"], failed["changed"]) == ("missing", "failed", [])
+    assert failed["problem"]
+    assert told["new"] == ["missing"]
+    assert [each["name"] for each in told["not_in_file"]] == ["w0"]
+    whole = json.loads(Path(told["drift"]).read_text())
+    assert whole["targets"][0]["drift"][0]["now"]["Statement"][1]["Sid"] == "Extra"

@@ -232,6 +232,20 @@ def write_drift(folder: Path, head: Mapping[str, Any], state: State, away: list[
     return found
 
 
+def read_drift(folder: Path) -> dict[str, Any]:
+    """Return what ``drift.json`` says in short: what changed by name, without the documents."""
+    told = json.loads((folder / "drift.json").read_text(encoding="utf-8"))
+    kept = ("name", "status", "problem", "compared_with")
+    return {
+        "drift": str(folder / "drift.json"),
+        **{key: told[key] for key in ("last_look", "new", "back", "not_reached", "not_in_file")},
+        "targets": [
+            {**{key: each[key] for key in kept}, "changed": [it["fact"] for it in each["drift"]]}
+            for each in told["targets"]
+        ],
+    }
+
+
 def _shown(change: Mapping[str, Any]) -> str:
     """Write one change as a difference of two documents, or as two values."""
     from rwlib.changes import document_diff

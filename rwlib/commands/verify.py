@@ -54,7 +54,7 @@ def _watch(
     targets: str, target_file: str | None, workers: int, as_json: bool, fields: dict[str, Any]
 ) -> int:
     from rwlib.batch import Options
-    from rwlib.batch.drift import watch_targets
+    from rwlib.batch.drift import read_drift, watch_targets
     from rwlib.cli import echo_json
     from rwlib.commands.batch import common_fields
 
@@ -68,7 +68,7 @@ def _watch(
     )
     result = watch_targets(options, None if as_json else sys.stderr)
     if as_json:
-        echo_json(result.to_dict())
+        echo_json({**result.to_dict(), **read_drift(result.folder)})
     else:
         click.secho(result.headline, bold=True)
         click.echo(f"What changed: {result.folder / 'drift.html'}")
