@@ -322,3 +322,25 @@ def test_json_names_the_targets_that_drifted_when_asked_for(runs, one_forge, tmp
     assert [each["name"] for each in told["not_in_file"]] == ["w0"]
     whole = json.loads(Path(told["drift"]).read_text())
     assert whole["targets"][0]["drift"][0]["now"]["Statement"][1]["Sid"] == "Extra"
+
+
+def test_problem_that_was_seen_is_no_change_when_a_service_refuses(
+    runs, one_forge, tmp_path, monkeypatch
+):
+    path = write_targets(tmp_path / "orders.jsonl", ["w0"])
+    set_up(path)
+    watch_targets(options(path))
+    row = json.loads(path.read_text())
+    path.write_text(json.dumps({**row, "bucket": "acme-missing"}) + "\n")
+    gone = watch_targets(options(path))
+    assert [each["fact"] for each in drift_of(gone)["targets"][0]["drift"]] == [
+        "what kept it from being looked at"
+    ]
+    with monkeypatch.context() as patched:
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        patched.setattr(executors, "Forge", Forge)
+        refused = watch_targets(options(path))
+    assert dict(refused.counts) == {"error": 1}
+    assert drift_of(refused)["targets"][0]["drift"] == []
+    path.write_text(json.dumps(row) + "\n")
+    assert dict(watch_targets(options(path)).counts) == {"changed": 1}

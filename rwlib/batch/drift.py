@@ -47,9 +47,9 @@ class _Watch:
             # What could not be looked at is no change, but why it could not may be one: a bucket
             # that is gone, another Workload Identity.
             said = {"problem": answer["problem"]} if answer["exit_code"] in (1, 2) else {}
-            facts = {**{k: v for k, v in before.items() if k != "problem"}, **said}
+            facts = {**before, **said}
         answer["facts"] = facts
-        answer["compared_with"] = known.get("looked", "") if before else ""
+        answer["compared_with"] = known.get("looked") or self.last.folder if before else ""
         answer["new"] = not known or (not before and bool(facts))
         answer["back"] = self.last.was_away(name)
         answer["drift"] = differences(before, facts) if before else []
