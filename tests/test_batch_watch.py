@@ -336,6 +336,10 @@ def test_problem_that_was_seen_is_no_change_when_a_service_refuses(
     assert [each["fact"] for each in drift_of(gone)["targets"][0]["drift"]] == [
         "what kept it from being looked at"
     ]
+    assert (
+        "<p>Was <code>none</code>, is now <code>bucket: "
+        in (gone.folder / "drift.html").read_text()
+    )
     with monkeypatch.context() as patched:
         patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         patched.setattr(executors, "Forge", Forge)

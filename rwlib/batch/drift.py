@@ -227,7 +227,9 @@ def write_drift(folder: Path, head: Mapping[str, Any], state: State, away: list[
             comma = ","
         file.write("\n  ]\n}\n")
     page = template("batch_drift.html.j2")
-    text = page.render(head=head, rows=drifted(state), shown=_shown, found=found, here=folder.name)
+    text = page.render(
+        head=head, rows=drifted(state), diff_of=_diff_of, found=found, here=folder.name
+    )
     write_text(folder / "drift.html", str(text))
     return found
 
@@ -246,13 +248,12 @@ def read_drift(folder: Path) -> dict[str, Any]:
     }
 
 
-def _shown(change: Mapping[str, Any]) -> str:
-    """Write one change as a difference of two documents, or as two values."""
+def _diff_of(change: Mapping[str, Any]) -> str:
+    """Write a change as the difference of two documents; empty when its values are none."""
     from rwlib.changes import document_diff
 
     before, now = change["before"], change["now"]
-    if isinstance(before, dict) or isinstance(now, dict):
-        title, other, _, *lines = document_diff(before, now).splitlines()
-        return "\n".join([title, other, *lines])
-    values = ["nothing" if value is None else str(value) for value in (before, now)]
-    return "\n".join(["--- before", "+++ now", f"- {values[0]}", f"+ {values[1]}"])
+    if not (isinstance(before, dict) or isinstance(now, dict)):
+        return ""
+    title, other, _, *lines = document_diff(before, now).splitlines()
+    return "\n".join([title, other, *lines])
