@@ -226,7 +226,7 @@ def test_targets_that_were_not_reached_are_no_pass_when_a_watch_stops(
     assert dict(stopped.counts) == {"failed": 1, "not reached": 3}
     counts, cases = junit_of(stopped.folder)
     assert counts == {"tests": 4, "failures": 1, "errors": 3, "skipped": 0}
-    assert cases["w1"] == [("error", "not reached: 1 targets failed")]
+    assert cases["w1"] == [("error", "not reached: 1 target failed")]
     with (stopped.folder / "summary.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert rows["missing"]["role"] == "fail"

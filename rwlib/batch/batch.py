@@ -132,13 +132,13 @@ def run_batch(options: Options, out: TextIO | None = None) -> BatchResult:
     source = "" if options.name else str(options.targets.resolve())
     with ExitStack() as stack:
         stack.enter_context(only_batch(name))
+        executor = open_executor(options)
+        stack.callback(executor.close)
         folder, before = batch_folder(name, mode, source, new=options.new)
         run = _Run(options, name, mode, total, folder, before, out)
         state = stack.enter_context(State(folder / STATE_FILE))
         state.remember("name", name)
         state.remember("source", source)
-        executor = open_executor(options)
-        stack.callback(executor.close)
         approved = None
         if options.plan:
             planned = run.plan(executor)
@@ -273,13 +273,20 @@ def drive(
 def conclude(
     folder: Path, state: State, head: dict[str, Any], stopper: Stopper, *, exit_code: int = -1
 ) -> BatchResult:
-    """Write the summary and the manifest of a pass and return how it ended."""
+    """Write the summary and the manifest of a pass and return how it ended.
+
+    Parameters
+    ----------
+    head
+        What `drive` returned; ``also`` holds what the headline says besides.
+    """
     counts = state.counts()
     reached = sum(counts.values()) - counts.pop(NOT_RUN, 0) - counts.get(GONE, 0)
     not_run = max(0, int(head["total"]) - reached)
     code = exit_code if exit_code >= 0 else exit_code_of(state.exit_codes(), not_run)
     code = 130 if stopper.signalled else code
-    headline = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
+    told = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
+    headline = "; ".join([told, *head.get("also", ())])
     shown = {**counts, **({NOT_RUN: not_run} if not_run else {})}
     write_summary(
         folder,

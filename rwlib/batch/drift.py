@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -85,12 +85,12 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
     with ExitStack() as stack:
         stack.enter_context(only_batch(name))
         last = stack.enter_context(last_look(name))
+        executor = open_executor(options)
+        stack.callback(executor.close)
         folder, _ = batch_folder(name, "watch", new=True)
         state = stack.enter_context(State(folder / STATE_FILE))
         state.remember("name", name)
         state.remember("mode", "watch")
-        executor = open_executor(options)
-        stack.callback(executor.close)
         head, stopper = drive(
             options,
             executor,
@@ -108,10 +108,11 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
         code = exit_code_of(state.exit_codes(), state.counts().get(NOT_REACHED, 0))
         code = 130 if stopper.signalled else code
         found = write_drift(folder, {**head, "exit_code": code}, state, away)
+        head["also"] = found.file_news()
         result = conclude(folder, state, head, stopper, exit_code=code)
         # From now on the next look is compared with this one: what changed has been reported.
         state.remember("finished", "yes")
-        return replace(result, headline="; ".join([result.headline, *found.file_news()]))
+        return result
 
 
 def _keep_not_reached(

@@ -164,7 +164,8 @@ class Pass:
         self.state.keep(self.stamp, work.row, work.name, work.digest, answer)
         self.progress.finished(work.name, answer)
         if self.max_failures and self.progress.bad >= self.max_failures:
-            self.stopper.stop(f"{self.progress.bad} targets failed")
+            bad = self.progress.bad
+            self.stopper.stop(f"{bad} target{'s' if bad > 1 else ''} failed")
 
 
 def asked_digest(target: Mapping[str, Any]) -> str:
