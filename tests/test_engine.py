@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from engine_comparison import DATA, assert_equal, run, run_elsewhere
+from nbformat.v4 import new_code_cell, new_notebook
 
 import rwlib.engine
 
@@ -134,3 +135,20 @@ def test_papermill_finds_the_engine_when_the_entry_point_is_installed(tmp_path):
     assert done.returncode == 0, done.stderr
     assert outputs_of(nbformat.read(output, 4)) == ["", "", "0\n", "z" * 100_000]
     assert "papermill's own" not in done.stderr
+
+
+def test_magics_find_the_kernel_at_its_application(tmp_path):
+    source = """
+from ipykernel.kernelapp import IPKernelApp
+app = IPKernelApp.instance()
+print(IPKernelApp.initialized(), app.kernel is get_ipython().kernel, app.kernel.parent is app)
+%gui asyncio
+%gui
+get_ipython().enable_gui("inline")
+"""
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    book = new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel})
+    nbformat.write(book, tmp_path / "in.ipynb")
+    executed = rwlib.engine.execute(tmp_path / "in.ipynb", tmp_path / "out.ipynb")
+    (printed,) = executed.cells[0].outputs
+    assert printed.text == "True True True\n"

@@ -78,6 +78,56 @@ def test_notebook_is_as_papermill_leaves_it_when_time_is_over(tmp_path):
     assert str(error) == str(expected_error)
 
 
+def test_cell_puts_back_what_it_has_to_when_its_time_is_over(tmp_path):
+    lock, ended_well = tmp_path / "lock", tmp_path / "atexit"
+    notebook = write_notebook(
+        tmp_path / "in.ipynb",
+        "import atexit, pathlib, time\n"
+        f"lock = pathlib.Path({str(lock)!r})\n"
+        f"atexit.register(pathlib.Path({str(ended_well)!r}).touch)\n"
+        "lock.touch()\n"
+        "try:\n    time.sleep(60)\nfinally:\n    lock.unlink()",
+    )
+    with pytest.raises(CellTimeoutError):
+        execute(notebook, tmp_path / "out.ipynb", timeout=1)
+    assert not lock.exists()
+    assert ended_well.exists()
+
+
+FORKS = """
+import os
+read_end, write_end = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(write_end, b"child")
+    raise ValueError("in the child")
+os.waitpid(child, 0)
+print(os.read(read_end, 5).decode())
+"""
+
+
+@pytest.mark.parametrize("in_process", [False, True], ids=["child", "own-process"])
+def test_child_that_a_cell_forked_ends_with_the_cell(in_process, tmp_path):
+    notebook = write_notebook(tmp_path / "in.ipynb", FORKS, "print('next')")
+    program = (
+        "import os; from rwlib.engine import execute\n"
+        f"execute({str(notebook)!r}, {str(tmp_path / 'out.ipynb')!r}, in_process={in_process})\n"
+        "os.write(1, b'returned')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.count("returned") == 1, done.stderr
+    executed = nbformat.read(tmp_path / "out.ipynb", 4)
+    said = [[each.get("text") for each in cell.outputs] for cell in executed.cells]
+    assert said[0][-1].endswith("child\n")
+    assert said[1] == ["next\n"]
+
+
 @pytest.mark.parametrize("wait", ["time.sleep(60)", "await asyncio.sleep(60)"])
 def test_cell_is_interrupted_when_papermill_is_asked_to(wait, tmp_path, caplog):
     source = f"import asyncio, time\nprint('waiting', flush=True)\n{wait}"

@@ -26,6 +26,7 @@ with without_modules("debugpy"):
     import ipykernel.debugger  # noqa: F401
 
 from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell as KernelShell
 from IPython.core import interactiveshell
 from IPython.core.interactiveshell import InteractiveShellABC
@@ -127,13 +128,19 @@ class CellRunner:
         if hasattr(interactiveshell, "PickleShareDB"):
             interactiveshell.PickleShareDB = MemoryStore
         profile = ipython_dir() / "profile_default"
+        config = profile_config(profile)
+        # ``%gui`` and ``%matplotlib`` look for the kernel at its application, which starts nothing
+        # until it is initialised.
+        app: Any = IPKernelApp.instance(config=config, log=self._log)
         kernel: Any = _Kernel.instance(
-            config=profile_config(profile),
+            parent=app,
+            config=config,
             session=self._session,
             log=self._log,
             profile_dir=ReadOnlyProfile(str(profile)),
             iopub_socket=self._iopub,
         )
+        app.kernel = kernel
         kernel._execute_sleep = 0
         kernel.shell.exit_now = False
         kernel.shell.history_manager.get_tail = _recall(kernel.shell.history_manager)
@@ -197,6 +204,10 @@ class CellRunner:
         elif handler is not None:
             self._replied = False
             await self._run(handler, request)
+            if os.getpid() != self._session.pid:
+                # A child that a cell forked has come to the cell's end; what follows is its
+                # parent's, whose line it holds too.
+                os._exit(0)
             if self.interrupted and kind == "execute_request" and not self._replied:
                 self._answer_interrupted(request)
         self.capture.stdout.flush()

@@ -115,11 +115,21 @@ class ChildLink(Link):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process_id, signal.SIGINT)
 
-    def stop(self, *, now: bool) -> None:
-        """End the child and everything it started; nothing is left when this returns."""
+    def stop(self, *, now: bool, busy: bool = False) -> None:
+        """End the child and everything it started; nothing is left when this returns.
+
+        Parameters
+        ----------
+        now
+            Do not let it end by itself.
+        busy
+            A cell may still be running, and is interrupted.
+        """
         self._detach()
         try:
             if not now and self.is_alive():
+                if busy:
+                    self.interrupt_kernel()
                 self._ask_to_stop(time.monotonic() + STOP_SECONDS)
         finally:
             for kill in (os.killpg, os.kill):

@@ -128,7 +128,7 @@ class OwnProcessLink(Link):
                     await self._give_up()
         self._collect()
 
-    def stop(self, *, now: bool) -> None:
+    def stop(self, *, now: bool, busy: bool = False) -> None:
         """Give the process back what the cells have replaced; nothing else can be undone."""
         signal.set_wakeup_fd(-1)
         if self._at_interrupt is signal.default_int_handler:
@@ -136,8 +136,8 @@ class OwnProcessLink(Link):
         self._runner.capture.stop()
         kernel = self._runner.kernel
         if kernel is not None:
-            type(kernel.shell).clear_instance()
-            type(kernel).clear_instance()
+            for single in (kernel.shell, kernel, kernel.parent):
+                type(single).clear_instance()
         environment, folder, sys.displayhook, sys.excepthook, main, path, sys.argv = self._before
         sys.modules["__main__"] = main
         sys.path[:] = path

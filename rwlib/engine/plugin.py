@@ -133,7 +133,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             yield
             finished = True
         finally:
-            link.stop(now=not finished or self.shutdown_kernel == "immediate")
+            # A cell that is still busy, after a time-out, is interrupted first: what it has to put
+            # back, it puts back.
+            link.stop(now=self.shutdown_kernel == "immediate", busy=not finished)
             self.km = self.kc = None
             run_sync(self._end_polling)()
         if link.interrupted:
