@@ -112,3 +112,12 @@ def test_run_ends_when_it_is_interrupted_between_cells(times, tmp_path):
     assert [bool(cell.execution_count) for cell in executed.cells] == [True, False, False]
     # The first is noted until the next cell would start; the second is an exception at once.
     assert times == 2 or (errors, errors_of(executed.cells[1])) == ("", ["KeyboardInterrupt"])
+
+
+def test_cell_says_that_it_was_interrupted_when_ipython_cannot_show_it(tmp_path):
+    broken = "def broken(*_, **__): raise ValueError\n"
+    broken += "get_ipython().InteractiveTB.structured_traceback = broken"
+    notebook = write_notebook(tmp_path / "in.ipynb", broken, "raise KeyboardInterrupt")
+    with pytest.raises(PapermillExecutionError) as raised:
+        execute(notebook, tmp_path / "out.ipynb")
+    assert raised.value.ename == "KeyboardInterrupt"

@@ -13,7 +13,9 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from jupyter_core.paths import jupyter_path
+from nbclient.exceptions import CellExecutionError
 from nbclient.util import run_hook, run_sync
+from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
 from papermill.engines import Engine, NBClientEngine  # type: ignore[import-untyped]
 from papermill.log import logger  # type: ignore[import-untyped]
@@ -143,7 +145,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def execute_cell(self, cell: Any, cell_index: int) -> Any:
         """Execute a cell; the run ends here when it was interrupted outside of a cell's code."""
-        executed = super().execute_cell(cell, cell_index)
+        try:
+            executed = super().execute_cell(cell, cell_index)
+        except CellExecutionError as error:
+            _show_interrupt(cell, error)
+            raise
         if self.kc.interrupted:
             raise KeyboardInterrupt
         return executed
@@ -186,6 +192,18 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         current = asyncio.current_task()
         assert current is not None
         self._polling = [*(task for task in self._polling if not task.done()), current]
+
+
+def _show_interrupt(cell: Any, error: CellExecutionError) -> None:
+    """Let the cell say that it was interrupted where IPython could not format the traceback.
+
+    papermill reads from the cell's outputs which error it was.
+    """
+    name = KeyboardInterrupt.__name__
+    shown = any(output.output_type == "error" for output in cell.outputs)
+    if error.ename == name and not shown:
+        shown_error = {"ename": name, "evalue": "", "traceback": [name]}
+        cell.outputs.append(new_output("error", **shown_error))  # type: ignore[no-untyped-call]
 
 
 def warm_up() -> None:
