@@ -6,12 +6,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rwlib import errors
 from rwlib.errors import RunbookError
 from rwlib.evidence import seal
+from rwlib.report import leave_report
 from rwlib.target import Target
 
 Progress = Callable[[int, int, str], None]
@@ -43,6 +45,7 @@ def run_target(
         run_dir = new_run_dir(target.name)
         executed = run_dir / "runbook.ipynb"
         written = run_dir / "report.json"
+        began, problem, exit_code = datetime.now(UTC), "it was stopped", 1
         try:
             with _environment({"RWLIB_RUN_DIR": str(run_dir)}):
                 execute(
@@ -61,10 +64,13 @@ def run_target(
             if not written.is_file():
                 known = own_error(error)
                 if known is None:
+                    problem = f"{type(error).__name__} in a cell"
                     raise
+                problem, exit_code = str(known), known.exit_code
                 raise known from None
         finally:
             if run_dir.is_dir():
+                leave_report(run_dir, target.model_dump(), problem, exit_code, began)
                 seal(run_dir, {"target": target.name})
     report = json.loads(written.read_text(encoding="utf-8"))
     return report, run_dir

@@ -64,6 +64,15 @@ def build_report(runbook: Runbook) -> dict[str, Any]:
     return report
 
 
+def leave_report(
+    folder: Path, target: Mapping[str, Any], problem: str, exit_code: int, began: datetime
+) -> None:
+    """Write a report into the folder of a run that has come to none itself."""
+    if not (folder / "report.json").is_file():
+        started = began.isoformat(timespec="seconds")
+        write_report(unfinished_report(target, problem, exit_code, started), folder)
+
+
 def unfinished_report(
     target: Mapping[str, Any], problem: str, exit_code: int, started: str
 ) -> dict[str, Any]:

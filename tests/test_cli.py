@@ -250,8 +250,11 @@ def test_run_that_fails_half_way_keeps_its_evidence(aws_environment, example, tm
     assert "does not exist in AWS" in err
     (run_dir,) = (tmp_path / "runs").iterdir()
     assert {path.name for path in run_dir.iterdir()} == {
-        "runbook.ipynb", "ledger.jsonl", "manifest.json",
+        "runbook.ipynb", "ledger.jsonl", "report.json", "report.html", "manifest.json",
     }  # fmt: skip
+    left = json.loads((run_dir / "report.json").read_text())
+    assert left["headline"].startswith("No verdict: workload_identity_arn: 'arn:aws:iam::4444")
+    assert left["exit_code"] == 2
 
 
 # click ends the line in which the terminal shows ^C.
@@ -283,7 +286,10 @@ WRITE = "import os, pathlib\npathlib.Path(os.environ['RWLIB_RUN_DIR'], {!r}).wri
     ("files", "kept"),
     [
         ([], None),
-        (["ledger.jsonl"], {"runbook.ipynb", "ledger.jsonl", "manifest.json"}),
+        (
+            ["ledger.jsonl"],
+            {"runbook.ipynb", "ledger.jsonl", "report.json", "report.html", "manifest.json"},
+        ),
         (["report.json"], {"runbook.ipynb", "report.json", "manifest.json"}),
     ],
     ids=["nothing-written", "applied", "reported"],
@@ -324,8 +330,10 @@ def test_run_is_stopped_when_the_process_is_interrupted_in_a_cell(
     assert json.loads(out)["exit_code"] == 130
     (run_dir,) = (tmp_path / "runs").iterdir()
     assert {path.name for path in run_dir.iterdir()} == {
-        "runbook.ipynb", "ledger.jsonl", "manifest.json",
+        "runbook.ipynb", "ledger.jsonl", "report.json", "report.html", "manifest.json",
     }  # fmt: skip
+    left = json.loads((run_dir / "report.json").read_text())
+    assert left["headline"] == "No verdict: it was stopped"
     executed = nbformat.read(run_dir / "runbook.ipynb", 4)
     errors = [output.ename for cell in executed.cells for output in cell.get("outputs", [])]
     assert errors == ["KeyboardInterrupt"]

@@ -84,8 +84,9 @@ def perform(job: Mapping[str, Any]) -> Answer:
     """
     from rwlib import sessions
     from rwlib.evidence import mask, seal, secret_forms, secret_values
+    from rwlib.report import leave_report
 
-    started, began = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
+    started, began = time.monotonic(), datetime.now(UTC)
     keys = job.get("keys") or {}
     secrets = [*secret_values(), *secret_forms(keys.values())]
     sessions.opening.retry_mode = "adaptive"
@@ -100,7 +101,8 @@ def perform(job: Mapping[str, Any]) -> Answer:
         return answer
     folder = Path(job["folder"]) if job.get("folder") else None
     if folder is not None and folder.is_dir() and not answer.get("skipped"):
-        _leave_report(job["target"], folder, answer, began)
+        if "connectors" in job["target"]:  # else it is no target's notebook
+            leave_report(folder, job["target"], answer["problem"], answer["exit_code"], began)
         facts = {"target": folder.name, "status": answer["status"]}
         facts["exit_code"] = answer["exit_code"]
         answer["masked"], answer["manifest"] = seal(folder, facts, secrets)
@@ -109,17 +111,6 @@ def perform(job: Mapping[str, Any]) -> Answer:
     answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
     masked: Answer = json.loads(mask(json.dumps(answer).encode(), secrets))
     return masked
-
-
-def _leave_report(target: Mapping[str, Any], folder: Path, answer: Answer, began: datetime) -> None:
-    """Write a report where the notebook did not come to its own."""
-    from rwlib.report import unfinished_report, write_report
-
-    if not (folder / "report.json").is_file() and "connectors" in target:
-        started = began.isoformat()
-        write_report(
-            unfinished_report(target, answer["problem"], answer["exit_code"], started), folder
-        )
 
 
 def _run(job: Mapping[str, Any]) -> Answer:
