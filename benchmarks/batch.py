@@ -346,7 +346,11 @@ def chaos(count: int, folder: Path) -> int:
     for disturbed in (True, False):
         with sandbox_environment(folder) as box:
             path = write_targets(folder / "chaos.jsonl", "chaos", count)
-            command = batch_command(path, "--apply", "--batch-name", f"chaos{disturbed}")
+            # Who is throttled waits, so many wait at once.
+            command = batch_command(
+                path, "--apply", "--batch-name", f"chaos{disturbed}", "--workers", "16",
+                "--per-account", "16",
+            )  # fmt: skip
             if disturbed:
                 with FlakyProxy(os.environ["AWS_ENDPOINT_URL"], lose=0.02, seed=1) as proxy:
                     os.environ["AWS_ENDPOINT_URL"] = proxy.url
