@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import os
+import re
 import shutil
+import socket
 import tarfile
 import tempfile
 import threading
@@ -15,6 +18,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from rwlib.batch.forge import Forge
 from rwlib.batch.operators import OperatorSessions
@@ -143,6 +147,7 @@ def run_on_worker(job: Answer) -> Answer:
     global _forge, _operators, _running
     with _guard:
         if _forge is None or _operators is None:
+            remove_leftovers()
             _forge = Forge()
             _operators = OperatorSessions(_forge.run)
         forge, operators = _forge, _operators
@@ -166,12 +171,42 @@ def close_idle_forge() -> None:
 def _run_here(forge: Forge, operators: OperatorSessions, job: Answer) -> Answer:
     job = {**job, "notebook": _notebook_here(job.get("notebook", ""))}
     marker = job.pop("marker", "")
-    if not job.get("folder") or Path(marker).exists():
+    if not job.get("folder") or _shared(Path(marker)):
         return forge.run(operators.with_keys(job))
-    with tempfile.TemporaryDirectory(prefix="rwlib-") as place:
+    with tempfile.TemporaryDirectory(prefix=_own_prefix()) as place:
         mine = Path(place) / Path(job["folder"]).name
         answer = forge.run(operators.with_keys({**job, "folder": str(mine)}))
         return {**answer, **({"files": pack(mine)} if mine.is_dir() else {})}
+
+
+def _shared(marker: Path) -> bool:
+    """Tell whether this process sees the batch's folder and may write there."""
+    try:
+        return marker.exists() and os.access(marker.parent, os.W_OK | os.X_OK)
+    except OSError:
+        return False
+
+
+def _own_prefix() -> str:
+    # With the machine's name, for a temporary folder that containers share.
+    return f"rwlib-{socket.gethostname()}-{os.getpid()}-"
+
+
+def remove_leftovers() -> None:
+    """Remove the temporary folders of this machine's workers that were killed."""
+    named = re.compile(rf"rwlib-{re.escape(socket.gethostname())}-(\d+)-")
+    for path in Path(tempfile.gettempdir()).glob("rwlib-*"):
+        found = named.match(path.name)
+        if found and not _is_alive(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
+    return True
 
 
 def _notebook_here(path: str) -> str:
@@ -193,7 +228,8 @@ def pack(folder: Path) -> str:
 
 def unpack(files: str, folder: Path) -> None:
     """Write packed files into a folder; what was there stays beside them as an attempt."""
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    part = folder.parent / f".{folder.name}.{uuid4().hex}"
+    part.mkdir()  # readable as every other folder, which one of mkdtemp is not
     try:
         with tarfile.open(fileobj=io.BytesIO(b64decode(files)), mode="r:gz") as archive:
             archive.extractall(part, filter="data")
