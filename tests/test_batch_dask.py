@@ -2,18 +2,193 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from rwlib.batch import executors
+from rwlib.evidence import verify_manifest
 
 ROOT = Path(__file__).parent.parent
+WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+
+needs_dask = pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="the package distributed is missing"
+)
+
+
+def wait_until(condition, patience=60.0):
+    until = time.monotonic() + patience
+    while not (found := condition()) and time.monotonic() < until:
+        threading.Event().wait(0.05)
+    return found
+
+
+def is_running(process_id):
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+class Cluster:
+    """A scheduler on loopback, and workers that are started when a test wants them."""
+
+    def __init__(self, place):
+        self.place = place
+        self.file = place / "scheduler.json"
+        self.processes = []
+        self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        assert wait_until(self.file.is_file)
+        self.address = json.loads(self.file.read_text())["address"]
+
+    def add_worker(self, threads=1, **environment):
+        return self._start(
+            "worker", "--host", "127.0.0.1", "--nthreads", str(threads), "--no-nanny",
+            "--death-timeout", "60", "--local-directory", str(self.place / "dask"),
+            **environment,
+        )  # fmt: skip
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+    def _start(self, what, *arguments, **environment):
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments,
+             "--no-dashboard", "--scheduler-file", str(self.file)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
+            env={**os.environ, **environment},
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+
+@pytest.fixture
+def cluster(aws_environment, tmp_path):
+    running = Cluster(tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def pids(tmp_path, monkeypatch):
+    """Where the notebook that runs until it is told to end says that it runs."""
+    place = tmp_path / "pids"
+    place.mkdir()
+    book = nbformat.v4.new_notebook()
+    book.metadata["kernelspec"] = {
+        "name": "python3", "display_name": "Python 3", "language": "python",
+    }  # fmt: skip
+    book.cells = [
+        nbformat.v4.new_code_cell("name: str = ''", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            "import os, pathlib, threading\n"
+            f"place = pathlib.Path({str(place)!r})\n"
+            "(place / name).write_text(f'{os.getpid()} {os.getppid()}')\n"
+            "while not (place / 'end').exists():\n"
+            "    threading.Event().wait(0.05)\n"
+            "raise RuntimeError('ended as told')"
+        ),
+    ]
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    nbformat.write(book, notebooks / "runbook.ipynb")
+    monkeypatch.setenv("RWLIB_NOTEBOOKS", str(notebooks))
+    return place
+
+
+def running(pids):
+    """The names of the targets that run, with the process of each and its forge's."""
+    found = {}
+    for path in pids.glob("t*"):
+        words = path.read_text().split()
+        if len(words) == 2 and is_running(int(words[0])):
+            found[path.name] = (int(words[0]), int(words[1]))
+    return found
+
+
+def write_targets(path, count):
+    rows = [
+        {"name": f"t{n}", "workload_identity_arn": WORKLOAD, "bucket": "acme-analytics",
+         "role_name": f"role-{n}", "connectors": ["s3_sink"]}
+        for n in range(count)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def start_batch(cluster, tmp_path):
+    """Start `rwlib batch` on the cluster; none is left at the end."""
+    started = []
+
+    def start(count, *arguments, name="orders"):
+        path = write_targets(tmp_path / f"{name}.jsonl", count)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rwlib", "batch", str(path), "--executor", "dask",
+             "--scheduler", cluster.address, *arguments],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@needs_dask
+def test_jobs_on_workers_have_ended_when_a_batch_was_stopped_twice(
+    cluster, start_batch, pids, tmp_path
+):
+    worker = cluster.add_worker(threads=2)
+    batch = start_batch(3)
+    assert wait_until(lambda: len(running(pids)) == 2)
+    jobs = [each[0] for each in running(pids).values()]
+    batch.send_signal(signal.SIGINT)
+    assert "what is running is finished" in batch.stderr.readline()
+    batch.send_signal(signal.SIGINT)
+    _, told = batch.communicate(timeout=60)
+    assert [job for job in jobs if is_running(job)] == []
+    assert (batch.returncode, worker.poll()) == (130, None)
+    assert "Traceback" not in told
+    (manifest,) = (tmp_path / "runs").glob("*/manifest.json")
+    assert verify_manifest(manifest.parent)[0] == []
+
+
+@needs_dask
+def test_jobs_of_another_batch_go_on_when_a_batch_was_stopped_twice(cluster, start_batch, pids):
+    cluster.add_worker(threads=2)
+    first = start_batch(1)
+    assert wait_until(lambda: "t0" in running(pids))
+    (job, _) = running(pids)["t0"]
+    (pids / "t0").unlink()
+    second = start_batch(1, name="others")
+    assert wait_until(lambda: "t0" in running(pids))
+    (other, _) = running(pids)["t0"]
+    first.send_signal(signal.SIGINT)
+    first.stderr.readline()
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    assert not is_running(job)
+    assert is_running(other)
+    (pids / "end").touch()
+    assert "ended as told" in second.communicate(timeout=60)[1]
 
 
 @pytest.fixture
@@ -52,17 +227,12 @@ def test_folders_of_killed_workers_are_removed_when_a_worker_starts(temporary):
 def test_temporary_folder_names_its_worker_when_the_folder_is_elsewhere(temporary):
     places = []
 
-    class Forge:
-        def run(self, job):
-            places.append(Path(job["folder"]))
-            return {}
-
-    class Operators:
-        def with_keys(self, job):
-            return job
+    def run(job):
+        places.append(Path(job["folder"]))
+        return {}
 
     job = {"kind": "run", "folder": "/nowhere/t1", "marker": "/nowhere/state.sqlite"}
-    executors._run_here(Forge(), Operators(), job)
+    executors._run_here(run, job)
     (place,) = places
     assert place.name == "t1"
     assert place.parent.name.startswith(f"rwlib-{socket.gethostname()}-{os.getpid()}-")

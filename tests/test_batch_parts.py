@@ -141,9 +141,7 @@ def test_forge_starts_again_when_it_was_killed(tmp_path):
     assert first != second
 
 
-def test_files_come_back_when_a_worker_does_not_see_the_folder(forge, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "_forge", forge)
-    monkeypatch.setattr(executors, "_operators", OperatorSessions(forge.run))
+def test_files_come_back_when_a_worker_does_not_see_the_folder(forge, tmp_path):
     path = notebook(
         tmp_path / "n.ipynb",
         "import os, pathlib\nplace = pathlib.Path(os.environ['RWLIB_RUN_DIR'])\n"
@@ -153,7 +151,7 @@ def test_files_come_back_when_a_worker_does_not_see_the_folder(forge, tmp_path, 
     there.mkdir(parents=True)
     (there / "ledger.jsonl").write_text("first\n")
     (there / "report.json").write_text("of an earlier attempt")
-    answer = executors.run_on_worker(
+    answer = executors.OnWorker(lambda: forge).run(
         {"kind": "run", "target": {}, "folder": str(there), "notebook": str(path),
          "marker": str(tmp_path / "elsewhere" / "state.sqlite")}
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import io
@@ -13,8 +14,9 @@ import tarfile
 import tempfile
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from rwlib.engine.process import can_fork
 from rwlib.errors import InputError, RunbookError
 
 Answer = dict[str, Any]
+
+_PATIENCE = 60.0  # seconds in which a cluster has answered, if it still answers at all
 
 
 class Local:
@@ -93,22 +97,26 @@ class Dask:
             raise InputError(
                 "scheduler", scheduler, f"does not answer ({error}); start it with `dask scheduler`"
             ) from None
+        self._batch = f"rwlib-{uuid4().hex}-"
+        self._numbers = count()
         self.slots = sum(self._client.nthreads().values())
         # A job that was half done is safe to repeat; the answers of equal jobs are not shared.
         self._pool = self._client.get_executor(pure=False, retries=3)
 
     def submit(self, job: Mapping[str, Any]) -> Future[Answer]:
         """Start a job on one of the workers."""
-        marked = dict(job)
+        name = f"{self._batch}{next(self._numbers):09d}"
+        marked = {**job, "id": name}
         folder = marked.get("folder")
         if folder:
             marked["marker"] = str(Path(folder).parent / "state.sqlite")
-        inner: Future[Answer] = self._pool.submit(run_on_worker, marked)
+        inner: Future[Answer] = self._pool.submit(run_on_worker, marked, key=name)
         return _after(inner, folder)
 
     def kill(self) -> None:
-        """Forget what was submitted."""
-        self._pool.shutdown(wait=False)
+        """End this batch's jobs, and wait until they have ended on the workers too."""
+        self._patiently(lambda: self._pool.shutdown(wait=False))
+        self._patiently(lambda: self._client.run(end_on_worker, self._batch, on_error="ignore"))
 
     def close(self) -> None:
         """Leave the scheduler; its workers go on without us."""
@@ -116,6 +124,19 @@ class Dask:
             self._client.run(close_idle_forge)
         self._pool.shutdown(wait=False)
         self._client.close()
+
+    @staticmethod
+    def _patiently(ask: Callable[[], object]) -> None:
+        """Ask something of the cluster, and give it up when no answer comes."""
+
+        def quietly() -> None:
+            with contextlib.suppress(OSError, TimeoutError):
+                ask()
+
+        # In a thread, since this is called while a signal is handled.
+        asking = threading.Thread(target=quietly, name="rwlib-dask", daemon=True)
+        asking.start()
+        asking.join(_PATIENCE)
 
 
 def _after(inner: Future[Answer], folder: str | None) -> Future[Answer]:
@@ -136,46 +157,87 @@ def _after(inner: Future[Answer], folder: str | None) -> Future[Answer]:
     return outer
 
 
-_forge: Forge | None = None
-_operators: OperatorSessions | None = None
-_running = 0
-_guard = threading.Lock()
+class OnWorker:
+    """What a Dask worker keeps between jobs: a forge, its operator sessions, and what runs.
+
+    Parameters
+    ----------
+    make_forge
+        Makes the forge at the first job.
+    """
+
+    def __init__(self, make_forge: Callable[[], Forge] = Forge) -> None:
+        self._make_forge = make_forge
+        self._guard = threading.Lock()
+        self._forge: Forge | None = None
+        self._operators: OperatorSessions | None = None
+        self._running: list[str] = []
+        self._ended: set[str] = set()
+
+    def run(self, job: Answer) -> Answer:
+        """Run a job in a child of the forge."""
+        name = job.get("id", "")
+        with self._guard:
+            if self._forge is None or self._operators is None:
+                remove_leftovers()
+                self._forge = self._make_forge()
+                self._operators = OperatorSessions(self._forge.run)
+            forge, operators = self._forge, self._operators
+            self._running.append(name)
+        try:
+            return _run_here(lambda job: self._start(forge, operators.with_keys(job)), job)
+        finally:
+            with self._guard:
+                self._running.remove(name)
+
+    async def end(self, start: str) -> None:
+        """End the jobs whose id starts so, wait for that, and refuse those that come later."""
+        self._ended.add(start)
+        while any(name.startswith(start) for name in list(self._running)):
+            # Again and again: a child is known only a moment after its job was given to it.
+            if (forge := self._forge) is not None:
+                forge.kill_children(start)
+            await asyncio.sleep(0.02)
+
+    def close(self) -> None:
+        """End the forge and forget its sessions, unless another batch is using it."""
+        with self._guard:
+            if self._forge is not None and not self._running:
+                self._forge.close()
+                self._forge = self._operators = None
+
+    def _start(self, forge: Forge, job: Answer) -> Answer:
+        if any(job.get("id", "").startswith(start) for start in list(self._ended)):
+            return {"lost": "its batch was ended"}
+        return forge.run(job)
+
+
+on_worker = OnWorker()
 
 
 def run_on_worker(job: Answer) -> Answer:
     """Run a job in a child of this Dask worker's forge."""
-    global _forge, _operators, _running
-    with _guard:
-        if _forge is None or _operators is None:
-            remove_leftovers()
-            _forge = Forge()
-            _operators = OperatorSessions(_forge.run)
-        forge, operators = _forge, _operators
-        _running += 1
-    try:
-        return _run_here(forge, operators, job)
-    finally:
-        with _guard:
-            _running -= 1
+    return on_worker.run(job)
+
+
+async def end_on_worker(start: str) -> None:
+    """End this Dask worker's jobs whose id starts so."""
+    await on_worker.end(start)
 
 
 def close_idle_forge() -> None:
-    """End this worker's forge and forget its sessions, unless another batch is using it."""
-    global _forge, _operators
-    with _guard:
-        if _forge is not None and not _running:
-            _forge.close()
-            _forge = _operators = None
+    """End this Dask worker's forge, unless another batch is using it."""
+    on_worker.close()
 
 
-def _run_here(forge: Forge, operators: OperatorSessions, job: Answer) -> Answer:
+def _run_here(run: Callable[[Answer], Answer], job: Answer) -> Answer:
     job = {**job, "notebook": _notebook_here(job.get("notebook", ""))}
     marker = job.pop("marker", "")
     if not job.get("folder") or _shared(Path(marker)):
-        return forge.run(operators.with_keys(job))
+        return run(job)
     with tempfile.TemporaryDirectory(prefix=_own_prefix()) as place:
         mine = Path(place) / Path(job["folder"]).name
-        answer = forge.run(operators.with_keys({**job, "folder": str(mine)}))
+        answer = run({**job, "folder": str(mine)})
         return {**answer, **({"files": pack(mine)} if mine.is_dir() else {})}
 
 

@@ -44,7 +44,7 @@ class Forge:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._errors: IO[bytes] | None = None
-        self._running: set[int] = set()
+        self._running: dict[int, str] = {}
         self._closed = False
 
     def run(self, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Forge:
                     said = json.loads(line)
                     if "process_id" in said:
                         child = int(said["process_id"])
-                        self._running.add(child)
+                        self._running[child] = str(job.get("id", ""))
                     else:
                         answer = said
                 return {"lost": _LOST} if answer is None else answer
@@ -82,12 +82,13 @@ class Forge:
             except (OSError, ValueError):
                 return {"lost": _LOST}
             finally:
-                self._running.discard(child)
+                self._running.pop(child, None)
 
-    def kill_children(self) -> None:
-        """End every job that is running, at once."""
-        for child in list(self._running):
-            self._kill(child)
+    def kill_children(self, start: str = "") -> None:
+        """End every job that is running and whose ``id`` starts so, at once."""
+        for child, name in list(self._running.items()):
+            if name.startswith(start):
+                self._kill(child)
 
     def close(self) -> None:
         """End the forge, its children and what they started; safe to call again."""
