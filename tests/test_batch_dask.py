@@ -191,6 +191,88 @@ def test_jobs_of_another_batch_go_on_when_a_batch_was_stopped_twice(cluster, sta
     assert "ended as told" in second.communicate(timeout=60)[1]
 
 
+def on_workers(cluster, function):
+    """Call a function on every worker, and return the answers."""
+    from distributed import Client
+
+    with Client(cluster.address, set_as_default=False) as client:
+        return list(client.run(function).values())
+
+
+@needs_dask
+def test_forge_of_a_worker_ends_when_its_batch_was_killed(cluster, start_batch, pids):
+    cluster.add_worker()
+    batch = start_batch(1)
+    assert wait_until(lambda: running(pids))
+    ((_, forge),) = running(pids).values()
+    on_workers(cluster, lambda: setattr(executors.on_worker, "idle_seconds", 0.2))
+    batch.kill()
+    batch.wait()
+    (pids / "end").touch()
+    assert wait_until(lambda: not is_running(forge), patience=20)
+    assert on_workers(cluster, lambda: executors.on_worker._forge is None) == [True]
+
+
+class Silent:
+    """A forge whose jobs end when the test says so."""
+
+    def __init__(self):
+        self.end = threading.Event()
+        self.started = threading.Event()
+        self.closed = threading.Event()
+
+    def run(self, job):
+        self.started.set()
+        assert self.end.wait(10)
+        return {"done": True}
+
+    def close(self):
+        self.closed.set()
+
+
+@pytest.fixture
+def busy():
+    """A worker's keeper with a job that runs, its forge, and how the job is let go."""
+    forge = Silent()
+    keeper = executors.OnWorker(lambda: forge)
+    job = threading.Thread(target=keeper.run, args=[{"id": "rwlib-a-1"}], daemon=True)
+    job.start()
+    assert forge.started.wait(10)
+
+    def let_go():
+        forge.end.set()
+        job.join(10)
+
+    yield keeper, forge, let_go
+    let_go()
+
+
+def test_forge_is_closed_after_the_last_job_when_closing_was_put_off(busy):
+    keeper, forge, let_go = busy
+    keeper.close()
+    assert not forge.closed.is_set()
+    let_go()
+    assert forge.closed.is_set()
+
+
+def test_forge_is_closed_when_nobody_used_it_for_some_time(busy):
+    keeper, forge, let_go = busy
+    keeper.idle_seconds = 0.05
+    let_go()
+    assert forge.closed.wait(10)
+
+
+def test_forge_is_kept_when_a_job_came_in_time(busy):
+    keeper, forge, let_go = busy
+    let_go()
+    before = keeper._jobs
+    keeper.run({"id": "rwlib-a-2"})
+    keeper._leave_after(before)
+    assert not forge.closed.is_set()
+    keeper._leave_after(keeper._jobs)
+    assert forge.closed.is_set()
+
+
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
     place = tmp_path / "tmp"

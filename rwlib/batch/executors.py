@@ -164,15 +164,23 @@ class OnWorker:
     ----------
     make_forge
         Makes the forge at the first job.
+    idle_seconds
+        How long a forge that nobody uses is kept, when no batch told that it has ended.
     """
 
-    def __init__(self, make_forge: Callable[[], Forge] = Forge) -> None:
+    def __init__(
+        self, make_forge: Callable[[], Forge] = Forge, *, idle_seconds: float = 60.0
+    ) -> None:
+        self.idle_seconds = idle_seconds
         self._make_forge = make_forge
         self._guard = threading.Lock()
         self._forge: Forge | None = None
         self._operators: OperatorSessions | None = None
         self._running: list[str] = []
         self._ended: set[str] = set()
+        self._jobs = 0
+        self._timer = threading.Timer(0, self._leave)
+        self._leaving = False
 
     def run(self, job: Answer) -> Answer:
         """Run a job in a child of the forge."""
@@ -184,11 +192,15 @@ class OnWorker:
                 self._operators = OperatorSessions(self._forge.run)
             forge, operators = self._forge, self._operators
             self._running.append(name)
+            self._jobs += 1
+            self._timer.cancel()
         try:
             return _run_here(lambda job: self._start(forge, operators.with_keys(job)), job)
         finally:
             with self._guard:
                 self._running.remove(name)
+                if not self._running:
+                    self._rest()
 
     async def end(self, start: str) -> None:
         """End the jobs whose id starts so, wait for that, and refuse those that come later."""
@@ -200,11 +212,31 @@ class OnWorker:
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
-        """End the forge and forget its sessions, unless another batch is using it."""
+        """End the forge and forget its sessions; while it is in use, once it is not."""
         with self._guard:
-            if self._forge is not None and not self._running:
-                self._forge.close()
-                self._forge = self._operators = None
+            self._leaving = bool(self._running)
+            if not self._running:
+                self._leave()
+
+    def _rest(self) -> None:
+        if self._leaving:
+            self._leave()
+            return
+        # A batch that was killed tells nothing, and the sessions must not outlive it for long.
+        self._timer = threading.Timer(self.idle_seconds, self._leave_after, [self._jobs])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _leave_after(self, jobs: int) -> None:
+        with self._guard:
+            if self._jobs == jobs:
+                self._leave()
+
+    def _leave(self) -> None:
+        self._leaving = False
+        if self._forge is not None:
+            self._forge.close()
+            self._forge = self._operators = None
 
     def _start(self, forge: Forge, job: Answer) -> Answer:
         if any(job.get("id", "").startswith(start) for start in list(self._ended)):
@@ -226,7 +258,7 @@ async def end_on_worker(start: str) -> None:
 
 
 def close_idle_forge() -> None:
-    """End this Dask worker's forge, unless another batch is using it."""
+    """End this Dask worker's forge; while another batch is using it, once it is not."""
     on_worker.close()
 
 
