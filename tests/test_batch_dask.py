@@ -18,6 +18,7 @@ import nbformat
 import pytest
 
 from rwlib.batch import executors
+from rwlib.errors import InputError
 from rwlib.evidence import verify_manifest
 
 ROOT = Path(__file__).parent.parent
@@ -150,6 +151,22 @@ def start_batch(cluster, tmp_path):
     for process in started:
         process.kill()
         process.communicate()
+
+
+@needs_dask
+def test_scheduler_without_workers_is_refused_when_none_comes_in_time(cluster):
+    with pytest.raises(InputError, match="no worker for 1 s; start one with `dask worker tcp:"):
+        executors.Dask(cluster.address, patience=1.0)
+
+
+@needs_dask
+def test_worker_is_waited_for_when_it_comes_a_little_later(cluster):
+    cluster.add_worker(threads=3)
+    dask = executors.Dask(cluster.address)
+    try:
+        assert dask.slots == 3
+    finally:
+        dask.close()
 
 
 @needs_dask

@@ -75,15 +75,22 @@ class Dask:
     Credentials stay where they are: a worker uses its own, and assumes operator roles itself.
     Where a worker does not see the batch's folder, the files come back with the answer.
 
+    Parameters
+    ----------
+    scheduler
+        Its address.
+    patience
+        Seconds to wait for the first worker.
+
     Raises
     ------
     InputError
-        There is no scheduler at that address.
+        There is no scheduler at that address, or it has no worker.
     RunbookError
         The package ``distributed`` is not installed.
     """
 
-    def __init__(self, scheduler: str) -> None:
+    def __init__(self, scheduler: str, *, patience: float = 30.0) -> None:
         try:
             make_client: Any = importlib.import_module("distributed").Client
         except ModuleNotFoundError:
@@ -96,6 +103,15 @@ class Dask:
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 "scheduler", scheduler, f"does not answer ({error}); start it with `dask scheduler`"
+            ) from None
+        try:
+            self._client.wait_for_workers(1, timeout=patience)
+        except TimeoutError:
+            self._client.close()
+            raise InputError(
+                "scheduler",
+                scheduler,
+                f"has had no worker for {patience:.0f} s; start one with `dask worker {scheduler}`",
             ) from None
         self._batch = f"rwlib-{uuid4().hex}-"
         self._numbers = count()
