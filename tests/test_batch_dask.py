@@ -164,7 +164,29 @@ def test_worker_is_waited_for_when_it_comes_a_little_later(cluster):
     cluster.add_worker(threads=3)
     dask = executors.Dask(cluster.address)
     try:
-        assert dask.slots == 3
+        assert dask.slots() == 3
+    finally:
+        dask.close()
+
+
+@needs_dask
+def test_targets_run_on_a_worker_when_it_came_late(cluster, start_batch, pids):
+    cluster.add_worker()
+    batch = start_batch(4)
+    assert wait_until(lambda: running(pids))
+    assert len(running(pids)) == 1
+    cluster.add_worker(threads=2)
+    assert wait_until(lambda: len(running(pids)) == 3)
+    (pids / "end").touch()
+    assert "[4/4]" in batch.communicate(timeout=60)[1]
+
+
+@needs_dask
+def test_slots_are_those_that_were_asked_for_when_workers_are_given(cluster):
+    cluster.add_worker(threads=3)
+    dask = executors.Dask(cluster.address, 2)
+    try:
+        assert dask.slots() == 2
     finally:
         dask.close()
 

@@ -209,6 +209,19 @@ def test_one_role_has_one_writer_while_others_go_on():
     assert sorted(ended) == ["a", "b", "c", "d"]
 
 
+def test_more_targets_run_when_there_are_more_slots():
+    slots = [1]
+    seen = []
+
+    def steer(running):
+        seen.append(len(running))
+        slots[0] = 3
+        return sorted(running)[0]
+
+    drive([work(name) for name in "abcd"], lambda: slots[0], steer)
+    assert seen == [1, 2, 2, 1]
+
+
 def test_limits_count_one_account_once_when_two_ways_lead_to_it():
     limits = Limits(per_account=2)
     values = {"workload_identity_arn": "arn:aws:iam::444455556666:role/x", "bucket": "acme-a",

@@ -347,14 +347,15 @@ def check_executor(options: Options) -> None:
 def open_executor(options: Options) -> Local | Dask:
     """Return the executor that the options name."""
     if options.executor == "dask":
-        return Dask(options.scheduler)
+        return Dask(options.scheduler, options.workers)
     return Local(options.workers or 2 * (os.cpu_count() or 1))
 
 
-def slots_of(options: Options, executor: Local | Dask) -> int:
-    """Return how many targets are run at once."""
-    default = executor.slots if isinstance(executor, Dask) else 2 * (os.cpu_count() or 1)
-    return options.workers or max(1, default)
+def slots_of(options: Options, executor: Local | Dask) -> Any:
+    """Return how many targets are run at once, or what says it while workers come and go."""
+    if isinstance(executor, Dask):
+        return executor.slots
+    return options.workers or 2 * (os.cpu_count() or 1)
 
 
 def limits_of(options: Options) -> Limits:

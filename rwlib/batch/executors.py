@@ -13,6 +13,7 @@ import socket
 import tarfile
 import tempfile
 import threading
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -30,6 +31,7 @@ from rwlib.errors import InputError, RunbookError
 Answer = dict[str, Any]
 
 _PATIENCE = 60.0  # seconds in which a cluster has answered, if it still answers at all
+_LOOK_EVERY = 1.0
 
 
 class Local:
@@ -79,6 +81,8 @@ class Dask:
     ----------
     scheduler
         Its address.
+    workers
+        Targets at once; 0 is as many as the workers have threads.
     patience
         Seconds to wait for the first worker.
 
@@ -90,7 +94,7 @@ class Dask:
         The package ``distributed`` is not installed.
     """
 
-    def __init__(self, scheduler: str, *, patience: float = 30.0) -> None:
+    def __init__(self, scheduler: str, workers: int = 0, *, patience: float = 30.0) -> None:
         try:
             make_client: Any = importlib.import_module("distributed").Client
         except ModuleNotFoundError:
@@ -115,9 +119,21 @@ class Dask:
             ) from None
         self._batch = f"rwlib-{uuid4().hex}-"
         self._numbers = count()
-        self.slots = sum(self._client.nthreads().values())
+        self._workers = workers
+        self._threads = 1
+        self._asked = -_LOOK_EVERY
         # A job that was half done is safe to repeat; the answers of equal jobs are not shared.
         self._pool = self._client.get_executor(pure=False, retries=3)
+
+    def slots(self) -> int:
+        """Return how many targets fit now; workers that came later count too."""
+        now = time.monotonic()
+        if now - self._asked >= _LOOK_EVERY:
+            self._asked = now
+            with contextlib.suppress(OSError, TimeoutError):
+                self._threads = sum(self._client.nthreads().values())
+        # Never none: what is handed in waits at the scheduler for a worker.
+        return self._workers or max(1, self._threads)
 
     def submit(self, job: Mapping[str, Any]) -> Future[Answer]:
         """Start a job on one of the workers."""

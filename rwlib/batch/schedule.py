@@ -90,7 +90,7 @@ class Scheduler:
     submit
         Starts a job and returns its future.
     slots
-        Targets at once.
+        Targets at once, or what is asked for that whenever one could be started.
     finished
         Called with each target and its answer, in this thread.
     stopping
@@ -100,7 +100,7 @@ class Scheduler:
     """
 
     submit: Callable[[Mapping[str, Any]], Future[dict[str, Any]]]
-    slots: int
+    slots: int | Callable[[], int]
     finished: Callable[[Work, dict[str, Any]], None]
     stopping: Callable[[], bool]
     tick: Callable[[int], None] = lambda _: None
@@ -112,7 +112,7 @@ class Scheduler:
         """Run all targets; returns when the last one that was started has ended."""
         exhausted = False
         while True:
-            while len(self._running) < self.slots and not self.stopping():
+            while self._has_slot() and not self.stopping():
                 work = self._next_waiting()
                 if work is None and not exhausted and len(self._waiting) < LOOK_AHEAD:
                     work = next(works, None)
@@ -133,6 +133,10 @@ class Scheduler:
     def waiting(self) -> Iterator[Work]:
         """Yield the targets that were passed over and never started."""
         yield from self._waiting
+
+    def _has_slot(self) -> bool:
+        slots = self.slots() if callable(self.slots) else self.slots
+        return len(self._running) < slots
 
     def _next_waiting(self) -> Work | None:
         for index, work in enumerate(self._waiting):
