@@ -132,6 +132,15 @@ def write_targets(path, count):
     return path
 
 
+def next_line(process, patience=20.0):
+    """Return the next line that a batch says; empty when it says nothing for so long."""
+    found = []
+    reading = threading.Thread(target=lambda: found.append(process.stderr.readline()), daemon=True)
+    reading.start()
+    reading.join(patience)
+    return "".join(found)
+
+
 @pytest.fixture
 def start_batch(cluster, tmp_path):
     """Start `rwlib batch` on the cluster; none is left at the end."""
@@ -192,6 +201,94 @@ def test_slots_are_those_that_were_asked_for_when_workers_are_given(cluster):
 
 
 @needs_dask
+def test_batch_says_so_and_ends_when_no_worker_is_left(cluster, start_batch, pids, tmp_path):
+    worker = cluster.add_worker()
+    batch = start_batch(3)
+    assert wait_until(lambda: running(pids))
+    worker.kill()
+    assert next_line(batch).startswith("No worker is left; targets wait until `dask worker")
+    batch.send_signal(signal.SIGINT)
+    _, told = batch.communicate(timeout=30)
+    assert batch.returncode == 130
+    assert told.startswith("stopped")
+    assert "No worker" not in told
+    assert "Traceback" not in told
+    (summary,) = (tmp_path / "runs").glob("*/summary.json")
+    assert json.loads(summary.read_text())["counts"] == {"not run": 3}
+
+
+@needs_dask
+def test_batch_goes_on_when_a_worker_comes_back(cluster, start_batch, pids):
+    worker = cluster.add_worker()
+    batch = start_batch(2)
+    assert wait_until(lambda: running(pids))
+    worker.kill()
+    assert "No worker is left" in next_line(batch)
+    cluster.add_worker()
+    (pids / "end").touch()
+    assert "[2/2]" in batch.communicate(timeout=60)[1]
+
+
+@needs_dask
+def test_what_runs_is_finished_when_a_batch_is_stopped_once(cluster, start_batch, pids):
+    cluster.add_worker()
+    batch = start_batch(3, "--workers", "2")
+    assert wait_until(lambda: running(pids))
+    batch.send_signal(signal.SIGINT)
+    assert "what is running is finished" in next_line(batch)
+    threading.Event().wait(1.0)  # time for several looks at what can be cancelled
+    assert len(running(pids)) == 1
+    (pids / "end").touch()
+    _, told = batch.communicate(timeout=60)
+    assert "ended as told" in told
+
+
+@needs_dask
+def test_job_is_not_taken_back_when_its_answer_is_on_the_way(cluster, pids, tmp_path, monkeypatch):
+    cluster.add_worker()
+    dask = executors.Dask(cluster.address)
+    monkeypatch.setattr(executors.Remote, "arrived", lambda self, done: None)
+    try:
+        (pids / "end").touch()
+        book = tmp_path / "notebooks" / "runbook.ipynb"
+        (tmp_path / "batch").mkdir()
+        future = dask.submit(
+            {"kind": "run", "target": {"name": "t0"}, "notebook": str(book), "timeout": 60.0,
+             "folder": str(tmp_path / "batch" / "t0")}
+        )  # fmt: skip
+        assert wait_until(lambda: future._inner.done())
+        assert not future.cancel()
+        monkeypatch.undo()
+        future.arrived(future._inner)
+        assert "ended as told" in future.result(timeout=60)["problem"]
+    finally:
+        dask.close()
+
+
+@needs_dask
+def test_job_that_was_taken_back_never_runs_when_a_worker_comes(cluster, pids, tmp_path):
+    worker = cluster.add_worker()
+    dask = executors.Dask(cluster.address)
+    try:
+        worker.kill()
+        assert wait_until(lambda: not dask._client.nthreads())
+        (tmp_path / "batch").mkdir()
+        book = tmp_path / "notebooks" / "runbook.ipynb"
+        job = {"kind": "run", "target": {"name": "t0"}, "notebook": str(book), "timeout": 60.0,
+               "folder": str(tmp_path / "batch" / "t0")}  # fmt: skip
+        future = dask.submit(job)
+        assert future.cancel()
+        assert future.cancelled()
+        cluster.add_worker()
+        (pids / "end").touch()
+        other = dask.submit({**job, "target": {"name": "t1"}})
+        assert "ended as told" in other.result(timeout=60)["problem"]
+        assert not (pids / "t0").exists()
+    finally:
+        dask.close()
+
+
+@needs_dask
 def test_jobs_on_workers_have_ended_when_a_batch_was_stopped_twice(
     cluster, start_batch, pids, tmp_path
 ):
@@ -200,7 +297,7 @@ def test_jobs_on_workers_have_ended_when_a_batch_was_stopped_twice(
     assert wait_until(lambda: len(running(pids)) == 2)
     jobs = [each[0] for each in running(pids).values()]
     batch.send_signal(signal.SIGINT)
-    assert "what is running is finished" in batch.stderr.readline()
+    assert "what is running is finished" in next_line(batch)
     batch.send_signal(signal.SIGINT)
     _, told = batch.communicate(timeout=60)
     assert [job for job in jobs if is_running(job)] == []
@@ -221,7 +318,7 @@ def test_jobs_of_another_batch_go_on_when_a_batch_was_stopped_twice(cluster, sta
     assert wait_until(lambda: "t0" in running(pids))
     (other, _) = running(pids)["t0"]
     first.send_signal(signal.SIGINT)
-    first.stderr.readline()
+    next_line(first)
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
     assert not is_running(job)

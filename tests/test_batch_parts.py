@@ -222,6 +222,32 @@ def test_more_targets_run_when_there_are_more_slots():
     assert seen == [1, 2, 2, 1]
 
 
+def test_targets_that_only_wait_are_given_back_when_the_batch_stops():
+    waits, runs = Future(), Future()
+    runs.set_running_or_notify_cancel()
+    futures = iter([waits, runs])
+    stopping = []
+    ended = []
+
+    def tick(_):
+        if waits.cancelled() and not runs.done():
+            runs.set_result({"status": "done"})
+        stopping.append(True)
+
+    # What an executor does with a future that was cancelled before it began.
+    waits.add_done_callback(lambda future: future.set_running_or_notify_cancel())
+    scheduler = Scheduler(
+        lambda job: next(futures), 2, lambda work, _: ended.append(work.name),
+        lambda: bool(stopping), tick,
+    )  # fmt: skip
+    works = iter([work("a"), work("b"), work("c")])
+    thread = threading.Thread(target=lambda: scheduler.drive(works), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert ended == ["b"]
+
+
 def test_limits_count_one_account_once_when_two_ways_lead_to_it():
     limits = Limits(per_account=2)
     values = {"workload_identity_arn": "arn:aws:iam::444455556666:role/x", "bucket": "acme-a",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import io
+import logging
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ from rwlib.engine.process import can_fork
 from rwlib.errors import InputError, RunbookError
 
 Answer = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds in which a cluster has answered, if it still answers at all
 _LOOK_EVERY = 1.0
@@ -119,9 +122,12 @@ class Dask:
             ) from None
         self._batch = f"rwlib-{uuid4().hex}-"
         self._numbers = count()
+        self.say: Callable[[str], None] = _log.warning
         self._workers = workers
         self._threads = 1
-        self._asked = -_LOOK_EVERY
+        self._without = False
+        self._processed: set[str] = set()
+        self._asked = self._looked = -_LOOK_EVERY
         # A job that was half done is safe to repeat; the answers of equal jobs are not shared.
         self._pool = self._client.get_executor(pure=False, retries=3)
 
@@ -132,6 +138,7 @@ class Dask:
             self._asked = now
             with contextlib.suppress(OSError, TimeoutError):
                 self._threads = sum(self._client.nthreads().values())
+                self._tell(without=not self._threads)
         # Never none: what is handed in waits at the scheduler for a worker.
         return self._workers or max(1, self._threads)
 
@@ -143,7 +150,11 @@ class Dask:
         if folder:
             marked["marker"] = str(Path(folder).parent / "state.sqlite")
         inner: Future[Answer] = self._pool.submit(run_on_worker, marked, key=name)
-        return _after(inner, folder)
+        outer = Remote(
+            inner, folder, lambda: self._waits(name), lambda: self._make_sure_of_end(name)
+        )
+        inner.add_done_callback(outer.arrived)
+        return outer
 
     def kill(self) -> None:
         """End this batch's jobs, and wait until they have ended on the workers too."""
@@ -156,6 +167,32 @@ class Dask:
             self._client.run(close_idle_forge)
         self._pool.shutdown(wait=False)
         self._client.close()
+
+    def _tell(self, *, without: bool) -> None:
+        if without and not self._without:
+            address = self._client.scheduler.address
+            self.say(f"No worker is left; targets wait until `dask worker {address}` starts one.")
+        self._without = without
+
+    def _waits(self, name: str) -> bool:
+        """Tell whether no worker has a job, nor its answer."""
+        now = time.monotonic()
+        with contextlib.suppress(OSError, TimeoutError):
+            if now - self._looked >= _LOOK_EVERY:
+                self._looked = now
+                self._processed = {
+                    key for keys in self._client.processing().values() for key in keys
+                }
+            if name in self._processed:
+                return False
+            # Asked after it: a job that ended in between is seen here.
+            found = self._client.sync(self._client.scheduler.who_has, keys=[name])
+            return not found.get(name)
+        return False
+
+    def _make_sure_of_end(self, name: str) -> None:
+        """End a job that was taken back, should a worker have got it in the meantime."""
+        self._patiently(lambda: self._client.run(end_on_worker, name, on_error="ignore"))
 
     @staticmethod
     def _patiently(ask: Callable[[], object]) -> None:
@@ -171,22 +208,55 @@ class Dask:
         asking.join(_PATIENCE)
 
 
-def _after(inner: Future[Answer], folder: str | None) -> Future[Answer]:
-    """Return a future that has put the files into their folder when it is done."""
-    outer: Future[Answer] = Future()
+class Remote(Future[Answer]):
+    """A job on a worker: done when its files are in their folder, cancelled while it waits.
 
-    def arrived(done: Future[Answer]) -> None:
+    Parameters
+    ----------
+    inner
+        The executor's own future.
+    folder
+        Where the files go.
+    waits
+        True while no worker has the job.
+    taken_back
+        Called once the job was cancelled.
+    """
+
+    def __init__(
+        self,
+        inner: Future[Answer],
+        folder: str | None,
+        waits: Callable[[], bool],
+        taken_back: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._inner = inner
+        self._folder = folder
+        self._waits = waits
+        self._taken_back = taken_back
+
+    def cancel(self) -> bool:
+        """Take the job back, unless a worker has it."""
+        if self.done() or not self._waits() or not super().cancel():
+            return self.cancelled()
+        self.set_running_or_notify_cancel()  # else nobody who waits would notice
+        self._inner.cancel()
+        self._taken_back()
+        return True
+
+    def arrived(self, done: Future[Answer]) -> None:
+        """Put the files into their folder and hand on the answer."""
+        if self.cancelled() or not self.set_running_or_notify_cancel():
+            return
         try:
             answer = dict(done.result())
             files = answer.pop("files", "")
-            if files and folder:
-                unpack(files, Path(folder))
-            outer.set_result(answer)
+            if files and self._folder:
+                unpack(files, Path(self._folder))
+            self.set_result(answer)
         except BaseException as error:  # noqa: BLE001 - handed to who waits
-            outer.set_exception(error if isinstance(error, Exception) else RuntimeError(str(error)))
-
-    inner.add_done_callback(arrived)
-    return outer
+            self.set_exception(error if isinstance(error, Exception) else RuntimeError(str(error)))
 
 
 class OnWorker:

@@ -94,7 +94,8 @@ class Scheduler:
     finished
         Called with each target and its answer, in this thread.
     stopping
-        True once nothing new may start; what runs is waited for.
+        True once nothing new may start; what runs is waited for, what only waits to run is
+        cancelled.
     tick
         Called several times a second with the number of targets that are running.
     """
@@ -125,6 +126,9 @@ class Scheduler:
                 self._start(work)
             if not self._running:
                 return
+            if self.stopping():
+                for future in self._running:
+                    future.cancel()
             done, _ = wait(self._running, timeout=_TICK, return_when=FIRST_COMPLETED)
             for future in done:
                 self._end(future)
@@ -155,6 +159,9 @@ class Scheduler:
     def _end(self, future: Future[dict[str, Any]]) -> None:
         work = self._running.pop(future)
         self._in_use.subtract(work.uses.keys())
+        if future.cancelled():
+            self._waiting.append(work)
+            return
         error = future.exception()
         if error is not None and not isinstance(error, Exception):
             raise error
