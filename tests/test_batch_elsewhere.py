@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -23,8 +25,8 @@ WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 
 @pytest.fixture
 def airflow(monkeypatch):
-    """As much of Airflow as the example uses, and the tasks that it maps."""
-    mapped = []
+    """As much of Airflow as the example uses; the function maps the tasks of one run."""
+    expanded = []
 
     class Operator:
         """Takes the arguments that PapermillOperator has had since provider version 2."""
@@ -37,7 +39,9 @@ def airflow(monkeypatch):
         @classmethod
         def partial(cls, **fixed):
             return types.SimpleNamespace(
-                expand_kwargs=lambda each: mapped.extend(cls(**fixed, **more) for more in each)
+                expand_kwargs=lambda upstream: expanded.append(
+                    lambda context: [cls(**fixed, **more) for more in upstream(context)]
+                )
             )
 
     class Dag:
@@ -51,15 +55,34 @@ def airflow(monkeypatch):
         def __exit__(self, *_):
             return None
 
+    def task(function):
+        """Called in the DAG a task runs nothing; a run gives it what it names of the context."""
+
+        def execute(context):
+            named = inspect.signature(function).parameters
+            # What it returns goes to the next task as JSON.
+            return json.loads(json.dumps(function(**{name: context[name] for name in named})))
+
+        return lambda: execute
+
     package = types.ModuleType("airflow")
     package.DAG = Dag
+    decorators = types.ModuleType("airflow.decorators")
+    decorators.task = task
+    monkeypatch.setitem(sys.modules, "airflow.decorators", decorators)
     module = types.ModuleType("airflow.providers.papermill.operators.papermill")
     module.PapermillOperator = Operator
     monkeypatch.setitem(sys.modules, "airflow", package)
     for name in ("providers", "providers.papermill", "providers.papermill.operators"):
         monkeypatch.setitem(sys.modules, f"airflow.{name}", types.ModuleType(f"airflow.{name}"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    return mapped
+
+    def run(run_id):
+        (tasks,) = expanded
+        # Without a logical date, as a run that Airflow 3 was asked for by hand.
+        return tasks({"run_id": run_id})
+
+    return run
 
 
 def test_airflow_example_runs_the_notebook_for_each_target(
@@ -79,10 +102,18 @@ def test_airflow_example_runs_the_notebook_for_each_target(
     source = (ROOT / "docs" / "airflow" / "risingwave_iam_roles.py").read_text()
     exec(compile(source, "risingwave_iam_roles.py", "exec"), {"__name__": "dag"})
 
-    assert [task.call["parameters"]["name"] for task in airflow] == ["a", "b"]
-    assert all(set(task.call["parameters"]) == set(Target.model_fields) for task in airflow)
-    call = dict(airflow[1].call)
-    assert call.pop("output_path") == f"{tmp_path / 'runs'}/{{{{ ds }}}}_b.ipynb"
+    tasks = airflow("manual__2026-11-27T03:17:00+00:00")
+    assert [task.call["parameters"]["name"] for task in tasks] == ["a", "b"]
+    assert all(set(task.call["parameters"]) == set(Target.model_fields) for task in tasks)
+    others = airflow("manual__2026-11-27T03:17:00~00:00")
+    paths = [Path(task.call["output_path"]) for task in (*tasks, *others)]
+    assert len(set(paths)) == 4
+    assert {path.parent for path in paths} == {tmp_path / "runs"}
+    assert all(re.fullmatch(r"manual__2026-11-27T[\w.-]+_[ab]\.ipynb", path.name) for path in paths)
+    again = airflow("manual__2026-11-27T03:17:00+00:00")
+    assert [task.call for task in again] == [task.call for task in tasks]
+    call = dict(tasks[1].call)
+    del call["output_path"]
     from rwlib.engine import register
 
     register()

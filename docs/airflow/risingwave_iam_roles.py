@@ -12,11 +12,14 @@ as a parameter: papermill writes those into the notebook.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 
 from airflow import DAG
+from airflow.decorators import task
 from airflow.providers.papermill.operators.papermill import PapermillOperator
 
 from rwlib.batch import read_targets
@@ -26,12 +29,25 @@ NOTEBOOK = Path(os.environ["RWLIB_NOTEBOOKS"]) / "runbook.ipynb"
 RUNS = Path(os.environ["RWLIB_RUNS"])  # papermill makes no folders, so this one must be there
 
 
-def task_arguments(target):
-    """Return what one task is given: its target as parameters, and its executed notebook."""
-    return {
-        "parameters": {**target.model_dump(), "apply": APPLY},
-        "output_nb": str(RUNS / f"{{{{ ds }}}}_{target.name}.ipynb"),
-    }
+def run_name(run_id):
+    """Return a run's id as part of a file's name; two runs never have the same."""
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
+    return f"{re.sub('[^A-Za-z0-9_.-]', '_', run_id)[:80]}-{digest}"
+
+
+@task
+def task_arguments(run_id=None):
+    """Return what each mapped task is given: its target, and where its executed notebook goes.
+
+    Airflow fills ``run_id`` in. A template would stay as it is: mapped arguments are not rendered.
+    """
+    return [
+        {
+            "parameters": {**target.model_dump(), "apply": APPLY},
+            "output_nb": str(RUNS / f"{run_name(run_id)}_{target.name}.ipynb"),
+        }
+        for _, target in read_targets(os.environ["RWLIB_TARGETS"])
+    ]
 
 
 with DAG(
@@ -44,5 +60,5 @@ with DAG(
     default_args={"retries": 2},
 ) as dag:
     PapermillOperator.partial(task_id="runbook", input_nb=str(NOTEBOOK)).expand_kwargs(
-        [task_arguments(target) for _, target in read_targets(os.environ["RWLIB_TARGETS"])]
+        task_arguments()
     )
