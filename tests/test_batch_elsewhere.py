@@ -161,6 +161,26 @@ def test_manifest_gives_options_that_the_command_has(name):
     assert str(context.params["targets"]) == "/targets/targets.jsonl"
 
 
+def test_job_is_not_repeated_when_a_person_or_another_input_is_needed():
+    job = yaml.safe_load((ARGO / "job.yaml").read_text())["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    (container,) = containers(job)
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"] == {
+        "containerName": container["name"], "operator": "In", "values": [2, 3],
+    }  # fmt: skip
+    # Kubernetes refuses the policy with any other.
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_job_lets_a_target_finish_when_its_pod_is_stopped():
+    pod = yaml.safe_load((ARGO / "job.yaml").read_text())["spec"]["template"]["spec"]
+    (container,) = containers(pod)
+    _, command, *arguments = container["command"]
+    context = cli.get_command(None, command).make_context(command, list(arguments))
+    assert context.params["timeout"] < pod["terminationGracePeriodSeconds"]
+
+
 def test_argo_workflow_runs_papermill_for_each_of_its_targets(aws_environment, tmp_path):
     workflow = yaml.safe_load((ARGO / "workflow.yaml").read_text())
     (parameter,) = workflow["spec"]["arguments"]["parameters"]
