@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
@@ -179,6 +180,61 @@ def test_job_lets_a_target_finish_when_its_pod_is_stopped():
     _, command, *arguments = container["command"]
     context = cli.get_command(None, command).make_context(command, list(arguments))
     assert context.params["timeout"] < pod["terminationGracePeriodSeconds"]
+
+
+def claims(document):
+    """Every name of a claim in a manifest."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key == "persistentVolumeClaim":
+                yield value["claimName"]
+            else:
+                yield from claims(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from claims(item)
+
+
+@pytest.mark.parametrize("name", ["job.yaml", "watch.yaml", "workflow.yaml"])
+def test_claim_is_there_and_shared_when_a_manifest_names_it(name):
+    claim = yaml.safe_load((ARGO / "runs.yaml").read_text())
+    assert claim["kind"] == "PersistentVolumeClaim"
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    named = list(claims(yaml.safe_load((ARGO / name).read_text())))
+    assert named == [claim["metadata"]["name"]]
+
+
+def instructions():
+    """The Dockerfile's instructions, each with its words."""
+    lines = (ARGO / "Dockerfile").read_text().splitlines()
+    return [line.split() for line in lines if line and not line.startswith("#")]
+
+
+def test_dockerfile_copies_what_the_repository_has():
+    copied = [word for name, *words in instructions() if name == "COPY" for word in words[:-1]]
+    assert {"pyproject.toml", "rwlib", "notebooks/*.ipynb"} <= set(copied)
+    assert [word for word in copied if not list(ROOT.glob(word))] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {project["readme"], *project["license-files"]} <= set(copied)
+    (base,) = (words[0] for name, *words in instructions() if name == "FROM")
+    # A name with a host would have a slash.
+    assert base == "python:3.12-slim"
+
+
+@pytest.mark.parametrize("name", ["job.yaml", "watch.yaml"])
+def test_manifest_names_the_notebooks_where_the_image_has_them(name):
+    (work,) = (words[0] for name, *words in instructions() if name == "WORKDIR")
+    (variable,) = (words[0] for name, *words in instructions() if name == "ENV")
+    (container,) = containers(yaml.safe_load((ARGO / name).read_text()))
+    given = {each["name"]: each["value"] for each in container["env"]}
+    assert variable == f"RWLIB_NOTEBOOKS={work}/notebooks"
+    assert given["RWLIB_NOTEBOOKS"] == f"{work}/notebooks"
+
+
+def test_readme_links_are_files_of_the_folder():
+    text = (ARGO / "README.md").read_text()
+    linked = set(re.findall(r"\]\(([^)]+)\)", text))
+    assert linked == {path.name for path in ARGO.iterdir()} - {"README.md"}
 
 
 def test_argo_workflow_runs_papermill_for_each_of_its_targets(aws_environment, tmp_path):
