@@ -131,9 +131,9 @@ def run_batch(options: Options, out: TextIO | None = None) -> BatchResult:
     # Under a name that was given, a file that has moved is the same batch.
     source = "" if options.name else str(options.targets.resolve())
     with ExitStack() as stack:
-        stack.enter_context(only_batch(name))
         executor = open_executor(options)
         stack.callback(executor.close)
+        stack.enter_context(only_batch(name))
         folder, before = batch_folder(name, mode, source, new=options.new)
         run = _Run(options, name, mode, total, folder, before, out)
         state = stack.enter_context(State(folder / STATE_FILE))
@@ -238,6 +238,8 @@ def drive(
     """
     progress = Progress(int(head["total"]), more["kind"], out)
     stopper = Stopper(progress.say, executor.kill)
+    if isinstance(executor, Dask):
+        executor.say = progress.say
     if isinstance(executor, Local) and not executor.forks:
         progress.say("This platform cannot fork: each target starts an interpreter of its own.")
     started, clock = datetime.now(UTC), time.monotonic()
@@ -351,7 +353,7 @@ def open_executor(options: Options) -> Local | Dask:
     return Local(options.workers or 2 * (os.cpu_count() or 1))
 
 
-def slots_of(options: Options, executor: Local | Dask) -> Any:
+def slots_of(options: Options, executor: Local | Dask) -> int | Callable[[], int]:
     """Return how many targets are run at once, or what says it while workers come and go."""
     if isinstance(executor, Dask):
         return executor.slots

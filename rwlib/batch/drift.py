@@ -83,10 +83,10 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
     total = count_targets(options.targets, {**options.common, **options.overrides})
     name = f"watch-{options.name or options.targets.stem}"
     with ExitStack() as stack:
-        stack.enter_context(only_batch(name))
-        last = stack.enter_context(last_look(name))
         executor = open_executor(options)
         stack.callback(executor.close)
+        stack.enter_context(only_batch(name))
+        last = stack.enter_context(last_look(name))
         folder, _ = batch_folder(name, "watch", new=True)
         state = stack.enter_context(State(folder / STATE_FILE))
         state.remember("name", name)

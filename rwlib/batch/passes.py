@@ -48,7 +48,7 @@ class Pass:
     folder: Path
     state: State
     executor: Local | Dask
-    slots: int
+    slots: int | Callable[[], int]
     progress: Progress
     stopper: Stopper
     stamp: str
