@@ -17,7 +17,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from rwlib.batch import executors
+from rwlib.batch import packing, worker
+from rwlib.batch.dask import Dask, Remote
 from rwlib.errors import InputError
 from rwlib.evidence import verify_manifest
 
@@ -165,13 +166,13 @@ def start_batch(cluster, tmp_path):
 @needs_dask
 def test_scheduler_without_workers_is_refused_when_none_comes_in_time(cluster):
     with pytest.raises(InputError, match="no worker for 1 s; start one with `dask worker tcp:"):
-        executors.Dask(cluster.address, patience=1.0)
+        Dask(cluster.address, patience=1.0)
 
 
 @needs_dask
 def test_worker_is_waited_for_when_it_comes_a_little_later(cluster):
     cluster.add_worker(threads=3)
-    dask = executors.Dask(cluster.address)
+    dask = Dask(cluster.address)
     try:
         assert dask.slots() == 3
     finally:
@@ -193,7 +194,7 @@ def test_targets_run_on_a_worker_when_it_came_late(cluster, start_batch, pids):
 @needs_dask
 def test_slots_are_those_that_were_asked_for_when_workers_are_given(cluster):
     cluster.add_worker(threads=3)
-    dask = executors.Dask(cluster.address, 2)
+    dask = Dask(cluster.address, 2)
     try:
         assert dask.slots() == 2
     finally:
@@ -246,8 +247,8 @@ def test_what_runs_is_finished_when_a_batch_is_stopped_once(cluster, start_batch
 @needs_dask
 def test_job_is_not_taken_back_when_its_answer_is_on_the_way(cluster, pids, tmp_path, monkeypatch):
     cluster.add_worker()
-    dask = executors.Dask(cluster.address)
-    monkeypatch.setattr(executors.Remote, "arrived", lambda self, done: None)
+    dask = Dask(cluster.address)
+    monkeypatch.setattr(Remote, "arrived", lambda self, done: None)
     try:
         (pids / "end").touch()
         book = tmp_path / "notebooks" / "runbook.ipynb"
@@ -268,7 +269,7 @@ def test_job_is_not_taken_back_when_its_answer_is_on_the_way(cluster, pids, tmp_
 @needs_dask
 def test_job_that_was_taken_back_never_runs_when_a_worker_comes(cluster, pids, tmp_path):
     worker = cluster.add_worker()
-    dask = executors.Dask(cluster.address)
+    dask = Dask(cluster.address)
     try:
         worker.kill()
         assert wait_until(lambda: not dask._client.nthreads())
@@ -341,12 +342,12 @@ def test_forge_of_a_worker_ends_when_its_batch_was_killed(cluster, start_batch, 
     batch = start_batch(1)
     assert wait_until(lambda: running(pids))
     ((_, forge),) = running(pids).values()
-    on_workers(cluster, lambda: setattr(executors.on_worker, "idle_seconds", 0.2))
+    on_workers(cluster, lambda: setattr(worker.on_worker, "idle_seconds", 0.2))
     batch.kill()
     batch.wait()
     (pids / "end").touch()
     assert wait_until(lambda: not is_running(forge), patience=20)
-    assert on_workers(cluster, lambda: executors.on_worker._forge is None) == [True]
+    assert on_workers(cluster, lambda: worker.on_worker._forge is None) == [True]
 
 
 class Silent:
@@ -370,7 +371,7 @@ class Silent:
 def busy():
     """A worker's keeper with a job that runs, its forge, and how the job is let go."""
     forge = Silent()
-    keeper = executors.OnWorker(lambda: forge)
+    keeper = worker.OnWorker(lambda: forge)
     job = threading.Thread(target=keeper.run, args=[{"id": "rwlib-a-1"}], daemon=True)
     job.start()
     assert forge.started.wait(10)
@@ -421,7 +422,7 @@ def packed(tmp_path):
     folder = tmp_path / "packed"
     folder.mkdir()
     (folder / "report.json").write_text("{}")
-    return executors.pack(folder)
+    return packing.pack(folder)
 
 
 def test_folders_of_killed_workers_are_removed_when_a_worker_starts(temporary):
@@ -436,7 +437,7 @@ def test_folders_of_killed_workers_are_removed_when_a_worker_starts(temporary):
         "rwlib-sandbox",
     ):
         (temporary / name / "t1").mkdir(parents=True)
-    executors.remove_leftovers()
+    worker.remove_leftovers()
     left = {path.name for path in temporary.iterdir()}
     assert f"rwlib-{host}-{ended.pid}-left" not in left
     assert len(left) == 4
@@ -450,7 +451,7 @@ def test_temporary_folder_names_its_worker_when_the_folder_is_elsewhere(temporar
         return {}
 
     job = {"kind": "run", "folder": "/nowhere/t1", "marker": "/nowhere/state.sqlite"}
-    executors._run_here(run, job)
+    worker._run_here(run, job)
     (place,) = places
     assert place.name == "t1"
     assert place.parent.name.startswith(f"rwlib-{socket.gethostname()}-{os.getpid()}-")
@@ -462,7 +463,7 @@ def test_evidence_is_as_readable_as_any_other_when_it_came_back(tmp_path, umask)
     files = packed(tmp_path)
     before = os.umask(umask)
     try:
-        executors.unpack(files, tmp_path / "t1")
+        packing.unpack(files, tmp_path / "t1")
     finally:
         os.umask(before)
     assert (tmp_path / "t1").stat().st_mode & 0o777 == 0o777 & ~umask
@@ -497,6 +498,22 @@ def test_folder_is_shared_only_when_the_worker_may_write_there(mode, shared):
         marker.touch()
         folder.chmod(mode)
         try:
-            assert as_nobody(lambda: executors._shared(marker)) == shared
+            assert as_nobody(lambda: worker._shared(marker)) == shared
         finally:
             folder.chmod(0o755)
+
+
+@needs_dask
+def test_batch_ends_with_its_summary_when_the_scheduler_dies(cluster, start_batch, pids, tmp_path):
+    cluster.add_worker()
+    batch = start_batch(3)
+    assert wait_until(lambda: running(pids))
+    cluster.processes[0].kill()
+    _, told = batch.communicate(timeout=90)
+    assert batch.returncode == 4, told
+    assert "Traceback" not in told
+    assert "is gone; start it and run this again" in told
+    (summary,) = (tmp_path / "runs").glob("*_orders/summary.json")
+    targets = json.loads(summary.read_text())["targets"]
+    assert {each["status"] for each in targets} == {"error"}
+    assert [each["problem"] for each in targets if "is gone; start it" not in each["problem"]] == []

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from rwlib.batch import executors
+from rwlib.batch import packing, worker
 from rwlib.batch.forge import Forge
 from rwlib.batch.operators import SECONDS, OperatorSessions
 from rwlib.batch.progress import Progress, duration
@@ -151,12 +151,12 @@ def test_files_come_back_when_a_worker_does_not_see_the_folder(forge, tmp_path):
     there.mkdir(parents=True)
     (there / "ledger.jsonl").write_text("first\n")
     (there / "report.json").write_text("of an earlier attempt")
-    answer = executors.OnWorker(lambda: forge).run(
+    answer = worker.OnWorker(lambda: forge).run(
         {"kind": "run", "target": {}, "folder": str(there), "notebook": str(path),
          "marker": str(tmp_path / "elsewhere" / "state.sqlite")}
     )  # fmt: skip
     assert str(there) not in answer["problem"], "the worker wrote into a folder of its own"
-    executors.unpack(answer["files"], there)
+    packing.unpack(answer["files"], there)
     assert (there / "ledger.jsonl").read_text() == "first\nsecond\n"
     assert (there / "attempt-1" / "report.json").read_text() == "of an earlier attempt"
     assert (there / "runbook.ipynb").is_file()

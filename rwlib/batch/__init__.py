@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from rwlib.batch.batch import BatchResult, Options, run_batch
+from rwlib.batch.batch import run_batch
 from rwlib.batch.drift import watch_targets
+from rwlib.batch.options import BatchResult, Options
 from rwlib.batch.rows import count_targets, read_targets
 
 __all__ = ["BatchResult", "Options", "count_targets", "read_targets", "run_batch", "watch_targets"]

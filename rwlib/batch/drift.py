@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from rwlib.batch.batch import BatchResult, Options, check_executor, conclude, drive, open_executor
+from rwlib.batch.driving import check_executor, conclude, drive, open_executor
 from rwlib.batch.facts import differences
 from rwlib.batch.folders import batch_folder, only_batch
 from rwlib.batch.looks import Away, LastLook, last_look
+from rwlib.batch.options import BatchResult, Options
 from rwlib.batch.passes import exit_code_of
 from rwlib.batch.rows import count_targets, read_targets
 from rwlib.batch.state import NOT_RUN, STATE_FILE, State

@@ -9,7 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from rwlib.batch.executors import Dask, Local
+from rwlib.batch.dask import Dask
+from rwlib.batch.executors import Local
 from rwlib.batch.progress import BAD, Progress
 from rwlib.batch.rows import folder_name, read_targets
 from rwlib.batch.schedule import Limits, Scheduler, Work

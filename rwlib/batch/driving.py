@@ -1,0 +1,170 @@
+"""What a batch, its plan and a watch have in common: one pass over all targets, and its end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from rwlib import evidence
+from rwlib.batch.dask import Dask
+from rwlib.batch.executors import Local
+from rwlib.batch.options import BatchResult, Options
+from rwlib.batch.passes import Pass, exit_code_of, headline_of
+from rwlib.batch.progress import Progress
+from rwlib.batch.schedule import Limits
+from rwlib.batch.state import GONE, NOT_RUN, State
+from rwlib.batch.stopping import Stopper
+from rwlib.batch.summary import write_summary
+from rwlib.errors import InputError
+
+
+def drive(
+    options: Options,
+    executor: Local | Dask,
+    state: State,
+    folder: Path,
+    head: Mapping[str, Any],
+    out: TextIO | None,
+    **more: Any,
+) -> tuple[dict[str, Any], Stopper]:
+    """Go over all targets, and return what the summary says of the pass and how it was stopped.
+
+    Parameters
+    ----------
+    head
+        What is known of the pass before: its ``name``, ``mode`` and ``total``.
+    **more
+        As `Pass` takes them.
+    """
+    progress = Progress(int(head["total"]), more["kind"], out)
+    stopper = Stopper(progress.say, executor.kill)
+    if isinstance(executor, Dask):
+        executor.say = progress.say
+    if isinstance(executor, Local) and not executor.forks:
+        progress.say("This platform cannot fork: each target starts an interpreter of its own.")
+    started, clock = datetime.now(UTC), time.monotonic()
+    source_sha256 = evidence.file_hash(options.targets)
+    with stopper:
+        Pass(
+            source=options.targets,
+            notebook=options.notebook,
+            folder=folder,
+            state=state,
+            executor=executor,
+            slots=slots_of(options, executor),
+            progress=progress,
+            stopper=stopper,
+            stamp=started.isoformat(),
+            common=options.common,
+            overrides=options.overrides,
+            max_failures=options.max_failures,
+            timeout=options.timeout,
+            limits=limits_of(options),
+            **more,
+        ).drive()
+    return {
+        **head,
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - clock, 3),
+        "source": options.targets.name,
+        "source_sha256": source_sha256,
+        "skipped": progress.skipped,
+    }, stopper
+
+
+def conclude(
+    folder: Path, state: State, head: dict[str, Any], stopper: Stopper, *, exit_code: int = -1
+) -> BatchResult:
+    """Write the summary and the manifest of a pass and return how it ended.
+
+    Parameters
+    ----------
+    head
+        What `drive` returned; ``also`` holds what the headline says besides.
+    """
+    counts = state.counts()
+    reached = sum(counts.values()) - counts.pop(NOT_RUN, 0) - counts.get(GONE, 0)
+    not_run = max(0, int(head["total"]) - reached)
+    code = exit_code if exit_code >= 0 else exit_code_of(state.exit_codes(), not_run)
+    code = 130 if stopper.signalled else code
+    told = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
+    headline = "; ".join([told, *head.get("also", ())])
+    shown = {**counts, **({NOT_RUN: not_run} if not_run else {})}
+    write_summary(
+        folder,
+        {
+            **head,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "headline": headline,
+            "exit_code": code,
+            "counts": shown,
+            "made_by": evidence.made_by(),
+            "endpoint": os.environ.get("AWS_ENDPOINT_URL", "") or "AWS",
+            "versions": evidence.versions(),
+        },
+        state.results,
+    )
+    facts = {"batch": head["name"], "mode": head["mode"], "exit_code": code}
+    manifest = evidence.write_manifest(folder, facts, elsewhere=_elsewhere(state))
+    changes, changing = state.totals()
+    return BatchResult(
+        folder=folder,
+        headline=headline,
+        exit_code=code,
+        total=int(head["total"]),
+        counts=shown,
+        changes=changes,
+        changing=changing,
+        seconds=float(head["seconds"]),
+        manifest=manifest,
+    )
+
+
+def _elsewhere(state: State) -> Iterator[tuple[str, str]]:
+    """Yield the evidence of an earlier batch that this one rests on: its place and its hash."""
+    for result in state.results():
+        place = result.get("evidence", "")
+        if place.startswith("../") and result.get("manifest"):
+            yield place, result["manifest"]
+
+
+def check_executor(options: Options) -> None:
+    """Refuse an executor that cannot be used.
+
+    Raises
+    ------
+    InputError
+        Its name is unknown, or Dask's scheduler is not named.
+    """
+    if options.executor not in ("local", "dask"):
+        raise InputError("executor", options.executor, "is none; there are local and dask")
+    if options.executor == "dask" and not options.scheduler:
+        raise InputError("scheduler", "", "is empty; give the address of a Dask scheduler")
+    if options.executor != "dask" and options.scheduler:
+        raise InputError(
+            "scheduler", options.scheduler, "is used by --executor dask alone; give both or neither"
+        )
+
+
+def open_executor(options: Options) -> Local | Dask:
+    """Return the executor that the options name."""
+    if options.executor == "dask":
+        return Dask(options.scheduler, options.workers)
+    return Local(options.workers or 2 * (os.cpu_count() or 1))
+
+
+def slots_of(options: Options, executor: Local | Dask) -> int | Callable[[], int]:
+    """Return how many targets are run at once, or what says it while workers come and go."""
+    if isinstance(executor, Dask):
+        return executor.slots
+    return options.workers or 2 * (os.cpu_count() or 1)
+
+
+def limits_of(options: Options) -> Limits:
+    """Return the limits; a cluster's turn is kept per machine, so Dask gets one at a time."""
+    per_cluster = 1 if options.executor == "dask" else 3
+    return Limits(per_account=options.per_account, per_cluster=per_cluster)
