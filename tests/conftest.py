@@ -86,6 +86,38 @@ def example():
     }
 
 
+@pytest.fixture
+def runs(aws_environment, tmp_path):
+    """The folder of all runs."""
+    return tmp_path / "runs"
+
+
+@pytest.fixture(scope="module")
+def warm_forge(shared_sandbox):
+    """A process that has warmed up for the sandbox."""
+    environment = {**os.environ, **shared_sandbox.environment()}
+    for name in ("RWC_API_KEY", "RWC_API_SECRET"):
+        del environment[name]
+    from rwlib.batch.forge import Forge
+
+    with Forge(environment) as forge:
+        yield forge
+
+
+@pytest.fixture
+def one_forge(warm_forge, monkeypatch):
+    """Spare the batches of a test their own warming up; what runs in them is not changed."""
+
+    class Shared:
+        run = staticmethod(warm_forge.run)
+        kill_children = staticmethod(warm_forge.kill_children)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("rwlib.batch.executors.Forge", Shared)
+
+
 def pytest_terminal_summary(terminalreporter):
     """Print how many of the conformance scenarios were answered as AWS answers them."""
     name = "test_conformance.py::test_answer_is_the_one_aws_gives["

@@ -22,7 +22,6 @@ import pytest
 
 from rwlib.batch import Options, executors, run_batch, watch_targets
 from rwlib.batch.folders import only_batch
-from rwlib.batch.forge import Forge
 from rwlib.cli import main
 from rwlib.errors import RunbookError
 from rwlib.evidence import verify_manifest
@@ -109,34 +108,6 @@ def wait_until(condition, patience=60.0):
     while not (found := condition()) and time.monotonic() < until:
         threading.Event().wait(0.05)
     return found
-
-
-@pytest.fixture
-def runs(aws_environment, tmp_path):
-    return tmp_path / "runs"
-
-
-@pytest.fixture(scope="module")
-def warm_forge(shared_sandbox):
-    environment = {**os.environ, **shared_sandbox.environment()}
-    for name in ("RWC_API_KEY", "RWC_API_SECRET"):
-        del environment[name]
-    with Forge(environment) as forge:
-        yield forge
-
-
-@pytest.fixture
-def one_forge(warm_forge, monkeypatch):
-    """Spare the batches of a test their own warming up; what runs in them is not changed."""
-
-    class Shared:
-        run = staticmethod(warm_forge.run)
-        kill_children = staticmethod(warm_forge.kill_children)
-
-        def close(self):
-            pass
-
-    monkeypatch.setattr(executors, "Forge", Shared)
 
 
 def test_batch_sets_targets_up_once_and_looks_again_later(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from test_batch import made, one_forge, options, runs, warm_forge, write_targets
+from test_batch import made, options, write_targets
 
 from rwlib.batch import run_batch
 from rwlib.batch.folders import batch_folder, only_batch
@@ -18,8 +18,6 @@ from rwlib.cli import main
 from rwlib.errors import EvidenceError, InputError
 from rwlib.evidence import verify_manifest
 from rwlib.report import validate_report
-
-__all__ = ["one_forge", "runs", "warm_forge"]
 
 
 def summary_of(result):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import signal
 import subprocess
@@ -63,34 +62,6 @@ def edit_trust(name, sid="Extra"):
 
 def drift_of(result):
     return json.loads((result.folder / "drift.json").read_text())
-
-
-@pytest.fixture
-def runs(aws_environment, tmp_path):
-    return tmp_path / "runs"
-
-
-@pytest.fixture(scope="module")
-def warm_forge(shared_sandbox):
-    environment = {**os.environ, **shared_sandbox.environment()}
-    for name in ("RWC_API_KEY", "RWC_API_SECRET"):
-        del environment[name]
-    with Forge(environment) as forge:
-        yield forge
-
-
-@pytest.fixture
-def one_forge(warm_forge, monkeypatch):
-    """Spare the watches of a test their own warming up; what runs in them is not changed."""
-
-    class Shared:
-        run = staticmethod(warm_forge.run)
-        kill_children = staticmethod(warm_forge.kill_children)
-
-        def close(self):
-            pass
-
-    monkeypatch.setattr(executors, "Forge", Shared)
 
 
 def test_change_is_reported_when_the_watch_that_saw_it_was_killed(runs, one_forge, tmp_path):
