@@ -36,6 +36,7 @@ PROGRAM = """
 import signal
 from rwlib.engine import execute
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+{before}
 ended = "well"
 try:
     execute("in.ipynb", "out.ipynb", in_process=True, {options})
@@ -58,9 +59,10 @@ def write_notebook(path: Path, *sources: str) -> Path:
     return path
 
 
-def run_in_own_process(folder: Path, options: str = "") -> tuple[list[str], str]:
+def run_in_own_process(folder: Path, options: str = "", before: str = "") -> tuple[list[str], str]:
     """Run the folder's notebook in a new process; return what it printed and its errors."""
-    program = f"import sys; sys.path.append({ROOT!r})\n" + PROGRAM.format(options=options)
+    program = f"import sys; sys.path.append({ROOT!r})\n"
+    program += PROGRAM.format(options=options, before=before)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -112,6 +114,25 @@ def test_run_ends_when_it_is_interrupted_between_cells(times, tmp_path):
     assert [bool(cell.execution_count) for cell in executed.cells] == [True, False, False]
     # The first is noted until the next cell would start; the second is an exception at once.
     assert times == 2 or (errors, errors_of(executed.cells[1])) == ("", ["KeyboardInterrupt"])
+
+
+def test_run_ends_when_it_is_interrupted_just_before_a_reply_is_delivered(tmp_path):
+    write_notebook(tmp_path / "in.ipynb", "1", "print('went on')")
+    before = """
+from rwlib.engine.kernel import CellRunner
+deliver = CellRunner._deliver
+def interrupted(self, parts):
+    if parts[0] == b"shell":
+        CellRunner._deliver = deliver
+        signal.raise_signal(signal.SIGINT)
+    deliver(self, parts)
+CellRunner._deliver = interrupted
+"""
+    said, errors = run_in_own_process(tmp_path, before=before)
+    assert (said, errors) == (["KeyboardInterrupt", "True"], "")
+    executed = nbformat.read(tmp_path / "out.ipynb", 4)
+    assert errors_of(executed.cells[0]) == ["KeyboardInterrupt"]
+    assert executed.cells[1].execution_count is None
 
 
 def test_cell_says_that_it_was_interrupted_when_ipython_cannot_show_it(tmp_path):

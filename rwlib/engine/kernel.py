@@ -178,8 +178,9 @@ class CellRunner:
             self._receive(parts)
 
     def _reply(self, parts: list[bytes]) -> None:
-        self._replied = True
         self._deliver(parts)
+        # Not before: an interrupt in between would leave the request without any reply.
+        self._replied = True
 
     def _publish_stream(self, name: str, text: str, parent: Header) -> None:
         content = {"name": name, "text": text}
