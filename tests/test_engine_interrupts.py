@@ -116,6 +116,27 @@ def test_run_ends_when_it_is_interrupted_between_cells(times, tmp_path):
     assert times == 2 or (errors, errors_of(executed.cells[1])) == ("", ["KeyboardInterrupt"])
 
 
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("try:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt: ...", []),
+        (
+            "class Named:\n    def __set_name__(*_): signal.raise_signal(signal.SIGINT)\n"
+            "class Owner:\n    named = Named()",
+            ["RuntimeError" if sys.version_info < (3, 12) else "KeyboardInterrupt"],
+        ),
+        ("signal.raise_signal(signal.SIGINT)", ["KeyboardInterrupt"]),
+    ],
+    ids=["lost", "another", "itself"],
+)
+def test_run_ends_when_a_cell_makes_something_else_of_the_interrupt(source, seen, tmp_path):
+    write_notebook(tmp_path / "in.ipynb", f"import signal\n{source}", "print('went on')")
+    assert run_in_own_process(tmp_path) == (["KeyboardInterrupt", "True"], "")
+    executed = nbformat.read(tmp_path / "out.ipynb", 4)
+    assert [errors_of(cell) for cell in executed.cells] == [seen, []]
+    assert executed.cells[1].execution_count is None
+
+
 def test_run_ends_when_it_is_interrupted_just_before_a_reply_is_delivered(tmp_path):
     write_notebook(tmp_path / "in.ipynb", "1", "print('went on')")
     before = """

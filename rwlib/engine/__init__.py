@@ -113,7 +113,7 @@ def execute(
     nbclient.exceptions.DeadKernelError
         The process that runs the cells died.
     KeyboardInterrupt
-        The run was interrupted outside of a cell's code; the output is written as far as it is.
+        This process was interrupted; the output is written as far as it is.
     """
     register()
     from papermill.execute import execute_notebook  # type: ignore[import-untyped]

@@ -120,6 +120,7 @@ class CellRunner:
         self._log = logging.Logger("rwlib.engine.kernel", logging.WARNING)
         self._replied = False
         self.interrupted = False
+        self.on_interrupt: Any = signal.default_int_handler
         self.capture: Any = None
         self.kernel: Any = None
 
@@ -221,7 +222,7 @@ class CellRunner:
             await answer
 
     async def _run(self, handler: Callable[..., Any], request: dict[str, Any]) -> None:
-        before = _at_interrupt(signal.default_int_handler)
+        before = _at_interrupt(self.on_interrupt)
         try:
             if self.interrupted:
                 raise KeyboardInterrupt

@@ -86,14 +86,21 @@ class OwnProcessLink(Link):
         self._context = contextvars.copy_context()
         self._logging: tuple[list[logging.Handler], int] = ([], logging.WARNING)
         self._started = False
+        self._runner.on_interrupt = self._interrupt_cell
         self._at_interrupt = signal.getsignal(signal.SIGINT)
         if self._at_interrupt is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note_interrupt)
 
     @property
     def interrupted(self) -> bool:  # type: ignore[override]
-        """Whether an interrupt came that no cell has seen: the run is to end."""
+        """Whether an interrupt came: the run is to end."""
         return self._runner.interrupted
+
+    def _interrupt_cell(self, number: int, frame: FrameType | None) -> None:
+        # Noted as well, because the exception can be lost on its way out of the cell, in a
+        # destructor for one, or become another: Python's RuntimeError about __set_name__.
+        self._runner.interrupted = True
+        signal.default_int_handler(number, frame)
 
     def _note_interrupt(self, number: int, frame: FrameType | None) -> None:
         # Between cells an exception would leave the event loop, with tasks waiting in it. Who

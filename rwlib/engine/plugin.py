@@ -144,7 +144,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             raise KeyboardInterrupt
 
     def execute_cell(self, cell: Any, cell_index: int) -> Any:
-        """Execute a cell; the run ends here when it was interrupted outside of a cell's code."""
+        """Execute a cell; the run ends here when the link was interrupted."""
         try:
             executed = super().execute_cell(cell, cell_index)
         except CellExecutionError as error:
