@@ -76,7 +76,7 @@ def execute(
     """Execute a notebook and write the executed copy.
 
     No other notebook's variables, environment, clients or credentials are seen by this one, and
-    no process is left when this returns.
+    no process is left when this returns, but those that a cell put into a session of their own.
 
     Parameters
     ----------
