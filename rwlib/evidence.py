@@ -14,6 +14,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -60,6 +61,25 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Say in one sentence that evidence cannot be kept in a folder of runs, when that is so.
+
+    Raises
+    ------
+    InputError
+        The block could not make or write something in the folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            "RWLIB_RUNS",
+            str(folder),
+            f"cannot hold the evidence ({error.strerror}); name a folder that can be written",
+        ) from None
 
 
 def write_manifest(

@@ -592,15 +592,12 @@ def _take(path: Path, make: bool) -> bool:
     """Make the folder, or see that it is free; two runs of one second get two folders."""
     if not make:
         return not path.exists()
-    try:
+    from rwlib.evidence import kept_in
+
+    with kept_in(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir()
-    except OSError as error:
-        if path.exists():
+        try:
+            path.mkdir()
+        except FileExistsError:
             return False
-        raise InputError(
-            "RWLIB_RUNS",
-            str(path.parent),
-            f"cannot hold the evidence ({error.strerror}); name a folder that can be written",
-        ) from None
     return True

@@ -71,7 +71,7 @@ def run_batch(options: Options, out: TextIO | None = None) -> BatchResult:
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "plan_manifest_sha256": planned.manifest,
             }
-            approved = stack.enter_context(State(folder / "plan" / STATE_FILE))
+            approved = stack.enter_context(State(planned.folder / STATE_FILE))
         state.remember("mode", mode)
         state.remember("finished", "")
         earlier = stack.enter_context(State(before / STATE_FILE)) if before else None

@@ -14,7 +14,7 @@ from rwlib.batch.facts import differences
 from rwlib.batch.folders import batch_folder, only_batch
 from rwlib.batch.looks import Away, LastLook, last_look
 from rwlib.batch.options import BatchResult, Options
-from rwlib.batch.passes import exit_code_of
+from rwlib.batch.passes import exit_code_of, without_answer
 from rwlib.batch.rows import count_targets, read_targets
 from rwlib.batch.state import NOT_RUN, STATE_FILE, State
 
@@ -126,18 +126,8 @@ def _keep_not_reached(
             continue
         known = last.known(target.name)
         said = f"not reached: {reason}"
-        answer: dict[str, Any] = {
-            **{key: known[key] for key in _HANDED_ON if key in known},
-            "status": NOT_REACHED,
-            "exit_code": 0,
-            "headline": said,
-            "problem": said,
-            "hops": {},
-            "changes": [],
-            "reads": 0,
-            "writes": 0,
-            "seconds": 0.0,
-        }
+        handed_on = {key: known[key] for key in _HANDED_ON if key in known}
+        answer = {**without_answer(said, 0), "status": NOT_REACHED, **handed_on}
         state.keep(stamp, row, target.name, "", answer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -55,7 +55,7 @@ def drive(
             folder=folder,
             state=state,
             executor=executor,
-            slots=slots_of(options, executor),
+            slots=executor.slots,
             progress=progress,
             stopper=stopper,
             stamp=started.isoformat(),
@@ -155,13 +155,6 @@ def open_executor(options: Options) -> Local | Dask:
     if options.executor == "dask":
         return Dask(options.scheduler, options.workers)
     return Local(options.workers or 2 * (os.cpu_count() or 1))
-
-
-def slots_of(options: Options, executor: Local | Dask) -> int | Callable[[], int]:
-    """Return how many targets are run at once, or what says it while workers come and go."""
-    if isinstance(executor, Dask):
-        return executor.slots
-    return options.workers or 2 * (os.cpu_count() or 1)
 
 
 def limits_of(options: Options) -> Limits:

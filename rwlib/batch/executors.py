@@ -21,6 +21,7 @@ class Local:
     """
 
     def __init__(self, slots: int) -> None:
+        self.slots = slots
         self.forks = can_fork()
         self._forge = Forge()
         self._operators = OperatorSessions(self._forge.run)

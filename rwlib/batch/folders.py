@@ -13,6 +13,7 @@ from pathlib import Path
 from rwlib.batch.rows import folder_name
 from rwlib.batch.state import STATE_FILE, State
 from rwlib.errors import InputError, RunbookError
+from rwlib.evidence import kept_in
 from rwlib.locks import BusyError, turn
 
 _LONGEST = 200  # a file's name may have 255 bytes, and a date stands before this one
@@ -21,18 +22,6 @@ _LONGEST = 200  # a file's name may have 255 bytes, and a date stands before thi
 def runs_folder() -> Path:
     """Return the folder of all runs; ``RWLIB_RUNS`` names another one than ``runs``."""
     return Path(os.environ.get("RWLIB_RUNS", "") or "runs").resolve()
-
-
-@contextmanager
-def _usable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            "RWLIB_RUNS",
-            str(folder),
-            f"cannot hold the evidence ({error.strerror}); name a folder that can be written",
-        ) from None
 
 
 @contextmanager
@@ -51,7 +40,7 @@ def only_batch(name: str) -> Iterator[None]:
         raise InputError("batch_name", name, f"is longer than {_LONGEST} characters; shorten it")
     runs = runs_folder()
     with ExitStack() as stack:
-        with _usable(runs):
+        with kept_in(runs):
             runs.mkdir(parents=True, exist_ok=True)
             try:
                 stack.enter_context(turn(f".{safe}", folder=runs, timeout=0))
@@ -103,7 +92,7 @@ def batch_folder(
     InputError
         The folder of all runs cannot be used.
     """
-    with _usable(runs_folder()):
+    with kept_in(runs_folder()):
         latest, before = None, None
         for folder in earlier_folders(name, source):
             with State(folder / STATE_FILE) as state:

@@ -56,7 +56,7 @@ def warm_up() -> None:
     evidence.versions()
     rehearse()
     ownprocess.prepare()
-    _load_models("accessanalyzer", "glue", "redshift")
+    _load_models("glue", "redshift")
     # What is frozen is never visited by a collection, so its memory stays shared.
     gc.collect()
     gc.freeze()

@@ -99,7 +99,7 @@ class Pass:
             return None
         planned = self.approved.result(work.name, asked_digest(work.job["target"]))
         if planned is None:
-            return _problem("it was changed after the plan was made; plan again", 2)
+            return without_answer("it was changed after the plan was made; plan again", 2)
         if planned["status"] in BAD or planned["status"] == NOT_RUN:
             return {**planned, "problem": f"it could not be planned: {planned['problem']}"}
         return None
@@ -108,10 +108,9 @@ class Pass:
         """Remember a target that a stopped pass did not come to, unless it knows more of it."""
         if self.kind == "look":
             return  # the watch hands on what the look before it saw
-        known = self.state.result(work.name, work.digest)
-        if known is None or known["status"] == GONE:
+        if self.state.result(work.name, work.digest) is None:
             said = f"not reached: {self.stopper.reason}"
-            answer = {**_problem(said, 0), "status": NOT_RUN}
+            answer = {**without_answer(said, 0), "status": NOT_RUN}
             self.state.keep(self.stamp, work.row, work.name, "", answer)
 
     def _work(self, row: int, target: Target) -> Work:
@@ -157,7 +156,7 @@ class Pass:
         if "lost" in answer:
             if self.stopper.signalled > 1:
                 return
-            answer = _problem(str(answer["lost"]), 4)
+            answer = without_answer(str(answer["lost"]), 4)
         if answer.get("skipped"):
             answer = self._as_before(work, answer)
         self.limits.learn(work.job["target"], answer.get("account_id", ""))
@@ -174,7 +173,8 @@ def asked_digest(target: Mapping[str, Any]) -> str:
     return digest_of({name: value for name, value in target.items() if name != "apply"})
 
 
-def _problem(reason: str, exit_code: int) -> Answer:
+def without_answer(reason: str, exit_code: int) -> Answer:
+    """Return what is remembered of a target of which nothing was seen."""
     return {
         "status": "error",
         "exit_code": exit_code,
