@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import boto3
 import nbformat
 import pytest
+from waiting import wait_until
 
 from rwlib.batch import Options, executors, run_batch, watch_targets
 from rwlib.batch.folders import only_batch
@@ -100,13 +100,6 @@ def processes_of(runs):
                 found.append(int(entry.name))
         except (OSError, ValueError):
             continue
-    return found
-
-
-def wait_until(condition, patience=60.0):
-    until = time.monotonic() + patience
-    while not (found := condition()) and time.monotonic() < until:
-        threading.Event().wait(0.05)
     return found
 
 

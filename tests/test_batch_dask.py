@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
+from waiting import is_running, wait_until
 
 from rwlib.batch import packing, worker
 from rwlib.batch.dask import Dask, Remote
@@ -28,21 +28,6 @@ WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="the package distributed is missing"
 )
-
-
-def wait_until(condition, patience=60.0):
-    until = time.monotonic() + patience
-    while not (found := condition()) and time.monotonic() < until:
-        threading.Event().wait(0.05)
-    return found
-
-
-def is_running(process_id):
-    try:
-        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 class Cluster:

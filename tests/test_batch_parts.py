@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from waiting import is_running
 
 from rwlib.batch import packing, worker
 from rwlib.batch.forge import Forge
@@ -94,14 +95,6 @@ def assert_gone(process_ids, patience=10.0):
     for number in left:
         os.kill(number, signal.SIGKILL)
     assert left == []
-
-
-def is_running(process_id):
-    try:
-        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def test_nothing_is_left_when_the_user_of_the_forge_is_killed(tmp_path):

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import boto3
 import botocore.exceptions
 import pytest
+from operator_role import OPERATOR, as_user_who_may_assume_it
 
 from rwlib import sessions
 from rwlib.batch import rehearsal
@@ -18,9 +18,6 @@ from rwlib.errors import CredentialsError, RunbookError
 from rwlib.report import validate_report
 from rwlib.sessions import assume_operator_role, open_ahead, open_session
 from rwlib.target import Target
-
-ROLE_TRUST = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}}'  # noqa: E501
-OPERATOR = "arn:aws:iam::111122223333:role/operator"
 
 
 @pytest.fixture
@@ -115,18 +112,7 @@ def test_clients_are_not_made_ahead_when_the_configuration_is_broken(
 
 
 def operator_keys(example):
-    iam = boto3.client("iam")
-    iam.create_role(RoleName="operator", AssumeRolePolicyDocument=ROLE_TRUST)
-    iam.create_user(UserName="ada")
-    iam.put_user_policy(
-        UserName="ada",
-        PolicyName="assume",
-        PolicyDocument='{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}',
-    )
-    key = iam.create_access_key(UserName="ada")["AccessKey"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    with as_user_who_may_assume_it():
         return assume_operator_role(target(example, operator_role_arn=OPERATOR))
 
 

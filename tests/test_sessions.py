@@ -6,12 +6,11 @@ import boto3
 import botocore.exceptions
 import pytest
 from interference import BusyAws, client_error
+from operator_role import OPERATOR, ROLE_TRUST, as_user_who_may_assume_it
 
 from rwlib.errors import CredentialsError, InputError, ServiceError
 from rwlib.sessions import Aws, error_code, is_denied, is_missing, open_session, policy_json
 from rwlib.target import Target
-
-ROLE_TRUST = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}}'  # noqa: E501
 
 
 def target(example, **changes):
@@ -128,25 +127,8 @@ def test_configuration_is_named_when_it_cannot_be_read(
 
 
 def test_session_is_the_operator_roles_when_one_is_given(aws_environment, example):
-    iam = boto3.client("iam")
-    iam.create_role(RoleName="operator", AssumeRolePolicyDocument=ROLE_TRUST)
-    iam.put_role_policy(
-        RoleName="operator",
-        PolicyName="all",
-        PolicyDocument='{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}',
-    )
-    iam.create_user(UserName="ada")
-    iam.put_user_policy(
-        UserName="ada",
-        PolicyName="assume",
-        PolicyDocument='{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}',
-    )
-    key = iam.create_access_key(UserName="ada")["AccessKey"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        arn = "arn:aws:iam::111122223333:role/operator"
-        aws = open_session(target(example, operator_role_arn=arn))
+    with as_user_who_may_assume_it():
+        aws = open_session(target(example, operator_role_arn=OPERATOR))
         assert ":assumed-role/operator/" in aws.caller_identity.arn
         assert [call.operation for call in aws.calls] == ["assume_role", "get_caller_identity"]
 
