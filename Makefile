@@ -38,21 +38,22 @@ test: $(VENV)/with-sandbox-test ## Install and run the tests
 lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests and notebooks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 	@$(BIN)/python .ci/notebooks_as_modules.py && $(BIN)/mypy build/notebooks/*.py
 
 .PHONY: notebooks
 notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
-	@$(BIN)/python -m rwlib.stored_notebooks
-	@$(BIN)/python -m rwlib.stored_notebooks notebooks/labs
+	@$(BIN)/python -m tests.support.store_notebooks
+	@$(BIN)/python -m tests.support.store_notebooks notebooks/labs
 
 .PHONY: lab
 lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback
-	@$(BIN)/python -m rwlib.lab
+	@$(BIN)/python -m rwlib.launcher
 
 .PHONY: app
 app: $(VENV)/with-sandbox-app ## Open the notebooks as pages without code
-	@$(BIN)/python -m rwlib.lab --app
+	@$(BIN)/python -m rwlib.launcher --app
 
 .PHONY: sandbox
 sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback

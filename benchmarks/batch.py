@@ -41,7 +41,7 @@ import nbformat
 sys.path.insert(0, str(Path(__file__).parent))
 from flaky import FlakyProxy
 
-from rwlib.sandbox import Sandbox
+from rwlib.sandbox.server.server import Sandbox
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "runbook.ipynb"
@@ -116,9 +116,9 @@ def bare_calls(way: str, number: int) -> None:
     """Make the calls that the runbook makes for a new target, and nothing else."""
     from botocore.exceptions import ClientError
 
-    from rwlib.policies import policy_document
-    from rwlib.target import Target
-    from rwlib.trust import trust_policy
+    from rwlib.steps.step1_documents import policy_document
+    from rwlib.steps.step3_documents import trust_policy
+    from rwlib.target.target import Target
 
     wanted = Target(**target(way, number))
     sts, s3, iam, analyzer = (_shared_clients or _clients()).values()
@@ -177,10 +177,10 @@ def run_boto3(way: str, count: int) -> float:
 
 
 def _warm_boto3(way: str) -> None:
-    from rwlib.engine import warm
+    from rwlib.headless.engine.warm import warm
 
     if way == BARE_WARM:
-        warm(("rwlib.policies", "rwlib.trust"))
+        warm(("rwlib.steps.step1_policy", "rwlib.steps.step3_trust"))
     if way == BARE_SHARED:
         _shared_clients.update(_clients())
 

@@ -11,7 +11,9 @@ import statistics
 import tempfile
 import time
 
-from rwlib import choices
+from rwlib.widgets.choices import (
+    Choices,
+)
 
 LIMIT = 0.100
 LONG = tuple(f"acme-team-{number:04d}-data" for number in range(1000))
@@ -31,15 +33,15 @@ class NoCalls:
 
 def answer_at_once():
     """Stand in for the accounts: long lists, no waiting."""
-    from rwlib.widgets import form
+    from rwlib.widgets import choices, form
 
     form.open_account = lambda *_: NoCalls()
-    choices.bucket_choices = lambda aws: choices.Choices(LONG)
-    choices.role_choices = lambda aws: choices.Choices(LONG)
-    choices.prefix_choices = lambda *_: choices.Choices(LONG)
-    choices.profile_choices = lambda: choices.Choices(())
+    choices.bucket_choices = lambda aws: Choices(LONG)
+    choices.role_choices = lambda aws: Choices(LONG)
+    choices.prefix_choices = lambda *_: Choices(LONG)
+    choices.profile_choices = lambda: Choices(())
     labels = {CLUSTER: "orders in us-east-1"}
-    choices.cluster_choices = lambda: choices.Choices((CLUSTER,), labels)
+    choices.cluster_choices = lambda: Choices((CLUSTER,), labels)
     choices.workload_of = lambda cluster: (WORKLOAD, "")
     facts = {"region_name": "us-east-1", "kms_key_arn": "", "encryption": "SSE-S3"}
     choices.bucket_facts = lambda aws, bucket: (facts, "")

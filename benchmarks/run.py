@@ -13,8 +13,8 @@ from statistics import median
 
 import yaml
 
-from rwlib.sandbox import Sandbox
-from rwlib.target import Target
+from rwlib.sandbox.server.server import Sandbox
+from rwlib.target.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "examples" / "redshift.yaml"

@@ -23,7 +23,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from rwlib.sandbox import Sandbox
+from rwlib.sandbox.server.server import Sandbox
 
 ACCOUNT = "123456789012"
 TRUST = {

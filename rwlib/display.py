@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from rwlib.report import template
 
 if TYPE_CHECKING:
-    from rwlib.places import Place
-    from rwlib.runbook import Runbook, Step
-    from rwlib.states import StepState
+    from rwlib.environment import Destination
+    from rwlib.runbook import Runbook
+    from rwlib.steps import Step, StepState
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,24 @@ def show_sql(statements: Iterable[Any]) -> Shown:
     return Shown(text, render("sql_list", rows))
 
 
-def show_document(document: Mapping[str, Any], reasons: Mapping[str, str] | None = None) -> Shown:
+def show_reasons() -> Shown:
+    """Show why the recommended policy has each of its statements, by Sid."""
+    from rwlib.steps import REASONS
+
+    return show_facts(REASONS)
+
+
+def show_document(document: Mapping[str, Any]) -> Shown:
     """Show a policy document, with the reason of each statement by its Sid."""
     import json
 
+    from rwlib.steps import REASONS
+
     text = json.dumps(document, indent=2)
     sids = [str(each.get("Sid", "")) for each in document.get("Statement", [])]
-    why = {sid: (reasons or {})[sid] for sid in sids if sid in (reasons or {})}
-    return Shown(text, render("document", text, why))
+    return Shown(
+        text, render("document", text, {sid: REASONS[sid] for sid in sids if sid in REASONS})
+    )
 
 
 def show_tear_down(result: Any) -> Shown:
@@ -129,7 +139,7 @@ def show_tear_down(result: Any) -> Shown:
 
 
 def show_progress(
-    states: Iterable[StepState], current: int = 0, place: Place | None = None
+    states: Iterable[StepState], current: int = 0, place: Destination | None = None
 ) -> Shown:
     """Show the line of all steps, and where the calls go."""
     line = tuple(states)
@@ -173,8 +183,8 @@ def show_documented(runbook: Runbook) -> Shown:
     import json
     from dataclasses import replace
 
-    from rwlib.checks import probe_role
-    from rwlib.policies import documented_policy
+    from rwlib.steps import documented_policy
+    from rwlib.verify import probe_role
 
     target = runbook.target
     document = documented_policy(target.bucket, target.prefix)
@@ -193,19 +203,19 @@ def show_documented(runbook: Runbook) -> Shown:
 
 def show_chain(runbook: Runbook) -> Picture:
     """Show the chain from RisingWave to the bucket, each hop with its verdict."""
-    from rwlib import picture
+    from rwlib.report import chain, chain_svg, chain_text
 
-    hops = picture.chain(facts_of(runbook))
-    return Picture(picture.chain_svg(hops, standalone=True), picture.chain_text(hops))
+    hops = chain(facts_of(runbook))
+    return Picture(chain_svg(hops, standalone=True), chain_text(hops))
 
 
 def show_access_map(runbook: Runbook) -> Shown:
     """Show which requests are allowed where, against what should be."""
-    from rwlib import picture
+    from rwlib.report import access_map, access_text
 
     facts = facts_of(runbook)
     return Shown(
-        picture.access_text(picture.access_map(facts)) or "Nothing was judged yet.",
+        access_text(access_map(facts)) or "Nothing was judged yet.",
         render("access_grid", facts),
     )
 

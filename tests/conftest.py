@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 
+from rwlib.environment import enter_sandbox
+
 _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
 
 
 def _leave_the_real_world() -> None:
     for name in list(os.environ):
-        if name.startswith(("AWS_", "RWC_", "RW_DSN", "RWLIB_")) and name != (
-            "RWLIB_BROWSER_TESTS"
-        ):
+        if name.startswith("RWLIB_") and name != "RWLIB_BROWSER_TESTS":
             del os.environ[name]
-    os.environ.update(
-        AWS_ENDPOINT_URL=_DEAD_END,
-        AWS_CONFIG_FILE=os.devnull,
-        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        AWS_EC2_METADATA_DISABLED="true",
-        AWS_DEFAULT_REGION="us-east-1",
-        RWC_ENDPOINT=_DEAD_END,
-        JUPYTER_PLATFORM_DIRS="1",
-    )
+    dead_ends = {
+        "AWS_ENDPOINT_URL": _DEAD_END,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "RWC_ENDPOINT": _DEAD_END,
+        "JUPYTER_PLATFORM_DIRS": "1",
+    }
+    enter_sandbox(dead_ends, os.environ)
 
 
 _leave_the_real_world()
@@ -32,8 +33,8 @@ import boto3  # noqa: E402
 import botocore.session  # noqa: E402
 import pytest  # noqa: E402
 
-from rwlib.sandbox import Sandbox  # noqa: E402
-from rwlib.sessions import Aws  # noqa: E402
+from rwlib.aws.calls import Aws  # noqa: E402
+from rwlib.sandbox.server.server import Sandbox  # noqa: E402
 
 # Every session reads botocore's service models again, which takes most of a test's time.
 botocore.session.create_loader = functools.lru_cache(botocore.session.create_loader)
@@ -93,29 +94,29 @@ def runs(aws_environment, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def warm_forge(shared_sandbox):
+def warm_fork_server(shared_sandbox):
     """A process that has warmed up for the sandbox."""
     environment = {**os.environ, **shared_sandbox.environment()}
     for name in ("RWC_API_KEY", "RWC_API_SECRET"):
         del environment[name]
-    from rwlib.batch.forge import Forge
+    from rwlib.batch.fork_server import ForkServer
 
-    with Forge(environment) as forge:
-        yield forge
+    with ForkServer(environment) as fork_server:
+        yield fork_server
 
 
 @pytest.fixture
-def one_forge(warm_forge, monkeypatch):
+def one_fork_server(warm_fork_server, monkeypatch):
     """Spare the batches of a test their own warming up; what runs in them is not changed."""
 
     class Shared:
-        run = staticmethod(warm_forge.run)
-        kill_children = staticmethod(warm_forge.kill_children)
+        run = staticmethod(warm_fork_server.run)
+        kill_children = staticmethod(warm_fork_server.kill_children)
 
         def close(self):
             pass
 
-    monkeypatch.setattr("rwlib.batch.executors.Forge", Shared)
+    monkeypatch.setattr("rwlib.batch.fork_server.ForkServer", Shared)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -7,14 +7,14 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
-from rwlib.target import Target
+from rwlib.target.target import Target
+from tests.support import places
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = places.ROOT
 EXAMPLE_ACCOUNTS = {
     "111122223333",
     "444455556666",
@@ -109,7 +109,7 @@ def test_example_is_a_valid_target(path):
 
 
 def test_every_connector_has_an_example():
-    from rwlib.validate import CONNECTORS
+    from rwlib.target.rules.names import CONNECTORS
 
     shown = {
         name

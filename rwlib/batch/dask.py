@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from rwlib.batch.packing import unpack
-from rwlib.batch.worker import close_idle_forge, end_on_worker, run_on_worker
+from rwlib.batch.dask_worker import close_idle_fork_server, end_on_worker, run_on_worker
+from rwlib.batch.remote_files import unpack
 from rwlib.errors import InputError, RunbookError
 
 Answer = dict[str, Any]
@@ -27,7 +27,7 @@ _LOOK_EVERY = 1.0
 
 
 class Dask:
-    """Workers of a Dask scheduler, each with a forge of its own.
+    """Workers of a Dask scheduler, each with a fork server of its own.
 
     Credentials stay where they are: a worker uses its own, and assumes operator roles itself.
     Where a worker does not see the batch's folder, the files come back with the answer.
@@ -130,7 +130,7 @@ class Dask:
         """Leave the scheduler; its workers go on without us."""
         if not self._gone:
             with contextlib.suppress(TimeoutError, OSError):
-                self._client.run(close_idle_forge)
+                self._client.run(close_idle_fork_server)
             self._pool.shutdown(wait=False)
         self._client.close()
 

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from rwlib import evidence
 from rwlib.batch.dask import Dask
 from rwlib.batch.executors import Local
+from rwlib.batch.interrupts import Stopper
+from rwlib.batch.one_pass import Pass, exit_code_of, headline_of
 from rwlib.batch.options import BatchResult, Options
-from rwlib.batch.passes import Pass, exit_code_of, headline_of
 from rwlib.batch.progress import Progress
+from rwlib.batch.results import GONE, NOT_RUN, State
 from rwlib.batch.schedule import Limits
-from rwlib.batch.state import GONE, NOT_RUN, State
-from rwlib.batch.stopping import Stopper
 from rwlib.batch.summary import write_summary
 from rwlib.errors import InputError
+from rwlib.runs import file_hash, made_by, versions, write_manifest
 
 
 def drive(
@@ -47,7 +47,7 @@ def drive(
     if isinstance(executor, Local) and not executor.forks:
         progress.say("This platform cannot fork: each target starts an interpreter of its own.")
     started, clock = datetime.now(UTC), time.monotonic()
-    source_sha256 = evidence.file_hash(options.targets)
+    source_sha256 = file_hash(options.targets)
     with stopper:
         Pass(
             source=options.targets,
@@ -102,14 +102,14 @@ def conclude(
             "headline": headline,
             "exit_code": code,
             "counts": shown,
-            "made_by": evidence.made_by(),
+            "made_by": made_by(),
             "endpoint": os.environ.get("AWS_ENDPOINT_URL", "") or "AWS",
-            "versions": evidence.versions(),
+            "versions": versions(),
         },
         state.results,
     )
     facts = {"batch": head["name"], "mode": head["mode"], "exit_code": code}
-    manifest = evidence.write_manifest(folder, facts, elsewhere=_elsewhere(state))
+    manifest = write_manifest(folder, facts, elsewhere=_elsewhere(state))
     changes, changing = state.totals()
     return BatchResult(
         folder=folder,

@@ -1,4 +1,4 @@
-"""Where the targets run on this machine: children of a forge."""
+"""Where the targets run on this machine: children of a fork server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from multiprocessing import get_context
 from typing import Any
 
-from rwlib.batch.forge import Forge
-from rwlib.batch.operators import OperatorSessions
-from rwlib.engine.process import can_fork
+from rwlib.batch.fork_server import ForkServer
+from rwlib.batch.operator_sessions import OperatorSessions
+from rwlib.headless import can_fork
 
 Answer = dict[str, Any]
 
 
 class Local:
-    """Children of one forge on this machine.
+    """Children of one fork server on this machine.
 
     Where the platform cannot fork, each job has a new interpreter of its own.
     """
@@ -23,8 +23,8 @@ class Local:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.forks = can_fork()
-        self._forge = Forge()
-        self._operators = OperatorSessions(self._forge.run)
+        self._fork_server = ForkServer()
+        self._operators = OperatorSessions(self._fork_server.run)
         self._pool: Executor = (
             ThreadPoolExecutor(slots, thread_name_prefix="rwlib-target")
             if self.forks
@@ -41,12 +41,12 @@ class Local:
 
     def kill(self) -> None:
         """End what is running, at once."""
-        self._forge.kill_children()
+        self._fork_server.kill_children()
 
     def close(self) -> None:
         """Leave no process behind."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._forge.close()
+        self._fork_server.close()
 
     def _run(self, job: Answer) -> Answer:
-        return self._forge.run(self._operators.with_keys(job))
+        return self._fork_server.run(self._operators.with_keys(job))

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+from rwlib.batch.results import STATE_FILE, State
 from rwlib.batch.rows import folder_name
-from rwlib.batch.state import STATE_FILE, State
 from rwlib.errors import InputError, RunbookError
-from rwlib.evidence import kept_in
-from rwlib.locks import BusyError, turn
+from rwlib.runs import BusyError, kept_in, turn
 
 _LONGEST = 200  # a file's name may have 255 bytes, and a date stands before this one
 

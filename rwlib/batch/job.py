@@ -1,4 +1,4 @@
-"""What a child of the forge does for one target: plan it, run it, look at it.
+"""What a child of the fork server does for one target: plan it, run it, look at it.
 
 A job and its answer are plain JSON values. The answer holds no secret, but for the one job whose
 answer is a session.
@@ -6,7 +6,6 @@ answer is a session.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import time
@@ -28,50 +27,6 @@ _WORST = ("pass", "manual", "unknown", "fail")
 Answer = dict[str, Any]
 
 
-def warm_up() -> None:
-    """Import and compile what every job needs; makes no call and reads no credentials."""
-    from rwlib.engine import warm
-
-    warm(
-        (
-            "rwlib.batch.job",
-            "rwlib.cloud",
-            "rwlib.connector_checks",
-            "rwlib.display",
-            "rwlib.evidence",
-            "rwlib.headless",
-            "rwlib.locks",
-            "rwlib.report_summary",
-            "rwlib.runbook",
-            "rwlib.simulate",
-            "rwlib.sql",
-            "filelock",
-            "jsonschema",
-        )
-    )
-    from rwlib import evidence
-    from rwlib.batch.rehearsal import rehearse
-    from rwlib.engine import ownprocess
-
-    evidence.versions()
-    rehearse()
-    ownprocess.prepare()
-    _load_models("glue", "redshift")
-    # What is frozen is never visited by a collection, so its memory stays shared.
-    gc.collect()
-    gc.freeze()
-
-
-def _load_models(*services: str) -> None:
-    """Read botocore's models of services that the engine does not read ahead."""
-    import botocore.session
-
-    loader: Any = botocore.session.Session().get_component("data_loader")
-    for service in services:
-        for kind in ("service-2", "endpoint-rule-set-1"):
-            loader.load_service_model(service, kind)
-
-
 def perform(job: Mapping[str, Any]) -> Answer:
     """Do a job; every error becomes part of the answer.
 
@@ -82,15 +37,15 @@ def perform(job: Mapping[str, Any]) -> Answer:
         ``keys`` the operator role's session, when there is one; ``known`` what an earlier run
         found, when this one may find the same and leave it at that.
     """
-    from rwlib import sessions
-    from rwlib.evidence import mask, seal, secret_forms, secret_values
-    from rwlib.report import leave_report
+    from rwlib.aws import open_like
+    from rwlib.masking import mask_known, secret_forms, secret_values
+    from rwlib.runbook import leave_report
+    from rwlib.runs import seal
 
     started, began = time.monotonic(), datetime.now(UTC)
     keys = job.get("keys") or {}
     secrets = [*secret_values(), *secret_forms(keys.values())]
-    sessions.opening.retry_mode = "adaptive"
-    sessions.opening.operator_keys = keys or None
+    open_like(retry_mode="adaptive", operator_keys=keys or None)
     try:
         answer = _KINDS[job["kind"]](job)
     except RunbookError as error:
@@ -109,7 +64,7 @@ def perform(job: Mapping[str, Any]) -> Answer:
     answer["seconds"] = round(time.monotonic() - started, 3)
     # This process's since it was forked, and that of the processes it waited for.
     answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
-    masked: Answer = json.loads(mask(json.dumps(answer).encode(), secrets))
+    masked: Answer = json.loads(mask_known(json.dumps(answer).encode(), secrets))
     return masked
 
 
@@ -120,8 +75,7 @@ def _run(job: Mapping[str, Any]) -> Answer:
 
 
 def _execute(job: Mapping[str, Any]) -> Answer:
-    from rwlib.engine import execute
-    from rwlib.headless import own_error
+    from rwlib.headless import execute, own_error
 
     folder = Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -192,8 +146,8 @@ def _waiting(book: Runbook) -> int:
 
 def _plan(job: Mapping[str, Any]) -> Answer:
     """Say what would change; writes nothing, neither in AWS nor here."""
-    from rwlib.changes import document_diff
-    from rwlib.report import build_report
+    from rwlib.runbook import build_report
+    from rwlib.steps import document_diff
 
     book = _open(job)
     book.look()
@@ -212,7 +166,7 @@ def _plan(job: Mapping[str, Any]) -> Answer:
 
 def _look(job: Mapping[str, Any]) -> Answer:
     """Give the verdict of what AWS shows now, and the facts it rests on."""
-    from rwlib.batch.facts import facts_of
+    from rwlib.batch.watched_facts import facts_of
 
     book = _open(job)
     book.verify_live()
@@ -222,7 +176,7 @@ def _look(job: Mapping[str, Any]) -> Answer:
 
 def _assume(job: Mapping[str, Any]) -> Answer:
     """Assume a target's operator role and answer its session."""
-    from rwlib.sessions import assume_operator_role
+    from rwlib.aws import assume_operator_role
     from rwlib.target import Target
 
     return {"keys": assume_operator_role(Target(**job["target"]))}
@@ -235,7 +189,7 @@ def _open(job: Mapping[str, Any]) -> Runbook:
 
 
 def _from_book(book: Runbook) -> Answer:
-    from rwlib.report import build_report
+    from rwlib.runbook import build_report
 
     return _from_report(build_report(book))
 

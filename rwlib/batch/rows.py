@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rwlib.batch.formats import Row, read_rows, short
+from rwlib.batch.row_files import Row, read_rows, short
 from rwlib.errors import InputError, RunbookError
 from rwlib.target import Target
 
@@ -107,7 +107,7 @@ def check_row(row: Row, common: Mapping[str, Any], known: Known) -> Target:
     try:
         sql = statements_for(target, _PLACE, target.region_name or "us-east-1")
         if target.run_sql:
-            from rwlib.execution import require_complete
+            from rwlib.steps import require_complete
 
             require_complete(sql)
     except InputError:

@@ -14,8 +14,8 @@ from typing import Any, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 from rwlib.batch.progress import BAD, duration
+from rwlib.batch.results import GONE, NOT_RUN
 from rwlib.batch.rows import folder_name
-from rwlib.batch.state import GONE, NOT_RUN
 
 HOPS = (
     "identity", "policy", "role", "boundary", "trust", "allowed principal", "bucket", "KMS",

@@ -15,13 +15,7 @@ from rwlib.cloud.allowed_roles import (
     change_allowed_role,
     default_lock_folder,
 )
-from rwlib.cloud.answers import (
-    AllowedRoles,
-    CloudMetadata,
-    Endpoint,
-    parse,
-    parse_metadata,
-)
+from rwlib.cloud.answers import AllowedRoles, CloudMetadata, Endpoint, parse, parse_metadata
 from rwlib.cloud.sql import SqlConnection
 from rwlib.cloud.transport import Answer, Transport
 from rwlib.errors import CredentialsError, InputError

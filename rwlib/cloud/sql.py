@@ -7,7 +7,7 @@ from typing import Any
 
 from rwlib.cloud.allowed_roles import Patience, Progress
 from rwlib.cloud.answers import QueryResult, Sink, StatementResult, parse, parse_list
-from rwlib.cloud.connection import Connection
+from rwlib.cloud.clusters import Connection
 from rwlib.cloud.sinks import EVENTS_QUERY, SinkState, state_of, wait_for_sink
 from rwlib.cloud.transport import Answer, SqlError
 

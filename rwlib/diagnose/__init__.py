@@ -5,24 +5,6 @@ log of any size; `classify_line` says only what a line is; `mask` takes secrets 
 With `LiveFacts` the causes that the text leaves open are settled by read-only checks.
 """
 
-from rwlib.diagnose.deciders import DECIDERS, Decider
-from rwlib.diagnose.engine import classify_line, diagnose
-from rwlib.diagnose.ids import CAUSES, CLASSES, UNRELATED
-from rwlib.diagnose.masking import mask
-from rwlib.diagnose.model import Cause, CheckResult, Diagnosis, Fix, LiveFacts
+import lazy_loader
 
-__all__ = [
-    "CAUSES",
-    "CLASSES",
-    "DECIDERS",
-    "UNRELATED",
-    "Cause",
-    "CheckResult",
-    "Decider",
-    "Diagnosis",
-    "Fix",
-    "LiveFacts",
-    "classify_line",
-    "diagnose",
-    "mask",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

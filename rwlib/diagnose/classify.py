@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from rwlib.diagnose.callers import caller_kind, is_base_identity
 from rwlib.diagnose.denial import Denial, find_reason
 from rwlib.diagnose.facts import Facts
-from rwlib.diagnose.rules import CLOUD, CODES, REFUSALS, VAGUE, Rule
+from rwlib.diagnose.rules import CODES, REFUSALS, VAGUE
+from rwlib.diagnose.rules.base import Rule
+from rwlib.diagnose.rules.cloud import CLOUD
 
 _EXPIRED_OR_UNKNOWN = re.compile(
     r"\bExpiredToken|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|RegionDisabled"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rwlib.diagnose.deciders import DECIDERS, Decider
-from rwlib.diagnose.masking import mask
 from rwlib.diagnose.model import CheckResult, LiveFacts
+from rwlib.masking import mask
 
 _MOST_LINES = 3
 

@@ -33,7 +33,7 @@ class Cause:
     Attributes
     ----------
     id
-        An id of `rwlib.diagnose.CAUSES`.
+        An id of `rwlib.diagnose.ids.CAUSES`.
     confidence
         ``certain`` only when the text alone, or a check that looked, settles it.
     evidence
@@ -59,7 +59,7 @@ class Diagnosis:
     Attributes
     ----------
     error_class
-        An id of `rwlib.diagnose.CLASSES`; ``class`` in `to_dict`.
+        An id of `rwlib.diagnose.ids.CLASSES`; ``class`` in `to_dict`.
     caller, action, resource
         Whose ARN the message names, what it tried, and on what; None when not said.
     causes

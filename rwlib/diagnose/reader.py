@@ -8,10 +8,10 @@ from typing import Final
 
 from rwlib.diagnose.classify import Verdict, classify
 from rwlib.diagnose.facts import Facts
-from rwlib.diagnose.masking import mask
 from rwlib.diagnose.normalise import flatten
 from rwlib.diagnose.patterns import finder
 from rwlib.diagnose.records import Record, split_block
+from rwlib.masking import mask
 
 # How many lines a sentence may be wrapped over, and how long an error is read.
 _WRAPPED: Final = 6

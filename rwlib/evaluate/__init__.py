@@ -5,28 +5,6 @@ or not allowed by any, and for each the statements and elements that made it so.
 AWS, no network, no clock.
 """
 
-from rwlib.evaluate.evaluator import evaluate
-from rwlib.evaluate.model import (
-    LAYER_NAMES,
-    Decision,
-    Effect,
-    Layer,
-    Mismatch,
-    Policies,
-    Policy,
-    Reason,
-    Request,
-)
+import lazy_loader
 
-__all__ = [
-    "LAYER_NAMES",
-    "Decision",
-    "Effect",
-    "Layer",
-    "Mismatch",
-    "Policies",
-    "Policy",
-    "Reason",
-    "Request",
-    "evaluate",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

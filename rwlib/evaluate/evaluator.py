@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rwlib.errors import InputError
 from rwlib.evaluate.caller import ACCOUNT_ID, Caller, caller_context, caller_of
 from rwlib.evaluate.conditions import context_values
-from rwlib.evaluate.decide import Found, look, look_at_levels
 from rwlib.evaluate.documents import compile_levels, compile_policies
+from rwlib.evaluate.layer import Found, look, look_at_levels
 from rwlib.evaluate.matching import Subject
 from rwlib.evaluate.model import Decision, Effect, Layer, Policies, Reason, Request
 from rwlib.evaluate.principals import Grant

@@ -4,10 +4,6 @@
 under ``rwlib/data/labs``; its text is the notebook of the same name under ``notebooks/labs``.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from rwlib.labs.checking import Finding, Result
-from rwlib.labs.model import Lab, all_labs, find_lab
-from rwlib.labs.session import OpenLab, open_lab, start_lab
-
-__all__ = ["Finding", "Lab", "OpenLab", "Result", "all_labs", "find_lab", "open_lab", "start_lab"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
+from rwlib.environment import only_sandbox
 from rwlib.errors import RunbookError
-from rwlib.labs import guards
-from rwlib.labs.attempts import attempt, fits
-from rwlib.labs.calls import Bench
+from rwlib.labs.guards import lost, strangers_let_in, too_much_granted, widened
 from rwlib.labs.model import Probe
-from rwlib.labs.surroundings import surrounded
-from rwlib.labs.world import World, read_world
-from rwlib.sandbox.seed import WORKLOAD_IDENTITY_ARN
+from rwlib.labs.result import Finding, Result
+from rwlib.labs.retry import attempt, fits
+from rwlib.labs.setup_calls import Bench
+from rwlib.labs.snapshot import World, read_world
+from rwlib.sandbox import WORKLOAD_IDENTITY_ARN
 
 _WORKS = "RisingWave works when it tries again"
 # Verdicts about what the account does. How a policy is called and written is the learner's matter.
@@ -25,54 +24,6 @@ _JUDGED = frozenset(
         *("scp", "redshift_trust"),
     }
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a result: what was looked at, whether it is as it should be, and why not."""
-
-    title: str
-    passed: bool
-    evidence: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, repr=False)
-class Result:
-    """The result of a lab's check."""
-
-    number: int
-    findings: tuple[Finding, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Everything is as it should be."""
-        return all(finding.passed for finding in self.findings)
-
-    @property
-    def works(self) -> bool:
-        """RisingWave's retry worked, whatever the guards say."""
-        return self.findings[0].passed
-
-    def __repr__(self) -> str:
-        from rwlib.labs.views import show_result
-
-        return show_result(self).text
-
-    def _repr_html_(self) -> str:
-        from rwlib.labs.views import show_result
-
-        return show_result(self).html
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {
-            "lab": self.number,
-            "passed": self.passed,
-            "findings": [
-                {"title": each.title, "passed": each.passed, "evidence": list(each.evidence)}
-                for each in self.findings
-            ],
-        }
 
 
 def check(bench: Bench, before: World) -> Result:
@@ -108,10 +59,10 @@ def _findings(bench: Bench, before: World) -> list[Finding]:
     verdicts = _verdicts(bench)
     findings.append(_finding("Every hop of the way is right", verdicts))
     for title, found in (
-        ("Nobody else may assume the role", guards.strangers_let_in(bench, now)),
-        ("The role may do no more than it needs", guards.too_much_granted(bench, now)),
-        ("Nothing was opened on the way", guards.widened(bench, before, now)),
-        ("What was there before is still there", guards.lost(before, now, lab.may_change)),
+        ("Nobody else may assume the role", strangers_let_in(bench, now)),
+        ("The role may do no more than it needs", too_much_granted(bench, now)),
+        ("Nothing was opened on the way", widened(bench, before, now)),
+        ("What was there before is still there", lost(before, now, lab.may_change)),
     ):
         findings.append(_finding(title, found))
     findings += [_probe(bench, probe) for probe in lab.must]
@@ -126,7 +77,7 @@ def _verdicts(bench: Bench) -> list[str]:
     """Name the hops that the runbook's own verification finds wrong, without giving away why."""
     from rwlib.runbook import Runbook
 
-    with surrounded(bench.endpoint.environment()):
+    with only_sandbox(bench.endpoint.environment()):
         book = Runbook(
             bench.target,
             bench.connections.aws(),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rwlib.evaluate import Policies, Request, evaluate
-from rwlib.labs.calls import Bench
-from rwlib.labs.world import World, document
-from rwlib.sandbox.seed import (
+from rwlib.labs.setup_calls import Bench
+from rwlib.labs.snapshot import World, document
+from rwlib.sandbox import (
     CUSTOMER,
     OTHER_CLUSTER_ARN,
     RISINGWAVE_CLOUD,

@@ -14,7 +14,7 @@ from rwlib.errors import InputError
 from rwlib.target import Target
 
 Call = Mapping[str, Any]
-"""One set-up call; see `rwlib.labs.calls` for its forms."""
+"""One set-up call; see `rwlib.labs.setup_calls` for its forms."""
 
 CLUSTER_ID = "019d023e-68a6-74db-b73c-e18859fc5171"
 _FILE = re.compile(r"(\d\d)_(\w+)\.yaml")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rwlib.errors import InputError
+from rwlib.labs.learner_folder import Workplace
 from rwlib.labs.model import all_labs
-from rwlib.labs.workplace import Workplace
 
 FORMAT = 1
 

@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rwlib.display import Shown
+from rwlib.display import Shown, show_facts
+from rwlib.environment import enter_sandbox
 from rwlib.errors import CheckFailedError
-from rwlib.labs import guards, scores, views
-from rwlib.labs.attempts import Attempt, attempt, statement_of
-from rwlib.labs.calls import Bench
-from rwlib.labs.checking import Result, ask, check
+from rwlib.labs.checking import ask, check
+from rwlib.labs.guards import who_may_assume
+from rwlib.labs.learner_folder import GIVEN, Served, Serving, Workplace, serve, workplace
 from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, find_lab, shared
+from rwlib.labs.result import Result
+from rwlib.labs.retry import Attempt, attempt, statement_of
+from rwlib.labs.scores import now, record
+from rwlib.labs.setup_calls import Bench
+from rwlib.labs.snapshot import read_world
 from rwlib.labs.solution import solution_code
-from rwlib.labs.surroundings import enter
-from rwlib.labs.workplace import GIVEN, Served, Serving, Workplace, serve, workplace
-from rwlib.labs.world import read_world
-from rwlib.sandbox.seed import WORKLOAD_IDENTITY_ARN
+from rwlib.labs.views import show_solution, show_symptom, show_text, show_trust
 
 DEFAULT_SEED = 1
 
@@ -29,7 +31,7 @@ class OpenLab:
     Parameters
     ----------
     started
-        What `rwlib.labs.workplace.Workplace.remembered` knows of it.
+        What `rwlib.labs.learner_folder.Workplace.remembered` knows of it.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class OpenLab:
 
     @property
     def cloud(self) -> Any:
-        """RisingWave Cloud's management API, a `rwlib.cloud.Cloud`."""
+        """RisingWave Cloud's management API, a `rwlib.cloud.client.Cloud`."""
         return self.bench.cloud
 
     @property
@@ -89,15 +91,15 @@ class OpenLab:
         from rwlib.cloud import SqlError
 
         try:
-            return views.show_text(self.bench.cloud.execute_sql(CLUSTER_ID, text))
+            return show_text(self.bench.cloud.execute_sql(CLUSTER_ID, text))
         except SqlError as error:
-            return views.show_text(error.text)
+            return show_text(error.text)
 
     def symptom(self) -> Shown:
         """Let RisingWave run the lab's statement, and show what it says; real, made now."""
         tried = attempt(self.bench)
         answers = [(probe, ask(self.bench, probe)) for probe in self.lab.must[:1]]
-        return views.show_symptom(statement_of(self.bench), tried, answers)
+        return show_symptom(statement_of(self.bench), tried, answers)
 
     def try_again(self) -> Attempt:
         """Let RisingWave try again: the statement if it was refused, a row, a checkpoint."""
@@ -106,7 +108,7 @@ class OpenLab:
     def who_may_assume(self) -> Shown:
         """Show whom the role's trust policy lets in, by evaluating it as it stands."""
         world = read_world(self.bench)
-        return views.show_trust(guards.who_may_assume(world, self.role_arn))
+        return show_trust(who_may_assume(world, self.role_arn))
 
     def wait_until_steady(
         self,
@@ -131,9 +133,9 @@ class OpenLab:
             row = row + 1 if works else 0
             lines.append(f"{clock() - started:5.1f} s  {'works' if works else 'refused'}")
             if row >= times:
-                return views.show_text("\n".join([*lines, f"{times} successes in a row"]))
+                return show_text("\n".join([*lines, f"{times} successes in a row"]))
             if clock() - started > limit:
-                return views.show_text("\n".join([*lines, "this is not slow, this is wrong"]))
+                return show_text("\n".join([*lines, "this is not slow, this is wrong"]))
             sleep(pause)
             pause = 1.0 if works else min(pause * 1.6, 15.0)
 
@@ -156,12 +158,12 @@ class OpenLab:
         """
         result = check(self.bench, self._started["before"])
         missed = [each.title for each in result.findings if not each.passed]
-        scores.record(
+        record(
             self.place,
             self.lab.number,
             checks=lambda count: count + 1,
             missed=lambda known: tuple(dict.fromkeys([*known, *missed])),
-            passed=lambda known: known or (scores.now() if result.passed else ""),
+            passed=lambda known: known or (now() if result.passed else ""),
         )
         wrong = [finding for finding in result.findings if not finding.passed]
         if wrong and required:
@@ -175,7 +177,7 @@ class OpenLab:
         self._started = _set_up(self.place, self.lab, self._served, self._started["seed"])
         self.bench = Bench(self._served.endpoint, self.lab)
         self.bench.variables["statement"] = statement_of(self.bench)
-        scores.record(self.place, self.lab.number, resets=lambda count: count + 1)
+        record(self.place, self.lab.number, resets=lambda count: count + 1)
         return self
 
     def solution(self, apply: bool = False) -> Shown:
@@ -183,7 +185,7 @@ class OpenLab:
         code = solution_code(self.bench, self.lab.repair)
         if apply:
             self.bench.make(self.lab.repair)
-        return views.show_solution(code, applied=apply)
+        return show_solution(code, applied=apply)
 
     def close(self) -> None:
         """Let the sandbox go; one that this process serves is stopped, its state is kept."""
@@ -196,10 +198,22 @@ class OpenLab:
         self.close()
 
     def __repr__(self) -> str:
-        return views.show_lab(self, WORKLOAD_IDENTITY_ARN).text
+        return self._shown().text
 
     def _repr_html_(self) -> str:
-        return views.show_lab(self, WORKLOAD_IDENTITY_ARN).html
+        return self._shown().html
+
+    def _shown(self) -> Shown:
+        return show_facts(
+            {
+                "Lab": f"{self.lab.number} - {self.lab.title}",
+                "Learner": self.place.learner,
+                "Sandbox": self.bench.endpoint.url,
+                "Role": self.role_arn,
+                "Place": f"s3://{self.bucket}/{self.prefix}",
+                "Cluster": self.cluster_id,
+            }
+        )
 
 
 def start_lab(
@@ -254,7 +268,7 @@ def start_lab(
     if environment:
         import boto3
 
-        enter(opened.environment)
+        enter_sandbox(opened.environment, os.environ)
         boto3.setup_default_session()  # one made before has other credentials
     return opened
 
@@ -291,5 +305,5 @@ def _set_up(place: Workplace, lab: Lab, served: Served, seed: int) -> dict[str, 
     before = read_world(bench)
     known = {"url": served.endpoint.url, "seed": seed, "before": before}
     place.remember(lab, known)
-    scores.record(place, lab.number, started=lambda known: known or scores.now())
+    record(place, lab.number, started=lambda known: known or now())
     return known

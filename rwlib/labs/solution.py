@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from rwlib.labs.calls import Bench
 from rwlib.labs.model import CLUSTER_ID, Call
+from rwlib.labs.setup_calls import Bench
 
 _DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
 

@@ -6,27 +6,11 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from rwlib.display import Shown, show_facts
+from rwlib.display import Shown
 
 if TYPE_CHECKING:
-    from rwlib.labs.attempts import Attempt
-    from rwlib.labs.checking import Result
     from rwlib.labs.model import Probe
-    from rwlib.labs.session import OpenLab
-
-
-def show_lab(opened: OpenLab, workload_identity_arn: str) -> Shown:
-    """Show what a lab is about, and where."""
-    return show_facts(
-        {
-            "Lab": f"{opened.lab.number} - {opened.lab.title}",
-            "Learner": opened.place.learner,
-            "Sandbox": opened.bench.endpoint.url,
-            "Role": opened.role_arn,
-            "Place": f"s3://{opened.bucket}/{opened.prefix}",
-            "Cluster": opened.cluster_id,
-        }
-    )
+    from rwlib.labs.retry import Attempt
 
 
 def show_text(text: str) -> Shown:
@@ -65,21 +49,6 @@ def show_trust(found: Mapping[str, tuple[str, bool]]) -> Shown:
     return Shown(text, f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>")
 
 
-def show_result(result: Result) -> Shown:
-    """Show the result of a check."""
-    lines, rows = [], []
-    for each in result.findings:
-        mark = "✓" if each.passed else "✗"
-        lines.append(f"{mark} {each.title}")
-        lines += [f"    {line}" for text in each.evidence for line in text.splitlines()]
-        why = "".join(f"<li>{_text(line)}</li>" for line in each.evidence)
-        why = f"<ul>{why}</ul>" if why else ""
-        rows.append(f"<tr><td>{mark}</td><td>{escape(each.title)}{why}</td></tr>")
-    end = "Lab solved." if result.passed else "Not solved yet."
-    html = f"<p><strong>{end}</strong></p><table><tbody>{''.join(rows)}</tbody></table>"
-    return Shown("\n".join([*lines, end]), html)
-
-
 def show_solution(code: str, *, applied: bool) -> Shown:
     """Show a solution, folded."""
     head = "The solution was applied" if applied else "The solution, not applied"
@@ -89,7 +58,3 @@ def show_solution(code: str, *, applied: bool) -> Shown:
 
 def _block(text: str) -> str:
     return f"<pre><code>{escape(text)}</code></pre>"
-
-
-def _text(text: str) -> str:
-    return escape(text) if "\n" not in text else _block(text)

@@ -1,10 +1,5 @@
 """AWS and RisingWave Cloud on loopback, refusing what the real ones refuse."""
 
-from __future__ import annotations
+import lazy_loader
 
-from rwlib.sandbox.endpoint import Endpoint, RoleCredentials
-from rwlib.sandbox.serve import serve
-from rwlib.sandbox.server import Sandbox
-from rwlib.sandbox.spawn import Spawned
-
-__all__ = ["Endpoint", "RoleCredentials", "Sandbox", "Spawned", "serve"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

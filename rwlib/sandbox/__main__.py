@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from rwlib.errors import RunbookError
-from rwlib.sandbox.serve import serve
+from rwlib.sandbox.server.serve import serve
 
 
 def main(arguments: list[str] | None = None) -> int:

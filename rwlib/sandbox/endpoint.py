@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
 from rwlib.errors import ServiceError
-from rwlib.sandbox.seed import CUSTOMER
+from rwlib.sandbox.example_world import CUSTOMER
 
 API_KEY = "sandbox-api-key"
 API_SECRET = "sandbox-api-secret"
@@ -117,7 +116,7 @@ class Endpoint:
         self.control("DELETE", "calls")
 
     def set_faults(self, **faults: object) -> dict[str, Any]:
-        """Switch faults on or off; see `rwlib.sandbox.faults.Faults` for the names."""
+        """Switch faults on or off; see `rwlib.sandbox.aws.faults.Faults` for the names."""
         found: dict[str, Any] = self.control("PUT", "faults", faults)
         return found
 
@@ -133,7 +132,7 @@ class Endpoint:
         self.control("PUT", f"regions/{account}", {"enabled": list(enabled)})
 
     def set_network(self, **attributes: object) -> None:
-        """Say how requests are taken to have come; see `rwlib.sandbox.context.Network`."""
+        """Say how requests are taken to have come; see `rwlib.sandbox.aws.context.Network`."""
         self.control("PUT", "network", attributes)
 
     def reset(self, *, seed: bool = True) -> None:

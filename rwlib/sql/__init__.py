@@ -4,38 +4,6 @@ Everything here is pure: it imports no boto3 and touches nothing. What the conne
 (`rwlib.sql.connectors`, ``rwlib/data``), each option with its line in RisingWave's source.
 """
 
-from rwlib.sql.checker import FINDINGS, Finding, check_sql
-from rwlib.sql.connectors import (
-    Connector,
-    Option,
-    OutOfScope,
-    connector_names,
-    load_connector,
-    out_of_scope,
-)
-from rwlib.sql.parser import parse_statement, parse_statements
-from rwlib.sql.prefixes import listed_prefix
-from rwlib.sql.statements import Statement, build_statements
-from rwlib.sql.targets import ConnectorSql, statements_for
-from rwlib.sql.tokens import SqlSyntaxError, tokenize
+import lazy_loader
 
-__all__ = [
-    "FINDINGS",
-    "Connector",
-    "ConnectorSql",
-    "Finding",
-    "Option",
-    "OutOfScope",
-    "SqlSyntaxError",
-    "Statement",
-    "build_statements",
-    "check_sql",
-    "connector_names",
-    "listed_prefix",
-    "load_connector",
-    "out_of_scope",
-    "parse_statement",
-    "parse_statements",
-    "statements_for",
-    "tokenize",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

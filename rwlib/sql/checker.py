@@ -15,11 +15,11 @@ from rwlib.sql.connectors import (
     other_connectors,
     out_of_scope,
 )
-from rwlib.sql.parser import parse_leniently
-from rwlib.sql.problems import Definition, Expected, Given, Problem, Severity, placeholder_in
-from rwlib.sql.shape_rules import all_problems
-from rwlib.sql.syntax import CreateStatement, OtherStatement, ParsedStatement, SqlOption
-from rwlib.sql.tokens import tokenize
+from rwlib.sql.language.parser import parse_leniently
+from rwlib.sql.language.syntax import CreateStatement, OtherStatement, ParsedStatement, SqlOption
+from rwlib.sql.language.tokens import tokenize
+from rwlib.sql.rules.problems import Definition, Expected, Given, Problem, Severity, placeholder_in
+from rwlib.sql.rules.shape import all_problems
 
 FINDINGS = {
     "sql_syntax": "RisingWave cannot read the statement",

@@ -10,10 +10,10 @@ import ipywidgets
 
 from rwlib.diagnose import diagnose
 from rwlib.display import Shown, page_parts, show_note
-from rwlib.live_facts import LiveChecks
 from rwlib.report import template
-from rwlib.widgets.guidance import Guide
-from rwlib.widgets.live import fill, note, page, style
+from rwlib.runbook import LiveChecks
+from rwlib.widgets.guide import Guide
+from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded
 
 _ASK = "Paste what RisingWave or AWS said, then press Diagnose. It is sent nowhere."

@@ -7,10 +7,9 @@ from typing import Any, get_args
 
 import ipywidgets
 
-from rwlib.choices import Choices
-from rwlib.target import Target
-from rwlib.validate import CONNECTORS, split_text
-from rwlib.widgets.live import fill, page, small
+from rwlib.target import CONNECTORS, Target, split_text
+from rwlib.widgets.choices import Choices
+from rwlib.widgets.panel import fill, page, small
 
 LABELS = {
     "workload_identity_arn": "Workload Identity (IAM Role ARN)",

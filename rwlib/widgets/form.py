@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from rwlib import choices
 from rwlib.errors import RunbookError
-from rwlib.states import all_errors
-from rwlib.target import Target
+from rwlib.target import Target, all_errors
+from rwlib.widgets import choices
 from rwlib.widgets.fields import Field, label_of
-from rwlib.widgets.live import Panel, style
+from rwlib.widgets.panel import Panel, style
 
 if TYPE_CHECKING:
-    from rwlib.sessions import Aws
+    from rwlib.aws import Aws
 
 # Who asks, and what was not given, decide what can be read.
 _SESSION = ("aws_profile", "operator_role_arn")
@@ -250,7 +249,7 @@ def open_account(aws_profile: str = "", operator_role_arn: str = "") -> Aws:
     RunbookError
         There are no credentials, or AWS refuses them.
     """
-    from rwlib.sessions import open_session
+    from rwlib.aws import open_session
 
     wanted = Target(
         workload_identity_arn="arn:aws:iam::123456789012:role/not-known-yet",

@@ -11,18 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from rwlib import display
-from rwlib.display import Shown, page_parts, show_note
+from rwlib.display import (
+    Shown,
+    page_parts,
+    show_caller,
+    show_note,
+    show_progress,
+    show_sql,
+    show_step,
+)
+from rwlib.environment import AWS, SANDBOX
 from rwlib.errors import RunbookError
-from rwlib.places import AWS, SANDBOX
-from rwlib.states import State
+from rwlib.steps import State
 from rwlib.widgets.fields import label_of
-from rwlib.widgets.live import Panel, fill, note, page, style
+from rwlib.widgets.panel import Panel, fill, note, page, style
 
 if TYPE_CHECKING:
-    from rwlib.runbook import Runbook, Step
-    from rwlib.sessions import Call
-    from rwlib.widgets.guidance import Guide
+    from rwlib.aws import Call
+    from rwlib.runbook import Runbook
+    from rwlib.steps import Step
+    from rwlib.widgets.guide import Guide
 
 
 class GuidePanel(Panel):
@@ -51,7 +59,7 @@ class ProgressPanel(GuidePanel):
         """Show the state of every step."""
         guide = self.guide
         fill(self.line, str(page_parts().progress(guide.states, guide.step, guide.place)))
-        self.show(display.show_progress(guide.states, guide.step, guide.place))
+        self.show(show_progress(guide.states, guide.step, guide.place))
 
 
 class PlacePanel(GuidePanel):
@@ -88,7 +96,7 @@ class PlacePanel(GuidePanel):
             shown = show_note(text, "" if caller else "bad")
             fill(self.who, note(text, "" if caller else "bad"))
         else:
-            shown = display.show_caller(guide.runbook)
+            shown = show_caller(guide.runbook)
             fill(self.who, shown.html)
         self.show(shown)
 
@@ -148,10 +156,10 @@ class PreviewPanel(GuidePanel):
             fill(self.body, note("; ".join(guide.blockers), "bad" if guide.problem else ""))
         else:
             steps = [guide.runbook.steps[number] for number in self.numbers]
-            shown = together(display.show_step(step) for step in steps)
+            shown = together(show_step(step) for step in steps)
             html = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
             fill(self.body, html + self._sql())
-            shown = shown + display.show_sql(guide.runbook.sql) if 5 in self.numbers else shown
+            shown = shown + show_sql(guide.runbook.sql) if 5 in self.numbers else shown
         self.show(shown)
 
     def _sql(self) -> str:
@@ -219,7 +227,7 @@ class ApplyPanel(GuidePanel):
         self.show(self._twin_of(reasons))
 
     def _twin_of(self, reasons: list[str]) -> Shown:
-        parts = [display.show_step(step) for step in self.done]
+        parts = [show_step(step) for step in self.done]
         text = ". ".join(reasons) or ("" if parts else "Nothing was written yet.")
         parts += [show_note(text)] if text else []
         return together(parts)

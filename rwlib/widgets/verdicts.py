@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from rwlib import display
-from rwlib.checks import APPLY, Check
-from rwlib.display import Shown, page_parts, show_note
-from rwlib.states import State
-from rwlib.widgets.live import fill, note, page, style
+from rwlib.display import (
+    Shown,
+    facts_of,
+    page_parts,
+    show_access_map,
+    show_chain,
+    show_checks,
+    show_note,
+)
+from rwlib.steps import State
+from rwlib.verify import APPLY, Check
+from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded, together
 
 if TYPE_CHECKING:
-    from rwlib.sessions import Call
-    from rwlib.widgets.guidance import Guide
+    from rwlib.aws import Call
+    from rwlib.widgets.guide import Guide
 
 _STEP_OF_HOP = {"policy": 1, "KMS": 1, "role": 2, "boundary": 2, "trust": 3, "connector": 3}
 _STEP_OF_CHECK = {"policy_attached": 2, "allowed_principal": 4}
@@ -77,10 +84,10 @@ class VerdictPanel(GuidePanel):
         planned = guide.planned
         text, kind = _summary(self.checks, len(failed), planned)
         fill(self.summary, note(text, kind))
-        parts = [show_note(text), display.show_checks(self.checks)]
+        parts = [show_note(text), show_checks(self.checks)]
         if self.picture:
-            drawn = display.show_chain(guide.runbook)
-            grid = display.show_access_map(guide.runbook)
+            drawn = show_chain(guide.runbook)
+            grid = show_access_map(guide.runbook)
             fill(self.drawing, _drawing(guide))
             parts += [Shown(drawn.text, drawn.html), grid]
         self._lay_out_rows(planned)
@@ -166,4 +173,4 @@ def _summary(checks: list[Check], failed: int, planned: bool) -> tuple[str, str]
 
 
 def _drawing(guide: Guide) -> str:
-    return str(page_parts().picture(display.facts_of(guide.runbook)))
+    return str(page_parts().picture(facts_of(guide.runbook)))

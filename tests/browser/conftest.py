@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support import places
+
+ROOT = places.ROOT
 SHOTS = ROOT / "build" / "screenshots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
 ARGUMENTS = [
@@ -56,7 +58,7 @@ def pytest_collection_modifyitems(items):
 
 @contextmanager
 def served(runs, *options):
-    """Run ``python -m rwlib.lab`` and give its address when it answers."""
+    """Run ``python -m rwlib.launcher`` and give its address when it answers."""
     import time
     import urllib.error
     import urllib.request
@@ -75,7 +77,7 @@ def served(runs, *options):
     with log.open("wb") as errors:
         server = subprocess.Popen(
             [
-                *(sys.executable, "-m", "rwlib.lab", "--no-browser", "--sandbox"),
+                *(sys.executable, "-m", "rwlib.launcher", "--no-browser", "--sandbox"),
                 *("--runs", str(runs), "--notebooks", str(ROOT / "notebooks"), *options),
             ],
             stdout=subprocess.PIPE,

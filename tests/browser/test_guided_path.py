@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import served
-from .walk import AppWalk, LabWalk, iam, serious_faults
+from tests.browser.conftest import served
+from tests.browser.walk import AppWalk, LabWalk, iam, serious_faults
 
 ROLE = "risingwave-s3-access"
 OTHER = "arn:aws:iam::444455556666:role/other-cluster-role"

@@ -8,13 +8,15 @@ import re
 import shutil
 from pathlib import Path
 
+from tests.support import places
+
 KERNEL_IDLE = """() => {
   const widget = window.jupyterapp?.shell?.currentWidget;
   return widget?.sessionContext?.session?.kernel?.status === 'idle';
 }"""
 GONE = "!document.querySelector('.rw-live ol.rw-line')"
 ASKED = ".jp-Dialog button.jp-mod-accept"
-IMAGES = Path(__file__).resolve().parent.parent.parent / "docs" / "images"
+IMAGES = places.ROOT / "docs" / "images"
 # README_IMAGES=write puts these screenshots where the README shows them.
 IN_THE_README = {
     "lab-01-mistake.png": "form.png",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from scenario import Play, World, agrees, rows
+from tests.conformance.scenario import Play, World, agrees, rows
 
 
 def play(url: str, *, account_header: bool = False) -> dict[str, str]:
@@ -21,7 +21,7 @@ def main() -> None:
     """Print the scores, and with ``--rows`` every row."""
     from moto.server import ThreadedMotoServer
 
-    from rwlib.sandbox import Sandbox
+    from rwlib.sandbox.server.server import Sandbox
 
     with Sandbox.spawn(seed=False) as sandbox:
         ours = play(sandbox.url)

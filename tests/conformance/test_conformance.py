@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from scenario import Play, World, agrees, rows
 
-from rwlib.sandbox import Sandbox
+from rwlib.sandbox.server.server import Sandbox
+from tests.conformance.scenario import Play, World, agrees, rows
 
 ROWS = rows()
 

@@ -10,8 +10,8 @@ from rwlib.diagnose.callers import CallerKind, caller_kind, is_role_session, rol
 from rwlib.diagnose.classify import Verdict
 from rwlib.diagnose.denial import Denial
 from rwlib.diagnose.facts import Facts
-from rwlib.diagnose.masking import mask
 from rwlib.diagnose.model import RANK, Confidence
+from rwlib.masking import mask
 
 if TYPE_CHECKING:
     from rwlib.target import Target

@@ -8,8 +8,8 @@ from typing import Final
 
 from rwlib.diagnose.causes.candidates import Reading
 from rwlib.diagnose.causes.fixes_by_class import BY_CLASS_AND_CAUSE
-from rwlib.diagnose.masking import mask
 from rwlib.diagnose.model import Fix
+from rwlib.masking import mask
 
 RUN: Final = "rwlib run --target FILE.yaml"
 APPLY: Final = f"{RUN} --apply"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rwlib.diagnose.rules.base import Rule, rule
-from rwlib.diagnose.rules.cloud import CLOUD
+from rwlib.diagnose.rules.base import Rule
 from rwlib.diagnose.rules.credentials import (
     NO_CREDENTIALS,
     NO_CREDENTIALS_VAGUELY,
@@ -20,8 +19,6 @@ from rwlib.diagnose.rules.redshift import REDSHIFT, REDSHIFT_REFUSED_BY_S3
 from rwlib.diagnose.rules.s3 import PLACE, REFUSED
 from rwlib.diagnose.rules.statement import CONNECTION, OPTIONS
 from rwlib.diagnose.rules.sts import ROLE_NOT_ASSUMED, STS
-
-__all__ = ["CLOUD", "CODES", "REFUSALS", "VAGUE", "Rule", "rule"]
 
 CODES: Final[tuple[Rule, ...]] = (
     *REDSHIFT,

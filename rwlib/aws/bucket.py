@@ -1,0 +1,213 @@
+"""What AWS says about the bucket: where it is, whose it is, its key, its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rwlib.errors import InputError
+
+if TYPE_CHECKING:
+    import boto3
+
+    from rwlib.aws.calls import Aws
+
+
+@dataclass(frozen=True)
+class BucketFacts:
+    """What was read about a bucket; what could not be read is named in ``unknown``.
+
+    Parameters
+    ----------
+    region_name
+        Where the bucket is.
+    owned
+        True when it belongs to the caller's account, None when that could not be told.
+    kms_key_arn
+        Customer-managed key of the default encryption, empty when there is none.
+    kms_key
+        ``kms:DescribeKey``'s metadata of that key.
+    kms_key_policy
+        Its key policy.
+    policy
+        The bucket policy; None when there is none.
+    public_access_block
+        The four Block Public Access settings; empty when none is set.
+    unknown
+        What could not be looked at, with the reason.
+    """
+
+    name: str
+    region_name: str
+    owned: bool | None = True
+    kms_key_arn: str = ""
+    kms_key: Mapping[str, Any] | None = None
+    kms_key_policy: Mapping[str, Any] | None = None
+    policy: Mapping[str, Any] | None = None
+    public_access_block: Mapping[str, bool] | None = None
+    unknown: Mapping[str, str] | None = None
+
+    def why_unknown(self, what: str) -> str:
+        """Why something could not be looked at, empty when it was."""
+        return (self.unknown or {}).get(what, "")
+
+
+def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -> BucketFacts:
+    """Find out whether the bucket exists, whose it is and where.
+
+    ``s3:HeadBucket`` is asked with the expected owner, and its header ``x-amz-bucket-region``
+    gives the region (S3 API reference).
+
+    Raises
+    ------
+    InputError
+        The bucket does not exist, belongs to another account or is in another region.
+    """
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws.calls import Aws
+    from rwlib.aws.errors import error_code, is_denied, is_missing, refused
+
+    aws = Aws.of(session)
+    about = f"bucket {bucket}"
+    account = aws.account_id
+    owned: bool | None = True
+    try:
+        answer = aws.read(
+            "s3", "head_bucket", about=about, Bucket=bucket, ExpectedBucketOwner=account
+        )
+    except ClientError as error:
+        answer = error.response
+        if is_missing(error):
+            raise InputError(
+                "bucket", bucket, "does not exist; create it first, or correct the name"
+            ) from None
+        if error_code(error) in {"301", "PermanentRedirect"}:
+            pass
+        elif is_denied(error):
+            owned = _is_listed(aws, bucket)
+            if owned is False:
+                raise InputError(
+                    "bucket",
+                    bucket,
+                    f"is not in account {account}; work with credentials of the bucket's "
+                    "account, or give operator_role_arn",
+                ) from None
+        else:
+            raise refused(error, f"looking for bucket {bucket}") from error
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    found = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or ""
+    if region_name and found and found != region_name:
+        raise InputError(
+            "region_name", region_name, f"is not where bucket {bucket} is; write {found}"
+        )
+    return BucketFacts(
+        bucket, found or region_name or aws.session.region_name or "us-east-1", owned
+    )
+
+
+def _is_listed(aws: Aws, bucket: str) -> bool | None:
+    from botocore.exceptions import ClientError
+
+    parameters: dict[str, Any] = {}
+    while True:
+        try:
+            answer = aws.read("s3", "list_buckets", about="buckets", **parameters)
+        except ClientError:
+            return None
+        if any(item["Name"] == bucket for item in answer.get("Buckets", [])):
+            return True
+        if not answer.get("ContinuationToken"):
+            return False
+        parameters["ContinuationToken"] = answer["ContinuationToken"]
+
+
+def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> BucketFacts:
+    """Read encryption, key, bucket policy and Block Public Access of a located bucket."""
+    from dataclasses import replace
+
+    from rwlib.aws.calls import Aws, policy_json
+
+    aws = Aws.of(session)
+    unknown: dict[str, str] = {}
+    place: dict[str, Any] = {
+        "about": f"bucket {located.name}",
+        "region_name": located.region_name,
+        "Bucket": located.name,
+    }
+
+    def look(what: str, read: Callable[[], Any]) -> Any:
+        return _look(what, read, unknown)
+
+    rules = look("encryption", lambda: aws.read("s3", "get_bucket_encryption", **place))
+    policy = look("bucket policy", lambda: aws.read("s3", "get_bucket_policy", **place))
+    block = look("block public access", lambda: aws.read("s3", "get_public_access_block", **place))
+    key = _default_key(rules)
+    facts = replace(
+        located,
+        policy=policy_json(policy["Policy"]) if policy else None,
+        public_access_block=block["PublicAccessBlockConfiguration"] if block else {},
+        unknown=unknown,
+    )
+    return with_key(aws, facts, key) if key else facts
+
+
+def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> BucketFacts:
+    """Read a KMS key's state and key policy into the facts.
+
+    The AWS managed key ``aws/s3`` needs no permission of the role: its key policy lets every
+    principal of its account use it through S3 (KMS developer guide, AWS managed keys).
+    """
+    from dataclasses import replace
+
+    from rwlib.aws.calls import Aws, policy_json
+
+    aws = Aws.of(session)
+    unknown = dict(facts.unknown or {})
+    place: dict[str, Any] = {
+        "about": f"key {key_id}",
+        "region_name": facts.region_name,
+        "KeyId": key_id,
+    }
+    answer = _look("kms key", lambda: aws.read("kms", "describe_key", **place), unknown)
+    key = answer["KeyMetadata"] if answer else None
+    arn = key["Arn"] if key else (key_id if key_id.startswith("arn:") else "")
+    if key and key.get("KeyManager") == "AWS":
+        return replace(facts, unknown=unknown)
+    policy = _look(
+        "kms key policy",
+        lambda: aws.read("kms", "get_key_policy", **{**place, "KeyId": arn}, PolicyName="default"),
+        unknown,
+    )
+    return replace(
+        facts,
+        kms_key_arn=arn,
+        kms_key=key,
+        kms_key_policy=policy_json(policy["Policy"]) if policy else None,
+        unknown=unknown,
+    )
+
+
+def _look(what: str, read: Callable[[], Any], unknown: dict[str, str]) -> Any:
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws.errors import error_message, is_missing
+
+    try:
+        return read()
+    except ClientError as error:
+        if not is_missing(error) or what.startswith("kms"):
+            unknown[what] = error_message(error)
+        return None
+
+
+def _default_key(rules: Mapping[str, Any] | None) -> str:
+    """Return the key of the default encryption; empty for SSE-S3 and the managed key."""
+    if not rules:
+        return ""
+    for rule in rules["ServerSideEncryptionConfiguration"]["Rules"]:
+        default = rule.get("ApplyServerSideEncryptionByDefault", {})
+        if str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
+            return str(default.get("KMSMasterKeyID", ""))
+    return ""

@@ -1,0 +1,87 @@
+"""The command line: a command parses, calls one function and prints.
+
+Commands are imported when they are called, so that ``rwlib --help`` and ``rwlib sql`` start
+without boto3, papermill and Jupyter.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import sys
+
+import click
+
+from rwlib import __version__
+from rwlib.errors import RunbookError
+
+COMMANDS = {
+    "run": "Run Steps 1-5 and the verification for one target.",
+    "batch": "Run the runbook for every target of a file.",
+    "verify": "Give the verdict of every hop; reads only.",
+    "sql": "Print the SQL of Step 5, or check a statement.",
+    "report": "Check that a run's evidence is as it was written.",
+    "teardown": "Undo what this runbook made for a target.",
+    "diagnose": "Say what an error means, and what to do.",
+    "lab": "Learn it on set-ups that are broken, and be scored.",
+    "sandbox": "Serve AWS and RisingWave Cloud on loopback.",
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"rwlib.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rwlib")
+def cli() -> None:
+    """Give RisingWave Cloud access to an S3 bucket through an IAM role, and prove it works.
+
+    Writing commands preview by default; --apply writes. Exit codes: 0 done and verified, 1 a
+    check failed, 2 bad input, 3 a person must act, 4 credentials or a service refused.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code; every ordinary mistake is one sentence."""
+    # A command is short: collecting its garbage in the middle costs more than it frees.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = cli.main(args=arguments, prog_name="rwlib", standalone_mode=False)
+        code = code if isinstance(code, int) else 0
+    except RunbookError as error:
+        code = _say(str(error), error.exit_code, as_json)
+    except click.UsageError as error:
+        code = _say(error.format_message(), 2, as_json)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = _say("stopped; run it again to go on", 130, as_json)
+    except BrokenPipeError:
+        code = 141
+        sys.stderr.close()
+    sys.exit(code)
+
+
+def _say(message: str, code: int, as_json: bool) -> int:
+    click.echo(f"error: {message}", err=True)
+    if as_json:
+        click.echo(json.dumps({"error": message, "exit_code": code}))
+    return code

@@ -1,0 +1,110 @@
+"""``rwlib diagnose``: an error text into causes and fixes."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from typing import Any
+
+import click
+
+from rwlib.cli.options import read_target, target_options
+from rwlib.errors import InputError, RunbookError
+
+
+@click.command("diagnose")
+@click.argument("text", required=False)
+@target_options(without=("apply", "run_sql"))
+@click.option("--log", "log_file", type=click.Path(), help="Log file of any size; - reads stdin")
+@click.option("--sink", "sink_name", default="", help="Read this sink's errors from RisingWave")
+@click.option("--offline", is_flag=True, help="Look at the text alone, call nobody")
+@click.option("--json", "as_json", is_flag=True, help="Print the causes as JSON")
+def command(
+    text: str | None,
+    target_file: str | None,
+    log_file: str | None,
+    sink_name: str,
+    offline: bool,
+    as_json: bool,
+    **fields: Any,
+) -> int:
+    """Say what an error means for this set-up, and what to do.
+
+    TEXT is what RisingWave or AWS said; without it and without --log only the live state is
+    looked at. Nothing of the text is sent anywhere, and secrets in it are masked.
+    """
+    from rwlib.cli.printing import echo_json
+    from rwlib.diagnose import diagnose
+    from rwlib.runbook import LiveChecks
+
+    given = target_file or any(value not in (None, ()) for value in fields.values())
+    target = read_target(target_file, fields) if given else None
+    live = LiveChecks(target.model_dump()) if target is not None and not offline else None
+    source: Any = sys.stdin if log_file == "-" else _file(log_file) or _lines(text)
+    if sink_name:
+        if target is None:
+            raise InputError("sink", sink_name, "needs a target with cluster_id, or RW_DSN")
+        source = sink_errors(target, sink_name)
+    if source is None and live is None:
+        raise InputError("text", "", "is empty; give an error text, --log FILE, or --target")
+    found = diagnose(source, target=target, live=live)
+    if as_json:
+        echo_json([each.to_dict() for each in found])
+    else:
+        for each in found:
+            _print(each)
+        if not found:
+            click.echo("Nothing in this is about RisingWave's way to the bucket.")
+        if live is not None and live.problem is not None:
+            click.echo(f"The live state could not be looked at: {live.problem}")
+    return 0
+
+
+def sink_errors(target: Any, sink_name: str) -> list[str]:
+    """Read what RisingWave logged about a sink, newest first."""
+    from rwlib.cloud import Cloud
+    from rwlib.steps import open_connection, sink_failures
+
+    cloud = Cloud.from_environment() if target.cluster_id else None
+    found = sink_failures(open_connection(cloud, target.cluster_id), sink_name)
+    if not found:
+        raise RunbookError(f"sink: RisingWave has logged no failure of {sink_name!r}")
+    return [line for text in found for line in text.splitlines()]
+
+
+def _file(path: str | None) -> Any:
+    from pathlib import Path
+
+    return Path(path) if path else None
+
+
+def _lines(text: str | None) -> list[str] | None:
+    return text.splitlines() if text else None
+
+
+def _print(each: Any) -> None:
+    times = f", {each.count} times" if each.count > 1 else ""
+    click.secho(f"{each.error_class}{times}", bold=True)
+    for label, value in (
+        ("who", each.caller),
+        ("what", each.action),
+        ("on", each.resource),
+    ):
+        if value:
+            click.echo(f"  {label:<5} {value}")
+    for cause in each.causes:
+        click.echo(f"  {cause.confidence}: {cause.id}")
+        for line in cause.evidence:
+            click.echo(_wrapped(line, 6))
+        click.echo(_wrapped(f"Do: {cause.fix.summary} {cause.fix.how}", 6))
+    for name, because in each.excluded:
+        click.echo(_wrapped(f"not {name}: {because}", 4))
+    for line in each.not_looked_at:
+        click.echo(_wrapped(f"not looked at: {line}", 4))
+
+
+def _wrapped(text: str, indent: int) -> str:
+    return textwrap.fill(
+        text, 110, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
+        break_long_words=False,
+    )  # fmt: skip

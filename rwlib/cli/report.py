@@ -1,0 +1,49 @@
+"""``rwlib report``: whether a run's evidence is still what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("report")
+@click.option(
+    "--verify",
+    "folder",
+    required=True,
+    type=click.Path(),
+    help="Folder of a batch, or of one of its targets",
+)
+@click.option("--sha256", default="", help="Hash of manifest.json, as the batch printed it")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON")
+def command(folder: str, sha256: str, as_json: bool) -> int:
+    """Compare every file of a run's evidence with its manifest.
+
+    Exits with 1 when a file was changed, removed or added. The manifest itself is vouched for by
+    its hash alone: keep the one that the batch printed somewhere else, and give it as --sha256.
+    """
+    from rwlib.cli.printing import echo_json
+    from rwlib.runs import MANIFEST, file_hash, verify_manifest
+
+    place = Path(folder)
+    problems, compared = verify_manifest(place, sha256)
+    found = file_hash(place / MANIFEST)
+    if as_json:
+        echo_json(
+            {
+                "folder": str(place),
+                "sha256": found,
+                "compared": compared,
+                "problems": [{"path": each.path, "problem": each.problem} for each in problems],
+            }
+        )
+    else:
+        for each in problems:
+            click.echo(f"  ✗ {each}")
+        click.echo(
+            f"{len(problems)} files are not as they were written ({compared} compared)"
+            if problems
+            else f"{compared} files are as they were written (manifest sha256 {found})"
+        )
+    return 1 if problems else 0

@@ -1,0 +1,38 @@
+"""``rwlib run``: runbook.ipynb for one target, with a folder of evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rwlib.cli.options import read_target, target_options
+from rwlib.headless import notebook_path
+
+
+@click.command("run")
+@target_options()
+@click.option("--sandbox", is_flag=True, help="Start the sandbox for this run")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
+def command(target_file: str | None, sandbox: bool, as_json: bool, **fields: Any) -> int:
+    """Run Steps 1-5 and the verification for one target.
+
+    Previews unless --apply is given. The executed notebook, report.json and report.html are in
+    runs/<date>_<name>/.
+    """
+    from rwlib.cli.printing import echo_json, print_report, progress_line
+    from rwlib.headless import run_target
+
+    target = read_target(target_file, fields, **({"aws_profile": ""} if sandbox else {}))
+    report, run_dir = run_target(
+        target,
+        notebook_path("runbook.ipynb"),
+        sandbox=sandbox,
+        progress=None if as_json else progress_line,
+    )
+    if as_json:
+        echo_json(report)
+    else:
+        print_report(report)
+        click.echo(f"Report: {run_dir / 'report.html'}")
+    return int(report["exit_code"])

@@ -1,0 +1,101 @@
+"""``rwlib sql``: the statements of Step 5, or the faults of a statement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rwlib.cli.options import read_target, target_options
+from rwlib.errors import InputError
+
+
+@click.command("sql")
+@target_options(without=("apply", "run_sql"))
+@click.option("--account-id", default="", help="12-digit account of the role; for the role's ARN")
+@click.option("--check", "check_file", type=click.Path(), help="Check the SQL in this file")
+@click.option("--execute", is_flag=True, help="Run it in RisingWave and see whether it works")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON")
+def command(
+    target_file: str | None,
+    account_id: str,
+    check_file: str | None,
+    execute: bool,
+    as_json: bool,
+    **fields: Any,
+) -> int:
+    """Print the SQL of Step 5, check a statement that exists, or run it.
+
+    Calls nobody unless --execute is given: without --account-id the role's ARN holds a
+    placeholder.
+    """
+    given = target_file or any(value not in (None, ()) for value in fields.values())
+    target = read_target(target_file, fields) if given or not check_file else None
+    if check_file:
+        return _check(check_file, target, as_json)
+    assert target is not None
+    if execute:
+        return _execute(target, as_json)
+    return _print(target, account_id, as_json)
+
+
+def _print(target: Any, account_id: str, as_json: bool) -> int:
+    import textwrap
+
+    from rwlib.cli.printing import echo_json
+    from rwlib.sql import statements_for
+    from rwlib.target import account_id as check_account_id
+
+    check_account_id("account_id", account_id)
+    role_arn = target.role_arn_in(account_id or "<account-id>")
+    region = target.region_name or "<region of the bucket>"
+    found = statements_for(target, role_arn, region)
+    if as_json:
+        echo_json([{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in found])
+        return 0
+    for each in found:
+        click.echo(f"-- {each.connector}")
+        for note in each.notes:
+            click.echo(textwrap.fill(note, 98, initial_indent="-- ", subsequent_indent="-- "))
+        click.echo(each.sql + "\n")
+    return 0
+
+
+def _execute(target: Any, as_json: bool) -> int:
+    from rwlib.cli.printing import echo_json, print_change, print_checks
+    from rwlib.runbook import Runbook
+
+    runbook = Runbook.start({**target.model_dump(), "run_sql": True, "apply": True})
+    checks = [check.to_dict() for check in runbook.run_sql()]
+    changes = [change.to_dict() for change in runbook.steps[5].changes]
+    if as_json:
+        echo_json({"changes": changes, "checks": checks, "exit_code": runbook.exit_code})
+        return runbook.exit_code
+    for change in changes:
+        print_change({**change, "notes": []})
+    print_checks(checks)
+    return runbook.exit_code
+
+
+def _check(check_file: str, target: Any, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from rwlib.cli.printing import echo_json
+    from rwlib.sql import check_sql
+
+    try:
+        text = Path(check_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError("check", check_file, "cannot be read; give a file with SQL") from None
+    findings = check_sql(text, target=target)
+    if as_json:
+        echo_json([asdict(finding) for finding in findings])
+    else:
+        for each in findings:
+            click.echo(f"{check_file}:{each.line}: {each.severity}: {each.message}")
+            if each.fix:
+                click.echo(f"    Do: {each.fix}")
+        if not findings:
+            click.echo(f"{check_file}: nothing wrong with the role options")
+    return 1 if any(finding.severity == "error" for finding in findings) else 0

@@ -1,0 +1,5 @@
+from .allowed_roles import Patience as Patience
+from .answers import AllowedRoles as AllowedRoles
+from .answers import CloudMetadata as CloudMetadata
+from .client import Cloud as Cloud
+from .transport import SqlError as SqlError

@@ -1,1 +1,0 @@
-"""The commands of ``rwlib``, one module each; every module has a ``command``."""

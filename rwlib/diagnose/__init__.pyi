@@ -1,0 +1,2 @@
+from .diagnosis import diagnose as diagnose
+from .patterns import any_of as any_of

@@ -1,0 +1,9 @@
+from .engine import execute as execute
+from .engine.ownprocess import prepare as prepare
+from .engine.process import can_fork as can_fork
+from .engine.startup import quick_imports as quick_imports
+from .engine.warm import warm as warm
+from .notebooks import notebook_path as notebook_path
+from .run import own_error as own_error
+from .run import run_target as run_target
+from .sandboxed import in_sandbox as in_sandbox

@@ -1,0 +1,65 @@
+"""What makes the first cell start early: imports that are skipped, and imports done ahead."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import cast
+
+AWS_SERVICES = ("iam", "s3", "sts", "kms")
+
+# What a new shell imports for its first cells and its first traceback.
+_SHELL_MODULES = (
+    "IPython.core.completerlib",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "bdb",
+    "pygments.formatters.terminal256",
+    "rwlib.headless.engine.ownprocess",
+    "rwlib.headless.engine.progress",
+    "stack_data",
+    "tornado.platform.asyncio",
+)
+
+
+@contextlib.contextmanager
+def without_modules(*names: str) -> Iterator[None]:
+    """Let imports of these modules fail while the block runs, unless they are imported already."""
+    missing = [name for name in names if name not in sys.modules]
+    modules = cast("dict[str, ModuleType | None]", sys.modules)
+    for name in missing:
+        modules[name] = None
+    try:
+        yield
+    finally:
+        for name in missing:
+            if modules.get(name, ...) is None:
+                del modules[name]
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Suspend the garbage collector: what an import makes is kept, and looking at it takes time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def quick_imports() -> None:
+    """Import papermill and nbformat without the parsers that neither of them needs.
+
+    Where JupyterLab is installed, ``import nbformat`` builds some 35 grammars of the package
+    ``rfc3987_syntax`` (https://github.com/python-jsonschema/jsonschema/issues/1428). jsonschema
+    does without the package when it cannot be imported, and so it is for these imports.
+    """
+    with without_modules("rfc3987_syntax"), uncollected():
+        importlib.import_module("papermill.execute")

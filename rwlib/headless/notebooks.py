@@ -1,0 +1,29 @@
+"""Where the notebooks are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rwlib.errors import InputError
+
+
+def notebook_path(name: str) -> Path:
+    """Return the path of one of the notebooks.
+
+    Raises
+    ------
+    InputError
+        The notebooks are not where the package expects them.
+    """
+    import os
+
+    here = Path(__file__).resolve().parent.parent
+    places = [
+        Path(os.environ["RWLIB_NOTEBOOKS"]) if "RWLIB_NOTEBOOKS" in os.environ else None,
+        here.parent.parent / "notebooks",
+        here.parent / "notebooks",
+    ]
+    for place in places:
+        if place is not None and (place / name).is_file():
+            return place / name
+    raise InputError("RWLIB_NOTEBOOKS", str(places[0] or ""), f"has no {name}; name its folder")

@@ -1,0 +1,103 @@
+"""One target through ``runbook.ipynb`` without a browser: papermill, a run folder, a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rwlib import errors
+from rwlib.environment import changed_environment
+from rwlib.errors import RunbookError
+from rwlib.headless.sandboxed import in_sandbox
+from rwlib.runbook import leave_report
+from rwlib.runs import seal
+from rwlib.target import Target
+
+Progress = Callable[[int, int, str], None]
+
+
+def run_target(
+    target: Target,
+    notebook: Path,
+    *,
+    sandbox: bool = False,
+    progress: Progress | None = None,
+    engine: str = "rwlib",
+) -> tuple[dict[str, Any], Path]:
+    """Execute the runbook for one target and return its report and the run's folder.
+
+    The folder holds the executed notebook, the report, the ledger and a manifest of them.
+
+    Raises
+    ------
+    RunbookError
+        The run ended before a verdict; as a notebook's own error says it.
+    KeyboardInterrupt
+        The run was interrupted, in a cell or between two of them.
+    """
+    from rwlib.headless.engine import execute
+    from rwlib.runs import new_run_dir
+
+    with in_sandbox() if sandbox else nullcontext():
+        run_dir = new_run_dir(target.name)
+        executed = run_dir / "runbook.ipynb"
+        written = run_dir / "report.json"
+        began, problem, exit_code = datetime.now(UTC), "it was stopped", 1
+        try:
+            with changed_environment({"RWLIB_RUN_DIR": str(run_dir)}):
+                execute(
+                    notebook,
+                    executed,
+                    target.model_dump(),
+                    in_process=True,
+                    progress=progress,
+                    save_every=2.0,
+                )
+        except BaseException as error:
+            if not written.is_file():
+                _leave_no_trace(run_dir, executed)
+            if _interrupted(error):
+                raise KeyboardInterrupt from None
+            if not written.is_file():
+                known = own_error(error)
+                if known is None:
+                    problem = f"{type(error).__name__} in a cell"
+                    raise
+                problem, exit_code = str(known), known.exit_code
+                raise known from None
+        finally:
+            if run_dir.is_dir():
+                leave_report(run_dir, target.model_dump(), problem, exit_code, began)
+                seal(run_dir, {"target": target.name})
+    report = json.loads(written.read_text(encoding="utf-8"))
+    return report, run_dir
+
+
+def _leave_no_trace(run_dir: Path, executed: Path) -> None:
+    """Remove the folder of a run that ended before it wrote anything in AWS."""
+    if not (run_dir / "ledger.jsonl").exists():
+        executed.unlink(missing_ok=True)
+        with suppress(OSError):
+            run_dir.rmdir()
+
+
+def _interrupted(error: BaseException) -> bool:
+    # A cell's own interrupt comes as papermill's error, as every error of a cell does.
+    return isinstance(error, KeyboardInterrupt) or (
+        getattr(error, "ename", "") == KeyboardInterrupt.__name__
+    )
+
+
+def own_error(error: BaseException) -> RunbookError | None:
+    """Turn a notebook's error back into this package's, from its name and message."""
+    name, message = getattr(error, "ename", ""), str(getattr(error, "evalue", ""))
+    kind = getattr(errors, str(name), None)
+    if not (isinstance(kind, type) and issubclass(kind, RunbookError)):
+        return None
+    found = RunbookError(message)
+    found.exit_code = kind.exit_code
+    return found

@@ -1,0 +1,11 @@
+from .learner_folder import labs_home as labs_home
+from .learner_folder import need_sandbox as need_sandbox
+from .learner_folder import stop_serving as stop_serving
+from .learner_folder import workplace as workplace
+from .model import all_labs as all_labs
+from .model import find_lab as find_lab
+from .scores import Learner as Learner
+from .scores import read_results as read_results
+from .session import OpenLab as OpenLab
+from .session import open_lab as open_lab
+from .session import start_lab as start_lab

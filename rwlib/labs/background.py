@@ -1,0 +1,42 @@
+"""``python -m rwlib.labs.background STATE ADDRESS``: serve a lab's sandbox until told to stop.
+
+Ends by itself when nobody has asked for `IDLE_SECONDS`: a forgotten lab leaves no process behind,
+and its state is in the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from rwlib.report import write_text
+from rwlib.sandbox import Sandbox
+
+IDLE_SECONDS = 4 * 3600.0
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the state folder, and write the address into a file once it answers."""
+    state, address = Path(arguments[0]), Path(arguments[1])
+    sandbox = Sandbox(state=state, own_process=True)
+    with sandbox:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sandbox.stopped.set())
+        write_text(address, json.dumps({"url": sandbox.url}))
+        seen, last = 0, time.monotonic()
+        while not sandbox.stopped.wait(timeout=1.0):
+            calls = sandbox.application.gateway.calls
+            asked = hash((len(calls), str(calls[-1]))) if calls else 0
+            if asked != seen:
+                seen, last = asked, time.monotonic()
+            if time.monotonic() - last > IDLE_SECONDS:
+                break
+    address.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""The boto3 clients of one sandbox, made once in a process: making them costs more than a call."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rwlib.environment import only_sandbox
+from rwlib.sandbox import CUSTOMER, Endpoint
+
+if TYPE_CHECKING:
+    from rwlib.aws import Aws
+
+
+class Connections:
+    """Clients of one sandbox and Region, as the root user of any account.
+
+    Configuration files and credentials of the machine are shut out.
+    """
+
+    def __init__(self, endpoint: Endpoint, region_name: str) -> None:
+        import boto3
+
+        self._endpoint = endpoint
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._runbook_clients: dict[tuple[str, bool, str], Any] = {}
+        with only_sandbox(endpoint.environment()):
+            self.session = boto3.Session(CUSTOMER, "test", region_name=region_name)
+            # Reads the configuration now, while it is the sandbox's.
+            self.session.get_available_services()
+
+    def client(self, service: str, account: str) -> Any:
+        """Return the client of a service as an account's root user."""
+        key = (service, account)
+        if key not in self._clients:
+            self._clients[key] = self._make(
+                service, aws_access_key_id=account, aws_secret_access_key="test"
+            )
+        return self._clients[key]
+
+    def client_with(self, service: str, credentials: Any) -> Any:
+        """Return a client of a service with credentials of a session."""
+        return self._make(service, **credentials.arguments())
+
+    def aws(self) -> Aws:
+        """Return the runbook's way to AWS, nothing remembered."""
+        from rwlib.aws import Aws
+
+        return Aws(self.session, _clients=self._runbook_clients)
+
+    def _make(self, service: str, **credentials: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"})
+        return self.session.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self._endpoint.url,
+            config=config,
+            **credentials,
+        )
+
+
+def connections(url: str, region_name: str) -> Connections:
+    """Return the connections of a sandbox; a forked process makes its own."""
+    return _connections(os.getpid(), url, region_name)
+
+
+@cache
+def _connections(_process: int, url: str, region_name: str) -> Connections:
+    return Connections(Endpoint(url), region_name)

@@ -1,0 +1,277 @@
+"""A learner's place: a folder for each lab, and the sandbox that serves it.
+
+``<home>/<learner>/<lab>/sandbox`` is the sandbox's state and survives the process that serves it;
+``lab.json`` beside it remembers the address of a running one, and what stood when the lab began.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from filelock import FileLock, Timeout
+
+from rwlib.environment import without_real_world
+from rwlib.errors import InputError, RunbookError, ServiceError
+from rwlib.labs.model import Lab
+from rwlib.sandbox import Endpoint
+
+Serving = Literal["here", "child", "background"]
+
+GIVEN = "RWLIB_LAB_SANDBOX"
+"""Environment variable with the address of a running sandbox that labs take instead of their own.
+
+It is emptied by every start of a lab.
+"""
+HOME = "RWLIB_LABS"
+_LEARNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_PATIENCE = 60.0
+_children: dict[Path, Any] = {}
+
+
+class _Stops(Protocol):
+    def stop(self) -> None: ...
+
+
+def labs_home() -> Path:
+    """Return where learners' folders are: ``RWLIB_LABS``, or a folder of the user's state."""
+    if given := os.environ.get(HOME, ""):
+        return Path(given)
+    state = os.environ.get("XDG_STATE_HOME", "") or str(Path.home() / ".local" / "state")
+    return Path(state) / "risingwave-iam-runbook" / "labs"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where one learner works.
+
+    Parameters
+    ----------
+    home
+        The folder of all learners.
+    """
+
+    learner: str
+    home: Path
+
+    def folder(self, lab: Lab) -> Path:
+        """Return the folder of one lab."""
+        return self.home / self.learner / lab.file_name.removesuffix(".ipynb")
+
+    @property
+    def results_file(self) -> Path:
+        """Where the learner's results are."""
+        return self.home / self.learner / "results.json"
+
+    def remembered(self, lab: Lab) -> dict[str, Any] | None:
+        """Return what is known of a started lab, None when it was not started."""
+        file = self.folder(lab) / "lab.json"
+        if not file.exists():
+            return None
+        try:
+            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError("state", str(file), "cannot be read; reset the lab") from error
+        return found
+
+    def remember(self, lab: Lab, facts: Mapping[str, Any]) -> None:
+        """Keep what is known of a started lab."""
+        from rwlib.report import write_text
+
+        folder = self.folder(lab)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_text(folder / "lab.json", json.dumps(facts, indent=1, default=str) + "\n")
+
+    def require(self, lab: Lab) -> dict[str, Any]:
+        """Return what is known of a started lab.
+
+        Raises
+        ------
+        InputError
+            The lab was not started.
+        """
+        found = self.remembered(lab)
+        if found is None:
+            raise InputError(
+                "lab",
+                lab.number,
+                f"was not started by {self.learner}; `rwlib lab start` comes first",
+            )
+        return found
+
+
+def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
+    """Return a learner's place.
+
+    Raises
+    ------
+    InputError
+        The name cannot be a folder.
+    """
+    name = learner or "me"
+    if not _LEARNER.fullmatch(name):
+        raise InputError(
+            "learner", learner, "is no learner's name; use up to 40 letters, digits, '.', '_', '-'"
+        )
+    return Workplace(name, Path(home) if home else labs_home())
+
+
+class Served:
+    """A lab's sandbox that answers, and how it is let go.
+
+    Parameters
+    ----------
+    own
+        What to stop at the end; None leaves a sandbox alone that somebody else serves.
+    """
+
+    def __init__(self, endpoint: Endpoint, own: _Stops | None) -> None:
+        self.endpoint = endpoint
+        self._own = own
+
+    def close(self) -> None:
+        """Stop the sandbox if this process serves it; its state stays in the folder."""
+        own, self._own = self._own, None
+        if own is not None:
+            own.stop()
+
+
+def serve(place: Workplace, lab: Lab, how: Serving) -> Served:
+    """Make a lab's sandbox answer: the one that runs already, or a new one on the same state.
+
+    Parameters
+    ----------
+    how
+        ``here`` in a thread of this process, ``child`` in a process that ends with this one,
+        ``background`` in a process that goes on until `stop_serving`, or nobody asked for hours.
+
+    Raises
+    ------
+    ServiceError
+        It does not start.
+    """
+    if given := os.environ.get(GIVEN, ""):
+        return Served(Endpoint(given), None)
+    state = place.folder(lab) / "sandbox"
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (running := running_at(place, lab)) is not None:
+        return Served(running, None)
+    if how == "background":
+        return Served(_background(state), None)
+    from rwlib.sandbox import Sandbox
+
+    if how == "child":
+        # Kept here: it would end with the last reference, and a notebook's set-up cell may run
+        # twice under one name.
+        child = _children[state] = Sandbox.spawn(state=state)
+        return Served(child, child)
+    own = Sandbox(state=state).start()
+    return Served(own, own)
+
+
+def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
+    """Return a lab's sandbox when one is running.
+
+    The address alone is no proof, another process may have it by now; the lock on the state is.
+    """
+    state = place.folder(lab) / "sandbox"
+    if not state.exists() or not _locked(state):
+        return None
+    for url in _addresses(place, lab):
+        endpoint = Endpoint(url)
+        try:
+            endpoint.control("GET", "health")
+        except ServiceError:
+            continue
+        return endpoint
+    return None
+
+
+def _addresses(place: Workplace, lab: Lab) -> list[str]:
+    """Return where a lab's sandbox may answer: as it was remembered, as it said itself."""
+    found = [(place.remembered(lab) or {}).get("url", "")]
+    address = _address_file(place.folder(lab) / "sandbox")
+    if address.exists():
+        found.append(json.loads(address.read_text(encoding="utf-8"))["url"])
+    return [url for url in found if url]
+
+
+def _address_file(state: Path) -> Path:
+    return state.parent / "address.json"
+
+
+def stop_serving(place: Workplace, lab: Lab) -> bool:
+    """Stop a lab's running sandbox; its state stays. False when none was running."""
+    endpoint = running_at(place, lab)
+    if endpoint is None:
+        return False
+    endpoint.control("POST", "shutdown")
+    state = place.folder(lab) / "sandbox"
+    _until(lambda: not _locked(state), f"the sandbox at {endpoint.url} does not stop")
+    return True
+
+
+def _locked(state: Path) -> bool:
+    lock = FileLock(state / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _background(state: Path) -> Endpoint:
+    address = _address_file(state)
+    address.unlink(missing_ok=True)
+    with (state.parent / "sandbox.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rwlib.labs.background", str(state), str(address)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=without_real_world(os.environ),
+        )
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise ServiceError(f"the lab's sandbox did not start; see {state.parent}/sandbox.log")
+        return address.exists()
+
+    _until(ready, f"the lab's sandbox does not answer; see {state.parent}/sandbox.log")
+    return Endpoint(json.loads(address.read_text(encoding="utf-8"))["url"])
+
+
+def _until(done: Any, problem: str) -> None:
+    """Look again until something is so."""
+    end = time.monotonic() + _PATIENCE
+    while not done():
+        if time.monotonic() > end:
+            raise RunbookError(problem)
+        time.sleep(0.05)
+
+
+def need_sandbox() -> None:
+    """Say in one sentence that a package which the labs' sandbox needs is missing.
+
+    Raises
+    ------
+    RunbookError
+        Names the package and what installs it.
+    """
+    try:
+        import rwlib.sandbox.server.server  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise RunbookError(
+            f"labs need {error.name}; install it with "
+            "`pip install 'risingwave-iam-runbook[sandbox]'`"
+        ) from None

@@ -1,0 +1,70 @@
+"""What a lab's check found, and how a notebook shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a result: what was looked at, whether it is as it should be, and why not."""
+
+    title: str
+    passed: bool
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """The result of a lab's check."""
+
+    number: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Everything is as it should be."""
+        return all(finding.passed for finding in self.findings)
+
+    @property
+    def works(self) -> bool:
+        """RisingWave's retry worked, whatever the guards say."""
+        return self.findings[0].passed
+
+    def __repr__(self) -> str:
+        lines = []
+        for each in self.findings:
+            lines.append(f"{'✓' if each.passed else '✗'} {each.title}")
+            lines += [f"    {line}" for text in each.evidence for line in text.splitlines()]
+        return "\n".join([*lines, self._end])
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for each in self.findings:
+            why = "".join(f"<li>{_text(line)}</li>" for line in each.evidence)
+            why = f"<ul>{why}</ul>" if why else ""
+            mark = "✓" if each.passed else "✗"
+            rows.append(f"<tr><td>{mark}</td><td>{escape(each.title)}{why}</td></tr>")
+        head = f"<p><strong>{self._end}</strong></p>"
+        return f"{head}<table><tbody>{''.join(rows)}</tbody></table>"
+
+    @property
+    def _end(self) -> str:
+        return "Lab solved." if self.passed else "Not solved yet."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {
+            "lab": self.number,
+            "passed": self.passed,
+            "findings": [
+                {"title": each.title, "passed": each.passed, "evidence": list(each.evidence)}
+                for each in self.findings
+            ],
+        }
+
+
+def _text(text: str) -> str:
+    return escape(text) if "\n" not in text else f"<pre><code>{escape(text)}</code></pre>"

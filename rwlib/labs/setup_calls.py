@@ -1,0 +1,206 @@
+"""Make a lab's calls: AWS as any account, RisingWave's SQL and its Allowed Principals.
+
+A call is one of these mappings; ``$name`` in any text is filled in from the lab's variables, and a
+text that is nothing but ``$name`` becomes that value, which may be a document.
+
+* ``{aws: iam.create_role, with: {…}, account: …}``: a call of boto3, as the account's root user
+* ``{sql: "CREATE …"}``: a statement in RisingWave
+* ``{allow: ARN}`` and ``{disallow: ARN}``: Allowed Principals of the cluster
+* ``{recreate_workload: true}``: RisingWave deletes and makes its role again, under the same name
+* ``{pace: SECONDS}``: how long a change of the Allowed Principals takes from now on
+* ``{propagation: SECONDS}``: changes of IAM are seen only when they have aged
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from string import Template
+from typing import Any
+
+from rwlib.labs.clients import Connections, connections
+from rwlib.labs.model import CLUSTER_ID, Call, Lab, shared
+from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WORKLOAD_ROLE, Endpoint
+
+_DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
+
+
+class Bench:
+    """Where a lab's calls are made: a sandbox, and the lab's variables.
+
+    Parameters
+    ----------
+    endpoint
+        The running sandbox.
+    """
+
+    def __init__(self, endpoint: Endpoint, lab: Lab) -> None:
+        self.endpoint = endpoint
+        self.lab = lab
+        self.target = lab.full_target()
+        self._cloud: Any = None
+        self.variables: dict[str, Any] = {"region_name": "us-east-1"}
+        self.variables = self._names()
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role that RisingWave assumes."""
+        return str(self.variables["role_arn"])
+
+    @property
+    def region_name(self) -> str:
+        """Region of the bucket."""
+        return str(self.variables["region_name"])
+
+    @property
+    def connections(self) -> Connections:
+        """The clients of the sandbox in the bucket's Region."""
+        return connections(self.endpoint.url, self.region_name)
+
+    @property
+    def cloud(self) -> Any:
+        """RisingWave Cloud's management API."""
+        if self._cloud is None:
+            from rwlib.cloud import Cloud, Patience
+
+            self._cloud = Cloud.from_environment(
+                self.endpoint.environment(), patience=Patience(interval=0.1)
+            )
+        return self._cloud
+
+    def client(self, service: str, account: str = CUSTOMER) -> Any:
+        """Return a boto3 client of the sandbox, as an account's root user."""
+        return self.connections.client(service, account)
+
+    def fill(self, value: Any) -> Any:
+        """Return a value with its variables filled in."""
+        if isinstance(value, str):
+            if value.startswith("$") and value[1:] in self.variables:
+                return self.fill(self.variables[value[1:]])
+            texts = {k: v for k, v in self.variables.items() if isinstance(v, str)}
+            return Template(value).safe_substitute(texts)
+        if isinstance(value, Mapping):
+            return {name: self.fill(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.fill(each) for each in value]
+        return value
+
+    def parameters(self, call: Call) -> dict[str, Any]:
+        """Return the parameters of an AWS call as boto3 takes them."""
+        filled: dict[str, Any] = self.fill(call.get("with", {}))
+        for name in _DOCUMENTS:
+            if isinstance(filled.get(name), Mapping):
+                filled[name] = json.dumps(filled[name])
+        return filled
+
+    def make(self, calls: Iterable[Call]) -> None:
+        """Make calls, one after the other.
+
+        Raises
+        ------
+        botocore.exceptions.ClientError
+            AWS refuses one.
+        """
+        for call in calls:
+            self._make(call)
+
+    def _make(self, call: Call) -> None:
+        if "aws" in call:
+            service, operation = call["aws"].split(".")
+            account = str(call.get("account", CUSTOMER))
+            getattr(self.client(service, account), operation)(**self.parameters(call))
+        elif "sql" in call:
+            self.cloud.execute_sql(CLUSTER_ID, self.fill(call["sql"]))
+        elif "allow" in call:
+            self.cloud.add_allowed_role(CLUSTER_ID, self.fill(call["allow"]))
+        elif "disallow" in call:
+            self.cloud.remove_allowed_role(CLUSTER_ID, self.fill(call["disallow"]))
+        elif "recreate_workload" in call:
+            self._recreate_workload()
+        elif "pace" in call:
+            self._settle(call["pace"])
+        elif "propagation" in call:
+            self.endpoint.set_faults(propagation=call["propagation"])
+        else:
+            raise ValueError(f"no such call: {dict(call)}")
+
+    def _recreate_workload(self) -> None:
+        """Make RisingWave's role anew: its name and ARN stay, its unique id does not."""
+        iam = self.client("iam", RISINGWAVE_CLOUD)
+        role = iam.get_role(RoleName=WORKLOAD_ROLE)["Role"]
+        kept = {}
+        for name in iam.list_role_policies(RoleName=WORKLOAD_ROLE)["PolicyNames"]:
+            found = iam.get_role_policy(RoleName=WORKLOAD_ROLE, PolicyName=name)
+            kept[name] = found["PolicyDocument"]
+            iam.delete_role_policy(RoleName=WORKLOAD_ROLE, PolicyName=name)
+        iam.delete_role(RoleName=WORKLOAD_ROLE)
+        trust = json.dumps(role["AssumeRolePolicyDocument"])
+        iam.create_role(RoleName=WORKLOAD_ROLE, AssumeRolePolicyDocument=trust)
+        for name, document in kept.items():
+            iam.put_role_policy(
+                RoleName=WORKLOAD_ROLE, PolicyName=name, PolicyDocument=json.dumps(document)
+            )
+
+    def _settle(self, seconds: float) -> None:
+        """Say how long a change of the Allowed Principals takes."""
+        path = f"{self.endpoint.url}/_rwc/sandbox/clusters/{CLUSTER_ID}"
+        content = json.dumps({"settle_seconds": seconds}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(path, content, headers, method="PUT")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener.open(request, timeout=30).close()
+
+    def _names(self) -> dict[str, Any]:
+        from rwlib.steps import documented_policy, policy_document
+
+        target = self.target
+        found: dict[str, Any] = {
+            "account": CUSTOMER,
+            "risingwave_account": RISINGWAVE_CLOUD,
+            "workload": WORKLOAD_IDENTITY_ARN,
+            "bucket": target.bucket,
+            "prefix": target.prefix,
+            "role_name": target.role_name,
+            "role_arn": target.role_arn_in(CUSTOMER),
+            "policy_name": target.policy_name,
+            "policy_arn": target.policy_arn_in(CUSTOMER),
+            "region_name": "us-east-1",
+            "key_arn": "",
+        }
+        self.variables = found
+        s3 = self.client("s3")
+        location = or_none(lambda: s3.get_bucket_location(Bucket=target.bucket)) or {}
+        found["region_name"] = location.get("LocationConstraint") or "us-east-1"
+        found["key_arn"] = self._key_arn()
+
+        def document(key: str) -> dict[str, Any]:
+            return policy_document(
+                target, account_id=CUSTOMER, region_name=found["region_name"], kms_key_arn=key
+            )
+
+        found["recommended_policy"] = document(found["key_arn"])
+        found["policy_without_key"] = document("")
+        found["documented_policy"] = documented_policy(target.bucket, target.prefix)
+        return {**shared()["documents"], **self.lab.documents, **found}
+
+    def _key_arn(self) -> str:
+        s3 = self.client("s3")
+        rules = or_none(lambda: s3.get_bucket_encryption(Bucket=self.target.bucket))
+        if rules is None:
+            return ""
+        first = rules["ServerSideEncryptionConfiguration"]["Rules"][0]
+        return str(first["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID", ""))
+
+
+def or_none(read: Callable[[], Any]) -> Any:
+    """Read what need not exist; None when it does not."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return read()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code.startswith("NoSuch") or code.endswith("NotFoundError"):
+            return None
+        raise

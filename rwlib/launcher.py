@@ -1,0 +1,250 @@
+"""``make lab``: JupyterLab on loopback, opened on ``00_start_here.ipynb``, beside a sandbox.
+
+Works on copies of the notebooks under ``runs/lab``, which Git ignores: what a person runs there,
+real account ids included, never reaches the notebooks that are stored. Nothing is fetched: the
+news, the extension manager and the check for updates are switched off. ``--app`` serves the same
+notebooks with Voilà, as pages without code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from types import FrameType
+
+from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
+from rwlib.errors import RunbookError
+
+START = "00_start_here.ipynb"
+_APP_TEMPLATE = "rwlib"
+
+
+def lab_command(folder: Path, port: int, token: str, *, browser: bool) -> list[str]:
+    """Return the command that serves a folder of notebooks in JupyterLab."""
+    return [
+        *(sys.executable, "-m", "jupyterlab"),
+        *_server_options(folder, port, browser=browser),
+        f"--IdentityProvider.token={token}",
+        f"--LabApp.default_url=/lab/tree/{START}",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+        "--LabApp.news_url=",
+        # Lets a browser test ask whether the kernel is idle; reads nothing from outside.
+        "--LabApp.expose_app_in_browser=True",
+    ]
+
+
+def _server_options(folder: Path, port: int, *, browser: bool) -> list[str]:
+    options = [
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
+        f"--ServerApp.open_browser={browser}",
+        "--ServerApp.terminals_enabled=True",
+    ]
+    return [*options, "--allow-root"] if os.geteuid() == 0 else options
+
+
+def app_command(folder: Path, port: int, token: str, *, browser: bool) -> list[str]:
+    """Return the command that serves the same notebooks with Voilà, without their code."""
+    return [
+        *(sys.executable, "-m", "voila", str(folder)),
+        "--Voila.ip=127.0.0.1",
+        f"--port={port}",
+        f"--Voila.open_browser={browser}",
+        f"--Voila.default_url=/voila/render/{START}",
+        f"--template={_APP_TEMPLATE}",
+        "--VoilaConfiguration.strip_sources=True",
+        "--VoilaConfiguration.show_tracebacks=False",
+        "--VoilaConfiguration.file_allowlist=.*\\.(png|jpg|svg)",
+        f"--token={token}",
+    ]
+
+
+def jupyter_environment(runs: Path) -> dict[str, str]:
+    """Return an environment in which Jupyter has folders of its own and calls nobody.
+
+    What a person has set up for another JupyterLab stays out of this one, and the other way
+    round.
+    """
+    home = runs / "lab" / "jupyter"
+    folders = {
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data",
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "IPYTHONDIR": home / "ipython",
+    }
+    for path in folders.values():
+        path.mkdir(parents=True, exist_ok=True)
+    shown = home / "data" / "voila" / "templates" / _APP_TEMPLATE
+    shown.mkdir(parents=True, exist_ok=True)
+    page = resources.files("rwlib").joinpath("templates", "voila", "index.html.j2")
+    (shown / "index.html.j2").write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+    _write_json(shown / "conf.json", {"base_template": "lab"})
+    _write_json(
+        home / "config" / "labconfig" / "page_config.json",
+        {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+    )
+    # Cells that are scrolled away stay in the page, so that "find" and screen readers see them.
+    _write_json(
+        home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings",
+        {"windowingMode": "none"},
+    )
+    return {
+        **{name: str(path) for name, path in folders.items()},
+        FOLDER: str(runs / "lab"),
+        "JUPYTER_PLATFORM_DIRS": "1",
+    }
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def copy_notebooks(source: Path, folder: Path) -> list[Path]:
+    """Copy the notebooks, labs included, that are new or newer than their copy; return the copies.
+
+    A copy that somebody ran or filled in stays as it is until the notebook itself changes.
+    """
+    copies = []
+    for path in sorted(source.rglob("*.ipynb")):
+        inside = path.relative_to(source)
+        if any(part.startswith(".") for part in inside.parts) or inside.parts[0] == "runs":
+            continue
+        copy = folder / inside
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if not copy.exists() or copy.stat().st_mtime < path.stat().st_mtime:
+            shutil.copyfile(path, copy)
+        copies.append(copy)
+    return copies
+
+
+def trust(notebooks: list[Path], environment: Mapping[str, str]) -> None:
+    """Mark the copies as trusted: they are this package's own, and their outputs are shown."""
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    notary = NotebookNotary(data_dir=environment["JUPYTER_DATA_DIR"])  # type: ignore[no-untyped-call]
+    for path in notebooks:
+        notary.sign(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def sandbox_beside(runs: Path) -> Iterator[dict[str, str]]:
+    """Run a sandbox that remembers its world until it is thrown away, and give its environment."""
+    try:
+        from rwlib.sandbox import Sandbox
+    except ModuleNotFoundError as error:
+        raise RunbookError(
+            f"the sandbox needs {error.name}; install it with "
+            "`pip install 'risingwave-iam-runbook[sandbox]'`"
+        ) from None
+    with Sandbox.spawn(state=runs / "lab" / "sandbox") as box:
+        yield box.environment()
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody uses just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the notebooks until Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    runs = Path(options.runs).resolve()
+    module = "voila" if options.app else "jupyterlab"
+    try:
+        _require(module, "app" if options.app else "lab")
+        with sandbox_beside(runs) as environment:
+            return _serve(options, runs, environment)
+    except RunbookError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) -> int:
+    chosen = AWS if options.aws else SANDBOX if options.sandbox else ""
+    prepare_switch(runs / "lab", sandbox, chosen)
+    own = jupyter_environment(runs)
+    folder = runs / "lab" / "notebooks"
+    trust(copy_notebooks(Path(options.notebooks), folder), own)
+    port, token = options.port or free_port(), options.token or secrets.token_urlsafe(24)
+    make = app_command if options.app else lab_command
+    command = make(folder, port, token, browser=options.browser)
+    path = f"voila/render/{START}" if options.app else f"lab/tree/{START}"
+    sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
+    sys.stdout.flush()
+    server = subprocess.Popen(command, env={**os.environ, **own}, stdin=subprocess.DEVNULL)
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Let the server end its kernels, and leave no process behind."""
+    server.terminate()
+    try:
+        server.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _require(module: str, extra: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise RunbookError(
+            f"{module} is not installed; install it with "
+            f"`pip install 'risingwave-iam-runbook[{extra}]'`"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rwlib.launcher", description=__doc__)
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--sandbox", action="store_true", help="Work in the sandbox (the first time)"
+    )
+    place.add_argument("--aws", action="store_true", help="Work in AWS, with your credentials")
+    parser.add_argument("--app", action="store_true", help="Serve pages without code, with Voilà")
+    parser.add_argument("--port", type=int, default=0, help="Port; 0 takes a free one")
+    parser.add_argument("--token", default="", help="Token; a new secret one by default")
+    parser.add_argument("--notebooks", default="notebooks", help="Folder of the notebooks")
+    parser.add_argument("--runs", default="runs", help="Folder of runs, inputs and copies")
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="Open no browser"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""A run as a report: values in, pages and pictures out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,525 @@
+"""Steps 1-5 and the verification for one target, in one place for notebooks and command line.
+
+`Runbook.start` opens the session, `Runbook.look` finds out what is there, `Runbook.preview` says
+what a step would change, `Runbook.run_step` changes it when the target says ``apply``,
+`Runbook.verify` gives the verdict and `Runbook.finish` writes the report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rwlib.aws import (
+    Aws,
+    BucketFacts,
+    describe_bucket,
+    locate_bucket,
+    open_session,
+    read_role,
+    with_key,
+)
+from rwlib.errors import CheckFailedError, InputError, RunbookError
+from rwlib.runs import new_run_dir
+from rwlib.steps import (
+    STEPS,
+    Change,
+    Ledger,
+    Step,
+    _record,
+    console_steps,
+    ensure_allowed_principal,
+    ensure_attached,
+    ensure_policy,
+    ensure_role,
+    ensure_trust,
+    fetch_workload_identity,
+    policy_document,
+    trust_policy,
+    wait_until_seen,
+)
+from rwlib.target import Target, target_from_parameters
+from rwlib.verify import (
+    Check,
+    Situation,
+    Verdict,
+    check_allowed_principal,
+    check_situation,
+    plan_situation,
+    probe_role,
+    read_situation,
+    settled_list,
+    stale_entries,
+    with_boundary,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rwlib.cloud import Cloud, CloudMetadata
+    from rwlib.steps import Connection, TearDown
+
+
+@dataclass
+class Runbook:
+    """One target's way through the steps.
+
+    Parameters
+    ----------
+    run_dir
+        Folder of the evidence; None keeps nothing (previews outside a run).
+    """
+
+    target: Target
+    aws: Aws
+    run_dir: Path | None = None
+    cloud: Cloud | None = None
+    workload_identity_arn: str = ""
+    cloud_metadata: CloudMetadata | None = None
+    steps: dict[int, Step] = field(
+        default_factory=lambda: {number: Step(number, title) for number, title in STEPS.items()}
+    )
+    checks: list[Check] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    sql: list[Any] = field(default_factory=list)
+    call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    situation: Situation | None = None
+    _bucket: BucketFacts | None = None
+    _risingwave: Connection | None = None
+    _policy_document: dict[str, Any] | None = None
+
+    @classmethod
+    def start(cls, parameters: Mapping[str, Any], *, run_dir: Path | str | None = None) -> Runbook:
+        """Open a runbook from a notebook's parameters (its ``globals()``), or a target's values.
+
+        Raises
+        ------
+        InputError
+            A parameter cannot be used.
+        CredentialsError
+            AWS refuses the credentials.
+        """
+        target = target_from_parameters(parameters)
+        aws = open_session(target)
+        book = cls(target, aws)
+        with book._counting("who is asking"):
+            _ = aws.caller_identity
+        if target.cluster_id:
+            from rwlib.cloud import Cloud
+
+            book.cloud = Cloud.from_environment()
+        found = fetch_workload_identity(book.cloud, target)
+        book.workload_identity_arn, book.cloud_metadata = found
+        given = run_dir or os.environ.get("RWLIB_RUN_DIR", "")
+        book.run_dir = (Path(given) if given else new_run_dir(target.name, make=False)).resolve()
+        return book
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record of what this run creates or replaces."""
+        return Ledger(self.run_dir / "ledger.jsonl" if self.run_dir else None)
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role, as AWS has it or as it is going to be."""
+        if self.situation is not None:
+            return self.situation.role_arn
+        return self.target.role_arn_in(self.aws.account_id)
+
+    @property
+    def bucket(self) -> BucketFacts:
+        """What AWS says about the bucket; read once.
+
+        Raises
+        ------
+        InputError
+            The bucket does not exist, is in another account or in another region.
+        """
+        if self._bucket is None:
+            located = locate_bucket(self.aws, self.target.bucket, self.target.region_name)
+            facts = describe_bucket(self.aws, located)
+            if self.target.kms_key_arn and self.target.kms_key_arn != facts.kms_key_arn:
+                facts = with_key(self.aws, facts, self.target.kms_key_arn)
+            self._bucket = facts
+        return self._bucket
+
+    @property
+    def policy_document(self) -> dict[str, Any]:
+        """The document that Step 1 wants."""
+        if self._policy_document is None:
+            self._policy_document = policy_document(
+                self.target,
+                account_id=self.aws.account_id,
+                region_name=self.bucket.region_name,
+                kms_key_arn=self.bucket.kms_key_arn,
+            )
+        return self._policy_document
+
+    def look(self) -> Situation:
+        """Find out what is there, preview every step and judge the plan; writes nothing.
+
+        Raises
+        ------
+        RunbookError
+            An input cannot be used, or something of somebody else's is in the way.
+        """
+        with self._counting("look"):
+            _ = self.bucket
+            now = read_situation(self.aws, self.target, self.bucket)
+        for number in STEPS:
+            self.preview(number)
+        with self._counting("look"):
+            planned = plan_situation(
+                now, [change for step in self.steps.values() for change in step.changes]
+            )
+            if now.trust_policy is None and self.target.permissions_boundary_arn:
+                arn = self.target.permissions_boundary_arn
+                planned = with_boundary(self.aws, planned, arn)
+        self.situation = planned
+        self.checks = self._judge(planned)
+        return planned
+
+    def preview(self, number: int) -> Step:
+        """Say what a step would change; writes nothing."""
+        with self._counting(f"step {number}"):
+            return self._step(number, apply=False)
+
+    def run_step(self, number: int) -> Step:
+        """Change what the step changes when the target says ``apply``, else preview it."""
+        with self._counting(f"step {number}"):
+            return self._step(number, apply=self.target.apply)
+
+    def _step(self, number: int, apply: bool) -> Step:
+        step = self.steps[number]
+        try:
+            _STEP_FUNCTIONS[number](self, step, apply)
+        except RunbookError:
+            step.status = "failed"
+            raise
+        if step.status != "manual" and number < 5:
+            writes = any(change.writes for change in step.changes)
+            if any(change.applied for change in step.changes):
+                step.status = "done"
+            elif apply or not writes:
+                step.status = "unchanged" if step.status != "done" else "done"
+            else:
+                step.status = "previewed"
+        return step
+
+    def _step_1(self, step: Step, apply: bool) -> None:
+        change = ensure_policy(
+            self.aws,
+            self.target.policy_name,
+            self.policy_document,
+            tags=self.target.tags,
+            used_by=self.target.role_name,
+            ledger=self.ledger,
+            apply=apply,
+        )
+        _record(step, change)
+
+    def _step_2(self, step: Step, apply: bool) -> None:
+        target = self.target
+        with self._role_lock(apply):
+            try:
+                role = ensure_role(
+                    self.aws,
+                    target.role_name,
+                    trust_policy(self.workload_identity_arn, target.connectors),
+                    path=target.role_path,
+                    permissions_boundary_arn=target.permissions_boundary_arn,
+                    max_session_duration=target.max_session_duration,
+                    tags=target.tags,
+                    owner=target.name,
+                    ledger=self.ledger,
+                    apply=apply,
+                )
+            except InputError:
+                self._take_back_policy()
+                raise
+            _record(step, role)
+            policy_arn = target.policy_arn_in(self.aws.account_id)
+            attachment = ensure_attached(
+                self.aws, target.role_name, policy_arn, ledger=self.ledger, apply=apply
+            )
+            _record(step, attachment)
+        if role.applied or attachment.applied:
+            wait_until_seen(self.aws, target.role_name, policy_arn)
+
+    def _take_back_policy(self) -> None:
+        """Delete the policy that this run made: AWS found a bad input only at the role."""
+        made = [each for each in self.steps[1].changes if each.applied and each.action == "create"]
+        for change in made:
+            removal = Change("delete", change.resource, change.name, before=change.after)
+            self.ledger.intend(removal)
+            self.aws.write("iam", "delete_policy", about=change.name, PolicyArn=change.name)
+            self.ledger.done(removal)
+
+    def _step_3(self, step: Step, apply: bool) -> None:
+        if read_role(self.aws, self.target.role_name) is None:
+            wanted = trust_policy(self.workload_identity_arn, self.target.connectors)
+            note = "the role is created with this trust policy in Step 2"
+            change = Change("none", "trust policy", self.role_arn, after=wanted, notes=(note,))
+        else:
+            with self._role_lock(apply):
+                change = ensure_trust(
+                    self.aws,
+                    self.target.role_name,
+                    self.workload_identity_arn,
+                    self.target.connectors,
+                    owner=self.target.name,
+                    ledger=self.ledger,
+                    apply=apply,
+                )
+        _record(step, change)
+
+    def _step_4(self, step: Step, apply: bool) -> None:
+        if self.cloud is None:
+            step.instructions = console_steps(
+                self.target, self.role_arn, self.workload_identity_arn
+            )
+            step.status = "manual"
+            return
+        change = ensure_allowed_principal(
+            self.cloud, self.target.cluster_id, self.role_arn, ledger=self.ledger, apply=apply
+        )
+        _record(step, change)
+
+    def _step_5(self, step: Step, apply: bool) -> None:
+        from rwlib.sql import statements_for
+
+        self.sql = statements_for(self.target, self.role_arn, self.bucket.region_name)
+        step.status = "done"
+        if not self.target.run_sql:
+            return
+        from rwlib.steps import run_statements
+
+        changes = run_statements(self.risingwave, self.sql, ledger=self.ledger, apply=apply)
+        for change in changes:
+            _record(step, change)
+        if not any(change.writes and not change.applied for change in step.changes):
+            return
+        step.status = "failed" if apply else "previewed"
+
+    @property
+    def risingwave(self) -> Connection:
+        """Where SQL is run; connected once."""
+        if self._risingwave is None:
+            from rwlib.steps import open_connection
+
+            self._risingwave = open_connection(self.cloud, self.target.cluster_id)
+        return self._risingwave
+
+    def verify(self) -> list[Check]:
+        """Judge every hop from what AWS shows now; a preview judges the plan.
+
+        Without ``apply``, nothing was written and the verdict is about the plan.
+        """
+        with self._counting("verify"):
+            if self.target.apply or self.situation is None:
+                self.situation = read_situation(self.aws, self.target, self.bucket)
+            return self._verdict(self.situation)
+
+    def verify_live(self) -> list[Check]:
+        """Judge what AWS shows now, without a preview before it; writes nothing.
+
+        Raises
+        ------
+        InputError
+            The bucket does not exist, is in another account or in another region.
+        """
+        with self._counting("verify"):
+            self.situation = read_situation(self.aws, self.target, self.bucket)
+            self.preview(5)
+            return self._verdict(self.situation)
+
+    def _verdict(self, situation: Situation) -> list[Check]:
+        self.checks = self._judge(situation)
+        self._ask_aws(situation)
+        return self.checks
+
+    def run_sql(self) -> list[Check]:
+        """Run the SQL of Step 5 for a role that is set up, and judge every hop.
+
+        Raises
+        ------
+        InputError
+            The role does not exist, or a statement needs something filled in.
+        """
+        if read_role(self.aws, self.target.role_name) is None:
+            raise InputError(
+                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+            )
+        with self._counting("verify"):
+            self.situation = read_situation(self.aws, self.target, self.bucket)
+            self.checks = self._judge(self.situation)
+        self.run_step(5)
+        with self._counting("verify"):
+            self._ask_aws(self.situation)
+        return self.checks
+
+    def _judge(self, situation: Situation) -> list[Check]:
+        checks = check_situation(
+            self.target,
+            situation,
+            self.policy_document,
+            workload_identity_arn=self.workload_identity_arn,
+        )
+        self.verdicts = probe_role(self.target, situation)
+        at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
+        checks[at:at] = [self._allowed_principal(situation)]
+        return checks
+
+    def _allowed_principal(self, situation: Situation) -> Check:
+        if self.cloud is None:
+            return check_allowed_principal(self.target, situation.role_arn)
+        try:
+            allowed = settled_list(self.cloud, self.target.cluster_id, situation.role_arn)
+        except RunbookError as error:
+            return check_allowed_principal(self.target, situation.role_arn, problem=error)
+        check = check_allowed_principal(
+            self.target, situation.role_arn, allowed, pending=situation.planned
+        )
+        if check.status != "pass":
+            return check
+        stale = stale_entries(
+            allowed,
+            situation.account_id,
+            lambda name: name == self.target.role_name or read_role(self.aws, name) is not None,
+        )
+        return replace(check, evidence=(*check.evidence, *stale))
+
+    def _ask_aws(self, situation: Situation) -> None:
+        from rwlib.verify import check_connectors, check_simulation, validate_policy
+
+        self.checks.append(validate_policy(self.aws, self.policy_document, self.bucket.region_name))
+        if not situation.planned and situation.trust_policy is not None:
+            self.checks += check_simulation(
+                self.aws, situation.role_arn, self.verdicts, unread=situation.unread()
+            )
+        self.checks += check_connectors(self.aws, self.target, situation, self.sql)
+        if self.target.run_sql and not situation.planned:
+            from rwlib.verify import check_execution
+
+            self.checks += check_execution(
+                self.aws,
+                self.risingwave,
+                self.target,
+                self.sql,
+                self.steps[5].changes,
+                known=self.checks,
+            )
+
+    def tear_down(self) -> TearDown:
+        """Take back what was made for this target when it says ``apply``, else preview that."""
+        from rwlib.steps import tear_down
+
+        runs_dir = self.run_dir.parent if self.run_dir else Path("runs")
+        with self._counting("tear down"), self._role_lock(self.target.apply):
+            return tear_down(
+                self.aws,
+                self.target,
+                runs_dir=runs_dir,
+                ledger=self.ledger,
+                apply=self.target.apply,
+                cloud=self.cloud,
+            )
+
+    @property
+    def exit_code(self) -> int:
+        """0 done and verified, 1 a check failed, 3 a person must act."""
+        if any(check.status == "fail" for check in self.checks):
+            return 1
+        waiting = [check for check in self.checks if check.status == "manual" and check.fix]
+        live = self.situation is not None and not self.situation.planned
+        return 3 if waiting and live else 0
+
+    def finish(self) -> dict[str, Any]:
+        """Write ``report.json`` and ``report.html`` into the run's folder and return the report."""
+        from rwlib.report import write_report
+        from rwlib.runbook.report_values import build_report
+
+        report = build_report(self)
+        if self.run_dir is not None:
+            write_report(report, self.run_dir)
+        return report
+
+    def require(self) -> None:
+        """Raise when a check failed: the pass criterion of a headless run.
+
+        Raises
+        ------
+        CheckFailedError
+            Names the first failing check and its fix.
+        """
+        failed = [check for check in self.checks if check.status == "fail"]
+        if failed:
+            first = failed[0]
+            evidence = first.evidence[0] if first.evidence else ""
+            raise CheckFailedError(
+                f"{len(failed)} of {len(self.checks)} checks failed. First: {first.title}: "
+                f"{evidence}. Fix: {first.fix}"
+            )
+
+    def require_checks(self, *ids: str) -> list[Check]:
+        """Return the named checks; raise when one of them failed.
+
+        Raises
+        ------
+        CheckFailedError
+            Names the first failing check and its fix.
+        """
+        chosen = [check for check in self.checks if check.id in ids]
+        self.checks, everything = chosen, self.checks
+        try:
+            self.require()
+        finally:
+            self.checks = everything
+        return chosen
+
+    def require_torn_down(self, left: TearDown) -> None:
+        """Raise when the target says ``apply`` and something of ours is left.
+
+        Raises
+        ------
+        CheckFailedError
+            Names what is left.
+        """
+        if self.target.apply and left.changes:
+            raise CheckFailedError(f"still there: {left.changes[0].name}; run it again")
+
+    @contextmanager
+    def _counting(self, phase: str) -> Iterator[None]:
+        before = len(self.aws.calls)
+        try:
+            yield
+        finally:
+            counts = self.call_counts.setdefault(phase, {"reads": 0, "writes": 0})
+            for call in self.aws.calls[before:]:
+                counts["writes" if call.writes else "reads"] += 1
+
+    @contextmanager
+    def _role_lock(self, apply: bool) -> Iterator[None]:
+        """Keep two runs on this machine from writing one role at the same time."""
+        if not apply:
+            yield
+            return
+        from rwlib.runs import turn
+
+        with turn(f"{self.aws.account_id}-{self.target.role_name}"):
+            yield
+
+
+_STEP_FUNCTIONS: dict[int, Callable[[Runbook, Step, bool], None]] = {
+    1: Runbook._step_1,
+    2: Runbook._step_2,
+    3: Runbook._step_3,
+    4: Runbook._step_4,
+    5: Runbook._step_5,
+}

@@ -1,0 +1,11 @@
+from .folder import kept_in as kept_in
+from .folder import new_run_dir as new_run_dir
+from .lock import BusyError as BusyError
+from .lock import turn as turn
+from .manifest import MANIFEST as MANIFEST
+from .manifest import file_hash as file_hash
+from .manifest import made_by as made_by
+from .manifest import seal as seal
+from .manifest import verify_manifest as verify_manifest
+from .manifest import versions as versions
+from .manifest import write_manifest as write_manifest

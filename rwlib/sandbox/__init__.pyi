@@ -1,0 +1,9 @@
+from .endpoint import Endpoint as Endpoint
+from .example_world import CUSTOMER as CUSTOMER
+from .example_world import OTHER_CLUSTER_ARN as OTHER_CLUSTER_ARN
+from .example_world import RISINGWAVE_CLOUD as RISINGWAVE_CLOUD
+from .example_world import THIRD_PARTY as THIRD_PARTY
+from .example_world import WORKLOAD_IDENTITY_ARN as WORKLOAD_IDENTITY_ARN
+from .example_world import WORKLOAD_ROLE as WORKLOAD_ROLE
+from .server.serve import serve as serve
+from .server.server import Sandbox as Sandbox

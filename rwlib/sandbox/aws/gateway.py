@@ -1,0 +1,181 @@
+"""The way of a request to AWS: read, authenticated, authorised, answered, written down."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from rwlib.sandbox.answer import Answer, AwsError, error_answer
+from rwlib.sandbox.aws.access_analyzer.service import AnalyzerService
+from rwlib.sandbox.aws.authorize import Authorizer
+from rwlib.sandbox.aws.caller import ANONYMOUS, Caller, authenticate
+from rwlib.sandbox.aws.catalogs import CatalogService
+from rwlib.sandbox.aws.directory import Directory
+from rwlib.sandbox.aws.faults import FaultMachine, LostAnswerError
+from rwlib.sandbox.aws.iam.service import IamService
+from rwlib.sandbox.aws.kms.access import KeyAccess
+from rwlib.sandbox.aws.kms.service import KmsService
+from rwlib.sandbox.aws.protocols import read_operation
+from rwlib.sandbox.aws.redshift_serverless import Namespaces, ServerlessService
+from rwlib.sandbox.aws.request import AwsRequest, read_request
+from rwlib.sandbox.aws.s3.operations import s3_operation
+from rwlib.sandbox.aws.s3.service import S3Service
+from rwlib.sandbox.aws.session_tokens import Mint
+from rwlib.sandbox.aws.sts import StsService
+from rwlib.sandbox.aws.wire import inner_authorization
+from rwlib.sandbox.moto_seam.world import World
+
+REMEMBERED = 20_000
+"""Calls that are kept in the list of calls."""
+
+READS = (
+    "Get",
+    "List",
+    "Head",
+    "Describe",
+    "Simulate",
+    "Generate",
+    "Encrypt",
+    "Decrypt",
+    "ReEncrypt",
+    "Sign",
+    "Verify",
+    "Validate",
+    "Check",
+    "AssumeRole",
+    "Preflight",
+)
+_CODE = re.compile(rb'<Code>([^<]+)</Code>|"__type":\s*"([^"]+)"')
+
+
+class Gateway:
+    """Answers AWS requests.
+
+    Parameters
+    ----------
+    changed
+        Called after a call that may have changed something, with the services it concerns; the
+        world is entered.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        mint: Mint,
+        namespaces: Namespaces,
+        changed: Callable[[frozenset[str]], None],
+    ) -> None:
+        self.world = world
+        self.mint = mint
+        self.directory = Directory(world)
+        self.authorizer = Authorizer(self.directory)
+        self.faults = FaultMachine()
+        self.calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
+        self._changed = changed
+        self._numbers = count(1)
+        keys = KeyAccess(self.authorizer)
+        catalog = CatalogService(self.authorizer)
+        self.sts = StsService(self.authorizer, mint)
+        self._services: dict[str, Any] = {
+            "s3": S3Service(self.authorizer, keys),
+            "iam": IamService(self.authorizer),
+            "sts": self.sts,
+            "kms": KmsService(self.authorizer, keys),
+            "glue": catalog,
+            "redshift": catalog,
+            "s3control": catalog,
+            "redshift-serverless": ServerlessService(self.authorizer, namespaces),
+            "accessanalyzer": AnalyzerService(self.authorizer),
+        }
+
+    def handle(self, environ: dict[str, Any], body: bytes) -> tuple[Answer, bool]:
+        """Answer one request.
+
+        Returns
+        -------
+        tuple of Answer and bool
+            The answer, and whether the process is to end after it.
+
+        Raises
+        ------
+        LostAnswerError
+            The call took effect, and its answer is to be lost.
+        """
+        caller, number = ANONYMOUS, 0
+        request: AwsRequest | None = None
+        try:
+            request = read_request(environ, body)
+            with self.world.entered():
+                caller = authenticate(request, self.mint, self.directory)
+                signed_for = "s3" if request.service == "s3control" else request.service
+                request.environ["HTTP_AUTHORIZATION"] = inner_authorization(
+                    signed_for, request.region
+                )
+                self._name(request)
+                number = self.faults.before(request)
+                answer = self._services[request.service].answer(request, caller)
+                if answer.status >= 500:
+                    answer = self._broken(request, answer.body)
+                if answer.status < 300 and not request.action.startswith(READS):
+                    self._changed(_touched(request))
+        except AwsError as error:
+            answer = self._refused(request, error)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, AWS's shape goes out
+            answer = self._broken(request, error)
+        self._write_down(request, caller, answer)
+        if self.faults.loses(number):
+            raise LostAnswerError
+        return answer, self.faults.kills(number)
+
+    def _name(self, request: AwsRequest) -> None:
+        if request.service == "s3":
+            request.action = s3_operation(request).name
+        else:
+            read_operation(request)
+
+    def _refused(self, request: AwsRequest | None, error: AwsError) -> Answer:
+        if request is None:
+            return error_answer("s3", error)
+        head = request.method == "HEAD"
+        return error_answer(request.service, error, resource=request.path, head=head)
+
+    def _broken(self, request: AwsRequest | None, why: object) -> Answer:
+        """Answer with an internal error in AWS's shape, and keep the cause in the log."""
+        cause = why if isinstance(why, BaseException) else None
+        logging.getLogger(__name__).error(
+            "%s broke: %r", request and request.action, why, exc_info=cause
+        )
+        text = "We encountered an internal error. Please try again."
+        error = AwsError("InternalError", text, 500)
+        if request is not None and request.service not in ("s3", "s3control"):
+            error = AwsError("InternalFailure", text, 500)
+        return self._refused(request, error)
+
+    def _write_down(self, request: AwsRequest | None, caller: Caller, answer: Answer) -> None:
+        code = None
+        if answer.status >= 300:
+            found = _CODE.search(answer.body[:2000])
+            code = (found[1] or found[2]).decode() if found else str(answer.status)
+        self.calls.append(
+            {
+                "number": next(self._numbers),
+                "service": request.service if request else "",
+                "action": request.action if request else "",
+                "region": request.region if request else "",
+                "caller": caller.arn,
+                "account": caller.account,
+                "status": answer.status,
+                "error": code,
+            }
+        )
+
+
+def _touched(request: AwsRequest) -> frozenset[str]:
+    """Name the services whose state a call may have changed."""
+    if request.service == "iam" and request.action in ("DeleteRole", "DeleteUser"):
+        return frozenset({"iam", "s3", "kms"})
+    return frozenset({request.service})

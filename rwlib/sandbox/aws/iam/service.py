@@ -1,0 +1,174 @@
+"""IAM behind the authorisation layer."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from rwlib.sandbox.answer import Answer, AwsError, query_answer, xml_text
+from rwlib.sandbox.aws.authorize import Authorizer
+from rwlib.sandbox.aws.caller import Caller
+from rwlib.sandbox.aws.constraints import check_parameters
+from rwlib.sandbox.aws.iam.resources import iam_ask
+from rwlib.sandbox.aws.iam.rules import ATTACHMENTS, QUOTAS, IamRules
+from rwlib.sandbox.aws.iam.simulator import Simulator
+from rwlib.sandbox.aws.request import AwsRequest
+from rwlib.sandbox.aws.saved_principals import forget_principal
+from rwlib.sandbox.aws.session_tokens import new_access_key_id
+
+READS = ("Get", "List", "Simulate", "Generate")
+
+
+class IamService:
+    """Answers requests to IAM."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self.authorizer = authorizer
+        self.directory = authorizer.directory
+        self.world = authorizer.directory.world
+        self.rules = IamRules(authorizer.directory)
+        self.simulator = Simulator(authorizer)
+
+    def answer(self, request: AwsRequest, caller: Caller) -> Answer:
+        """Authorise and answer one request; the world must be entered."""
+        session = caller.session
+        if session is not None and session.kind != "role" and not session.mfa:
+            # IAM takes no credentials of GetSessionToken or GetFederationToken without MFA.
+            text = "The security token included in the request is invalid"
+            raise AwsError("InvalidClientTokenId", text, 403)
+        check_parameters(request)
+        self.authorizer.require(request, caller, iam_ask(request, caller, self.world))
+        account = caller.account
+        own = self._own_answer(request, account, caller)
+        if own is not None:
+            return own
+        if "UserName" not in request.parameters and caller.kind == "user":
+            request.parameters["UserName"] = caller.name
+            if request.action not in ("GetUser", "CreateAccessKey", "ListAccessKeys"):
+                del request.parameters["UserName"]
+        self.rules.check(request, account)
+        if not request.action.startswith(READS):
+            self.directory.before_change(account)
+        return self._write(request, account)
+
+    def _write(self, request: AwsRequest, account: str) -> Answer:
+        given = request.parameters
+        if request.action in ATTACHMENTS:
+            entity = ATTACHMENTS[request.action][0]
+            holder = self.rules.entity(entity, given[f"{entity}Name"], account)
+            if given["PolicyArn"] in holder.managed_policies:
+                return query_answer("iam", request.action, "")
+        if request.action == "UpdateRole":
+            view = self.world.role(account, given["RoleName"])
+            given.setdefault("MaxSessionDuration", "3600")
+            if view is not None:
+                role = self.world.iam(account).roles[view.id]
+                given.setdefault("Description", role.description or "")
+        gone = self._about_to_go(request, account)
+        answer = self._forward(request, account)
+        if answer.status < 300:
+            if gone is not None:
+                forget_principal(self.directory, *gone)
+            if request.action == "CreateUser":
+                return self._named(request, account, answer)
+            if request.action == "GetUser":
+                return self._with_boundary(request, account, answer)
+        return answer
+
+    def _about_to_go(self, request: AwsRequest, account: str) -> tuple[str, str] | None:
+        given = request.parameters
+        view = None
+        if request.action == "DeleteRole":
+            view = self.world.role(account, given["RoleName"])
+        elif request.action == "DeleteUser":
+            view = self.world.user(account, given["UserName"])
+        return (view.arn, view.id) if view else None
+
+    def _named(self, request: AwsRequest, account: str, answer: Answer) -> Answer:
+        """Give a new user a unique id of AWS's form in place of moto's."""
+        user = self.world.iam(account).users[request.parameters["UserName"]]
+        before, user.id = user.id, new_access_key_id("AIDA", account) + "Q"
+        return answer.with_body(answer.body.replace(before.encode(), user.id.encode()))
+
+    def _with_boundary(self, request: AwsRequest, account: str, answer: Answer) -> Answer:
+        """Add a user's permissions boundary, which moto does not know."""
+        name = request.parameters.get("UserName", "")
+        view = self.world.user(account, name)
+        if view is None or view.boundary_arn is None:
+            return answer
+        element = (
+            "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>"
+            f"<PermissionsBoundaryArn>{xml_text(view.boundary_arn)}</PermissionsBoundaryArn>"
+            "</PermissionsBoundary></User>"
+        )
+        return answer.with_body(answer.body.replace(b"</User>", element.encode()))
+
+    def _own_answer(self, request: AwsRequest, account: str, caller: Caller) -> Answer | None:
+        match request.action:
+            case "GetAccountSummary":
+                return query_answer("iam", request.action, self._summary(account))
+            case "SimulatePrincipalPolicy" | "SimulateCustomPolicy":
+                return query_answer("iam", request.action, self.simulator.simulate(request, caller))
+            case "GetContextKeysForCustomPolicy" | "GetContextKeysForPrincipalPolicy":
+                return query_answer("iam", request.action, self.simulator.context_keys(request))
+            case "PutUserPermissionsBoundary" | "DeleteUserPermissionsBoundary":
+                self.rules.check(request, account)
+                self.directory.before_change(account)
+                user = self.world.iam(account).users[request.parameters["UserName"]]
+                user.sandbox_boundary_arn = request.parameters.get("PermissionsBoundary")
+                return query_answer("iam", request.action, "")
+            case "ListPolicies":
+                if request.parameters.get("Scope", "All") != "Local":
+                    self.world.put_all_aws_managed(account)
+        return None
+
+    def _summary(self, account: str) -> str:
+        iam = self.world.iam(account)
+        local = [p for arn, p in iam.managed_policies.items() if f"::{account}:" in arn]
+        counts = {
+            "Users": len(iam.users),
+            "Groups": len(iam.groups),
+            "Roles": len(iam.roles),
+            "Policies": len(local),
+            "PolicyVersionsInUse": sum(len(policy.versions) for policy in local),
+            "InstanceProfiles": len(iam.instance_profiles),
+            "Providers": len(iam.saml_providers) + len(iam.open_id_providers),
+            "ServerCertificates": len(iam.certificates),
+            "MFADevices": len(iam.virtual_mfa_devices),
+            "MFADevicesInUse": 0,
+            "AccountMFAEnabled": 1,
+            "AccountAccessKeysPresent": 1,
+            "AccountPasswordPresent": 1,
+            "AccountSigningCertificatesPresent": 0,
+            "GlobalEndpointTokenVersion": 1,
+        }
+        entries = "".join(
+            f"<entry><key>{key}</key><value>{value}</value></entry>"
+            for key, value in sorted({**QUOTAS, **counts}.items())
+        )
+        return f"<SummaryMap>{entries}</SummaryMap>"
+
+    def _forward(self, request: AwsRequest, account: str) -> Answer:
+        """Let moto answer, with the parameters as they now are."""
+        flat = {"Action": request.action, "Version": "2010-05-08", **_flat(request.parameters)}
+        environ = {
+            **request.environ,
+            "REQUEST_METHOD": "POST",
+            "CONTENT_TYPE": "application/x-www-form-urlencoded; charset=utf-8",
+            "QUERY_STRING": "",
+            "PATH_INFO": "/",
+            "REQUEST_URI": "/",
+            "RAW_URI": "/",
+        }
+        return self.world.call("iam", environ, urlencode(flat).encode(), account)
+
+
+def _flat(node: Any, name: str = "") -> dict[str, str]:
+    """Write nested parameters the way the query protocol does."""
+    if isinstance(node, dict):
+        pairs = [(f"{name}.{key}" if name else key, value) for key, value in node.items()]
+    elif isinstance(node, list):
+        pairs = [(f"{name}.member.{index}", value) for index, value in enumerate(node, 1)]
+    else:
+        return {name: str(node)}
+    return {key: text for inner, value in pairs for key, text in _flat(value, inner).items()}

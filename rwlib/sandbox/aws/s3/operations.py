@@ -1,0 +1,195 @@
+"""S3's operations: which one a request is, and which IAM action it needs.
+
+Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rwlib.sandbox.answer import AwsError
+from rwlib.sandbox.aws.request import AwsRequest
+
+Row = tuple[str, str, str]
+"""Query parameter, operation, IAM action without ``s3:``; an empty parameter is the default."""
+
+BUCKET: dict[str, tuple[Row, ...]] = {
+    "GET": (
+        ("accelerate", "GetBucketAccelerateConfiguration", "GetAccelerateConfiguration"),
+        ("acl", "GetBucketAcl", "GetBucketAcl"),
+        ("analytics", "GetBucketAnalyticsConfiguration", "GetAnalyticsConfiguration"),
+        ("cors", "GetBucketCors", "GetBucketCORS"),
+        ("encryption", "GetBucketEncryption", "GetEncryptionConfiguration"),
+        (
+            "intelligent-tiering",
+            "GetBucketIntelligentTieringConfiguration",
+            "GetIntelligentTieringConfiguration",
+        ),
+        ("inventory", "GetBucketInventoryConfiguration", "GetInventoryConfiguration"),
+        ("lifecycle", "GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+        ("location", "GetBucketLocation", "GetBucketLocation"),
+        ("logging", "GetBucketLogging", "GetBucketLogging"),
+        ("metrics", "GetBucketMetricsConfiguration", "GetMetricsConfiguration"),
+        ("notification", "GetBucketNotificationConfiguration", "GetBucketNotification"),
+        ("object-lock", "GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
+        ("ownershipControls", "GetBucketOwnershipControls", "GetBucketOwnershipControls"),
+        ("policy", "GetBucketPolicy", "GetBucketPolicy"),
+        ("policyStatus", "GetBucketPolicyStatus", "GetBucketPolicyStatus"),
+        ("publicAccessBlock", "GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
+        ("replication", "GetBucketReplication", "GetReplicationConfiguration"),
+        ("requestPayment", "GetBucketRequestPayment", "GetBucketRequestPayment"),
+        ("tagging", "GetBucketTagging", "GetBucketTagging"),
+        ("uploads", "ListMultipartUploads", "ListBucketMultipartUploads"),
+        ("versioning", "GetBucketVersioning", "GetBucketVersioning"),
+        ("versions", "ListObjectVersions", "ListBucketVersions"),
+        ("website", "GetBucketWebsite", "GetBucketWebsite"),
+        ("list-type", "ListObjectsV2", "ListBucket"),
+        ("", "ListObjects", "ListBucket"),
+    ),
+    "PUT": (
+        ("accelerate", "PutBucketAccelerateConfiguration", "PutAccelerateConfiguration"),
+        ("acl", "PutBucketAcl", "PutBucketAcl"),
+        ("analytics", "PutBucketAnalyticsConfiguration", "PutAnalyticsConfiguration"),
+        ("cors", "PutBucketCors", "PutBucketCORS"),
+        ("encryption", "PutBucketEncryption", "PutEncryptionConfiguration"),
+        (
+            "intelligent-tiering",
+            "PutBucketIntelligentTieringConfiguration",
+            "PutIntelligentTieringConfiguration",
+        ),
+        ("inventory", "PutBucketInventoryConfiguration", "PutInventoryConfiguration"),
+        ("lifecycle", "PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
+        ("logging", "PutBucketLogging", "PutBucketLogging"),
+        ("metrics", "PutBucketMetricsConfiguration", "PutMetricsConfiguration"),
+        ("notification", "PutBucketNotificationConfiguration", "PutBucketNotification"),
+        ("object-lock", "PutObjectLockConfiguration", "PutBucketObjectLockConfiguration"),
+        ("ownershipControls", "PutBucketOwnershipControls", "PutBucketOwnershipControls"),
+        ("policy", "PutBucketPolicy", "PutBucketPolicy"),
+        ("publicAccessBlock", "PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
+        ("replication", "PutBucketReplication", "PutReplicationConfiguration"),
+        ("requestPayment", "PutBucketRequestPayment", "PutBucketRequestPayment"),
+        ("tagging", "PutBucketTagging", "PutBucketTagging"),
+        ("versioning", "PutBucketVersioning", "PutBucketVersioning"),
+        ("website", "PutBucketWebsite", "PutBucketWebsite"),
+        ("", "CreateBucket", "CreateBucket"),
+    ),
+    "DELETE": (
+        ("analytics", "DeleteBucketAnalyticsConfiguration", "PutAnalyticsConfiguration"),
+        ("cors", "DeleteBucketCors", "PutBucketCORS"),
+        ("encryption", "DeleteBucketEncryption", "PutEncryptionConfiguration"),
+        ("inventory", "DeleteBucketInventoryConfiguration", "PutInventoryConfiguration"),
+        ("lifecycle", "DeleteBucketLifecycle", "PutLifecycleConfiguration"),
+        ("metrics", "DeleteBucketMetricsConfiguration", "PutMetricsConfiguration"),
+        ("ownershipControls", "DeleteBucketOwnershipControls", "PutBucketOwnershipControls"),
+        ("policy", "DeleteBucketPolicy", "DeleteBucketPolicy"),
+        ("publicAccessBlock", "DeletePublicAccessBlock", "PutBucketPublicAccessBlock"),
+        ("replication", "DeleteBucketReplication", "PutReplicationConfiguration"),
+        ("tagging", "DeleteBucketTagging", "PutBucketTagging"),
+        ("website", "DeleteBucketWebsite", "DeleteBucketWebsite"),
+        ("", "DeleteBucket", "DeleteBucket"),
+    ),
+    "HEAD": (("", "HeadBucket", "ListBucket"),),
+    "POST": (("delete", "DeleteObjects", "DeleteObject"),),
+    "OPTIONS": (("", "Preflight", ""),),
+}
+OBJECT: dict[str, tuple[Row, ...]] = {
+    "GET": (
+        ("acl", "GetObjectAcl", "GetObjectAcl"),
+        ("attributes", "GetObjectAttributes", "GetObjectAttributes"),
+        ("legal-hold", "GetObjectLegalHold", "GetObjectLegalHold"),
+        ("retention", "GetObjectRetention", "GetObjectRetention"),
+        ("tagging", "GetObjectTagging", "GetObjectTagging"),
+        ("torrent", "GetObjectTorrent", "GetObjectTorrent"),
+        ("uploadId", "ListParts", "ListMultipartUploadParts"),
+        ("", "GetObject", "GetObject"),
+    ),
+    "HEAD": (("", "HeadObject", "GetObject"),),
+    "PUT": (
+        ("acl", "PutObjectAcl", "PutObjectAcl"),
+        ("legal-hold", "PutObjectLegalHold", "PutObjectLegalHold"),
+        ("retention", "PutObjectRetention", "PutObjectRetention"),
+        ("tagging", "PutObjectTagging", "PutObjectTagging"),
+        ("uploadId", "UploadPart", "PutObject"),
+        ("", "PutObject", "PutObject"),
+    ),
+    "POST": (
+        ("uploads", "CreateMultipartUpload", "PutObject"),
+        ("uploadId", "CompleteMultipartUpload", "PutObject"),
+        ("restore", "RestoreObject", "RestoreObject"),
+        ("select", "SelectObjectContent", "GetObject"),
+    ),
+    "DELETE": (
+        ("uploadId", "AbortMultipartUpload", "AbortMultipartUpload"),
+        ("tagging", "DeleteObjectTagging", "DeleteObjectTagging"),
+        ("", "DeleteObject", "DeleteObject"),
+    ),
+    "OPTIONS": (("", "Preflight", ""),),
+}
+WITH_VERSION = {
+    "GetObject": "GetObjectVersion",
+    "DeleteObject": "DeleteObjectVersion",
+    "GetObjectAcl": "GetObjectVersionAcl",
+    "PutObjectAcl": "PutObjectVersionAcl",
+    "GetObjectTagging": "GetObjectVersionTagging",
+    "PutObjectTagging": "PutObjectVersionTagging",
+    "DeleteObjectTagging": "DeleteObjectVersionTagging",
+    "GetObjectAttributes": "GetObjectVersionAttributes",
+}
+"""Actions that are others when the request names a version."""
+
+
+@dataclass(frozen=True)
+class S3Operation:
+    """What a request to S3 is: the operation, its action, and the bucket and key it names."""
+
+    name: str
+    action: str
+    bucket: str = ""
+    key: str = ""
+    version: str | None = None
+
+    @property
+    def resource(self) -> str:
+        """The ARN that the action is about."""
+        if not self.bucket:
+            return "*"
+        arn = f"arn:aws:s3:::{self.bucket}"
+        return f"{arn}/{self.key}" if self.key else arn
+
+
+def s3_operation(request: AwsRequest) -> S3Operation:
+    """Find out which operation a request to S3 is.
+
+    Raises
+    ------
+    AwsError
+        There is no such operation.
+    """
+    bucket, _, key = request.path[1:].partition("/")
+    if not bucket:
+        if request.method == "GET":
+            return S3Operation("ListBuckets", "s3:ListAllMyBuckets")
+        raise _not_allowed(request, "SERVICE")
+    table = OBJECT if key else BUCKET
+    names = {name for name, _ in request.query}
+    for parameter, operation, action in table.get(request.method, ()):
+        if parameter and parameter not in names:
+            continue
+        version = request.argument("versionId") if key else None
+        if version is not None:
+            action = WITH_VERSION.get(action, action)
+        if key and "x-amz-copy-source" in request.headers and request.method == "PUT":
+            operation = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}.get(
+                operation, operation
+            )
+        return S3Operation(operation, f"s3:{action}", bucket, key, version)
+    raise _not_allowed(request, "OBJECT" if key else "BUCKET")
+
+
+def _not_allowed(request: AwsRequest, resource: str) -> AwsError:
+    return AwsError(
+        "MethodNotAllowed",
+        "The specified method is not allowed against this resource.",
+        405,
+        fields={"Method": request.method, "ResourceType": resource},
+    )

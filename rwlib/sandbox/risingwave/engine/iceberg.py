@@ -1,0 +1,308 @@
+"""Iceberg sinks, sources, connections and engine tables, as far as their calls to AWS go.
+
+Which client calls with which identity is the table of ``connector_common/iceberg/mod.rs``: the
+Rust client reads and writes data and manifests (session ``reqsign``), Java catalogs the metadata
+(``risingwave-s3``, ``iceberg-aws-…``) and the Glue API (``risingwave-glue``). Catalog servers
+other than Glue are outside AWS, and play no part here but to remember where the metadata is.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from rwlib.sandbox.risingwave.engine.credentials import CredentialError
+from rwlib.sandbox.risingwave.engine.iceberg_errors import (
+    IcebergError,
+    file_error,
+    glue_error,
+    java_error,
+    sdk_text,
+)
+from rwlib.sandbox.risingwave.engine.objects import Database
+from rwlib.sandbox.risingwave.engine.opendal import OpendalError, Operator
+from rwlib.sandbox.risingwave.engine.platform import Options, Platform, is_on, static_keys
+from rwlib.sandbox.risingwave.engine.signed import Keys, Reply
+from rwlib.sql import iceberg_catalogs
+
+
+@dataclass(frozen=True)
+class Table:
+    """An Iceberg table as its metadata file tells."""
+
+    metadata_path: str
+    metadata: dict[str, Any]
+
+
+class Warehouse:
+    """One table of one warehouse, reached as a statement's options say."""
+
+    def __init__(self, platform: Platform, options: Options, database: Database) -> None:
+        self._platform = platform
+        self._options = options
+        self._database = database
+        self.catalog = options.get("catalog.type", "storage").lower()
+        if is_on(options, "hosted_catalog"):
+            self.catalog = "jdbc"
+        region_name = options.get("s3.region", "")
+        if not region_name:
+            raise IcebergError(
+                "Unexpected => IO operation failed, source",
+                "ConfigInvalid (permanent) at Builder::build, context: { service: s3 } => region "
+                "is missing. Please find it by S3::detect_region() or set them in env.",
+            )
+        rest = options.get("warehouse.path", "").partition("://")[2]
+        self.bucket, _, self.prefix = rest.partition("/")
+        self.region_name = region_name
+        self.table_name = options.get("table.name", "")
+        self.database_name = options.get("database.name", "")
+        self.data = self._operator("reqsign", with_role=not self.ignores_role)
+        self.java = self._java_operator()
+
+    @property
+    def ignores_role(self) -> bool:
+        """Whether the catalog type leaves ``s3.iam_role_arn`` aside."""
+        catalog = iceberg_catalogs().get(self.catalog, {})
+        return catalog.get("role") == "ignored" or is_on(self._options, "vended_credentials")
+
+    @property
+    def _served(self) -> bool:
+        """Whether the catalog's server, which is not in the sandbox, keeps the metadata file."""
+        return self.catalog in ("rest", "rest_rust")
+
+    @property
+    def place(self) -> str:
+        """The path of the table in the bucket, without a slash at the end."""
+        parts = [self.prefix.strip("/"), self.database_name, self.table_name]
+        return "/".join(part for part in parts if part)
+
+    def load(self) -> Table | None:
+        """Read the table's metadata; ``None`` when there is no such table.
+
+        Raises
+        ------
+        IcebergError
+            The catalog or S3 refuses.
+        """
+        path = self._pointer()
+        if path is None:
+            return None
+        try:
+            metadata = json.loads(self._read_metadata(path))
+            metadata["snapshots"], metadata["schemas"][-1]["fields"]
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise IcebergError("DataInvalid => Failed to parse table metadata", path) from None
+        return Table(path, metadata)
+
+    def create(self, columns: Sequence[tuple[str, str]]) -> Table:
+        """Create the table with an empty first metadata file."""
+        metadata = {
+            "format-version": 2,
+            "table-uuid": str(uuid4()),
+            "location": f"s3://{self.bucket}/{self.place}",
+            "schemas": [
+                {
+                    "schema-id": 0,
+                    "type": "struct",
+                    "fields": [
+                        {"id": number, "name": name, "required": False, "type": kind}
+                        for number, (name, kind) in enumerate(columns, 1)
+                    ],
+                }
+            ],
+            "snapshots": [],
+        }
+        table = Table(self._metadata_path(0), metadata)
+        self._write_metadata(table)
+        self._set_pointer(table.metadata_path, None)
+        return table
+
+    def commit(self, table: Table, content: bytes, count: int) -> None:
+        """Write data, manifest, manifest list and new metadata, then move the catalog's pointer."""
+        snapshot = time.time_ns() // 1000
+        data = f"{self.place}/data/{uuid4()}.parquet"
+        manifest = f"{self.place}/metadata/{uuid4()}-m0.avro"
+        manifest_list = f"{self.place}/metadata/snap-{snapshot}-0-{uuid4()}.avro"
+        try:
+            self.data.write(data, content)
+            self.data.write(manifest, json.dumps({"data-file": data, "records": count}).encode())
+            self.data.write(manifest_list, json.dumps({"manifest": manifest}).encode())
+        except OpendalError as error:
+            raise file_error(error) from None
+        snapshots = [*table.metadata["snapshots"], {"id": snapshot, "list": manifest_list}]
+        new = Table(self._metadata_path(len(snapshots)), {**table.metadata, "snapshots": snapshots})
+        self._write_metadata(new)
+        self._set_pointer(new.metadata_path, table.metadata_path)
+
+    def discard_empty_file(self) -> None:
+        """Write and delete the data file of a checkpoint without rows, as the writer does."""
+        path = f"{self.place}/data/{uuid4()}.parquet"
+        try:
+            self.data.write(path, b"")
+            self.data.delete([path])
+        except OpendalError as error:
+            raise file_error(error) from None
+
+    def check(self) -> None:
+        """List the warehouse with the base identity, as CREATE CONNECTION does.
+
+        The operator gets neither the role nor ``enable_config_load``
+        (``connector_common/connection.rs:216-235``).
+        """
+        operator = self._operator("reqsign", with_role=False, load_config=True)
+        try:
+            operator.list(self.prefix.rstrip("/") + "/", first_page=True)
+        except OpendalError as error:
+            raise IcebergError(*error.causes) from None
+
+    def _operator(
+        self, session_name: str, *, with_role: bool, load_config: bool = False
+    ) -> Operator:
+        options = self._options
+        identity = self._platform.identity(
+            static_keys(options, "s3.access.key", "s3.secret.key"),
+            load_config or is_on(options, "enable_config_load"),
+            options.get("s3.iam_role_arn", "") if with_role else "",
+        )
+        return Operator(self._platform.aws, identity, self.bucket, self.region_name, session_name)
+
+    def _java_operator(self) -> Operator | None:
+        """Give the client that reads metadata, where Java does it and S3 holds it."""
+        if self.catalog == "glue":
+            return self._operator("risingwave-s3", with_role=True)
+        if self.catalog == "jdbc":
+            return self._operator(f"iceberg-aws-{uuid4()}", with_role=True)
+        if self.catalog in ("hive", "snowflake"):
+            return self._operator("reqsign", with_role=False, load_config=True)
+        return None
+
+    def _metadata_path(self, version: int) -> str:
+        name = f"v{version + 1}" if self.catalog == "storage" else f"{version:05}-{uuid4()}"
+        return f"{self.place}/metadata/{name}.metadata.json"
+
+    def _read_metadata(self, path: str) -> bytes:
+        if self._served:
+            return self._database.iceberg_tables[path].encode()
+        operator = self.java or self.data
+        try:
+            return operator.read(path)
+        except OpendalError as error:
+            raise java_error(error) if self.java else file_error(error) from None
+
+    def _write_metadata(self, table: Table) -> None:
+        content = json.dumps(table.metadata)
+        if self._served:
+            self._database.iceberg_tables[table.metadata_path] = content
+            return
+        operator = self.java or self.data
+        try:
+            operator.write(table.metadata_path, content.encode())
+        except OpendalError as error:
+            raise java_error(error) if self.java else file_error(error) from None
+
+    # The catalog's pointer --------------------------------------------------------------------
+
+    def _pointer(self) -> str | None:
+        if self.catalog in ("glue", "glue_rust"):
+            return self._glue_pointer()
+        if self.catalog == "storage":
+            return self._hinted_pointer()
+        return self._database.iceberg_tables.get(self._key())
+
+    def _set_pointer(self, path: str, old: str | None) -> None:
+        if self.catalog in ("glue", "glue_rust"):
+            self._set_glue_pointer(path, old)
+        elif self.catalog == "storage":
+            try:
+                version = path.rpartition("/v")[2].partition(".")[0]
+                self.data.write(f"{self.place}/metadata/version-hint.text", version.encode())
+            except OpendalError as error:
+                raise file_error(error) from None
+        else:
+            self._database.iceberg_tables[self._key()] = path
+
+    def _key(self) -> str:
+        where = self._options.get("catalog.uri", self._options.get("catalog.name", ""))
+        return f"{self.catalog}|{where}|{self.place}"
+
+    def _hinted_pointer(self) -> str | None:
+        try:
+            hint = self.data.read(f"{self.place}/metadata/version-hint.text").decode()
+        except OpendalError as error:
+            if error.kind == "NotFound":
+                return None
+            raise file_error(error) from None
+        return f"{self.place}/metadata/v{hint.strip()}.metadata.json"
+
+    def _glue_pointer(self) -> str | None:
+        reply = self._glue(
+            "GetTable", {"DatabaseName": self.database_name, "Name": self.table_name}
+        )
+        if not reply.ok:
+            if "EntityNotFoundException" in reply.text:
+                return None
+            raise glue_error(reply)
+        parameters = json.loads(reply.body or b"{}").get("Table", {}).get("Parameters", {})
+        location = str(parameters.get("metadata_location", ""))
+        return location.partition(f"s3://{self.bucket}/")[2] or None
+
+    def _set_glue_pointer(self, path: str, old: str | None) -> None:
+        location = {"Location": f"s3://{self.bucket}/{self.place}"}
+        table = {
+            "Name": self.table_name,
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {
+                "table_type": "ICEBERG",
+                "metadata_location": f"s3://{self.bucket}/{path}",
+                **({"previous_metadata_location": f"s3://{self.bucket}/{old}"} if old else {}),
+            },
+            "StorageDescriptor": location,
+        }
+        if old is None:
+            found = self._glue("GetDatabase", {"Name": self.database_name})
+            if not found.ok and "EntityNotFoundException" in found.text:
+                found = self._glue(
+                    "CreateDatabase", {"DatabaseInput": {"Name": self.database_name}}
+                )
+            if not found.ok:
+                raise glue_error(found)
+        action = "UpdateTable" if old else "CreateTable"
+        reply = self._glue(action, {"DatabaseName": self.database_name, "TableInput": table})
+        if not reply.ok:
+            raise glue_error(reply)
+
+    def _glue(self, action: str, content: dict[str, Any]) -> Reply:
+        region_name = self._options.get("glue.region", self.region_name)
+        if "glue.id" in self._options:
+            content = {"CatalogId": self._options["glue.id"], **content}
+        return self._platform.aws.send(
+            self._glue_keys(region_name),
+            "glue",
+            region_name,
+            "POST",
+            headers={
+                "Content-Type": "application/x-amz-json-1.1",
+                "X-Amz-Target": f"AWSGlue.{action}",
+            },
+            body=json.dumps(content).encode(),
+        )
+
+    def _glue_keys(self, region_name: str) -> Keys:
+        """Give the Glue API's identity: ``glue.iam_role_arn`` or the base one, never the S3 role.
+
+        ``mod.rs:1110-1172``; glue_rust has no role for Glue at all (``mod.rs:715-759``).
+        """
+        role_arn = self._options.get("glue.iam_role_arn", "") if self.catalog == "glue" else ""
+        identity = self._platform.identity(
+            static_keys(self._options, "glue.access.key", "glue.secret.key"),
+            is_on(self._options, "enable_config_load"),
+            role_arn,
+        )
+        try:
+            return identity.keys(self._platform.aws, region_name, "risingwave-glue")
+        except CredentialError as error:
+            raise IcebergError("Failed to load iceberg table.", sdk_text(str(error))) from None

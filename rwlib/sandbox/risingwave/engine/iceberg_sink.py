@@ -1,0 +1,45 @@
+"""The iceberg sink: its table at CREATE, a commit at each checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, failure
+from rwlib.sandbox.risingwave.engine.iceberg import Warehouse
+from rwlib.sandbox.risingwave.engine.iceberg_errors import IcebergError
+from rwlib.sandbox.risingwave.engine.objects import Database, Row, Sink
+from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
+from rwlib.sandbox.risingwave.engine.writing import json_lines
+
+
+def validate_iceberg(platform: Platform, sink: Sink, database: Database) -> None:
+    """Load or create the sink's table at CREATE."""
+    try:
+        warehouse = Warehouse(platform, sink.options, database)
+        if warehouse.load() is None:
+            if not is_on(sink.options, "create_table_if_not_exists"):
+                raise IcebergError(
+                    f"Table {warehouse.database_name}.{warehouse.table_name} does not exist"
+                )
+            relation = database.relations.get(sink.from_name)
+            warehouse.create(relation.columns if relation else [])
+    except IcebergError as error:
+        raise _refused(error) from None
+
+
+def write_iceberg(platform: Platform, sink: Sink, rows: Sequence[Row], database: Database) -> None:
+    """Commit rows, then close the next checkpoint's empty file.
+
+    The data file holds JSON lines: this stand-in has no Parquet writer.
+    """
+    warehouse = Warehouse(platform, sink.options, database)
+    table = warehouse.load()
+    if table is None:
+        raise IcebergError(f"Table {warehouse.database_name}.{warehouse.table_name} does not exist")
+    warehouse.commit(table, json_lines(rows), len(rows))
+    warehouse.discard_empty_file()
+
+
+def _refused(error: IcebergError) -> RefusedStatementError:
+    """Give a CREATE SINK's refusal."""
+    return failure("Sink error", "Iceberg error", *error.causes)

@@ -1,0 +1,76 @@
+"""What ``rwlib sandbox`` does: serve in the foreground until told to stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from rwlib.environment import environment_text
+from rwlib.sandbox.server.server import Sandbox
+
+
+def serve(
+    port: int = 4566,
+    state: Path | str | None = None,
+    faults: Mapping[str, Any] | Sequence[str] = (),
+    as_json: bool = False,
+    *,
+    seed: bool = True,
+    child: bool = False,
+    out: TextIO | None = None,
+) -> int:
+    """Serve a sandbox until SIGINT or SIGTERM, and print the environment to export first.
+
+    Parameters
+    ----------
+    faults
+        Names and values of `rwlib.sandbox.aws.faults.Faults`, or texts ``name=value``.
+    as_json
+        Print one line of JSON instead of shell ``export`` lines.
+    child
+        Also stop when standard input closes, which is when the parent process ends.
+    out
+        Where to print; standard output when not given.
+
+    Returns
+    -------
+    int
+        The exit code: 0, stopped as asked.
+    """
+    out = out or sys.stdout
+    given = dict(faults) if isinstance(faults, Mapping) else fault_options(faults)
+    sandbox = Sandbox(port=port, state=state, seed=seed, faults=given, own_process=True)
+    with sandbox:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(number, lambda *_: sandbox.stopped.set())
+        if child:
+            threading.Thread(target=_stop_at_end_of_input, args=(sandbox,), daemon=True).start()
+        out.write(environment_text(sandbox.environment(), as_json))
+        out.flush()
+        while not sandbox.stopped.wait(timeout=1.0):
+            pass
+    return 0
+
+
+def fault_options(given: Sequence[str]) -> dict[str, Any]:
+    """Read ``name=value`` options into faults; a value is JSON, or text where it is not."""
+    found: dict[str, Any] = {}
+    for option in given:
+        name, _, value = option.partition("=")
+        try:
+            found[name] = json.loads(value) if value else True
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _stop_at_end_of_input(sandbox: Sandbox) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    sandbox.stopped.set()

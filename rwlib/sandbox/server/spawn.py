@@ -1,0 +1,89 @@
+"""A sandbox in a child process which ends with its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rwlib.environment import without_real_world
+from rwlib.errors import ServiceError
+from rwlib.sandbox.endpoint import Endpoint
+
+PATIENCE = 30.0
+"""Seconds a child may take until it answers."""
+
+
+class Spawned(Endpoint):
+    """A sandbox in a child process; it answers when the constructor returns.
+
+    The child holds the reading end of a pipe from this process, and stops when it closes: however
+    this process ends, nothing is left behind.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        state: Path | str | None = None,
+        *,
+        seed: bool = True,
+        faults: dict[str, Any] | None = None,
+    ) -> None:
+        command = [sys.executable, "-m", "rwlib.sandbox", "--port", str(port), "--json", "--child"]
+        if state is not None:
+            command += ["--state", str(state)]
+        if not seed:
+            command += ["--no-seed"]
+        for name, value in (faults or {}).items():
+            command += ["--fault", f"{name}={json.dumps(value)}"]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**without_real_world(os.environ), "PYTHONUNBUFFERED": "1"},
+        )
+        super().__init__(self._wait_until_ready())
+
+    def stop(self) -> None:
+        """Ask the child to stop and wait for it; safe to call again."""
+        if self.process.stdin and not self.process.stdin.closed:
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(timeout=10)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait_until_ready(self) -> str:
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self.process.stdout, selectors.EVENT_READ)
+            ready = waiting.select(timeout=PATIENCE)
+        line = self.process.stdout.readline() if ready else b""
+        try:
+            return str(json.loads(line)["AWS_ENDPOINT_URL"])
+        except (ValueError, KeyError, TypeError):
+            self.process.kill()
+            _, told = self.process.communicate()
+            reason = told.decode(errors="replace").strip() or "it said nothing"
+            raise ServiceError(f"sandbox: the child process did not start: {reason}") from None

@@ -1,0 +1,14 @@
+from .checker import check_sql as check_sql
+from .connectors import Connector as Connector
+from .connectors import iceberg_catalogs as iceberg_catalogs
+from .connectors import load_connector as load_connector
+from .connectors import other_connectors as other_connectors
+from .connectors import out_of_scope as out_of_scope
+from .language.parser import parse_statements as parse_statements
+from .prefixes import listed_prefix as listed_prefix
+from .rules.options import unknown_options as unknown_options
+from .rules.problems import Definition as Definition
+from .rules.problems import Given as Given
+from .writing.rendering import Statement as Statement
+from .writing.targets import ConnectorSql as ConnectorSql
+from .writing.targets import statements_for as statements_for

@@ -1,0 +1,12 @@
+from .syntax import ConnectionRef as ConnectionRef
+from .syntax import CreateStatement as CreateStatement
+from .syntax import DropStatement as DropStatement
+from .syntax import OtherStatement as OtherStatement
+from .syntax import ParsedStatement as ParsedStatement
+from .syntax import SecretRef as SecretRef
+from .syntax import SetStatement as SetStatement
+from .syntax import ShowCreateStatement as ShowCreateStatement
+from .syntax import SqlOption as SqlOption
+from .tokens import SqlSyntaxError as SqlSyntaxError
+from .tokens import Token as Token
+from .tokens import tokenize as tokenize

@@ -1,0 +1,166 @@
+"""Rules about the place in S3: bucket, region, and the path or pattern inside the bucket."""
+
+from __future__ import annotations
+
+import re
+
+from rwlib.sql.prefixes import is_inside, listed_prefix
+from rwlib.sql.rules.problems import Definition, Problem, Problems
+
+_REGION = re.compile(r"[a-z]{2,3}(?:-[a-z]+)+-[0-9]{1,2}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def location(definition: Definition) -> Problems:
+    """Yield problems of bucket, region and path, alone and against the target."""
+    yield from _bucket(definition)
+    yield from _region(definition)
+    option = definition.connector.path_option
+    value = definition.text(option)
+    if option == "match_pattern":
+        yield from _match_pattern(definition, value)
+    elif value is None:
+        yield from _no_path(definition)
+    elif option == "warehouse.path":
+        yield from _warehouse(definition, value)
+    else:
+        yield from _path(definition, value)
+
+
+def _bucket(definition: Definition) -> Problems:
+    option = definition.connector.bucket_option
+    value = definition.text(option) if option else None
+    if value is None:
+        return
+    line = definition.line_of(option)
+    expected = definition.expected.bucket
+    if not _BUCKET.fullmatch(value):
+        fix = f"write {option} = '{expected or value.removeprefix('s3://').partition('/')[0]}'"
+        yield Problem("bad_option_value", "error", option, value, "is no bucket name", fix, line)
+    elif expected is not None and value != expected:
+        yield Problem(
+            "sql_wrong_bucket",
+            "error",
+            option,
+            value,
+            "is not the target's bucket, and the role's policy does not cover it",
+            f"write {option} = '{expected}'",
+            line,
+        )
+
+
+def _region(definition: Definition) -> Problems:
+    option = definition.connector.region_option
+    value = definition.text(option)
+    if value is None:
+        return
+    line = definition.line_of(option)
+    expected = definition.expected.region_name
+    if not _REGION.fullmatch(value):
+        fix = f"write {option} = '{expected or 'us-east-1'}' (the bucket's region)"
+        yield Problem("bad_option_value", "error", option, value, "is no AWS region", fix, line)
+    elif expected is not None and value != expected:
+        yield Problem(
+            "region_wrong",
+            "error",
+            option,
+            value,
+            "is not the bucket's region: S3 answers 301, and STS is asked there too",
+            f"write {option} = '{expected}'",
+            line,
+        )
+
+
+def _path(definition: Definition, value: str) -> Problems:
+    line = definition.line_of("s3.path")
+    if "://" in value:
+        yield Problem(
+            "bad_option_value",
+            "error",
+            "s3.path",
+            value,
+            "is a URL; a directory inside the bucket belongs here",
+            f"write s3.path = '{value.partition('://')[2].partition('/')[2]}'",
+            line,
+        )
+        return
+    prefix = definition.expected.prefix
+    if prefix is not None and not is_inside(prefix, value.lstrip("/")):
+        yield _outside(definition, "s3.path", value, f"write s3.path = '{prefix.strip('/')}'")
+
+
+def _no_path(definition: Definition) -> Problems:
+    prefix = (definition.expected.prefix or "").strip("/")
+    option = definition.connector.path_option
+    if prefix and option == "s3.path" and not definition.has(option):
+        clause = "is missing: files go to the root of the bucket, and the role may not write there"
+        fix = f"add s3.path = '{prefix}'"
+        line = definition.line
+        yield Problem("sql_outside_prefix", "error", option, "", clause, fix, line)
+
+
+def _warehouse(definition: Definition, value: str) -> Problems:
+    if value.startswith("arn:aws:s3tables:") or value.startswith(("gs://", "abfss://", "azblob:")):
+        return
+    line = definition.line_of("warehouse.path")
+    expected = definition.expected
+    scheme, _, rest = value.partition("://")
+    bucket, _, path = rest.partition("/")
+    if definition.text("catalog.type") in ("rest", "rest_rust") and not rest:
+        return  # a REST catalog may name its warehouse as it likes
+    if scheme not in ("s3", "s3a") or not _BUCKET.fullmatch(bucket):
+        where = f"s3://{expected.bucket or '<bucket>'}/{(expected.prefix or '<prefix>').strip('/')}"
+        yield Problem(
+            "bad_option_value",
+            "error",
+            "warehouse.path",
+            value,
+            "is no s3:// URL",
+            f"write warehouse.path = '{where}'",
+            line,
+        )
+    elif expected.bucket is not None and bucket != expected.bucket:
+        yield Problem(
+            "sql_wrong_bucket",
+            "error",
+            "warehouse.path",
+            value,
+            "is not in the target's bucket, and the role's policy does not cover it",
+            f"write warehouse.path = 's3://{expected.bucket}/{(expected.prefix or '').strip('/')}'",
+            line,
+        )
+    elif expected.prefix is not None and not is_inside(expected.prefix, path):
+        fix = f"write warehouse.path = 's3://{bucket}/{expected.prefix.strip('/')}'"
+        yield _outside(definition, "warehouse.path", value, fix)
+
+
+def _match_pattern(definition: Definition, value: str | None) -> Problems:
+    prefix = (definition.expected.prefix or "").strip("/")
+    if definition.has("match_pattern") and value is None:
+        return  # a secret, a variable or a placeholder: nothing to look at
+    listed = listed_prefix(value)
+    if not prefix or is_inside(prefix, listed):
+        return
+    what = "the whole bucket" if listed is None else f"'{listed}'"
+    yield Problem(
+        "sql_outside_prefix",
+        "error",
+        "match_pattern",
+        value or "",
+        f"makes RisingWave list {what}, and the role may list '{prefix}/' only",
+        f"begin the pattern with '{prefix}/', without *, [ or {{ before its last slash",
+        definition.line_of("match_pattern"),
+    )
+
+
+def _outside(definition: Definition, option: str, value: str, fix: str) -> Problem:
+    prefix = (definition.expected.prefix or "").strip("/")
+    return Problem(
+        "sql_outside_prefix",
+        "error",
+        option,
+        value,
+        f"is outside the prefix '{prefix}' that the role's policy covers",
+        fix,
+        definition.line_of(option),
+    )

@@ -1,0 +1,144 @@
+"""The role's policies: attached, and waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rwlib.aws import attached_policies, read_role
+from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
+from rwlib.steps.changes import Change, Ledger
+
+if TYPE_CHECKING:
+    import boto3
+
+    from rwlib.aws import Aws
+
+ATTACHED_QUOTA = 10  # raisable; the account's own is AttachedPoliciesPerRoleQuota
+PROPAGATION_SECONDS = 60.0
+
+
+def ensure_attached(
+    session: boto3.Session | Aws,
+    role_name: str,
+    policy_arn: str,
+    *,
+    ledger: Ledger | None = None,
+    apply: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Change:
+    """Make the managed policy be attached to the role; never detaches another.
+
+    Raises
+    ------
+    PolicyLimitError
+        The role has as many policies as the account allows; nothing was written.
+    """
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws import Aws
+
+    aws = Aws.of(session)
+    ledger = ledger or Ledger()
+    attached = attached_policies(aws, role_name) if read_role(aws, role_name) else []
+    if policy_arn in attached:
+        return Change("none", "attachment", f"{policy_arn} to {role_name}")
+    if len(attached) >= ATTACHED_QUOTA:
+        quota = ATTACHED_QUOTA
+        try:
+            summary = aws.read("iam", "get_account_summary", about="account")["SummaryMap"]
+            quota = int(summary.get("AttachedPoliciesPerRoleQuota", quota))
+        except ClientError:
+            pass
+        if len(attached) >= quota:
+            raise PolicyLimitError(
+                f"role {role_name} has {len(attached)} attached policies and AWS allows {quota}; "
+                "detach one that nobody needs, or give another role_name"
+            )
+    change = Change(
+        "create",
+        "attachment",
+        f"{policy_arn} to {role_name}",
+        before=attached,
+        after=[*attached, policy_arn],
+        calls=("iam:AttachRolePolicy",),
+    )
+    if not apply:
+        return change
+    ledger.intend(change)
+    try:
+        _attach(aws, role_name, policy_arn, sleep)
+    except RunbookError:
+        ledger.abandoned(change)
+        raise
+    ledger.done(change)
+    return change.done()
+
+
+def _attach(aws: Aws, role_name: str, policy_arn: str, sleep: Callable[[float], None]) -> None:
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws import error_code, error_message, is_missing, refused
+
+    for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
+        try:
+            aws.write(
+                "iam",
+                "attach_role_policy",
+                about=f"attachments {role_name}",
+                RoleName=role_name,
+                PolicyArn=policy_arn,
+            )
+            return
+        except ClientError as error:
+            if error_code(error) == "LimitExceeded":
+                raise PolicyLimitError(
+                    f"role {role_name}: {error_message(error)}; detach a policy that nobody needs, "
+                    "or give another role_name"
+                ) from error
+            # What was made a moment ago may not be known everywhere yet.
+            if not is_missing(error) or not pause:
+                raise refused(error, f"attaching {policy_arn} to {role_name}") from error
+        sleep(pause)
+
+
+def wait_until_seen(
+    session: boto3.Session | Aws,
+    role_name: str,
+    policy_arn: str,
+    *,
+    in_a_row: int = 3,
+    at_most: float = PROPAGATION_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Wait until AWS shows the new role with its policy, several times in a row.
+
+    IAM is eventually consistent: what was written can be missing from the next read. Returns how
+    often was looked.
+
+    Raises
+    ------
+    ServiceError
+        AWS does not show it within ``at_most`` seconds.
+    """
+    from rwlib.aws import Aws
+
+    aws = Aws.of(session)
+    started, pause, seen, looks = clock(), 0.2, 0, 0
+    while seen < in_a_row:
+        aws.forget(f"attachments {role_name}")
+        looks += 1
+        if policy_arn in attached_policies(aws, role_name):
+            seen += 1
+            continue
+        seen = 0
+        if clock() - started > at_most:
+            raise ServiceError(
+                f"role {role_name}: AWS does not show the new role with its policy after "
+                f"{at_most:.0f} seconds; run again, nothing is lost"
+            )
+        sleep(pause)
+        pause = min(pause * 2, 5.0)
+    return looks

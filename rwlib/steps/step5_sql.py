@@ -1,0 +1,243 @@
+"""Step 5 - Run the SQL in RisingWave, and see whether what it made works.
+
+Statements go over ``RW_DSN`` (psycopg) or through the management API. What exists already is left
+alone. Values of secrets come from the environment, one variable for each secret, and stand in no
+statement that is shown or stored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
+from rwlib.steps.changes import Change, Ledger
+
+if TYPE_CHECKING:
+    from rwlib.cloud import Cloud
+    from rwlib.sql import ConnectorSql, Statement
+
+SECRET_VARIABLE = "RW_SECRET_"
+_CATALOGS = {
+    "sink": "rw_sinks",
+    "source": "rw_sources",
+    "table": "rw_tables",
+    "connection": "rw_connections",
+    "secret": "rw_secrets",
+}
+_FAILURES = (
+    "SELECT info FROM rw_catalog.rw_event_logs WHERE event_type = 'SINK_FAIL' "
+    "ORDER BY timestamp DESC"
+)
+
+
+class Refusal(Exception):  # noqa: N818
+    """RisingWave refused a statement; the text is its own."""
+
+
+class Connection(Protocol):
+    """Where statements are run."""
+
+    def execute(self, sql: str) -> None:
+        """Run a statement.
+
+        Raises
+        ------
+        Refusal
+            RisingWave refused it.
+        """
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows."""
+
+
+@dataclass(frozen=True)
+class CloudConnection:
+    """Statements through the management API's SQL endpoint."""
+
+    cloud: Cloud
+    cluster_id: str
+
+    def execute(self, sql: str) -> None:
+        """Run a statement."""
+        from rwlib.cloud import SqlError
+
+        try:
+            self.cloud.execute_sql(self.cluster_id, sql)
+        except SqlError as error:
+            raise Refusal(error.text) from None
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows."""
+        from rwlib.cloud import SqlError
+
+        try:
+            return [tuple(row) for row in self.cloud.query_sql(self.cluster_id, sql).rows]
+        except SqlError as error:
+            raise Refusal(error.text) from None
+
+
+class DsnConnection:
+    """Statements over the Postgres protocol; the DSN is never shown."""
+
+    def __init__(self, dsn: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            raise RunbookError(
+                "RW_DSN needs psycopg; install it with "
+                "`pip install 'risingwave-iam-runbook[risingwave]'`"
+            ) from None
+        self._psycopg = psycopg
+        try:
+            self._connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10)
+        except psycopg.Error as error:
+            from rwlib.masking import mask
+
+            reason = mask(str(error)).replace(dsn, "***").strip().splitlines()[0]
+            raise ServiceError(f"RW_DSN: RisingWave could not be reached: {reason}") from None
+
+    def execute(self, sql: str) -> None:
+        """Run a statement."""
+        try:
+            self._connection.execute(sql.encode())
+        except self._psycopg.Error as error:
+            raise Refusal(str(error)) from None
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows."""
+        try:
+            return list(self._connection.execute(sql.encode()).fetchall())
+        except self._psycopg.Error as error:
+            raise Refusal(str(error)) from None
+
+
+def open_connection(cloud: Cloud | None, cluster_id: str) -> Connection:
+    """Connect to RisingWave: over ``RW_DSN`` where it is set, else through the management API.
+
+    Raises
+    ------
+    CredentialsError
+        There is neither.
+    """
+    dsn = os.environ.get("RW_DSN", "").strip()
+    if dsn:
+        return DsnConnection(dsn)
+    if cloud is not None:
+        return CloudConnection(cloud, cluster_id)
+    raise CredentialsError(
+        "run_sql: there is no way to RisingWave; set RW_DSN, or cluster_id with RWC_API_KEY and "
+        "RWC_API_SECRET"
+    )
+
+
+def require_complete(sql: Sequence[ConnectorSql]) -> None:
+    """Refuse statements in which a person must still fill something in.
+
+    Raises
+    ------
+    InputError
+        Names what is missing and where it is given.
+    """
+    for each in sql:
+        for statement in each.statements:
+            if statement.kind == "secret":
+                continue
+            for option, text in statement.placeholders.items():
+                raise InputError(
+                    "sql_options",
+                    f"{each.connector}: {option}",
+                    f"is missing (the SQL says {text}); give it before run_sql can run",
+                )
+
+
+def secret_value(statement: Statement) -> str | None:
+    """Return a secret's value from the environment; None when the statement holds it itself."""
+    if statement.kind != "secret" or not statement.placeholders:
+        return None
+    variable = SECRET_VARIABLE + statement.name.upper()
+    value = os.environ.get(variable, "")
+    if not value:
+        raise CredentialsError(
+            f"secret {statement.name} does not exist in RisingWave; set {variable} in the "
+            "environment, or create the secret yourself and name it in sql_options"
+        )
+    return value
+
+
+def existing(connection: Connection, kind: str) -> set[str]:
+    """Return the names of what exists of one kind."""
+    return {str(row[0]) for row in connection.rows(f"SELECT name FROM {_catalog(kind)}")}
+
+
+def _catalog(kind: str) -> str:
+    return f"rw_catalog.{_CATALOGS[kind]}"
+
+
+def run_statements(
+    connection: Connection,
+    sql: Sequence[ConnectorSql],
+    *,
+    ledger: Ledger | None = None,
+    apply: bool = False,
+) -> list[Change]:
+    """Make what the statements create exist; what has the name already is left alone.
+
+    Returns
+    -------
+    One change for each statement. The first that RisingWave refuses ends it: its change has the
+    text in its notes, and is not applied.
+    """
+    require_complete(sql)
+    ledger = ledger or Ledger()
+    found: dict[str, set[str]] = {}
+    changes: list[Change] = []
+    for statement in (each for one in sql for each in one.statements):
+        if statement.kind not in _CATALOGS:
+            continue
+        names = found.setdefault(statement.kind, existing(connection, statement.kind))
+        resource = f"RisingWave {statement.kind}"
+        if statement.name in names:
+            changes.append(Change("none", resource, statement.name))
+            continue
+        change = Change("create", resource, statement.name, after=statement.sql)
+        value = secret_value(statement)
+        if not apply:
+            changes.append(change)
+            continue
+        text = statement.sql
+        for placeholder in statement.placeholders.values() if value is not None else ():
+            text = text.replace(placeholder, value.replace("'", "''") if value else "")
+        ledger.intend(change)
+        try:
+            connection.execute(text)
+        except Refusal as error:
+            said = str(error) if value is None else str(error).replace(value, "***")
+            changes.append(
+                Change("create", resource, statement.name, after=change.after, notes=(said,))
+            )
+            return changes
+        ledger.done(change)
+        changes.append(change.done())
+    return changes
+
+
+def sink_failures(connection: Connection, sink_name: str) -> list[str]:
+    """Return what RisingWave logged about a sink's failures, the newest first."""
+    return [text for text in map(_error_of(sink_name), connection.rows(_FAILURES)) if text]
+
+
+def _error_of(sink_name: str) -> Callable[[Sequence[Any]], str]:
+    import json
+
+    def read(row: Sequence[Any]) -> str:
+        info = json.loads(row[0]) if isinstance(row[0], str) else row[0]
+        body: Mapping[str, Any] = next(
+            (value for value in (info or {}).values() if isinstance(value, dict)), info or {}
+        )
+        names = {body.get("sinkName"), body.get("sink_name")}
+        return str(body.get("error", "")) if sink_name in names else ""
+
+    return read

@@ -1,0 +1,88 @@
+"""Rules for where the files are: bucket, prefix, region."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rwlib.errors import InputError
+from rwlib.target.rules.text import CONTROL, text_of
+
+
+def bucket(field: str, value: Any) -> str:
+    """Accept a general purpose bucket's name (S3 user guide, bucket naming rules)."""
+    text = text_of(field, value).strip()
+    if not text:
+        raise InputError(field, text, "is empty; give the bucket's name")
+    if text.startswith("arn:"):
+        raise InputError(
+            field, text, f"is an ARN; give the bucket's name: {text.split(':')[-1].split('/')[0]}"
+        )
+    if "://" in text:
+        host = text.split("://", 1)[1].split("/")[0].split(".")[0]
+        raise InputError(field, text, f"is a URL; give the bucket's name, such as {host}")
+    if "/" in text:
+        first, _, rest = text.partition("/")
+        raise InputError(field, text, f"holds a slash; write bucket: {first} and prefix: {rest}")
+    problem = _bucket_problem(text)
+    if problem:
+        raise InputError(field, text, f"is no bucket name: {problem}")
+    return text
+
+
+def _bucket_problem(text: str) -> str:
+    if not 3 <= len(text) <= 63:
+        return f"it has {len(text)} characters, S3 wants 3 to 63"
+    if text != text.lower():
+        return f"S3 allows no capital letters; is it {text.lower()!r}?"
+    if not re.fullmatch(r"[a-z0-9.-]+", text):
+        return "S3 allows only lower-case letters, digits, dots and hyphens"
+    if not (text[0].isalnum() and text[-1].isalnum()):
+        return "it must begin and end with a letter or a digit"
+    if ".." in text:
+        return "two dots may not follow each other"
+    if re.fullmatch(r"\d+\.\d+\.\d+\.\d+", text):
+        return "it has the form of an IP address"
+    for start in ("xn--", "sthree-", "amzn-s3-demo-"):
+        if text.startswith(start):
+            return f"names that begin with {start} are reserved"
+    for end in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
+        if text.endswith(end):
+            return f"names that end with {end} are no general purpose buckets"
+    return ""
+
+
+def prefix(field: str, value: Any) -> str:
+    """Accept a key prefix without leading slash; keys have at most 1,024 bytes (S3 user guide)."""
+    text = text_of(field, value)
+    if text.startswith("s3://"):
+        raise InputError(field, text, "is a URL; give only what follows the bucket's name")
+    if text.startswith("/"):
+        raise InputError(
+            field, text, f"begins with a slash, S3 keys do not; write {text.lstrip('/')!r}"
+        )
+    if CONTROL.search(text):
+        raise InputError(field, text, "holds a control character; remove it")
+    size = len(text.encode())
+    if size > 1024:
+        raise InputError(field, text, f"has {size:,} bytes; an S3 key has at most 1,024")
+    segments = text.split("/")
+    if ".." in segments or "." in segments:
+        raise InputError(field, text, "holds a '.' or '..' segment; S3 has no such folders")
+    if text and "" in segments:
+        raise InputError(field, text, "holds an empty segment (two slashes); remove one")
+    if text != text.strip():
+        raise InputError(field, text, f"begins or ends with a blank; write {text.strip()!r}")
+    return text
+
+
+def region(field: str, value: Any) -> str:
+    """Accept a region of the commercial partition."""
+    text = text_of(field, value).strip()
+    if text and not re.fullmatch(r"[a-z]{2,3}(-[a-z]+)+-\d{1,2}", text):
+        raise InputError(field, text, "is no region; write it like eu-central-1")
+    if text.startswith(("cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-")):
+        raise InputError(
+            field, text, "is in another partition than RisingWave Cloud; roles cannot reach it"
+        )
+    return text

@@ -1,0 +1,196 @@
+"""What AWS itself says: SimulatePrincipalPolicy and Access Analyzer's ValidatePolicy.
+
+Both are optional: an operator may not be allowed to call them, and not every endpoint has them.
+Then the verdict is unknown with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rwlib.steps import policy_text
+from rwlib.verify.check import Check, Status, Verdict
+
+if TYPE_CHECKING:
+    from rwlib.aws import Aws
+
+
+def check_simulation(
+    aws: Aws,
+    role_arn: str,
+    verdicts: Iterable[Verdict],
+    *,
+    unread: Mapping[str, str] | None = None,
+) -> list[Check]:
+    """Ask AWS to simulate the connectors' requests for the role.
+
+    The simulation knows the role's policies, its boundary and the organization's policies, but
+    not the trust policy, and a bucket or key policy only where one is passed, which it accepts
+    for users alone (IAM API reference). It is compared for requests that no resource policy
+    decided.
+
+    Parameters
+    ----------
+    unread
+        What could not be read of the role's policies, with the reason: AWS knows it, and then no
+        difference says anything.
+    """
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws import error_message
+    from rwlib.errors import RunbookError
+
+    title = "AWS's own simulation agrees"
+    chosen = [
+        each
+        for each in verdicts
+        if each.decision.layer not in ("resource", "trust")
+        # A key policy always has its say, and the simulation does not read it.
+        and not each.probe.action.startswith("kms:")
+    ]
+    groups: dict[tuple[tuple[str, str], ...], list[Verdict]] = {}
+    for verdict in chosen:
+        if verdict.probe.allow or not verdict.probe.context:
+            context = tuple((key, str(value)) for key, value in verdict.probe.context.items())
+            groups.setdefault(context, []).append(verdict)
+    differing: list[str] = []
+    by_organization: list[str] = []
+    compared = 0
+    for context, members in groups.items():
+        try:
+            results = _simulate(aws, role_arn, context, members)
+        except (ClientError, RunbookError) as error:
+            reason = error_message(error) if isinstance(error, ClientError) else str(error)
+            unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
+            return [
+                Check("simulation", "requests", title, "unknown", unknown),
+                Check("scp", "role", _SCP_TITLE, "unknown", unknown),
+            ]
+        for verdict in members:
+            result = results.get((verdict.probe.action.lower(), verdict.probe.resource))
+            if result is None:
+                continue
+            compared += 1
+            stopped = not result.get("OrganizationsDecisionDetail", {}).get(
+                "AllowedByOrganizations", True
+            )
+            if stopped and verdict.probe.allow:
+                by_organization.append(f"{verdict.probe.title}: stopped by the organization")
+            elif (result["EvalDecision"] == "allowed") != (verdict.decision.effect == "allowed"):
+                differing.append(
+                    f"{verdict.probe.title}: AWS says {result['EvalDecision']}, the documents say "
+                    f"{verdict.decision.effect}"
+                )
+    return [
+        _simulation_check(title, differing, compared, unread or {}),
+        Check(
+            "scp",
+            "role",
+            _SCP_TITLE,
+            "fail" if by_organization else "pass",
+            tuple(by_organization) or ("as far as SimulatePrincipalPolicy shows",),
+            "ask the organization's administrators: no policy of this account can allow it"
+            if by_organization
+            else "",
+        ),
+    ]
+
+
+_SCP_TITLE = "No service control policy stops the connectors"
+
+
+def _simulation_check(
+    title: str, differing: list[str], compared: int, unread: Mapping[str, str]
+) -> Check:
+    if differing and unread:
+        missing = "; ".join(f"{what}: {why}" for what, why in unread.items())
+        evidence = (f"AWS knows what could not be read here ({missing})", *differing)
+        return Check("simulation", "requests", title, "unknown", evidence)
+    status: Status = "fail" if differing else "pass"
+    fix = (
+        "what was written may not be in effect everywhere yet: verify again in a minute; if it "
+        "stays, believe AWS"
+    )
+    evidence = tuple(differing) or (f"{compared} requests, same answers",)
+    return Check("simulation", "requests", title, status, evidence, fix if differing else "")
+
+
+def _simulate(
+    aws: Aws, role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    parameters: dict[str, Any] = {"ContextEntries": _entries(context)} if context else {}
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    while True:
+        page = aws.read(
+            "iam",
+            "simulate_principal_policy",
+            optional=True,
+            PolicySourceArn=role_arn,
+            ActionNames=sorted({each.probe.action for each in members}),
+            ResourceArns=sorted({each.probe.resource for each in members}),
+            **parameters,
+        )
+        for each in page.get("EvaluationResults", []):
+            found |= _answers(each)
+        if not page.get("IsTruncated"):
+            return found
+        parameters["Marker"] = page["Marker"]
+
+
+def _answers(result: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return one result by action and resource.
+
+    For several resources AWS may put each one's answer into ``ResourceSpecificResults``.
+    """
+    action = result["EvalActionName"].lower()
+    found = {(action, result.get("EvalResourceName", "")): result}
+    for each in result.get("ResourceSpecificResults", []):
+        found[action, each["EvalResourceName"]] = {
+            **result,
+            "EvalDecision": each["EvalResourceDecision"],
+        }
+    return found
+
+
+def _entries(context: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+    return [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for key, value in context
+    ]
+
+
+def validate_policy(aws: Aws, document: Mapping[str, Any], region_name: str) -> Check:
+    """Let Access Analyzer read the policy before it is written."""
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws import error_message
+    from rwlib.errors import RunbookError
+
+    title = "Access Analyzer finds no fault in the policy"
+    try:
+        answer = aws.read(
+            "accessanalyzer",
+            "validate_policy",
+            optional=True,
+            region_name=region_name,
+            policyDocument=policy_text(document),
+            policyType="IDENTITY_POLICY",
+        )
+    except (ClientError, RunbookError) as error:
+        reason = error_message(error) if isinstance(error, ClientError) else str(error)
+        unknown = (f"access-analyzer:ValidatePolicy: {reason}",)
+        return Check("policy_validated", "policy", title, "unknown", unknown)
+    findings = [
+        f"{each['findingType']}: {each['issueCode']}: {each['findingDetails']}"
+        for each in answer.get("findings", [])
+    ]
+    bad = [each for each in findings if each.startswith(("ERROR", "SECURITY_WARNING"))]
+    return Check(
+        "policy_validated",
+        "policy",
+        title,
+        "fail" if bad else "pass",
+        tuple(findings) or ("no findings",),
+        "correct the input that the finding names" if bad else "",
+    )

@@ -1,0 +1,76 @@
+"""A verdict: on one hop, and on one request."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rwlib.evaluate import Decision
+from rwlib.verify.probes import Probe
+
+Status = Literal["pass", "fail", "unknown", "manual"]
+
+APPLY = "run it again with apply: the step puts this right"
+
+
+@dataclass(frozen=True)
+class Check:
+    """The verdict on one hop.
+
+    Parameters
+    ----------
+    id
+        Stable id.
+    hop
+        Where on the way: identity, policy, role, boundary, trust, allowed principal, bucket, KMS,
+        SQL or connector.
+    status
+        ``pass``, ``fail``, ``unknown`` (could not be looked at) or ``manual`` (a person says so).
+    evidence
+        What was seen, one line each.
+    fix
+        What to do, empty when nothing is to be done.
+    """
+
+    id: str
+    hop: str
+    title: str
+    status: Status
+    evidence: tuple[str, ...] = ()
+    fix: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the check as plain JSON values."""
+        return {**asdict(self), "evidence": list(self.evidence)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A probe and what came of it."""
+
+    probe: Probe
+    decision: Decision
+
+    @property
+    def as_expected(self) -> bool:
+        """True when an allowed request is allowed, or a forbidden one is refused."""
+        return (self.decision.effect == "allowed") == self.probe.allow
+
+    @property
+    def line(self) -> str:
+        """The verdict in one line of evidence."""
+        reason = str(self.decision.reasons[0]) if self.decision.reasons else ""
+        mark = "allowed" if self.decision.effect == "allowed" else "refused"
+        return f"{self.probe.title} ({self.probe.action} on {self.probe.place}): {mark}; {reason}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as plain JSON values."""
+        return {
+            "id": self.probe.id,
+            "title": self.probe.title,
+            "action": self.probe.action,
+            "resource": self.probe.resource,
+            "should_be": "allowed" if self.probe.allow else "refused",
+            "is": "allowed" if self.decision.effect == "allowed" else "refused",
+            "reason": str(self.decision.reasons[0]) if self.decision.reasons else "",
+        }

@@ -1,0 +1,184 @@
+"""The requests that a connector makes, and those that must be refused.
+
+A probe is one request with the answer it should get. The requests of each connector were read
+from RisingWave's sources; beside what must work stands what must fail, so that a grant that is
+too wide is found like one that is too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rwlib.steps import glue_settings
+from rwlib.target import connector_options
+
+if TYPE_CHECKING:
+    from rwlib.target import Target
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One request and the answer it should get.
+
+    Parameters
+    ----------
+    id
+        Stable within a target, such as ``redshift.put``.
+    title
+        The request in plain words.
+    allow
+        True when it must be allowed.
+    action, resource, context
+        As in `rwlib.evaluate.model.Request`.
+    principal
+        Empty for a session of the role; else the ARN that asks.
+    """
+
+    id: str
+    title: str
+    allow: bool
+    action: str
+    resource: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    principal: str = ""
+
+    @property
+    def place(self) -> str:
+        """What the request is about, without ``arn:aws:s3:::``."""
+        return self.resource.removeprefix("arn:aws:s3:::")
+
+
+_TABLES = {"redshift", "snowflake_v2"}
+
+
+def required_probes(
+    target: Target, *, account_id: str, region_name: str, kms_key_arn: str = ""
+) -> list[Probe]:
+    """Return what the target's connectors must be allowed to do."""
+    probes = [probe for name in target.connectors for probe in _connector_probes(target, name)]
+    key = target.kms_key_arn or kms_key_arn
+    if key:
+        writes = any(probe.action == "s3:PutObject" for probe in probes)
+        via = {"kms:ViaService": f"s3.{region_name}.amazonaws.com"}
+        probes.append(
+            Probe("kms.decrypt", "decrypt with the bucket's key", True, "kms:Decrypt", key, via)
+        )
+        if writes:
+            probes.append(
+                Probe(
+                    "kms.encrypt", "encrypt with the bucket's key", True, "kms:GenerateDataKey",
+                    key, via,
+                )
+            )  # fmt: skip
+    probes += _glue_probes(target, account_id, region_name)
+    return probes
+
+
+def _connector_probes(target: Target, name: str) -> Iterator[Probe]:
+    bucket = f"arn:aws:s3:::{target.bucket}"
+    options = connector_options(target, name)
+    table = str(options.get("table.name") or "orders") if name in _TABLES else ""
+    folder = "/".join(part for part in (target.prefix, table) if part)
+    root = f"{folder}/" if folder else ""
+
+    def put(what: str, key: str) -> Probe:
+        return Probe(f"{name}.{what}", f"write {key}", True, "s3:PutObject", f"{bucket}/{key}")
+
+    def get(what: str, key: str) -> Probe:
+        return Probe(f"{name}.{what}", f"read {key}", True, "s3:GetObject", f"{bucket}/{key}")
+
+    def delete(what: str, key: str) -> Probe:
+        return Probe(f"{name}.{what}", f"delete {key}", True, "s3:DeleteObject", f"{bucket}/{key}")
+
+    def listing(what: str, prefix: str) -> Probe:
+        context = {"s3:prefix": prefix, "s3:delimiter": "/"} if prefix else {"s3:delimiter": "/"}
+        where = f"under {prefix}" if prefix else "of the bucket"
+        return Probe(
+            f"{name}.{what}", f"list files {where}", True, "s3:ListBucket", bucket, context
+        )
+
+    if name == "redshift":
+        yield put("stage", f"{root}part-0.json")
+        yield put("manifest", f"{root}manifest/part-0.json")
+        yield listing("manifests", f"{root}manifest/")
+        yield get("copy", f"{root}part-0.json")
+        yield delete("cleanup", f"{root}manifest/part-0.json")
+    elif name == "snowflake_v2":
+        yield put("stage", f"{root}part-0.json")
+    elif name in ("snowflake", "s3_sink"):
+        # Lists the path as it is written, without a slash of its own.
+        yield listing("check", target.prefix)
+        yield put("write", f"{root}part-0.json")
+    elif name == "s3_source":
+        from rwlib.sql import listed_prefix
+
+        pattern = str(options.get("match_pattern") or f"{root}*")
+        yield listing("discover", listed_prefix(pattern) or "")
+        yield get("read", f"{root}part-0.json")
+    elif name in ("iceberg_sink", "iceberg_source"):
+        yield listing("list", root)
+        yield get("metadata", f"{root}metadata/v1.metadata.json")
+        if name == "iceberg_sink":
+            yield put("data", f"{root}data/part-0.parquet")
+            yield delete("expire", f"{root}data/part-0.parquet")
+
+
+def _glue_probes(target: Target, account_id: str, region_name: str) -> Iterator[Probe]:
+    glue = glue_settings(target, account_id, region_name)
+    if glue is None:
+        return
+    place = f"arn:aws:glue:{glue['region_name']}:{glue['account_id']}"
+    database = glue["database"] or "analytics"
+    table = f"{place}:table/{database}/{glue['table'] or 'orders'}"
+    yield Probe(
+        "glue.database", f"look up Glue database {database}", True, "glue:GetDatabase",
+        f"{place}:database/{database}",
+    )  # fmt: skip
+    yield Probe("glue.table", "look up a Glue table", True, "glue:GetTable", table)
+    if glue["writes"]:
+        yield Probe("glue.commit", "commit to a Glue table", True, "glue:UpdateTable", table)
+
+
+def forbidden_probes(target: Target) -> list[Probe]:
+    """Return what the role must not be allowed to do."""
+    bucket = f"arn:aws:s3:::{target.bucket}"
+    name = f"{target.bucket[:50]}-other"
+    other = f"arn:aws:s3:::{name if name != target.bucket else f'another-{name[:50]}'}"
+    probes = [
+        Probe("bucket.delete", "delete the bucket", False, "s3:DeleteBucket", bucket),
+        Probe("bucket.policy", "change the bucket policy", False, "s3:PutBucketPolicy", bucket),
+        Probe("other.read", "read from another bucket", False, "s3:GetObject", f"{other}/a.json"),
+        Probe("other.write", "write to another bucket", False, "s3:PutObject", f"{other}/a.json"),
+        Probe(
+            "other.list", "list another bucket", False, "s3:ListBucket", other, {"s3:prefix": ""}
+        ),
+    ]
+    if target.prefix:
+        beside = f"{target.prefix}-other"
+        probes += [
+            Probe("beside.read", f"read {beside}/a.json", False, "s3:GetObject",
+                  f"{bucket}/{beside}/a.json"),
+            Probe("beside.write", f"write {beside}/a.json", False, "s3:PutObject",
+                  f"{bucket}/{beside}/a.json"),
+            Probe("beside.delete", f"delete {beside}/a.json", False, "s3:DeleteObject",
+                  f"{bucket}/{beside}/a.json"),
+            Probe("beside.list", f"list files under {beside}/", False, "s3:ListBucket", bucket,
+                  {"s3:prefix": f"{beside}/"}),
+            Probe("root.list", "list the bucket's root", False, "s3:ListBucket", bucket),
+            Probe("root.write", "write to the bucket's root", False, "s3:PutObject",
+                  f"{bucket}/a.json"),
+        ]  # fmt: skip
+    return probes
+
+
+def forbidden_callers(workload_identity_arn: str, account_id: str) -> dict[str, str]:
+    """Return who must not be able to assume the role: a title for each ARN."""
+    account = workload_identity_arn.split(":")[4]
+    stranger = "999999999999" if "999999999999" not in (account, account_id) else "888888888888"
+    return {
+        f"arn:aws:iam::{account}:role/some-other-role": "another role of RisingWave's account",
+        f"arn:aws:iam::{account}:user/some-user": "a user of RisingWave's account",
+        f"arn:aws:iam::{stranger}:role/some-role": "a role of a stranger's account",
+    }

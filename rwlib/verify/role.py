@@ -1,0 +1,104 @@
+"""The hops policy, role and boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rwlib.steps import canonical, document_diff, statements_of
+from rwlib.target import Target
+from rwlib.verify.check import APPLY, Check, Status, Verdict
+from rwlib.verify.deciding import decide
+from rwlib.verify.situation import Situation
+
+
+def check_identity(situation: Situation) -> Check:
+    """Say as whom AWS was asked."""
+    return Check(
+        "identity",
+        "identity",
+        "AWS knows who is asking",
+        "pass",
+        (f"{situation.caller_arn} in account {situation.account_id}",),
+    )
+
+
+def check_policy(
+    target: Target, situation: Situation, wanted: Mapping[str, Any]
+) -> Iterable[Check]:
+    """Compare the target's policy with the wanted document, and see that the role has it."""
+    document, why = situation.policy_document, situation.why_unknown(situation.policy_arn)
+    title = f"Policy {target.policy_name} is the one this target asks for"
+    if document is None and why:
+        yield Check("policy_documents", "policy", title, "unknown", (why,))
+    elif document is None:
+        evidence = f"there is no {situation.policy_arn}"
+        yield Check("policy_documents", "policy", title, "fail", (evidence,), APPLY)
+    elif canonical(document) == canonical(wanted):
+        size = len(statements_of(document))
+        yield Check("policy_documents", "policy", title, "pass", (f"{size} statements, equal",))
+    else:
+        diff = tuple(document_diff(document, wanted).splitlines()[2:])
+        yield Check("policy_documents", "policy", title, "fail", diff, APPLY)
+    yield _attached(situation)
+
+
+def _attached(situation: Situation) -> Check:
+    title = "The policy is attached to the role"
+    why = situation.why_unknown("role") or situation.why_unknown("attached policies")
+    if why and situation.policy_arn not in situation.attached:
+        return Check("policy_attached", "policy", title, "unknown", (why,))
+    if situation.trust_policy is None or situation.policy_arn not in situation.attached:
+        evidence = f"{situation.policy_arn} is not attached to {situation.role_arn}"
+        return Check("policy_attached", "policy", title, "fail", (evidence,), APPLY)
+    evidence = f"{situation.policy_arn} is attached"
+    return Check("policy_attached", "policy", title, "pass", (evidence,))
+
+
+def check_role(target: Target, situation: Situation) -> Check:
+    """See that the role exists."""
+    title = f"Role {target.role_name} exists"
+    if why := situation.why_unknown("role"):
+        return Check("role_exists", "role", title, "unknown", (why,))
+    if situation.trust_policy is None:
+        return Check("role_exists", "role", title, "fail", (situation.role_arn,), APPLY)
+    planned = ("it is going to be created or is there already",) if situation.planned else ()
+    return Check("role_exists", "role", title, "pass", (situation.role_arn, *planned))
+
+
+def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]) -> Check:
+    """See that the permissions boundary is the wanted one and stops no request."""
+    title, wanted = "The permissions boundary leaves room for the connectors", ""
+    wanted = target.permissions_boundary_arn
+
+    def verdict(status: Status, *evidence: str, fix: str = "") -> Check:
+        return Check("boundary", "boundary", title, status, evidence, fix)
+
+    if why := situation.why_unknown("role"):
+        return verdict("unknown", why)
+    found = situation.boundary_arn
+    if wanted and found != wanted and situation.trust_policy is not None:
+        return verdict(
+            "fail",
+            f"{wanted} is not set on the role, {found or 'none'} is",
+            fix=f"set it: aws iam put-role-permissions-boundary --role-name {target.role_name} "
+            f"--permissions-boundary {wanted} (apply does so for a role that this runbook made)",
+        )
+    if situation.boundary is None:
+        if why := situation.why_unknown(found or wanted):
+            return verdict("unknown", f"{found or wanted}: {why}")
+        return verdict("pass", "none is set")
+    stopped = [
+        each
+        for each in verdicts
+        if each.probe.allow
+        and each.decision.effect != "allowed"
+        and decide(situation, each.probe, boundary=False).effect == "allowed"
+    ]
+    if not stopped:
+        return verdict("pass", f"{found} allows every request")
+    return verdict(
+        "fail",
+        *(each.line for each in stopped),
+        fix=f"whoever owns {found} must allow these requests in it; no policy of the role can",
+    )

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rwlib.steps import Change, Connection, existing, sink_failures
+from rwlib.target import connector_options
+from rwlib.verify.check import Check
+
+if TYPE_CHECKING:
+    from rwlib.aws import Aws
+    from rwlib.sql import ConnectorSql
+    from rwlib.target import Target
+
+
+def check_execution(
+    aws: Aws,
+    connection: Connection,
+    target: Target,
+    sql: Sequence[ConnectorSql],
+    changes: Sequence[Change],
+    *,
+    known: Sequence[Check] = (),
+    limit: float = 120.0,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Check]:
+    """Say for each connector whether it works: refused, failing, or has written its first file.
+
+    A sink that RisingWave accepted may still fail at its first checkpoint, so it is looked at
+    until a file is there, an event says that it failed, or ``limit`` seconds are over. What
+    RisingWave says goes through the diagnosis, with the checks made before as its live facts.
+
+    Parameters
+    ----------
+    known
+        Checks of the other hops.
+    limit
+        Seconds.
+    """
+    refused = {each.name: each.notes[0] for each in changes if each.notes and not each.applied}
+    checks = []
+    for each in sql:
+        statement = each.statements[-1]
+        title = f"{statement.kind} {statement.name} works"
+        check_id = f"runs_{each.connector}"
+        stopped = next((text for name, text in refused.items() if name in _names(each)), "")
+        if stopped:
+            checks.append(_failed(check_id, title, stopped, target, known))
+        elif refused:
+            earlier = ("not run: an earlier statement was refused",)
+            checks.append(Check(check_id, "SQL", title, "unknown", earlier))
+        elif statement.kind != "sink":
+            seen = ("RisingWave read the place when it was created",)
+            checks.append(Check(check_id, "SQL", title, "pass", seen))
+        else:
+            started = clock()
+            while True:
+                check = _look_at_sink(aws, connection, target, each, check_id, title, known)
+                if check.status != "unknown" or clock() - started >= limit:
+                    checks.append(check)
+                    break
+                sleep(2.0)
+    return checks
+
+
+def _failed(check_id: str, title: str, text: str, target: Target, known: Sequence[Check]) -> Check:
+    """Return the verdict on what RisingWave refused, with the most probable cause."""
+    from rwlib.diagnose import diagnose
+    from rwlib.masking import mask
+    from rwlib.verify.known import CheckedFacts
+
+    said = tuple(line for line in mask(text).splitlines() if line.strip())
+    causes = [
+        cause
+        for each in diagnose(text.splitlines(), target=target, live=CheckedFacts(known))
+        for cause in each.causes
+    ]
+    if not causes:
+        fix = "see the hop that fails above; then run it again"
+        return Check(check_id, "SQL", title, "fail", said, fix)
+    top = causes[0]
+    named = (f"{top.confidence}: {top.id}", *top.evidence)
+    fix = f"{top.fix.summary} {top.fix.how}"
+    return Check(check_id, "SQL", title, "fail", (*named, *said), fix)
+
+
+def _names(each: ConnectorSql) -> set[str]:
+    return {statement.name for statement in each.statements}
+
+
+def _look_at_sink(
+    aws: Aws,
+    connection: Connection,
+    target: Target,
+    each: ConnectorSql,
+    check_id: str,
+    title: str,
+    known: Sequence[Check],
+) -> Check:
+    name = each.statements[-1].name
+    if name not in existing(connection, "sink"):
+        return Check(
+            check_id, "SQL", title, "fail", ("there is no such sink",), "run it again with apply"
+        )
+    errors = sink_failures(connection, name)
+    if errors:
+        return _failed(check_id, title, errors[0], target, known)
+    table = str(connector_options(target, each.connector).get("table.name") or "")
+    has_folder = table and each.connector in ("redshift", "snowflake_v2")
+    folder = "/".join(part for part in (target.prefix, table if has_folder else "") if part)
+    return _first_file(aws, target.bucket, f"{folder}/" if folder else "", check_id, title)
+
+
+def _first_file(aws: Aws, bucket: str, prefix: str, check_id: str, title: str) -> Check:
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws import error_message
+
+    about = f"objects {bucket}"
+    aws.forget(about)
+    try:
+        answer = aws.read(
+            "s3", "list_objects_v2", about=about, Bucket=bucket, Prefix=prefix, MaxKeys=3
+        )
+    except ClientError as error:
+        reason = (f"no failure is known; its files cannot be looked at: {error_message(error)}",)
+        return Check(check_id, "SQL", title, "unknown", reason)
+    files = answer.get("Contents", [])
+    if not files:
+        why = (f"no failure is known, and no file under {prefix} yet",)
+        return Check(check_id, "SQL", title, "unknown", why, "verify again after a checkpoint")
+    return Check(
+        check_id, "SQL", title, "pass", tuple(f"s3://{bucket}/{file['Key']}" for file in files)
+    )

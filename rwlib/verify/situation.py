@@ -1,0 +1,259 @@
+"""What stands in the account, as far as the way from RisingWave to the bucket goes.
+
+A situation is read from AWS, or planned: what AWS shows with the previewed changes laid over it.
+Checks look at a situation and never call AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from rwlib.aws import BucketFacts
+from rwlib.errors import InputError
+from rwlib.steps import Change
+
+if TYPE_CHECKING:
+    from rwlib.aws import Aws
+    from rwlib.target import Target
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The chain from the Workload Identity to the bucket.
+
+    Parameters
+    ----------
+    trust_policy
+        Trust policy of the role; None when there is no role.
+    identity
+        Name and document of each policy of the role, attached or inline.
+    policy_document
+        Default version of the target's own policy; None when there is none.
+    boundary
+        Name and document of the permissions boundary; None where there is none, and where it
+        could not be read.
+    planned
+        True when the previewed changes are laid over what AWS shows.
+    unknown
+        What could not be looked at, with the reason: ``role``, ``attached policies``, ``inline
+        policies``, or the ARN of a policy.
+    role_id
+        Unique id of the role (``AROA…``), empty while there is none.
+    boundary_arn
+        ARN of the permissions boundary, empty where there is none.
+    """
+
+    caller_arn: str
+    account_id: str
+    role_arn: str
+    trust_policy: Mapping[str, Any] | None
+    identity: tuple[tuple[str, Mapping[str, Any]], ...]
+    policy_arn: str
+    policy_document: Mapping[str, Any] | None
+    attached: tuple[str, ...]
+    boundary: tuple[str, Mapping[str, Any]] | None
+    bucket: BucketFacts
+    planned: bool = False
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    role_id: str = ""
+    boundary_arn: str = ""
+
+    def why_unknown(self, what: str) -> str:
+        """Why something could not be looked at, empty when it was."""
+        return self.unknown.get(what, "")
+
+    def unread_grants(self) -> dict[str, str]:
+        """Return what could not be read of all that can allow the role something."""
+        found = {what: why for what, why in self.unknown.items() if what != self.boundary_arn}
+        if self.policy_arn not in self.attached:
+            found.pop(self.policy_arn, None)
+        if why := self.bucket.why_unknown("bucket policy"):
+            found["bucket policy"] = why
+        return found
+
+    def unread(self) -> dict[str, str]:
+        """Return what could not be read of all that decides about the role's requests."""
+        found = self.unread_grants()
+        if why := self.unknown.get(self.boundary_arn, ""):
+            found["permissions boundary"] = why
+        for what in ("encryption", "kms key", "kms key policy"):
+            if why := self.bucket.why_unknown(what):
+                found[what] = why
+        return found
+
+
+def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
+    """Read the role, its policies and its boundary from AWS.
+
+    What the caller may not read is left out, and named in ``unknown`` with the reason.
+    """
+    from rwlib.aws import policy_json
+
+    unknown: dict[str, str] = {}
+    role = _look(
+        "role",
+        unknown,
+        lambda: _role(aws, target.role_name),
+        f"looking for role {target.role_name}",
+    )
+    own_arn = target.policy_arn_in(aws.account_id)
+    base: dict[str, Any] = {
+        "caller_arn": aws.caller_identity.arn,
+        "account_id": aws.account_id,
+        "policy_arn": own_arn,
+        "policy_document": _managed(aws, own_arn, unknown),
+        "bucket": bucket,
+        "unknown": unknown,
+    }
+    if role is None:
+        return Situation(
+            role_arn=target.role_arn_in(aws.account_id),
+            trust_policy=None,
+            identity=(),
+            attached=(),
+            boundary=None,
+            **base,
+        )
+    attached = _attached(aws, target.role_name, unknown)
+    identity = [(arn, _managed(aws, arn, unknown)) for arn in attached]
+    identity += _inline(aws, target.role_name, unknown)
+    boundary_arn = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+    boundary = _managed(aws, boundary_arn, unknown) if boundary_arn else None
+    return Situation(
+        role_arn=role["Arn"],
+        role_id=role.get("RoleId", ""),
+        trust_policy=policy_json(role["AssumeRolePolicyDocument"]),
+        identity=tuple((name, document) for name, document in identity if document),
+        attached=tuple(attached),
+        boundary=(boundary_arn, boundary) if boundary else None,
+        boundary_arn=boundary_arn,
+        **base,
+    )
+
+
+def _look(what: str, unknown: dict[str, str], read: Callable[[], Any], doing: str) -> Any:
+    """Read something; None when it does not exist or, with the reason noted, may not be read."""
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws import error_message, is_denied, is_missing, refused
+
+    try:
+        return read()
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        if not is_denied(error):
+            raise refused(error, doing) from error
+        unknown[what] = error_message(error)
+        return None
+
+
+def _role(aws: Aws, role_name: str) -> dict[str, Any]:
+    about = f"role {role_name}"
+    return dict(aws.read("iam", "get_role", about=about, RoleName=role_name)["Role"])
+
+
+def _managed(aws: Aws, arn: str, unknown: dict[str, str]) -> Mapping[str, Any] | None:
+    from rwlib.aws import policy_json
+
+    def read() -> Any:
+        policy = aws.read("iam", "get_policy", about=arn, PolicyArn=arn)["Policy"]
+        version = policy["DefaultVersionId"]
+        return aws.read("iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=version)
+
+    answer = _look(arn, unknown, read, f"looking for policy {arn}")
+    return policy_json(answer["PolicyVersion"]["Document"]) if answer else None
+
+
+def _attached(aws: Aws, role_name: str, unknown: dict[str, str]) -> list[str]:
+    items = _look(
+        "attached policies",
+        unknown,
+        lambda: aws.read_all(
+            "iam",
+            "list_attached_role_policies",
+            "AttachedPolicies",
+            about=f"attachments {role_name}",
+            RoleName=role_name,
+        ),
+        f"listing the policies of role {role_name}",
+    )
+    return [item["PolicyArn"] for item in items or []]
+
+
+def _inline(
+    aws: Aws, role_name: str, unknown: dict[str, str]
+) -> list[tuple[str, Mapping[str, Any] | None]]:
+    from rwlib.aws import policy_json
+
+    about = f"inline {role_name}"
+
+    def read() -> list[tuple[str, Mapping[str, Any] | None]]:
+        names = aws.read_all(
+            "iam", "list_role_policies", "PolicyNames", about=about, RoleName=role_name
+        )
+        found: list[tuple[str, Mapping[str, Any] | None]] = []
+        for name in names:
+            answer = aws.read(
+                "iam", "get_role_policy", about=about, RoleName=role_name, PolicyName=name
+            )
+            found.append((f"inline policy {name}", policy_json(answer["PolicyDocument"])))
+        return found
+
+    return (
+        _look("inline policies", unknown, read, f"listing the policies of role {role_name}") or []
+    )
+
+
+def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
+    """Lay previewed changes over what AWS shows; what was applied, AWS shows itself."""
+    pending = [change for change in changes if change.writes and not change.applied]
+    planned = replace(now, planned=bool(pending))
+    for change in pending:
+        if change.resource == "IAM policy" and change.after is not None:
+            rest = tuple(each for each in planned.identity if each[0] != change.name)
+            attached = change.name in planned.attached
+            planned = replace(
+                planned,
+                policy_document=change.after,
+                identity=(*rest, (change.name, change.after)) if attached else planned.identity,
+            )
+        elif change.resource == "IAM role" and change.action == "create":
+            planned = replace(
+                planned, role_arn=change.name, trust_policy=change.after["trust_policy"]
+            )
+        elif change.resource == "trust policy" and change.after is not None:
+            planned = replace(planned, trust_policy=change.after)
+        elif change.resource == "attachment" and change.action == "create":
+            document = planned.policy_document
+            if document is not None:
+                planned = replace(
+                    planned,
+                    attached=(*planned.attached, planned.policy_arn),
+                    identity=(*planned.identity, (planned.policy_arn, document)),
+                )
+    return planned
+
+
+def with_boundary(aws: Aws, planned: Situation, boundary_arn: str) -> Situation:
+    """Read the boundary that a new role is going to have into a planned situation.
+
+    Raises
+    ------
+    InputError
+        There is no such policy.
+    """
+    unknown = dict(planned.unknown)
+    document = _managed(aws, boundary_arn, unknown)
+    if document is None and boundary_arn not in unknown:
+        raise InputError(
+            "permissions_boundary_arn", boundary_arn, "does not exist; create it first"
+        )
+    return replace(
+        planned,
+        boundary=(boundary_arn, document) if document else None,
+        boundary_arn=boundary_arn,
+        unknown=unknown,
+    )

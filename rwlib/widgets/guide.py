@@ -1,0 +1,303 @@
+"""One notebook's guide: its inputs, what AWS shows, and the panels that follow both.
+
+The guide is the only writer of the state. Panels show it and hand it what a person does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rwlib.environment import EndpointSwitch, describe_endpoint
+from rwlib.errors import InputError, RunbookError
+from rwlib.runbook import Runbook
+from rwlib.steps import State, Step, StepState
+from rwlib.target import all_errors, parameter_values
+from rwlib.widgets.fields import label_of
+from rwlib.widgets.form import open_account
+from rwlib.widgets.kept_inputs import keep_inputs, use_kept_inputs
+from rwlib.widgets.panel import is_guided
+from rwlib.widgets.step_states import closed_states, pending_changes, step_states
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rwlib.aws import Call
+    from rwlib.verify import Check
+
+
+FILL_IN = "Fill in the form first"
+
+
+class Guide:
+    """What one notebook knows, and what its clicks do.
+
+    Parameters
+    ----------
+    parameters
+        The notebook's ``globals()``, or a target's values.
+    step
+        The step of this notebook: 1 to 5, 6 for the verification, 0 for an overview.
+    tolerant
+        Go on when looking fails, as taking back must: what was made can be removed also when the
+        bucket is gone.
+    guided
+        True when a person can click; found out when it is not given.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        step: int = 0,
+        tolerant: bool = False,
+        guided: bool | None = None,
+    ) -> None:
+        self.guided = is_guided() if guided is None else guided
+        self.step = step
+        self.tolerant = tolerant
+        self.switch = EndpointSwitch.from_environment() if self.guided else None
+        if self.switch:
+            self.switch.follow()
+        if self.guided:
+            use_kept_inputs()
+        self.problem, self.unread = "", ""
+        self.blamed: dict[str, str] = {}
+        self.values = self._read(parameters)
+        self.states: tuple[StepState, ...] = closed_states(FILL_IN)
+        self.confirmed = False
+        self.written = 0
+        self._runbook: Runbook | None = None
+        self._caller: tuple[tuple[str, ...], str, str] | None = None
+        self._run_dir: Path | None = None
+        self._listeners: list[Callable[[], None]] = []
+        if self.guided:
+            self.look()
+
+    def _read(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Read the parameters; guided, a file that cannot be used is said, not raised."""
+        try:
+            return parameter_values(parameters)
+        except RunbookError as error:
+            if not self.guided:
+                raise
+            self.unread = str(error)
+            return {}
+
+    @property
+    def runbook(self) -> Runbook:
+        """The runbook of the inputs as they are.
+
+        Raises
+        ------
+        InputError
+            An input is missing or cannot be used.
+        """
+        if self._runbook is None:
+            self._runbook = Runbook.start(self.values, run_dir=self._run_dir)
+            self._run_dir = self._runbook.run_dir
+        return self._runbook
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong with the inputs, by field."""
+        return all_errors(self.values)
+
+    @property
+    def state(self) -> StepState:
+        """The state of this notebook's step."""
+        return next((each for each in self.states if each.number == self.step), self.states[0])
+
+    @property
+    def waits(self) -> bool:
+        """True when there is nothing to show yet: an input is missing, or AWS said no."""
+        problem = self.problem and not self.tolerant
+        return bool(self.errors or problem) or self._runbook is None
+
+    @property
+    def blockers(self) -> tuple[str, ...]:
+        """Why Apply cannot be clicked, one sentence each."""
+        errors = self.errors
+        if errors:
+            missing = f"{FILL_IN}: {', '.join(label_of(name) for name in errors)}"
+            return (self.unread, missing) if self.unread else (missing,)
+        if self.problem:
+            return (self.problem,)
+        if self._runbook is None:
+            return ("The inputs changed: press Preview",)
+        if self.state.state is State.INIT:
+            return (f"Step {self.step} {self.state.sentence}",)
+        return ()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call a panel's function after every change of the state."""
+        self._listeners.append(listener)
+
+    def tell(self) -> None:
+        """Let every panel show the state."""
+        for listener in self._listeners:
+            listener()
+
+    def edit(self, values: Mapping[str, Any]) -> None:
+        """Take edited inputs: what was previewed counts no more. Makes no call."""
+        self.values, self.unread = dict(values), ""
+        self._runbook, self.confirmed, self.problem, self.blamed = None, False, "", {}
+        errors = self.errors
+        self.states = closed_states(FILL_IN if errors else "inputs changed, press Preview")
+        keep_inputs(self.values)
+        self.tell()
+
+    def look(self) -> None:
+        """Read AWS and RisingWave Cloud again and find out how far every step is."""
+        self.problem, self.confirmed, self.blamed = "", False, {}
+        if self.errors:
+            self.states = closed_states(FILL_IN)
+            self.tell()
+            return
+        self._runbook = None
+        try:
+            look_at(self.runbook)
+            self.states = step_states(self.runbook)
+            self.confirmed = self._previewed()
+        except RunbookError as error:
+            self._failed(error)
+        self.tell()
+
+    def _failed(self, error: RunbookError) -> None:
+        self.problem = str(error)
+        started = self._runbook is not None
+        self.states = (
+            step_states(self.runbook, self.problem) if started else closed_states(self.problem)
+        )
+        if isinstance(error, InputError):
+            self.blamed = {error.field: str(error)}
+
+    def _previewed(self) -> bool:
+        """Take the preview as seen: it stands on the page; the step waits for the one click."""
+        if self.state.state is not State.READY or self.step not in self.runbook.steps:
+            return False
+        if not pending_changes(self.runbook.steps[self.step]):
+            return False
+        self._set(State.CONFIGURED, "previewed; nothing is written before you press Apply")
+        return True
+
+    def _set(self, state: State, sentence: str) -> None:
+        self.states = tuple(
+            StepState(each.number, state, sentence) if each.number == self.step else each
+            for each in self.states
+        )
+
+    def write(
+        self, numbers: Iterable[int] = (), progress: Callable[[Call], None] = lambda call: None
+    ) -> list[Step]:
+        """Write what was previewed; guided, where a click stands for the parameter.
+
+        Parameters
+        ----------
+        numbers
+            The steps to do, in their order; this notebook's own when none are given.
+        progress
+            Called after every call that is made.
+        """
+        chosen = tuple(numbers) or (self.step,)
+        runbook = self.runbook
+        self.confirmed = False
+        self.written += 1
+        self._set(State.ACTIVE, "writing what was previewed")
+        self.tell()
+        done: list[Step] = []
+        try:
+            runbook.target = runbook.target.model_copy(update={"apply": True})
+            runbook.aws.calls = _Watched(runbook.aws.calls, progress)
+            runbook.aws.forget()
+            done += [runbook.run_step(number) for number in chosen]
+        except RunbookError as error:
+            self._failed(error)
+            self._set(State.FAIL, str(error))
+            self.tell()
+            return done
+        finally:
+            runbook.target = runbook.target.model_copy(update={"apply": False})
+        self.look()
+        return done
+
+    def pending(self, last: int = 0) -> dict[int, list[str]]:
+        """Return what the steps up to one would still change, by step."""
+        numbers = [number for number in self.runbook.steps if number <= (last or self.step)]
+        found = {number: pending_changes(self.runbook.steps[number]) for number in numbers}
+        return {number: sentences for number, sentences in found.items() if sentences}
+
+    @property
+    def planned(self) -> bool:
+        """True when what is judged is a plan: a step up to this one would still change something.
+
+        A later step's changes do not touch what this one is judged by.
+        """
+        if self.step in self.runbook.steps:
+            return bool(self.pending())
+        situation = self.runbook.situation
+        return situation is not None and situation.planned
+
+    def judge(self) -> list[Check]:
+        """Judge every hop from what AWS shows now."""
+        self._runbook = None
+        try:
+            runbook = self.runbook
+            look_at(runbook)
+            checks = runbook.verify_live()
+            self.states = step_states(runbook)
+            return checks
+        except RunbookError as error:
+            self._failed(error)
+            return []
+        finally:
+            self.tell()
+
+    @property
+    def place(self) -> Any:
+        """Where the calls go, in words."""
+        return describe_endpoint(self.caller[0])
+
+    @property
+    def caller(self) -> tuple[str, str]:
+        """Who asks, also before the form is filled in, and why that is not known."""
+        if self._runbook:
+            return self._runbook.aws.caller_identity.arn, ""
+        given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
+        key = (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+        if self._caller is None or self._caller[0] != key:
+            try:
+                self._caller = (key, open_account(*given).caller_identity.arn, "")
+            except RunbookError as error:
+                self._caller = (key, "", str(error))
+        return self._caller[1], self._caller[2]
+
+    def choose_place(self, place: str) -> None:
+        """Go to the sandbox or to AWS; its own inputs come along."""
+        if self.switch is None:
+            return
+        self.switch.choose(place)
+        self._run_dir = None
+        self.values = self._read({})
+        self.look()
+
+
+def look_at(runbook: Runbook) -> None:
+    """Find out what is there and judge the plan, the SQL included; writes nothing."""
+    from rwlib.verify import check_sql_options
+
+    situation = runbook.look()
+    runbook.checks += check_sql_options(runbook.target, situation, runbook.sql)
+
+
+class _Watched(list["Call"]):
+    """A list of calls that tells about each one as it is made."""
+
+    def __init__(self, calls: Iterable[Call], told: Callable[[Call], None]) -> None:
+        super().__init__(calls)
+        self._told = told
+
+    def append(self, call: Call) -> None:
+        super().append(call)
+        self._told(call)

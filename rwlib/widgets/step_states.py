@@ -1,0 +1,98 @@
+"""How far each step has come, found out by looking at AWS and RisingWave Cloud.
+
+No click is remembered: whoever comes back next week sees what is true then. A step opens when
+the one before it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rwlib.steps import STEPS, TITLES, VERIFY, State, StepState
+
+if TYPE_CHECKING:
+    from rwlib.runbook import Runbook
+    from rwlib.steps import Step
+    from rwlib.verify import Check
+
+
+def closed_states(sentence: str) -> tuple[StepState, ...]:
+    """Return the line of a target whose inputs are not complete: nothing is open."""
+    return tuple(StepState(number, State.INIT, sentence) for number in TITLES)
+
+
+def step_states(runbook: Runbook, problem: str = "") -> tuple[StepState, ...]:
+    """Return the state of every step after `Runbook.look`.
+
+    Parameters
+    ----------
+    problem
+        Why looking ended early, as the error says it; the step that raised it fails.
+    """
+    found: list[StepState] = []
+    before = ""
+    for number in STEPS:
+        state = _step_state(runbook.steps[number], runbook.checks, before, problem)
+        found.append(state)
+        if state.state is not State.SUCCESS and not before:
+            before = f"opens when Step {number} is done"
+    # Whether the SQL was run is RisingWave's to say, so the verification does not wait for it.
+    waits = next((each for each in found[:4] if each.state is not State.SUCCESS), None)
+    found.append(_verification(runbook, waits, problem))
+    return tuple(found)
+
+
+def _step_state(step: Step, checks: Iterable[Check], before: str, problem: str) -> StepState:
+    number = step.number
+    if step.status == "failed":
+        return StepState(number, State.FAIL, problem or "it failed; look at its notebook")
+    if before:
+        return StepState(number, State.INIT, before)
+    if problem:
+        return StepState(number, State.INIT, problem)
+    if number == 4:
+        return _allowed_principal(step, checks)
+    pending = pending_changes(step)
+    if number == 5 and not step.changes:
+        return StepState(5, State.READY, "the SQL is written; run it in RisingWave")
+    if number == 5 and not pending:
+        return StepState(5, State.SUCCESS, "RisingWave has what the SQL creates")
+    if pending:
+        text = "1 change" if len(pending) == 1 else f"{len(pending)} changes"
+        return StepState(number, State.READY, f"{text} to preview and apply")
+    return StepState(number, State.SUCCESS, "AWS shows it as asked")
+
+
+def pending_changes(step: Step) -> list[str]:
+    """Return the sentences of the changes that a step would still make."""
+    return [each.sentence for each in step.changes if each.writes and not each.applied]
+
+
+def _allowed_principal(step: Step, checks: Iterable[Check]) -> StepState:
+    check = next((each for each in checks if each.id == "allowed_principal"), None)
+    if pending_changes(step):
+        return StepState(4, State.READY, "the role is not in the list yet")
+    if check is None or check.status == "unknown":
+        why = check.evidence[0] if check else "not looked at"
+        return StepState(4, State.READY, f"could not be looked at: {why}")
+    if check.status == "fail":
+        return StepState(4, State.FAIL, check.evidence[0])
+    if check.status == "pass":
+        return StepState(4, State.SUCCESS, "RisingWave Cloud lists the role")
+    if check.fix:
+        return StepState(4, State.READY, "a person adds the role in the console")
+    return StepState(4, State.SUCCESS, "a person says that it is listed; nobody looked")
+
+
+def _verification(runbook: Runbook, waits: StepState | None, problem: str) -> StepState:
+    failed = [each for each in runbook.checks if each.status == "fail"]
+    looked = runbook.situation is not None and not runbook.situation.planned
+    if (waits is not None and not (failed and looked)) or problem:
+        sentence = f"opens when Step {waits.number} is done" if waits else problem
+        return StepState(VERIFY, State.INIT, sentence)
+    if failed:
+        return StepState(VERIFY, State.FAIL, f"{len(failed)} checks fail: {failed[0].title}")
+    blind = sum(each.status == "unknown" for each in runbook.checks)
+    rest = f", {blind} could not be looked at" if blind else ""
+    return StepState(VERIFY, State.SUCCESS, f"no check fails{rest}")

@@ -1,0 +1,349 @@
+"""The command line: exit codes, one sentence for a mistake, JSON, and files of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import boto3
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell
+
+from rwlib.cli import main
+from rwlib.report.schema import validate_report
+from tests.support import places
+
+ROOT = places.ROOT
+
+
+def rwlib(*arguments, cwd=None, **environment):
+    """Call the command line in this process, as its entry point does."""
+    runner = CliRunner()
+    with runner.isolation(env=environment) as (out, err, _):
+        try:
+            main([str(each) for each in arguments])
+            code = None
+        except SystemExit as ended:
+            code = ended.code
+        return code, out.getvalue().decode(), err.getvalue().decode()
+
+
+def options(values, **changes):
+    found = []
+    for name, value in {**values, **changes}.items():
+        if value in ("", None):
+            continue
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            found.append(option)
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                found += [option, str(each)]
+    return found
+
+
+def test_help_lists_the_commands():
+    code, out, _ = rwlib("--help")
+    assert code == 0
+    for name in ("run", "verify", "sql", "teardown", "sandbox"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("workload_identity_arn", "arn:aws:iam::444455556666:user/ada", "is a user"),
+        ("workload_identity_arn", "arn:aws:iam::444455556666:root", "is a whole account"),
+        ("workload_identity_arn", "arn:aws:sts::444455556666:assumed-role/r/s", "is a session"),
+        ("workload_identity_arn", "arn:aws-cn:iam::444455556666:role/r", "partition aws-cn"),
+        ("workload_identity_arn", "arn:aws:iam::44445555666:role/r", "exactly 12 digits"),
+        ("bucket", "Acme", "no capital letters"),
+        ("bucket", "s3://acme-analytics/x/y", "names another prefix"),
+        ("prefix", "/risingwave", "begins with a slash"),
+        ("prefix", "/", "begins with a slash"),
+        ("prefix", "a/../b", "'.' or '..' segment"),
+        ("prefix", "a\x07b", "control character"),
+        ("prefix", "x" * 1025, "1,025 bytes"),
+        ("role_name", "r" * 65, "at most 64"),
+        ("role_name", "my role", "does not allow"),
+        ("role_name", "arn:aws:iam::111122223333:role/r", "is an ARN"),
+        ("connectors", "redshfit", "did you mean redshift"),
+        ("max_session_duration", "60", "3600 to 43200"),
+        ("policy_style", "loose", "recommended, documented"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_creates_nothing(
+    aws_environment, example, field, value, words
+):
+    aws_environment.forget_calls()
+    code, out, err = rwlib("run", *options(example, **{field: value}, apply=True))
+    assert code == 2
+    assert words in err
+    assert err.startswith(f"error: {field}: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+    assert aws_environment.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "does not exist"),
+        ("- a\n- b\n", "holds no mapping"),
+        ("bucket: [\n", "is not valid YAML"),
+        ("bukcet: x\n", "did you mean bucket"),
+        ("prefix: 2024\n", "put it in quotes"),
+        ("connectors: []\nbucket: acme-analytics\n", "is empty"),
+    ],
+)
+def test_bad_target_file_is_one_sentence(tmp_path, text, words):
+    path = tmp_path / "target.yaml"
+    if text is not None:
+        path.write_text(text)
+    code, _, err = rwlib("run", "--target", path)
+    assert code == 2
+    assert words in err or ("put it in quotes" in words and "is empty" in err)
+    assert err.count("\n") == 1
+
+
+def test_unknown_profile_is_bad_input(aws_environment, example):
+    code, _, err = rwlib("run", *options(example, aws_profile="nobody"))
+    assert code == 2
+    assert "aws_profile: 'nobody' does not exist" in err
+
+
+def test_unreadable_credentials_file_is_bad_input(aws_environment, example, tmp_path, monkeypatch):
+    path = tmp_path / "config"
+    path.write_text("[profile x\nthis is no ini file")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    code, _, err = rwlib("run", *options(example))
+    assert code == 2
+    assert "cannot be read" in err
+    assert "Traceback" not in err
+
+
+def test_missing_credentials_are_exit_code_4(aws_environment, example, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    code, _, err = rwlib("verify", *options(example))
+    assert code == 4
+    assert "no usable AWS credentials" in err
+
+
+def test_unreachable_endpoint_is_exit_code_4(aws_environment, example, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    code, _, err = rwlib("verify", *options(example))
+    assert code == 4
+    assert "could not be reached" in err
+
+
+def test_errors_are_json_when_asked_for(example):
+    code, out, _ = rwlib("run", *options(example, bucket="Bad"), "--json")
+    assert code == 2
+    assert json.loads(out)["exit_code"] == 2
+
+
+def test_run_verify_and_teardown_follow_each_other(aws_environment, example, tmp_path):
+    code, out, err = rwlib("run", *options(example, apply=True), "--json")
+    assert code == 0, err
+    done = json.loads(out)
+    validate_report(done)
+    run_dir = next((tmp_path / "runs").iterdir())
+    names = {path.name for path in run_dir.iterdir()}
+    written = {"runbook.ipynb", "report.json", "report.html", "ledger.jsonl"}
+    assert names == {*written, "manifest.json"}
+    code, out, _ = rwlib("report", "--verify", run_dir)
+    assert (code, out.split(" (")[0]) == (0, "4 files are as they were written")
+    assert json.loads((run_dir / "report.json").read_text()) == done
+    page = (run_dir / "report.html").read_text()
+    assert "<script src" not in page
+    assert "http://" not in page.replace(os.environ["AWS_ENDPOINT_URL"], "").replace(
+        "http://www.w3.org/", ""
+    )
+    (run_dir / "report.html").write_text("")
+    code, out, _ = rwlib("report", "--verify", run_dir)
+    assert (code, "report.html: changed" in out) == (1, True)
+
+    code, out, _ = rwlib("verify", *options(example), "--json")
+    assert code == 0
+    assert json.loads(out)["applied"] is False
+
+    code, out, _ = rwlib("teardown", *options(example))
+    assert code == 0
+    assert "Would delete IAM role" in out
+    code, out, _ = rwlib("teardown", *options(example, apply=True))
+    assert "Deleted IAM role" in out
+    names = [role["RoleName"] for role in boto3.client("iam").list_roles()["Roles"]]
+    assert "risingwave-s3-access" not in names
+    code, out, _ = rwlib("verify", *options(example))
+    assert code == 1
+    assert "✗ fail" in out
+
+
+def test_run_asks_for_a_person_when_nobody_confirmed_step_4(aws_environment, example):
+    values = options(example, apply=True, allowed_principal_confirmed_by="")
+    code, out, _ = rwlib("run", *values)
+    assert code == 3
+    assert "Allowed Principals" in out
+    assert "manual" in out
+
+
+def test_teardown_needs_its_own_apply_when_the_file_says_apply(aws_environment, example, tmp_path):
+    path = tmp_path / "target.yaml"
+    path.write_text(json.dumps({**example, "apply": True}))
+    assert rwlib("run", "--target", path)[0] == 0
+    _, out, _ = rwlib("teardown", "--target", path)
+    assert "Would delete" in out
+
+
+def test_sql_prints_statements_without_calling_anybody(example):
+    code, out, _ = rwlib("sql", *options(example), "--account-id", "111122223333")
+    assert code == 0
+    assert "s3.assume_role = 'arn:aws:iam::111122223333:role/risingwave-s3-access'" in out
+
+
+def test_sql_check_finds_a_wrong_option(tmp_path):
+    path = tmp_path / "sink.sql"
+    path.write_text(
+        "CREATE SINK s FROM t WITH (connector='s3', type='append-only', s3.region_name='us-east-1',"
+        " s3.bucket_name='acme-analytics', s3.iam_role_arn='arn:aws:iam::111122223333:role/r',"
+        " enable_config_load='true') FORMAT PLAIN ENCODE PARQUET (force_append_only='true');"
+    )
+    code, out, _ = rwlib("sql", "--check", path)
+    assert code == 1
+    assert "s3.assume_role" in out
+
+
+def test_run_in_the_sandbox_needs_no_credentials(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "rwlib", "run", "--target", ROOT / "examples/redshift.yaml",
+         "--sandbox", "--apply", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "AWS_PROFILE": "somebody"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["exit_code"] == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_refused_run_leaves_no_folder(aws_environment, example, tmp_path):
+    code, _, err = rwlib("run", *options(example, bucket="no-such-bucket-here", apply=True))
+    assert code == 2
+    assert "does not exist" in err
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_run_that_fails_half_way_keeps_its_evidence(aws_environment, example, tmp_path):
+    arn = "arn:aws:iam::444455556666:role/misspelt-role"
+    code, _, err = rwlib("run", *options(example, workload_identity_arn=arn, apply=True))
+    assert code == 2
+    assert "does not exist in AWS" in err
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    assert {path.name for path in run_dir.iterdir()} == {
+        "runbook.ipynb", "ledger.jsonl", "report.json", "report.html", "manifest.json",
+    }  # fmt: skip
+    left = json.loads((run_dir / "report.json").read_text())
+    assert left["headline"].startswith("No verdict: workload_identity_arn: 'arn:aws:iam::4444")
+    assert left["exit_code"] == 2
+
+
+# click ends the line in which the terminal shows ^C.
+STOPPED = "\nerror: stopped; run it again to go on\n"
+
+
+@pytest.fixture
+def interrupted_runbook(tmp_path, monkeypatch):
+    """Return a function that makes a notebook with these cells the runbook."""
+
+    def write(*sources):
+        runbook = nbformat.read(ROOT / "notebooks/runbook.ipynb", 4)
+        parameters = [
+            cell for cell in runbook.cells if "parameters" in cell.metadata.get("tags", [])
+        ]
+        runbook.cells = [*parameters, *map(new_code_cell, sources)]
+        (tmp_path / "notebooks").mkdir()
+        nbformat.write(runbook, tmp_path / "notebooks/runbook.ipynb")
+        monkeypatch.setenv("RWLIB_NOTEBOOKS", str(tmp_path / "notebooks"))
+        monkeypatch.setenv("RWLIB_RUNS", str(tmp_path / "runs"))
+
+    return write
+
+
+WRITE = "import os, pathlib\npathlib.Path(os.environ['RWLIB_RUN_DIR'], {!r}).write_text('{{}}\\n');"
+
+
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ([], None),
+        (
+            ["ledger.jsonl"],
+            {"runbook.ipynb", "ledger.jsonl", "report.json", "report.html", "manifest.json"},
+        ),
+        (["report.json"], {"runbook.ipynb", "report.json", "manifest.json"}),
+    ],
+    ids=["nothing-written", "applied", "reported"],
+)
+def test_run_is_stopped_when_a_cell_is_interrupted(
+    interrupted_runbook, example, tmp_path, files, kept
+):
+    interrupted_runbook(*map(WRITE.format, files), "raise KeyboardInterrupt", "1")
+    code, out, err = rwlib("run", *options(example), "--json")
+    assert (code, err) == (130, STOPPED)
+    assert json.loads(out)["exit_code"] == 130
+    folders = [{path.name for path in folder.iterdir()} for folder in (tmp_path / "runs").iterdir()]
+    assert folders == ([kept] if kept else [])
+
+
+def test_run_is_stopped_when_the_process_is_interrupted_in_a_cell(
+    interrupted_runbook, example, tmp_path
+):
+    ready = tmp_path / "ready"
+    wait = f"import time\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(600)"
+    interrupted_runbook(WRITE.format("ledger.jsonl"), wait, "1")
+    run = subprocess.Popen(
+        [sys.executable, "-m", "rwlib", "run", *options(example), "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not ready.exists() and run.poll() is None:
+            time.sleep(0.02)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert (run.returncode, err) == (130, STOPPED)
+    assert json.loads(out)["exit_code"] == 130
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    assert {path.name for path in run_dir.iterdir()} == {
+        "runbook.ipynb", "ledger.jsonl", "report.json", "report.html", "manifest.json",
+    }  # fmt: skip
+    left = json.loads((run_dir / "report.json").read_text())
+    assert left["headline"] == "No verdict: it was stopped"
+    executed = nbformat.read(run_dir / "runbook.ipynb", 4)
+    errors = [output.ename for cell in executed.cells for output in cell.get("outputs", [])]
+    assert errors == ["KeyboardInterrupt"]
+    assert executed.cells[-1].execution_count is None
+
+
+def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
+    from rwlib.runs.folder import new_run_dir
+
+    monkeypatch.setenv("RWLIB_RUNS", str(tmp_path))
+    made = {new_run_dir("orders") for _ in range(5)}
+    assert len(made) == 5

@@ -1,0 +1,218 @@
+"""``rwlib lab``: learners' folders, the sandbox in the background, and the score sheet."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import json
+import os
+import subprocess
+import sys
+
+import boto3
+import pytest
+from click.testing import CliRunner
+
+from rwlib.cli.lab import command
+from rwlib.errors import InputError, RunbookError
+from rwlib.labs.model import all_labs
+from rwlib.labs.scores import Learner, Score, as_csv, as_html, find_results, merge, read_results
+from rwlib.labs.session import open_lab, start_lab
+
+
+@pytest.fixture
+def given(shared_sandbox, monkeypatch, tmp_path):
+    """Labs of this process use the sandbox of the session."""
+    monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
+    monkeypatch.setenv("RWLIB_LABS", str(tmp_path / "labs"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "labs"
+
+
+def run(*arguments):
+    """Run a command in this process; its errors are raised, as the command line's main wants."""
+    result = CliRunner().invoke(command, list(arguments), standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def rwlib(home, *arguments):
+    environment = {**os.environ, "RWLIB_LABS": str(home), "XDG_STATE_HOME": str(home / "state")}
+    return subprocess.run(
+        [sys.executable, "-m", "rwlib", "lab", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_lab_keeps_its_sandbox_between_commands_until_it_is_stopped(tmp_path):
+    started = rwlib(tmp_path, "start", "3", "--learner", "ada", "--json")
+    try:
+        assert started.returncode == 0, started.stderr
+        facts = json.loads(started.stdout)
+        url = facts["environment"]["AWS_ENDPOINT_URL"]
+        iam = boto3.client(
+            "iam",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="111122223333",
+            aws_secret_access_key="test",
+        )
+        role = iam.get_role(RoleName="risingwave-s3-access")["Role"]
+        trust = role["AssumeRolePolicyDocument"]
+        assert "other-cluster-role" in json.dumps(trust)
+        checked = rwlib(tmp_path, "check", "3", "--learner", "ada")
+        assert checked.returncode == 1
+        assert "Not solved yet." in checked.stdout
+        right = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+        trust["Statement"][1]["Principal"] = {"AWS": right}
+        iam.update_assume_role_policy(
+            RoleName="risingwave-s3-access", PolicyDocument=json.dumps(trust)
+        )
+    finally:
+        stopped = rwlib(tmp_path, "stop", "--learner", "ada", "--json")
+    assert json.loads(stopped.stdout) == {"stopped": [3]}
+    # Nothing serves any more, and what was repaired is still there.
+    checked = rwlib(tmp_path, "check", "3", "--learner", "ada", "--json")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert json.loads(checked.stdout)["passed"]
+    assert not (tmp_path / "ada" / "03_wrong_principal" / "address.json").exists()
+
+
+def test_set_up_cell_of_a_notebook_can_run_again(monkeypatch, tmp_path):
+    """The second start goes on in the sandbox of the first, which nothing else refers to."""
+    monkeypatch.setenv("RWLIB_LABS", str(tmp_path))
+    lab = start_lab(3, "ada", environment=False)
+    url = lab.bench.endpoint.url
+    try:
+        lab.solution(apply=True)
+        lab = start_lab(3, "ada", environment=False)
+        gc.collect()
+        assert lab.bench.endpoint.url == url
+        assert lab.check().passed
+    finally:
+        assert run("stop", "3", "--learner", "ada").output == "Stopped: 3.\n"
+    # Its state is in the folder, for the next kernel.
+    with open_lab(3, "ada") as lab:
+        assert lab.bench.endpoint.url != url
+        assert lab.check().passed
+
+
+def test_list_says_how_far_the_learner_is(given):
+    start_lab(1, "ada", environment=False)
+    lines = run("list", "--learner", "ada").output.splitlines()
+    assert len(lines) == len(all_labs())
+    assert "open" in lines[0]
+    assert "not started" in lines[1]
+    assert json.loads(run("list", "--json").output)[0]["status"] == "not started"
+
+
+def test_commands_check_symptom_and_reset_answer_for_a_started_lab(given):
+    lab = start_lab(4, "ada", environment=False)
+    assert run("check", "4", "--learner", "ada").return_value == 1
+    assert "sts:AssumeRole" in run("symptom", "4", "--learner", "ada").output
+    lab.solution(apply=True)
+    assert run("check", "4", "--learner", "ada").return_value == 0
+    assert run("reset", "4", "--learner", "ada").return_value == 0
+    assert run("check", "4", "--learner", "ada").return_value == 1
+
+
+def test_commands_refuse_a_lab_that_was_not_started(given):
+    with pytest.raises(InputError, match="was not started by ada"):
+        run("check", "4", "--learner", "ada")
+    given.mkdir()
+    with pytest.raises(InputError, match="start a lab first"):
+        run("score")
+
+
+def test_state_that_cannot_be_read_is_one_sentence(given):
+    start_lab(4, "ada", environment=False)
+    (given / "ada" / "04_external_id" / "lab.json").write_text("{")
+    with pytest.raises(RunbookError, match="reset the lab"):
+        run("check", "4", "--learner", "ada")
+
+
+def result(name, **labs):
+    return {
+        "format": 1,
+        "learner": name,
+        "labs": {
+            number.removeprefix("lab"): {
+                "started": "2026-01-01T10:00:00+00:00",
+                "passed": passed,
+                "checks": checks,
+                "resets": 0,
+                "missed": ["Nobody else may assume the role"] if checks > 1 else [],
+            }
+            for number, (passed, checks) in labs.items()
+        },
+    }
+
+
+@pytest.fixture
+def class_results(tmp_path):
+    files = {
+        "one": result("ada", lab1=("2026-01-01T10:08:30+00:00", 2), lab3=("", 4)),
+        "two": result("grace", lab1=("2026-01-01T10:05:00+00:00", 1)),
+        "three": result("ada", lab1=("", 1), lab3=("2026-01-01T10:12:00+00:00", 5)),
+        "four": result("<b>eve</b>", lab2=("", 0)),
+    }
+    for folder, content in files.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "results.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_score_merges_the_files_of_a_class(class_results):
+    out = class_results / "out"
+    shown = run(
+        "score", str(class_results), "--html", str(out / "s.html"), "--csv", str(out / "s.csv")
+    )
+    lines = shown.output.splitlines()
+    assert [line.split()[0] for line in lines] == ["learner", "ada", "grace", "<b>eve</b>"]
+    assert lines[1].endswith(f"2/{len(all_labs())}")
+    rows = list(csv.DictReader((out / "s.csv").open()))
+    assert len(rows) == 3 * len(all_labs())
+    first = rows[0]
+    assert (first["learner"], first["status"], first["minutes"]) == ("ada", "passed", "8.5")
+    third = rows[2]
+    assert (third["status"], third["checks"], third["minutes"]) == ("passed", "5", "12.0")
+    page = (out / "s.html").read_text()
+    assert "&lt;b&gt;eve" in page
+    assert "<b>eve" not in page
+    assert "Nobody else may assume the role (1)" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_merge_takes_the_better_result_of_a_lab():
+    early = Score(1, "2026-01-01T10:00:00+00:00", "2026-01-01T10:05:00+00:00", 1)
+    late = Score(1, "2026-01-01T10:00:00+00:00", "2026-01-01T11:00:00+00:00", 9)
+    missed = Score(1, "2026-01-01T09:00:00+00:00", "", 3)
+    for scores in ([late, missed, early], [early, late, missed]):
+        (learner,) = merge(Learner("ada", {1: score}) for score in scores)
+        assert learner.of(1) == early
+
+
+def test_score_refuses_a_file_that_is_no_result(tmp_path):
+    file = tmp_path / "results.json"
+    for text in ("", "[]", '{"format": 2}', '{"format": 1, "learner": "a", "labs": {"x": {}}}'):
+        file.write_text(text)
+        with pytest.raises(InputError, match=r"is no results\.json"):
+            read_results(file)
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        find_results([tmp_path / "nowhere"])
+
+
+def test_csv_keeps_a_spreadsheet_from_running_a_name():
+    text = as_csv([Learner("=cmd()", {})])
+    assert "\n=cmd()" not in text
+    assert "'=cmd()" in text
+
+
+def test_score_sheet_is_written_for_nobody_yet():
+    page = as_html([])
+    assert "0 learners" in page

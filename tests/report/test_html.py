@@ -1,0 +1,86 @@
+"""The report: its schema, its page, and one sentence that says no more than was seen."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from rwlib.report.html import render_html, write_report
+from rwlib.report.schema import validate_report
+from rwlib.report.sentence import headline
+from rwlib.runbook.runbook import Runbook
+
+
+@pytest.fixture
+def report(aws_environment, example, tmp_path):
+    book = Runbook.start({**example, "apply": True}, run_dir=tmp_path / "run")
+    book.look()
+    for number in range(1, 6):
+        book.run_step(number)
+    book.verify()
+    return book.finish()
+
+
+def test_report_fits_its_schema_and_a_changed_one_does_not(report):
+    validate_report(report)
+    for broken in (
+        {**report, "exit_code": 9},
+        {**report, "steps": report["steps"][:4]},
+        {**report, "checks": [{**report["checks"][0], "status": "perhaps"}]},
+        {name: value for name, value in report.items() if name != "headline"},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            validate_report(broken)
+
+
+def test_report_counts_the_calls_it_made(report):
+    assert report["calls"]["step 1"]["writes"] == 1
+    assert report["calls"]["step 2"]["writes"] == 2
+    written = [each["call"] for each in report["request_ids"]]
+    assert written == ["iam:create_policy", "iam:create_role", "iam:attach_role_policy"]
+    assert all(each["request_id"] for each in report["request_ids"])
+
+
+def test_page_opens_without_a_network_and_escapes_what_it_shows(report, tmp_path):
+    evil = "<script>alert(1)</script>"
+    target = {**report["target"], "name": evil}
+    page = render_html({**report, "target": target})
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+    for word in ("src=", "@import", "url(", '<link rel="stylesheet"'):
+        assert word not in page
+    write_report(report, tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "report.json").read_text()) == report
+
+
+def checks(*statuses):
+    return [
+        {"id": f"c{i}", "hop": "x", "title": f"title {i}", "status": s, "evidence": [], "fix": ""}
+        for i, s in enumerate(statuses)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "applied", "exit_code", "words"),
+    [
+        (["pass"], True, 0, "is set up and verified"),
+        (["pass", "manual"], True, 0, "taken on trust: title 1"),
+        (["pass", "unknown"], True, 0, "could not be looked at: title 1"),
+        (["pass", "manual"], True, 3, "a person must add it"),
+        (["pass", "fail"], True, 1, "1 of 2 checks failed, the first: title 1"),
+        (["pass"], False, 0, "nothing would change"),
+    ],
+)
+def test_headline_says_what_was_seen(statuses, applied, exit_code, words):
+    found = headline(
+        {
+            "checks": checks(*statuses),
+            "applied": applied,
+            "exit_code": exit_code,
+            "role_arn": "arn:aws:iam::111122223333:role/r",
+            "steps": [],
+        }
+    )
+    assert words in found
