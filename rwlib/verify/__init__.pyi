@@ -4,7 +4,9 @@ from .allowed_principal import stale_entries as stale_entries
 from .aws_simulation import check_simulation as check_simulation
 from .aws_simulation import validate_policy as validate_policy
 from .check import APPLY as APPLY
+from .check import HOPS as HOPS
 from .check import Check as Check
+from .check import Hop as Hop
 from .check import Verdict as Verdict
 from .connectors import check_connectors as check_connectors
 from .connectors import check_sql_options as check_sql_options
