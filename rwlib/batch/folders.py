@@ -13,7 +13,7 @@ from pathlib import Path
 from rwlib.batch.results import STATE_FILE, State
 from rwlib.batch.rows import folder_name
 from rwlib.errors import InputError, RunbookError
-from rwlib.runs import BusyError, kept_in, turn
+from rwlib.runs import BusyError, exclusive, usable_folder
 
 _LONGEST = 200  # a file's name may have 255 bytes, and a date stands before this one
 
@@ -39,10 +39,10 @@ def only_batch(name: str) -> Iterator[None]:
         raise InputError("batch_name", name, f"is longer than {_LONGEST} characters; shorten it")
     runs = runs_folder()
     with ExitStack() as stack:
-        with kept_in(runs):
+        with usable_folder(runs):
             runs.mkdir(parents=True, exist_ok=True)
             try:
-                stack.enter_context(turn(f".{safe}", folder=runs, timeout=0))
+                stack.enter_context(exclusive(f".{safe}", folder=runs, timeout=0))
             except BusyError:
                 what, option = ("watch", "--name") if name.startswith("watch-") else (
                     "batch", "--batch-name"
@@ -91,7 +91,7 @@ def batch_folder(
     InputError
         The folder of all runs cannot be used.
     """
-    with kept_in(runs_folder()):
+    with usable_folder(runs_folder()):
         latest, before = None, None
         for folder in earlier_folders(name, source):
             with State(folder / STATE_FILE) as state:

@@ -13,7 +13,6 @@ from rwlib.cloud.allowed_roles import (
     Progress,
     RoleChange,
     change_allowed_role,
-    default_lock_folder,
 )
 from rwlib.cloud.answers import AllowedRoles, CloudMetadata, Endpoint, parse, parse_metadata
 from rwlib.cloud.sql import SqlConnection
@@ -189,7 +188,7 @@ class Cloud(SqlConnection):
             action,
             patience=self.patience,
             progress=progress,
-            lock_folder=self._lock_folder or default_lock_folder(),
+            lock_folder=self._lock_folder,
         )
 
 

@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from filelock import FileLock, Timeout
-
 from rwlib.environment import without_real_world
 from rwlib.errors import InputError, RunbookError, ServiceError
 from rwlib.labs.model import Lab
-from rwlib.sandbox import Endpoint
+from rwlib.sandbox import Endpoint, in_use
 
 Serving = Literal["here", "child", "background"]
 
@@ -183,7 +181,7 @@ def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
     The address alone is no proof, another process may have it by now; the lock on the state is.
     """
     state = place.folder(lab) / "sandbox"
-    if not state.exists() or not _locked(state):
+    if not state.exists() or not in_use(state):
         return None
     for url in _addresses(place, lab):
         endpoint = Endpoint(url)
@@ -215,18 +213,8 @@ def stop_serving(place: Workplace, lab: Lab) -> bool:
         return False
     endpoint.control("POST", "shutdown")
     state = place.folder(lab) / "sandbox"
-    _until(lambda: not _locked(state), f"the sandbox at {endpoint.url} does not stop")
+    _until(lambda: not in_use(state), f"the sandbox at {endpoint.url} does not stop")
     return True
-
-
-def _locked(state: Path) -> bool:
-    lock = FileLock(state / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def _background(state: Path) -> Endpoint:

@@ -67,13 +67,12 @@ def now() -> str:
 
 def record(place: Workplace, number: int, **changes: Any) -> Score:
     """Write a change of one lab's result into the learner's file."""
-    from filelock import FileLock
-
     from rwlib.report import write_text
+    from rwlib.runs import exclusive
 
     file = place.results_file
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(file.with_suffix(".lock")):
+    with exclusive(file.stem, folder=file.parent):
         learner = read_results(file) if file.exists() else Learner(place.learner)
         old = learner.of(number)
         values: dict[str, Any] = {
