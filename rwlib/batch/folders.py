@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from rwlib.batch.results import STATE_FILE, State
+from rwlib.batch.results import STATE_FILE, BatchState
 from rwlib.batch.rows import folder_name
 from rwlib.errors import InputError, RunbookError
 from rwlib.runs import BusyError, exclusive, usable_folder
@@ -66,7 +66,7 @@ def earlier_folders(name: str, source: str = "") -> Iterator[Path]:
     named = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}Z_{re.escape(folder_name(name))}(_\d+)?")
     found = [path.parent for path in runs_folder().glob(f"*/{STATE_FILE}")]
     for folder in sorted((path for path in found if named.fullmatch(path.name)), reverse=True):
-        with State(folder / STATE_FILE) as state:
+        with BatchState(folder / STATE_FILE) as state:
             if state.recall("name") == name and state.recall("source") == source:
                 yield folder
 
@@ -94,7 +94,7 @@ def batch_folder(
     with usable_folder(runs_folder()):
         latest, before = None, None
         for folder in earlier_folders(name, source):
-            with State(folder / STATE_FILE) as state:
+            with BatchState(folder / STATE_FILE) as state:
                 was, finished = state.recall("mode"), state.recall("finished")
             if latest is None:
                 latest = folder

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from rwlib.cloud.answers import AllowedRoles
-from rwlib.cloud.transport import Answer, UnreachableError
+from rwlib.cloud.transport import ApiAnswer, UnreachableError
 from rwlib.errors import ServiceError
 from rwlib.runs import exclusive, locks_folder
 
@@ -88,7 +88,7 @@ class AllowedRolesCalls(Protocol):
     def read(self) -> AllowedRoles:
         """Read the list."""
 
-    def send(self, action: Literal["add", "remove"], role_arn: str) -> Answer:
+    def send(self, action: Literal["add", "remove"], role_arn: str) -> ApiAnswer:
         """Ask for one change, once."""
 
 

@@ -16,7 +16,7 @@ from rwlib.cloud.allowed_roles import (
 )
 from rwlib.cloud.answers import AllowedRoles, CloudMetadata, Endpoint, parse, parse_metadata
 from rwlib.cloud.sql import SqlConnection
-from rwlib.cloud.transport import Answer, Transport
+from rwlib.cloud.transport import ApiAnswer, Transport
 from rwlib.errors import CredentialsError, InputError
 
 DEFAULT_ENDPOINT = "https://canary-useast2-acc.risingwave.cloud/api/v1"
@@ -202,7 +202,7 @@ class _AllowedRoles:
     def read(self) -> AllowedRoles:
         return self._cloud.allowed_iam_roles(self._cluster_id)
 
-    def send(self, action: Literal["add", "remove"], role_arn: str) -> Answer:
+    def send(self, action: Literal["add", "remove"], role_arn: str) -> ApiAnswer:
         cloud = self._cloud
         answer = cloud._transport.send(
             "POST" if action == "add" else "DELETE",

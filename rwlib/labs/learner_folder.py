@@ -122,7 +122,7 @@ def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
     return Workplace(name, Path(home) if home else labs_home())
 
 
-class Served:
+class ServedLab:
     """A lab's sandbox that answers, and how it is let go.
 
     Parameters
@@ -142,7 +142,7 @@ class Served:
             own.stop()
 
 
-def serve(place: Workplace, lab: Lab, how: Serving) -> Served:
+def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
     """Make a lab's sandbox answer: the one that runs already, or a new one on the same state.
 
     Parameters
@@ -157,22 +157,22 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> Served:
         It does not start.
     """
     if given := os.environ.get(GIVEN, ""):
-        return Served(Endpoint(given), None)
+        return ServedLab(Endpoint(given), None)
     state = place.folder(lab) / "sandbox"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (running := running_at(place, lab)) is not None:
-        return Served(running, None)
+        return ServedLab(running, None)
     if how == "background":
-        return Served(_background(state), None)
+        return ServedLab(_background(state), None)
     from rwlib.sandbox import Sandbox
 
     if how == "child":
         # Kept here: it would end with the last reference, and a notebook's set-up cell may run
         # twice under one name.
         child = _children[state] = Sandbox.spawn(state=state)
-        return Served(child, child)
+        return ServedLab(child, child)
     own = Sandbox(state=state).start()
-    return Served(own, own)
+    return ServedLab(own, own)
 
 
 def running_at(place: Workplace, lab: Lab) -> Endpoint | None:

@@ -136,7 +136,7 @@ def read_results(file: Path) -> Learner:
         raise InputError("results", str(file), "is no results.json of a learner") from error
 
 
-def find_results(places: Sequence[Path]) -> list[Path]:
+def find_results(paths: Sequence[Path]) -> list[Path]:
     """Return the result files among files and folders; folders are looked through.
 
     Raises
@@ -145,7 +145,7 @@ def find_results(places: Sequence[Path]) -> list[Path]:
         A place does not exist, or there are no results in any.
     """
     found: list[Path] = []
-    for place in places:
+    for place in paths:
         if place.is_file():
             found.append(place)
         elif place.is_dir():
@@ -153,7 +153,7 @@ def find_results(places: Sequence[Path]) -> list[Path]:
         else:
             raise InputError("results", str(place), "is neither a file nor a folder")
     if not found:
-        names = ", ".join(map(str, places))
+        names = ", ".join(map(str, paths))
         raise InputError("results", names, "holds no results.json; start a lab first")
     return found
 
