@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from rwlib.cloud.transport import Answer
+from rwlib.cloud.transport import ApiAnswer
 from rwlib.errors import InputError, ServiceError
 
 
@@ -160,7 +160,7 @@ class Sink(_Model):
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def parse(model: type[_M], value: object, answer: Answer) -> _M:
+def parse(model: type[_M], value: object, answer: ApiAnswer) -> _M:
     """Read a part of an answer.
 
     Raises
@@ -179,7 +179,7 @@ def parse(model: type[_M], value: object, answer: Answer) -> _M:
         ) from None
 
 
-def parse_list(model: type[_M], value: object, answer: Answer) -> tuple[_M, ...]:
+def parse_list(model: type[_M], value: object, answer: ApiAnswer) -> tuple[_M, ...]:
     """Read a list of an answer; see `parse`."""
     if not isinstance(value, list):
         raise ServiceError(
@@ -189,7 +189,7 @@ def parse_list(model: type[_M], value: object, answer: Answer) -> tuple[_M, ...]
     return tuple(parse(model, item, answer) for item in value)
 
 
-def parse_metadata(cluster_id: str, answer: Answer) -> CloudMetadata:
+def parse_metadata(cluster_id: str, answer: ApiAnswer) -> CloudMetadata:
     """Read ``cloudMeta``: ``iam`` and ``network`` are unions without a discriminator."""
     meta = _part(answer.body, "meta")
     iam, network = _part(meta, "iam"), _part(meta, "network")

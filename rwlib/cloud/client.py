@@ -13,11 +13,10 @@ from rwlib.cloud.allowed_roles import (
     Progress,
     RoleChange,
     change_allowed_role,
-    default_lock_folder,
 )
 from rwlib.cloud.answers import AllowedRoles, CloudMetadata, Endpoint, parse, parse_metadata
 from rwlib.cloud.sql import SqlConnection
-from rwlib.cloud.transport import Answer, Transport
+from rwlib.cloud.transport import ApiAnswer, Transport
 from rwlib.errors import CredentialsError, InputError
 
 DEFAULT_ENDPOINT = "https://canary-useast2-acc.risingwave.cloud/api/v1"
@@ -189,7 +188,7 @@ class Cloud(SqlConnection):
             action,
             patience=self.patience,
             progress=progress,
-            lock_folder=self._lock_folder or default_lock_folder(),
+            lock_folder=self._lock_folder,
         )
 
 
@@ -203,7 +202,7 @@ class _AllowedRoles:
     def read(self) -> AllowedRoles:
         return self._cloud.allowed_iam_roles(self._cluster_id)
 
-    def send(self, action: Literal["add", "remove"], role_arn: str) -> Answer:
+    def send(self, action: Literal["add", "remove"], role_arn: str) -> ApiAnswer:
         cloud = self._cloud
         answer = cloud._transport.send(
             "POST" if action == "add" else "DELETE",

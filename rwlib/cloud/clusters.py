@@ -8,7 +8,7 @@ from urllib.parse import quote
 from rwlib.cloud.addresses import require_secure
 from rwlib.cloud.answers import Cluster, Region, parse, parse_list
 from rwlib.cloud.identity import parse_cluster_id
-from rwlib.cloud.transport import Answer, Transport
+from rwlib.cloud.transport import ApiAnswer, Transport
 from rwlib.errors import CredentialsError, InputError, ServiceError
 
 _PAGE = 100
@@ -108,18 +108,18 @@ class Connection:
         *,
         params: dict[str, str] | None = None,
         when_missing: str = _NOT_SEEN,
-    ) -> Answer:
+    ) -> ApiAnswer:
         answer = self._transport.send("GET", url, params=params)
         return self._succeeded(answer, what, cluster_id, when_missing=when_missing)
 
     def _succeeded(
         self,
-        answer: Answer,
+        answer: ApiAnswer,
         what: str,
         cluster_id: str | None,
         *,
         when_missing: str = _NOT_SEEN,
-    ) -> Answer:
+    ) -> ApiAnswer:
         """Refuse every answer that is not a success, in one sentence."""
         if 200 <= answer.status < 300:
             return answer

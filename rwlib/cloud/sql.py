@@ -9,7 +9,7 @@ from rwlib.cloud.allowed_roles import Patience, Progress
 from rwlib.cloud.answers import QueryResult, Sink, StatementResult, parse, parse_list
 from rwlib.cloud.clusters import Connection
 from rwlib.cloud.sinks import EVENTS_QUERY, SinkState, state_of, wait_for_sink
-from rwlib.cloud.transport import Answer, SqlError
+from rwlib.cloud.transport import ApiAnswer, SqlError
 
 DEFAULT_DATABASE = "dev"
 
@@ -131,7 +131,7 @@ class SqlConnection(Connection):
 
     def _sql(
         self, cluster_id: str, database: str, call: str, body: dict[str, Any], timeout: float
-    ) -> Answer:
+    ) -> ApiAnswer:
         answer = self._transport.send(
             "POST",
             self._of(cluster_id, "databases", database, call),

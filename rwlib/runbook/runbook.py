@@ -480,9 +480,9 @@ class Runbook:
         if not apply:
             yield
             return
-        from rwlib.runs import turn
+        from rwlib.runs import exclusive
 
-        with turn(f"{self.aws.account_id}-{self.target.role_name}"):
+        with exclusive(f"{self.aws.account_id}-{self.target.role_name}"):
             yield
 
 
