@@ -176,8 +176,10 @@ def written(bench: Bench) -> list[str]:
 
 
 def _events(bench: Bench, sink_name: str) -> dict[str, str]:
-    state = bench.cloud.sink_state(CLUSTER_ID, sink_name)
-    return {failure.event_id: failure.error for failure in state.failures}
+    from rwlib.cloud import sink_failures
+
+    found = sink_failures(lambda sql: bench.cloud.query_sql(CLUSTER_ID, sql).rows, sink_name)
+    return {failure.event_id: failure.error for failure in found}
 
 
 def _log(bench: Bench) -> list[str]:
