@@ -1,3 +1,5 @@
+"""What several steps read in IAM: managed policies, their versions and what carries them."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
