@@ -59,20 +59,6 @@ def parse_statements(text: str) -> list[ParsedStatement]:
     return statements
 
 
-def parse_statement(text: str) -> ParsedStatement:
-    """Return the one statement of a text.
-
-    Raises
-    ------
-    SqlSyntaxError
-        A syntax error, or not exactly one statement.
-    """
-    statements = parse_statements(text)
-    if len(statements) != 1:
-        raise SqlSyntaxError(f"expected one statement, found: {len(statements)}", 1, 1)
-    return statements[0]
-
-
 def parse_leniently(
     text: str, *, psql: bool = False
 ) -> tuple[list[ParsedStatement], list[SqlSyntaxError]]:
