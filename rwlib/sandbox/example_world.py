@@ -132,7 +132,7 @@ def _bucket(world: World, bucket: dict[str, Any]) -> None:
         ).encode()
     )
     _s3(world, bucket, "PUT", f"/{name}", location)
-    world.set_new_bucket_defaults(name, ownership=True)
+    world.s3.set_new_bucket_defaults(name, ownership=True)
     headers = {}
     if "kms_alias" in bucket:
         key_arn = _kms_key(world, bucket["account"], region, bucket["kms_alias"])
