@@ -121,10 +121,10 @@ def show_document(document: Mapping[str, Any]) -> Shown:
     """Show a policy document, with the reason of each statement by its Sid."""
     import json
 
-    from rwlib.steps import REASONS
+    from rwlib.steps import REASONS, statements_of
 
     text = json.dumps(document, indent=2)
-    sids = [str(each.get("Sid", "")) for each in document.get("Statement", [])]
+    sids = [str(each.get("Sid", "")) for each in statements_of(document)]
     return Shown(
         text, render("document", text, {sid: REASONS[sid] for sid in sids if sid in REASONS})
     )

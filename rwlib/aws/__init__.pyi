@@ -11,12 +11,15 @@ from .errors import error_message as error_message
 from .errors import is_denied as is_denied
 from .errors import is_missing as is_missing
 from .errors import refused as refused
-from .iam import _document as _document
-from .iam import _read as _read
 from .iam import attached_policies as attached_policies
+from .iam import default_document as default_document
+from .iam import inline_policies as inline_policies
+from .iam import inline_policy_names as inline_policy_names
 from .iam import policy_users as policy_users
+from .iam import policy_versions as policy_versions
 from .iam import read_policy as read_policy
 from .iam import read_role as read_role
+from .iam import version_document as version_document
 from .session import assume_operator_role as assume_operator_role
 from .session import open_ahead as open_ahead
 from .session import open_like as open_like

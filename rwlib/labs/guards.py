@@ -21,6 +21,7 @@ from rwlib.sandbox import (
     THIRD_PARTY,
     WORKLOAD_IDENTITY_ARN,
 )
+from rwlib.steps import condition_keys, principals_of
 
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 STRANGERS = {
@@ -86,11 +87,9 @@ def _too_open(statement: Mapping[str, Any]) -> list[str]:
     """
     if statement.get("Effect") != "Allow":
         return []
-    given = statement.get("Principal", {})
-    named = given.get("AWS", []) if isinstance(given, Mapping) else given
     found = []
-    keys = {key.lower() for test in statement.get("Condition", {}).values() for key in test}
-    for principal in [named] if isinstance(named, str) else named:
+    keys = condition_keys(statement)
+    for principal in principals_of(statement):
         account = principal.removeprefix("arn:aws:iam::").removesuffix(":root")
         whole = len(account) == 12 and account.isdigit() and account != CUSTOMER
         if principal == "*":

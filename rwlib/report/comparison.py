@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rwlib.steps import canonical
+from rwlib.steps import canonical, statements_of
 
 Mark = Literal["added", "removed", "changed", "kept"]
 
@@ -36,7 +36,7 @@ def compare_documents(before: Any, after: Any) -> tuple[Row, ...]:
     Never leaves a statement out: what has no partner is added or removed. The order is that of
     the document afterwards; removed statements stand at the end.
     """
-    old, new = list(_statements(before)), list(_statements(after))
+    old, new = statements_of(before or {}), statements_of(after or {})
     rows: list[Row] = []
     for number, statement in enumerate(new, 1):
         partner = _partner(statement, old)
@@ -77,11 +77,6 @@ def other_settings(before: Any, after: Any, resource: str = "") -> tuple[tuple[s
 
 def _is_policy(value: Any) -> bool:
     return isinstance(value, Mapping) and "Statement" in value
-
-
-def _statements(document: Any) -> Iterator[dict[str, Any]]:
-    statements = (document or {}).get("Statement", [])
-    yield from statements if isinstance(statements, list) else [statements]
 
 
 def _partner(statement: Mapping[str, Any], old: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ from .step import VERIFY as VERIFY
 from .step import State as State
 from .step import Step as Step
 from .step import StepState as StepState
-from .step import _record as _record
 from .step1_documents import REASONS as REASONS
 from .step1_documents import documented_policy as documented_policy
 from .step1_documents import glue_settings as glue_settings
@@ -21,7 +20,7 @@ from .step2_role import ensure_role as ensure_role
 from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
-from .step3_documents import principals as principals
+from .step3_documents import principals_of as principals_of
 from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy
 from .step3_trust import ensure_trust as ensure_trust
