@@ -176,8 +176,10 @@ def written(setup: LabSetup) -> list[str]:
 
 
 def _events(setup: LabSetup, sink_name: str) -> dict[str, str]:
-    state = setup.cloud.sink_state(CLUSTER_ID, sink_name)
-    return {failure.event_id: failure.error for failure in state.failures}
+    from rwlib.cloud import sink_failures
+
+    found = sink_failures(lambda sql: setup.cloud.query_sql(CLUSTER_ID, sql).rows, sink_name)
+    return {failure.event_id: failure.error for failure in found}
 
 
 def _log(setup: LabSetup) -> list[str]:

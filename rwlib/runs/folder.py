@@ -1,4 +1,4 @@
-
+"""The folder that keeps a run's evidence."""
 
 from __future__ import annotations
 

@@ -32,6 +32,5 @@ from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
 from .step5_sql import require_complete as require_complete
 from .step5_sql import run_statements as run_statements
-from .step5_sql import sink_failures as sink_failures
 from .teardown import tear_down as tear_down
 from .teardown.work import TearDown as TearDown

@@ -1,3 +1,5 @@
+"""The five steps by name, and how far each has come."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

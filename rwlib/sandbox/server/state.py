@@ -12,9 +12,8 @@ from typing import Any
 from filelock import Timeout
 
 from rwlib.errors import ConflictError, InputError
-from rwlib.sandbox.moto_seam.keeping import MOTO_VERSION
 from rwlib.sandbox.moto_seam.pickling import UnreadableStateError
-from rwlib.sandbox.moto_seam.world import World
+from rwlib.sandbox.moto_seam.world import MOTO_VERSION, World
 from rwlib.sandbox.server.state_lock import state_lock
 
 FORMAT = 1
