@@ -1,2 +1,1 @@
 from .diagnosis import diagnose as diagnose
-from .patterns import any_of as any_of

@@ -31,7 +31,6 @@ from rwlib.steps import (
     Change,
     Ledger,
     Step,
-    _record,
     console_steps,
     ensure_allowed_principal,
     ensure_attached,
@@ -222,7 +221,7 @@ class Runbook:
             ledger=self.ledger,
             apply=apply,
         )
-        _record(step, change)
+        step.record(change)
 
     def _step_2(self, step: Step, apply: bool) -> None:
         target = self.target
@@ -243,12 +242,12 @@ class Runbook:
             except InputError:
                 self._take_back_policy()
                 raise
-            _record(step, role)
+            step.record(role)
             policy_arn = target.policy_arn_in(self.aws.account_id)
             attachment = ensure_attached(
                 self.aws, target.role_name, policy_arn, ledger=self.ledger, apply=apply
             )
-            _record(step, attachment)
+            step.record(attachment)
         if role.applied or attachment.applied:
             wait_until_seen(self.aws, target.role_name, policy_arn)
 
@@ -277,7 +276,7 @@ class Runbook:
                     ledger=self.ledger,
                     apply=apply,
                 )
-        _record(step, change)
+        step.record(change)
 
     def _step_4(self, step: Step, apply: bool) -> None:
         if self.cloud is None:
@@ -289,7 +288,7 @@ class Runbook:
         change = ensure_allowed_principal(
             self.cloud, self.target.cluster_id, self.role_arn, ledger=self.ledger, apply=apply
         )
-        _record(step, change)
+        step.record(change)
 
     def _step_5(self, step: Step, apply: bool) -> None:
         from rwlib.sql import statements_for
@@ -302,7 +301,7 @@ class Runbook:
 
         changes = run_statements(self.risingwave, self.sql, ledger=self.ledger, apply=apply)
         for change in changes:
-            _record(step, change)
+            step.record(change)
         if not any(change.writes and not change.applied for change in step.changes):
             return
         step.status = "failed" if apply else "previewed"

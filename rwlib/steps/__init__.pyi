@@ -9,7 +9,6 @@ from .step import VERIFY as VERIFY
 from .step import State as State
 from .step import Step as Step
 from .step import StepState as StepState
-from .step import _record as _record
 from .step1_documents import REASONS as REASONS
 from .step1_documents import documented_policy as documented_policy
 from .step1_documents import glue_settings as glue_settings

@@ -37,15 +37,14 @@ class Step:
             "instructions": self.instructions,
         }
 
-
-def _record(step: Step, change: Change) -> None:
-    """Put a change in its place: what was applied is not hidden by a later "unchanged"."""
-    for index, known in enumerate(step.changes):
-        if known.resource == change.resource and known.name == change.name:
-            if not (known.applied and not change.writes):
-                step.changes[index] = change
-            return
-    step.changes.append(change)
+    def record(self, change: Change) -> None:
+        """Put a change in its place: what was applied is not hidden by a later "unchanged"."""
+        for index, known in enumerate(self.changes):
+            if known.resource == change.resource and known.name == change.name:
+                if not (known.applied and not change.writes):
+                    self.changes[index] = change
+                return
+        self.changes.append(change)
 
 
 VERIFY = 6
