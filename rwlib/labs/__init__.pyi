@@ -1,3 +1,4 @@
+from . import scores as scores
 from .learner_folder import labs_home as labs_home
 from .learner_folder import need_sandbox as need_sandbox
 from .learner_folder import stop_serving as stop_serving

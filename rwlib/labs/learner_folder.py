@@ -257,7 +257,7 @@ def need_sandbox() -> None:
         Names the package and what installs it.
     """
     try:
-        import rwlib.sandbox.server.server  # noqa: F401
+        from rwlib.sandbox import Sandbox  # noqa: F401
     except ModuleNotFoundError as error:
         raise RunbookError(
             f"labs need {error.name}; install it with "

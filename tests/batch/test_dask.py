@@ -324,7 +324,7 @@ def on_workers(cluster, function):
 
 
 @needs_dask
-def test_forge_of_a_worker_ends_when_its_batch_was_killed(cluster, start_batch, pids):
+def test_fork_server_of_a_worker_ends_when_its_batch_was_killed(cluster, start_batch, pids):
     cluster.add_worker()
     batch = start_batch(1)
     assert wait_until(lambda: running(pids))
@@ -334,7 +334,7 @@ def test_forge_of_a_worker_ends_when_its_batch_was_killed(cluster, start_batch, 
     batch.wait()
     (pids / "end").touch()
     assert wait_until(lambda: not is_running(fork_server), patience=20)
-    assert on_workers(cluster, lambda: worker.on_worker._forge is None) == [True]
+    assert on_workers(cluster, lambda: worker.on_worker._fork_server is None) == [True]
 
 
 class Silent:
@@ -371,7 +371,7 @@ def busy():
     let_go()
 
 
-def test_forge_is_closed_after_the_last_job_when_closing_was_put_off(busy):
+def test_fork_server_is_closed_after_the_last_job_when_closing_was_put_off(busy):
     keeper, fork_server, let_go = busy
     keeper.close()
     assert not fork_server.closed.is_set()
@@ -379,14 +379,14 @@ def test_forge_is_closed_after_the_last_job_when_closing_was_put_off(busy):
     assert fork_server.closed.is_set()
 
 
-def test_forge_is_closed_when_nobody_used_it_for_some_time(busy):
+def test_fork_server_is_closed_when_nobody_used_it_for_some_time(busy):
     keeper, fork_server, let_go = busy
     keeper.idle_seconds = 0.05
     let_go()
     assert fork_server.closed.wait(10)
 
 
-def test_forge_is_kept_when_a_job_came_in_time(busy):
+def test_fork_server_is_kept_when_a_job_came_in_time(busy):
     keeper, fork_server, let_go = busy
     let_go()
     before = keeper._jobs

@@ -10,6 +10,7 @@ import pytest
 from rwlib import widgets
 from rwlib.environment import AWS, SANDBOX, EndpointSwitch, describe_endpoint, prepare_switch
 from rwlib.launcher import app_command, copy_notebooks, jupyter_environment, lab_command
+from rwlib.widgets.panel import is_guided
 
 OWN = {"AWS_PROFILE": "mine", "RWC_API_KEY": "own-key", "HOME": "/home/ada"}
 
@@ -162,7 +163,7 @@ def test_a_notebook_is_guided_where_somebody_can_click(kernel, environment, guid
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert widgets.is_guided() is guided
+    assert is_guided() is guided
 
 
 @pytest.mark.parametrize("make", [lab_command, app_command])
