@@ -8,7 +8,6 @@ from .calls import policy_json as policy_json
 from .clients import ClientsAhead as ClientsAhead
 from .errors import error_code as error_code
 from .errors import error_message as error_message
-from .errors import is_denied as is_denied
 from .errors import is_missing as is_missing
 from .errors import refused as refused
 from .iam import attached_policies as attached_policies
