@@ -3,6 +3,7 @@ from .allowed_principal import settled_list as settled_list
 from .allowed_principal import stale_entries as stale_entries
 from .aws_simulation import check_simulation as check_simulation
 from .aws_simulation import validate_policy as validate_policy
+from .bucket import check_of_refusal as check_of_refusal
 from .check import APPLY as APPLY
 from .check import Check as Check
 from .check import Verdict as Verdict
