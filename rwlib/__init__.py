@@ -1,5 +1,7 @@
 """Give RisingWave Cloud access to an S3 bucket through an IAM role, and prove it works."""
 
-from __future__ import annotations
+import lazy_loader
 
 __version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -92,17 +92,6 @@ def show_checks(checks: Iterable[Any]) -> Shown:
     return Shown("\n".join(lines), render("verdict_table", rows))
 
 
-def show_requests(verdicts: Iterable[Any]) -> Shown:
-    """Show which requests are allowed, against what should be."""
-    rows = [verdict.to_dict() for verdict in verdicts]
-    text = "\n".join(
-        f"{'as it should be' if row['is'] == row['should_be'] else 'WRONG':<15}  {row['is']:<8} "
-        f"{row['title']}"
-        for row in rows
-    )
-    return Shown(text, render("request_table", rows))
-
-
 def show_sql(statements: Iterable[Any]) -> Shown:
     """Show the SQL of each connector with its notes."""
     rows = [{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in statements]
@@ -121,10 +110,10 @@ def show_document(document: Mapping[str, Any]) -> Shown:
     """Show a policy document, with the reason of each statement by its Sid."""
     import json
 
-    from rwlib.steps import REASONS
+    from rwlib.steps import REASONS, statements_of
 
     text = json.dumps(document, indent=2)
-    sids = [str(each.get("Sid", "")) for each in document.get("Statement", [])]
+    sids = [str(each.get("Sid", "")) for each in statements_of(document)]
     return Shown(
         text, render("document", text, {sid: REASONS[sid] for sid in sids if sid in REASONS})
     )

@@ -269,13 +269,3 @@ def mask_folder(folder: Path, secrets: Iterable[bytes]) -> list[str]:
                 part.replace(path)
                 masked.append(path.relative_to(folder).as_posix())
     return masked
-
-
-def find_secrets(folder: Path, secrets: Iterable[bytes]) -> list[str]:
-    """Return the names of the files below a folder that hold one of the secrets."""
-    known = list(secrets)
-    return [
-        path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and any(secret in path.read_bytes() for secret in known)
-    ]

@@ -128,6 +128,7 @@ def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> Bucke
     from dataclasses import replace
 
     from rwlib.aws.calls import Aws, policy_json
+    from rwlib.aws.errors import looked
 
     aws = Aws.of(session)
     unknown: dict[str, str] = {}
@@ -138,7 +139,7 @@ def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> Bucke
     }
 
     def look(what: str, read: Callable[[], Any]) -> Any:
-        return _look(what, read, unknown)
+        return looked(what, read, unknown=unknown)
 
     rules = look("encryption", lambda: aws.read("s3", "get_bucket_encryption", **place))
     policy = look("bucket policy", lambda: aws.read("s3", "get_bucket_policy", **place))
@@ -162,6 +163,7 @@ def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> B
     from dataclasses import replace
 
     from rwlib.aws.calls import Aws, policy_json
+    from rwlib.aws.errors import looked
 
     aws = Aws.of(session)
     unknown = dict(facts.unknown or {})
@@ -170,16 +172,19 @@ def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> B
         "region_name": facts.region_name,
         "KeyId": key_id,
     }
-    answer = _look("kms key", lambda: aws.read("kms", "describe_key", **place), unknown)
+
+    def look(what: str, operation: str, **parameters: Any) -> Any:
+        def read() -> Any:
+            return aws.read("kms", operation, **{**place, **parameters})
+
+        return looked(what, read, unknown=unknown, named=True)
+
+    answer = look("kms key", "describe_key")
     key = answer["KeyMetadata"] if answer else None
     arn = key["Arn"] if key else (key_id if key_id.startswith("arn:") else "")
     if key and key.get("KeyManager") == "AWS":
         return replace(facts, unknown=unknown)
-    policy = _look(
-        "kms key policy",
-        lambda: aws.read("kms", "get_key_policy", **{**place, "KeyId": arn}, PolicyName="default"),
-        unknown,
-    )
+    policy = look("kms key policy", "get_key_policy", KeyId=arn, PolicyName="default")
     return replace(
         facts,
         kms_key_arn=arn,
@@ -187,19 +192,6 @@ def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> B
         kms_key_policy=policy_json(policy["Policy"]) if policy else None,
         unknown=unknown,
     )
-
-
-def _look(what: str, read: Callable[[], Any], unknown: dict[str, str]) -> Any:
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws.errors import error_message, is_missing
-
-    try:
-        return read()
-    except ClientError as error:
-        if not is_missing(error) or what.startswith("kms"):
-            unknown[what] = error_message(error)
-        return None
 
 
 def _default_key(rules: Mapping[str, Any] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import botocore.exceptions
@@ -57,6 +57,37 @@ def is_denied(error: botocore.exceptions.ClientError) -> bool:
 def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
     """Translate a refused call into a sentence that names what was being done."""
     return ServiceError(f"AWS refused while {doing}: {error_message(error)}")
+
+
+def looked(
+    what: str,
+    read: Callable[[], Any],
+    doing: str = "",
+    unknown: dict[str, str] | None = None,
+    *,
+    named: bool = False,
+) -> Any:
+    """Read something; None when it is not there, or with the reason noted may not be read.
+
+    Parameters
+    ----------
+    doing
+        For the sentence of an error that is no answer; where it is empty, every error is noted.
+    unknown
+        Where the reason is noted under ``what``. Without it nothing is noted: every error is
+        raised.
+    named
+        True when something names it, so that it has to be there: a missing one is an error too.
+    """
+    try:
+        return read()
+    except botocore.exceptions.ClientError as error:
+        if is_missing(error) and not named:
+            return None
+        if unknown is None or (doing and not is_denied(error)):
+            raise refused(error, doing) from error
+        unknown[what] = error_message(error)
+        return None
 
 
 def unreadable(error: Exception) -> InputError:

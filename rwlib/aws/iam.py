@@ -1,49 +1,143 @@
+"""What IAM says: a role, its policies, and who uses a policy.
+
+Every read takes ``unknown``: where a caller gives one, what may not be looked at is named there
+with AWS's reason, and counts as not there; without it, such a refusal is raised.
+"""
+
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from rwlib.aws.calls import Aws
-from rwlib.aws.errors import is_missing, refused
+from rwlib.aws.calls import Aws, policy_json
+from rwlib.aws.errors import looked, refused
 
 if TYPE_CHECKING:
     import boto3
 
 
-def _read(aws: Aws, arn: str) -> dict[str, Any] | None:
-    from botocore.exceptions import ClientError
+def read_role(
+    session: boto3.Session | Aws, role_name: str, unknown: dict[str, str] | None = None
+) -> dict[str, Any] | None:
+    """Return the role as ``iam:GetRole`` gives it, None when there is none."""
+    aws, about = Aws.of(session), f"role {role_name}"
+    answer = looked(
+        "role",
+        lambda: aws.read("iam", "get_role", about=about, RoleName=role_name),
+        f"looking for role {role_name}",
+        unknown,
+    )
+    return dict(answer["Role"]) if answer else None
 
-    from rwlib.aws.errors import is_missing, refused
 
+def attached_policies(
+    session: boto3.Session | Aws, role_name: str, unknown: dict[str, str] | None = None
+) -> list[str]:
+    """Return the ARNs of the managed policies that are attached to the role."""
+    aws = Aws.of(session)
+    items = looked(
+        "attached policies",
+        lambda: aws.read_all(
+            "iam",
+            "list_attached_role_policies",
+            "AttachedPolicies",
+            about=f"attachments {role_name}",
+            RoleName=role_name,
+        ),
+        f"listing the policies of role {role_name}",
+        unknown,
+    )
+    return [item["PolicyArn"] for item in items or []]
+
+
+def inline_policy_names(
+    aws: Aws, role_name: str, unknown: dict[str, str] | None = None
+) -> list[str]:
+    """Return the names of the policies that are written into the role itself."""
+    names: list[str] | None = looked(
+        "inline policies",
+        lambda: aws.read_all(
+            "iam",
+            "list_role_policies",
+            "PolicyNames",
+            about=f"inline {role_name}",
+            RoleName=role_name,
+        ),
+        f"listing the policies of role {role_name}",
+        unknown,
+    )
+    return names or []
+
+
+def inline_policies(
+    aws: Aws, role_name: str, unknown: dict[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the documents of the role's inline policies; none when one may not be read."""
+    names = inline_policy_names(aws, role_name, unknown)
+
+    def read() -> dict[str, dict[str, Any]]:
+        place: dict[str, Any] = {"about": f"inline {role_name}", "RoleName": role_name}
+        answers = {
+            name: aws.read("iam", "get_role_policy", PolicyName=name, **place) for name in names
+        }
+        return {name: policy_json(each["PolicyDocument"]) for name, each in answers.items()}
+
+    doing = f"listing the policies of role {role_name}"
+    return looked("inline policies", read, doing, unknown) or {}
+
+
+def read_policy(aws: Aws, arn: str, unknown: dict[str, str] | None = None) -> dict[str, Any] | None:
+    """Return the managed policy as ``iam:GetPolicy`` gives it, None when there is none."""
+    answer = looked(
+        arn,
+        lambda: aws.read("iam", "get_policy", about=arn, PolicyArn=arn),
+        f"looking for policy {arn}",
+        unknown,
+    )
+    return dict(answer["Policy"]) if answer else None
+
+
+def policy_versions(aws: Aws, arn: str) -> list[dict[str, Any]]:
+    """Return the versions of a managed policy as ``iam:ListPolicyVersions`` gives them."""
     try:
-        return dict(aws.read("iam", "get_policy", about=arn, PolicyArn=arn)["Policy"])
+        return aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
     except ClientError as error:
-        if is_missing(error):
-            return None
-        raise refused(error, f"looking for policy {arn}") from error
+        raise refused(error, f"listing the versions of policy {arn}") from error
 
 
-def _document(aws: Aws, arn: str, version: str) -> dict[str, Any]:
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws.calls import policy_json
-    from rwlib.aws.errors import refused
-
+def version_document(aws: Aws, arn: str, version: str) -> dict[str, Any]:
+    """Return the document of one version of a managed policy."""
     try:
-        answer = aws.read("iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=version)
+        return _version_document(aws, arn, version)
     except ClientError as error:
         raise refused(error, f"reading version {version} of policy {arn}") from error
+
+
+def default_document(
+    aws: Aws, arn: str, unknown: dict[str, str] | None = None
+) -> dict[str, Any] | None:
+    """Return the document that a managed policy has in effect, None when there is no policy."""
+    policy = read_policy(aws, arn, unknown)
+    if policy is None:
+        return None
+    document: dict[str, Any] | None = looked(
+        arn,
+        lambda: _version_document(aws, arn, policy["DefaultVersionId"]),
+        f"looking for policy {arn}",
+        unknown,
+    )
+    return document
+
+
+def _version_document(aws: Aws, arn: str, version: str) -> dict[str, Any]:
+    answer = aws.read("iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=version)
     return policy_json(answer["PolicyVersion"]["Document"])
 
 
 def policy_users(aws: Aws, arn: str) -> Iterator[tuple[str, str]]:
     """Yield kind and name of each role, user and group that uses a policy, boundaries included."""
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws.errors import refused
-
     parameters: dict[str, Any] = {"PolicyArn": arn}
     while True:
         try:
@@ -59,56 +153,3 @@ def policy_users(aws: Aws, arn: str) -> Iterator[tuple[str, str]]:
         if not page.get("IsTruncated"):
             return
         parameters["Marker"] = page["Marker"]
-
-
-def attached_policies(session: boto3.Session | Aws, role_name: str) -> list[str]:
-    """Return the ARNs of the managed policies that are attached to the role."""
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws.calls import Aws
-    from rwlib.aws.errors import is_missing, refused
-
-    try:
-        items = Aws.of(session).read_all(
-            "iam",
-            "list_attached_role_policies",
-            "AttachedPolicies",
-            about=f"attachments {role_name}",
-            RoleName=role_name,
-        )
-    except ClientError as error:
-        if is_missing(error):
-            return []
-        raise refused(error, f"listing the policies of role {role_name}") from error
-    return [item["PolicyArn"] for item in items]
-
-
-def read_role(session: boto3.Session | Aws, role_name: str) -> dict[str, Any] | None:
-    """Return the role as ``iam:GetRole`` gives it, None when there is none."""
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws.calls import Aws
-    from rwlib.aws.errors import is_missing, refused
-
-    try:
-        answer = Aws.of(session).read(
-            "iam", "get_role", about=f"role {role_name}", RoleName=role_name
-        )
-    except ClientError as error:
-        if is_missing(error):
-            return None
-        raise refused(error, f"looking for role {role_name}") from error
-    return dict(answer["Role"])
-
-
-def read_policy(aws: Aws, arn: str) -> Mapping[str, Any] | None:
-    """Return the policy as ``iam:GetPolicy`` gives it, None when there is none."""
-    try:
-        policy: Mapping[str, Any] = aws.read("iam", "get_policy", about=arn, PolicyArn=arn)[
-            "Policy"
-        ]
-    except ClientError as error:
-        if is_missing(error):
-            return None
-        raise refused(error, f"looking for policy {arn}") from error
-    return policy

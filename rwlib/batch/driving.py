@@ -15,7 +15,7 @@ from rwlib.batch.interrupts import Stopper
 from rwlib.batch.one_pass import Pass, exit_code_of, headline_of
 from rwlib.batch.options import BatchResult, Options
 from rwlib.batch.progress import Progress
-from rwlib.batch.results import GONE, NOT_RUN, State
+from rwlib.batch.results import GONE, NOT_RUN, BatchState
 from rwlib.batch.schedule import Limits
 from rwlib.batch.summary import write_summary
 from rwlib.errors import InputError
@@ -25,7 +25,7 @@ from rwlib.runs import file_hash, made_by, versions, write_manifest
 def drive(
     options: Options,
     executor: Local | Dask,
-    state: State,
+    state: BatchState,
     folder: Path,
     head: Mapping[str, Any],
     out: TextIO | None,
@@ -77,7 +77,7 @@ def drive(
 
 
 def conclude(
-    folder: Path, state: State, head: dict[str, Any], stopper: Stopper, *, exit_code: int = -1
+    folder: Path, state: BatchState, head: dict[str, Any], stopper: Stopper, *, exit_code: int = -1
 ) -> BatchResult:
     """Write the summary and the manifest of a pass and return how it ended.
 
@@ -124,7 +124,7 @@ def conclude(
     )
 
 
-def _elsewhere(state: State) -> Iterator[tuple[str, str]]:
+def _elsewhere(state: BatchState) -> Iterator[tuple[str, str]]:
     """Yield the evidence of an earlier batch that this one rests on: its place and its hash."""
     for result in state.results():
         place = result.get("evidence", "")

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from rwlib.batch.results import STATE_FILE, State
+from rwlib.batch.results import STATE_FILE, BatchState
 from rwlib.batch.rows import folder_name
 from rwlib.errors import InputError, RunbookError
-from rwlib.runs import BusyError, kept_in, turn
+from rwlib.runs import BusyError, exclusive, usable_folder
 
 _LONGEST = 200  # a file's name may have 255 bytes, and a date stands before this one
 
@@ -39,10 +39,10 @@ def only_batch(name: str) -> Iterator[None]:
         raise InputError("batch_name", name, f"is longer than {_LONGEST} characters; shorten it")
     runs = runs_folder()
     with ExitStack() as stack:
-        with kept_in(runs):
+        with usable_folder(runs):
             runs.mkdir(parents=True, exist_ok=True)
             try:
-                stack.enter_context(turn(f".{safe}", folder=runs, timeout=0))
+                stack.enter_context(exclusive(f".{safe}", folder=runs, timeout=0))
             except BusyError:
                 what, option = ("watch", "--name") if name.startswith("watch-") else (
                     "batch", "--batch-name"
@@ -66,7 +66,7 @@ def earlier_folders(name: str, source: str = "") -> Iterator[Path]:
     named = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}Z_{re.escape(folder_name(name))}(_\d+)?")
     found = [path.parent for path in runs_folder().glob(f"*/{STATE_FILE}")]
     for folder in sorted((path for path in found if named.fullmatch(path.name)), reverse=True):
-        with State(folder / STATE_FILE) as state:
+        with BatchState(folder / STATE_FILE) as state:
             if state.recall("name") == name and state.recall("source") == source:
                 yield folder
 
@@ -91,10 +91,10 @@ def batch_folder(
     InputError
         The folder of all runs cannot be used.
     """
-    with kept_in(runs_folder()):
+    with usable_folder(runs_folder()):
         latest, before = None, None
         for folder in earlier_folders(name, source):
-            with State(folder / STATE_FILE) as state:
+            with BatchState(folder / STATE_FILE) as state:
                 was, finished = state.recall("mode"), state.recall("finished")
             if latest is None:
                 latest = folder

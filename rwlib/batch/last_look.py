@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rwlib.batch.folders import earlier_folders
-from rwlib.batch.results import GONE, STATE_FILE, State
+from rwlib.batch.results import GONE, STATE_FILE, BatchState
 
 AWAY = "away"  # the subfolder for the targets that are not in the file any more
 
@@ -45,8 +45,8 @@ class LastLook:
     """
 
     folder: str = ""
-    seen: State | None = None
-    away: State | None = None
+    seen: BatchState | None = None
+    away: BatchState | None = None
 
     def known(self, name: str) -> dict[str, Any]:
         """Return what is known of a target; empty for nothing."""
@@ -60,7 +60,7 @@ class LastLook:
         """Return whether a target had been in an earlier file and was not in the last one."""
         return self.away is not None and self.away.result(name) is not None
 
-    def hand_on(self, folder: Path, state: State, stamp: str) -> list[Away]:
+    def hand_on(self, folder: Path, state: BatchState, stamp: str) -> list[Away]:
         """Keep what is known of the targets that are not in the file now, apart from the others.
 
         They are no targets of this look, so they are in none of its counts.
@@ -72,14 +72,14 @@ class LastLook:
         """
         found: list[Away] = []
         with ExitStack() as stack:
-            kept: State | None = None
+            kept: BatchState | None = None
             for result in self._results():
                 name, looked = result["name"], result.get("looked", "")
                 if state.result(name) is not None:
                     continue
                 if kept is None:
                     (folder / AWAY).mkdir(exist_ok=True)
-                    kept = stack.enter_context(State(folder / AWAY / STATE_FILE))
+                    kept = stack.enter_context(BatchState(folder / AWAY / STATE_FILE))
                 answer = {
                     "status": GONE,
                     "exit_code": 0,
@@ -110,12 +110,12 @@ def last_look(name: str) -> Iterator[LastLook]:
         return
     with ExitStack() as stack:
         seen, away = (
-            stack.enter_context(State(path)) if path.is_file() else None
+            stack.enter_context(BatchState(path)) if path.is_file() else None
             for path in (folder / STATE_FILE, folder / AWAY / STATE_FILE)
         )
         yield LastLook(folder.name, seen, away)
 
 
 def _finished(folder: Path) -> bool:
-    with State(folder / STATE_FILE) as state:
+    with BatchState(folder / STATE_FILE) as state:
         return bool(state.recall("finished")) and state.recall("mode") == "watch"

@@ -13,9 +13,9 @@ from rwlib.batch.dask import Dask
 from rwlib.batch.executors import Local
 from rwlib.batch.interrupts import Stopper
 from rwlib.batch.progress import BAD, Progress
-from rwlib.batch.results import GONE, NOT_RUN, State, digest_of
+from rwlib.batch.results import GONE, NOT_RUN, BatchState, digest_of
 from rwlib.batch.rows import folder_name, read_targets
-from rwlib.batch.schedule import Limits, Scheduler, Work
+from rwlib.batch.schedule import Limits, Scheduler, TargetWork
 from rwlib.target import Target
 
 _GOOD = ("done", "unchanged", "manual", "previewed")
@@ -47,7 +47,7 @@ class Pass:
     source: Path
     notebook: Path
     folder: Path
-    state: State
+    state: BatchState
     executor: Local | Dask
     slots: int | Callable[[], int]
     progress: Progress
@@ -56,9 +56,9 @@ class Pass:
     apply: bool = False
     common: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    earlier: State | None = None
+    earlier: BatchState | None = None
     earlier_folder: Path | None = None
-    approved: State | None = None
+    approved: BatchState | None = None
     max_failures: int = 0
     timeout: float = 1800.0
     limits: Limits = field(default_factory=Limits)
@@ -82,7 +82,7 @@ class Pass:
             self.state.retire_others(self.stamp)
         self.progress.end()
 
-    def _works(self) -> Iterator[Work]:
+    def _works(self) -> Iterator[TargetWork]:
         common = {"apply": self.apply, **self.common}
         for row, target in read_targets(self.source, common):
             apply = self.apply and target.apply
@@ -93,7 +93,7 @@ class Pass:
             else:
                 self._finished(work, refused)
 
-    def _refused(self, work: Work) -> Answer | None:
+    def _refused(self, work: TargetWork) -> Answer | None:
         """Return the answer of a row that the approved plan does not cover, else None."""
         if self.approved is None:
             return None
@@ -104,7 +104,7 @@ class Pass:
             return {**planned, "problem": f"it could not be planned: {planned['problem']}"}
         return None
 
-    def _not_reached(self, work: Work) -> None:
+    def _not_reached(self, work: TargetWork) -> None:
         """Remember a target that a stopped pass did not come to, unless it knows more of it."""
         if self.kind == "look":
             return  # the watch hands on what the look before it saw
@@ -113,7 +113,7 @@ class Pass:
             answer = {**without_answer(said, 0), "status": NOT_RUN}
             self.state.keep(self.stamp, work.row, work.name, "", answer)
 
-    def _work(self, row: int, target: Target) -> Work:
+    def _work(self, row: int, target: Target) -> TargetWork:
         values = target.model_dump()
         # A plan is compared with what is applied, where only the word "apply" differs.
         digest = asked_digest(values) if self.kind == "plan" else digest_of(values)
@@ -122,7 +122,7 @@ class Pass:
             job["folder"] = str(self.folder / folder_name(target.name))
             job["notebook"] = str(self.notebook)
             job["known"] = self._known(target.name, digest)
-        return Work(row, target.name, digest, job, self.limits.uses(target))
+        return TargetWork(row, target.name, digest, job, self.limits.uses(target))
 
     def _known(self, name: str, digest: str) -> Answer | None:
         """Return what was found before and may still be so, with the place of its evidence."""
@@ -141,7 +141,7 @@ class Pass:
             return {**found, "own": state is self.state}
         return None
 
-    def _as_before(self, work: Work, answer: Answer) -> Answer:
+    def _as_before(self, work: TargetWork, answer: Answer) -> Answer:
         """Return the answer of a target that was looked at again and is as it was left."""
         known = work.job["known"]
         place = {"evidence": known["evidence"], "manifest": known.get("manifest", "")}
@@ -152,7 +152,7 @@ class Pass:
         }
         return {**answer, **(kept or {}), **place}
 
-    def _finished(self, work: Work, answer: Answer) -> None:
+    def _finished(self, work: TargetWork, answer: Answer) -> None:
         if "lost" in answer:
             if self.stopper.signalled > 1:
                 return

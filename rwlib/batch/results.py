@@ -31,7 +31,7 @@ CREATE INDEX IF NOT EXISTS by_row ON results (row, name);
 """
 
 
-class State:
+class BatchState:
     """The results of a folder's batch, by the targets' names.
 
     Parameters
@@ -62,7 +62,7 @@ class State:
         """Close the file."""
         self._connection.close()
 
-    def __enter__(self) -> State:
+    def __enter__(self) -> BatchState:
         return self
 
     def __exit__(self, *_: object) -> None:

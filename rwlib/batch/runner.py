@@ -14,7 +14,7 @@ from rwlib.batch.executors import Local
 from rwlib.batch.folders import batch_folder, only_batch
 from rwlib.batch.interrupts import Stopper
 from rwlib.batch.options import BatchResult, Options
-from rwlib.batch.results import STATE_FILE, State
+from rwlib.batch.results import STATE_FILE, BatchState
 from rwlib.batch.rows import count_targets
 from rwlib.runs import made_by
 
@@ -50,7 +50,7 @@ def run_batch(options: Options, out: TextIO | None = None) -> BatchResult:
         stack.enter_context(only_batch(name))
         folder, before = batch_folder(name, mode, source, new=options.new)
         run = _Run(options, name, mode, total, folder, before, out)
-        state = stack.enter_context(State(folder / STATE_FILE))
+        state = stack.enter_context(BatchState(folder / STATE_FILE))
         state.remember("name", name)
         state.remember("source", source)
         approved = None
@@ -71,10 +71,10 @@ def run_batch(options: Options, out: TextIO | None = None) -> BatchResult:
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "plan_manifest_sha256": planned.manifest,
             }
-            approved = stack.enter_context(State(planned.folder / STATE_FILE))
+            approved = stack.enter_context(BatchState(planned.folder / STATE_FILE))
         state.remember("mode", mode)
         state.remember("finished", "")
-        earlier = stack.enter_context(State(before / STATE_FILE)) if before else None
+        earlier = stack.enter_context(BatchState(before / STATE_FILE)) if before else None
         result = run.run(executor, state, earlier, approved)
         if result.exit_code in (0, 3):
             state.remember("finished", "yes")
@@ -104,16 +104,16 @@ class _Run:
             number = 1 + sum(1 for _ in self.folder.glob("plan-*"))
             place.rename(self.folder / f"plan-{number}")
         place.mkdir()
-        with State(place / STATE_FILE) as state:
+        with BatchState(place / STATE_FILE) as state:
             head, stopper = self._drive("plan", place, executor, state)
             return conclude(place, state, head, stopper)
 
     def run(
         self,
         executor: Local | Dask,
-        state: State,
-        earlier: State | None,
-        approved: State | None,
+        state: BatchState,
+        earlier: BatchState | None,
+        approved: BatchState | None,
     ) -> BatchResult:
         """Execute the notebook for all targets; of a plan, for those that were planned."""
         head, stopper = self._drive(
@@ -125,7 +125,7 @@ class _Run:
         return conclude(self.folder, state, {**head, **approval}, stopper)
 
     def _drive(
-        self, kind: str, folder: Path, executor: Local | Dask, state: State, **more: Any
+        self, kind: str, folder: Path, executor: Local | Dask, state: BatchState, **more: Any
     ) -> tuple[dict[str, Any], Stopper]:
         mode = "plan" if kind == "plan" else self.mode
         head = {"name": self.name, "mode": mode, "total": self.total}

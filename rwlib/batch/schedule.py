@@ -23,7 +23,7 @@ _TICK = 0.25
 
 
 @dataclass(frozen=True)
-class Work:
+class TargetWork:
     """One target on its way: its row, its name, its job, and what it uses with how many others."""
 
     row: int
@@ -102,14 +102,14 @@ class Scheduler:
 
     submit: Callable[[Mapping[str, Any]], Future[dict[str, Any]]]
     slots: int | Callable[[], int]
-    finished: Callable[[Work, dict[str, Any]], None]
+    finished: Callable[[TargetWork, dict[str, Any]], None]
     stopping: Callable[[], bool]
     tick: Callable[[int], None] = lambda _: None
-    _running: dict[Future[dict[str, Any]], Work] = field(default_factory=dict)
-    _waiting: deque[Work] = field(default_factory=deque)
+    _running: dict[Future[dict[str, Any]], TargetWork] = field(default_factory=dict)
+    _waiting: deque[TargetWork] = field(default_factory=deque)
     _in_use: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def drive(self, works: Iterator[Work]) -> None:
+    def drive(self, works: Iterator[TargetWork]) -> None:
         """Run all targets; returns when the last one that was started has ended."""
         exhausted = False
         while True:
@@ -134,7 +134,7 @@ class Scheduler:
                 self._end(future)
             self.tick(len(self._running))
 
-    def waiting(self) -> Iterator[Work]:
+    def waiting(self) -> Iterator[TargetWork]:
         """Yield the targets that were passed over and never started."""
         yield from self._waiting
 
@@ -142,17 +142,17 @@ class Scheduler:
         slots = self.slots() if callable(self.slots) else self.slots
         return len(self._running) < slots
 
-    def _next_waiting(self) -> Work | None:
+    def _next_waiting(self) -> TargetWork | None:
         for index, work in enumerate(self._waiting):
             if self._fits(work):
                 del self._waiting[index]
                 return work
         return None
 
-    def _fits(self, work: Work) -> bool:
+    def _fits(self, work: TargetWork) -> bool:
         return all(self._in_use[used] < limit for used, limit in work.uses.items())
 
-    def _start(self, work: Work) -> None:
+    def _start(self, work: TargetWork) -> None:
         self._in_use.update(work.uses.keys())
         self._running[self.submit(work.job)] = work
 
@@ -169,7 +169,7 @@ class Scheduler:
         if "lost" in answer and work.attempt == 1 and not self.stopping():
             # Safe to do again, whatever had been done: every step looks before it writes.
             self._waiting.appendleft(
-                Work(work.row, work.name, work.digest, work.job, work.uses, attempt=2)
+                TargetWork(work.row, work.name, work.digest, work.job, work.uses, attempt=2)
             )
             return
         self.finished(work, answer)

@@ -16,11 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 from rwlib.batch.progress import BAD, duration
 from rwlib.batch.results import GONE, NOT_RUN
 from rwlib.batch.rows import folder_name
-
-HOPS = (
-    "identity", "policy", "role", "boundary", "trust", "allowed principal", "bucket", "KMS",
-    "requests", "SQL", "connector", "simulation",
-)  # fmt: skip
+from rwlib.verify import HOPS
 
 # What a status is in JUnit's words; what was not done is no pass.
 _KINDS = {

@@ -14,7 +14,7 @@ from rwlib.batch.folders import batch_folder, only_batch
 from rwlib.batch.last_look import Away, LastLook, last_look
 from rwlib.batch.one_pass import exit_code_of, without_answer
 from rwlib.batch.options import BatchResult, Options
-from rwlib.batch.results import NOT_RUN, STATE_FILE, State
+from rwlib.batch.results import NOT_RUN, STATE_FILE, BatchState
 from rwlib.batch.rows import count_targets, read_targets
 from rwlib.batch.watched_facts import differences
 
@@ -89,7 +89,7 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
         stack.enter_context(only_batch(name))
         last = stack.enter_context(last_look(name))
         folder, _ = batch_folder(name, "watch", new=True)
-        state = stack.enter_context(State(folder / STATE_FILE))
+        state = stack.enter_context(BatchState(folder / STATE_FILE))
         state.remember("name", name)
         state.remember("mode", "watch")
         head, stopper = drive(
@@ -117,7 +117,7 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
 
 
 def _keep_not_reached(
-    options: Options, state: State, last: LastLook, stamp: str, reason: str
+    options: Options, state: BatchState, last: LastLook, stamp: str, reason: str
 ) -> None:
     """Hand what is known of the targets that were not reached on, without last night's verdicts."""
     for row, target in read_targets(options.targets, {**options.common, **options.overrides}):
@@ -131,7 +131,7 @@ def _keep_not_reached(
         state.keep(stamp, row, target.name, "", answer)
 
 
-def drifted(state: State) -> Iterator[dict[str, Any]]:
+def drifted(state: BatchState) -> Iterator[dict[str, Any]]:
     """Yield the targets that changed or failed."""
     for result in state.results():
         if result.get("drift") or result["status"] in ("failed", "error"):
@@ -139,7 +139,7 @@ def drifted(state: State) -> Iterator[dict[str, Any]]:
 
 
 @dataclass
-class Found:
+class Drift:
     """What a look found beside the changes themselves.
 
     Parameters
@@ -186,8 +186,8 @@ class Found:
         return "; ".join([*said, *self.file_news()])
 
 
-def _found(state: State, away: list[Away]) -> Found:
-    found = Found(drifted=sum(1 for _ in drifted(state)), away=away)
+def _found(state: BatchState, away: list[Away]) -> Drift:
+    found = Drift(drifted=sum(1 for _ in drifted(state)), away=away)
     for result in state.results():
         for marked, names in (
             (result.get("new"), found.new),
@@ -199,7 +199,9 @@ def _found(state: State, away: list[Away]) -> Found:
     return found
 
 
-def write_drift(folder: Path, head: Mapping[str, Any], state: State, away: list[Away]) -> Found:
+def write_drift(
+    folder: Path, head: Mapping[str, Any], state: BatchState, away: list[Away]
+) -> Drift:
     """Write ``drift.json`` and ``drift.html``: every change with the documents before and now."""
     from rwlib.report import template, write_text
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rwlib.cli.options import target_options
+from rwlib.cli.options import row_fields, target_options
 from rwlib.errors import InputError
 from rwlib.headless import notebook_path
 
@@ -77,7 +77,7 @@ def command(
         name=batch_name,
         workers=workers or 0,
         max_failures=max_failures or 0,
-        common=common_fields(rest.pop("target_file"), rest),
+        common=row_fields(rest.pop("target_file"), rest),
         overrides={"aws_profile": ""} if sandbox else {},
         **own,
     )
@@ -92,26 +92,6 @@ def command(
         click.echo(f"Summary: {result.folder / 'summary.html'}")
         click.echo(f"Evidence: sha256 {result.manifest} of its manifest.json")
     return result.exit_code
-
-
-def common_fields(target_file: str | None, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that stand in where a row has none: the file's, then the options'."""
-    from rwlib.target import Target, read_yaml, split_text
-
-    values: dict[str, Any] = read_yaml(target_file) if target_file else {}
-    for name, value in fields.items():
-        if name not in Target.model_fields or value is None or value == ():
-            continue
-        if isinstance(value, tuple):
-            parsed = [split_text(name, text) for text in value]
-            if name == "connectors":
-                value = [item for part in parsed for item in part]
-            else:
-                value = {key: item for part in parsed for key, item in part.items()}
-        values[name] = value
-    for name in ("apply", "name"):
-        values.pop(name, None)
-    return values
 
 
 def _approval(yes: bool, needed: bool) -> Any:

@@ -62,14 +62,14 @@ def command(
 
 def sink_errors(target: Any, sink_name: str) -> list[str]:
     """Read what RisingWave logged about a sink, newest first."""
-    from rwlib.cloud import Cloud
-    from rwlib.steps import open_connection, sink_failures
+    from rwlib.cloud import Cloud, sink_failures
+    from rwlib.steps import open_connection
 
     cloud = Cloud.from_environment() if target.cluster_id else None
-    found = sink_failures(open_connection(cloud, target.cluster_id), sink_name)
+    found = sink_failures(open_connection(cloud, target.cluster_id).rows, sink_name)
     if not found:
         raise RunbookError(f"sink: RisingWave has logged no failure of {sink_name!r}")
-    return [line for text in found for line in text.splitlines()]
+    return [line for failure in found for line in failure.error.splitlines()]
 
 
 def _file(path: str | None) -> Any:

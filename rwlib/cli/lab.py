@@ -169,13 +169,13 @@ def stop(number: str, learner: str, state: str | None, as_json: bool) -> int:
 
 
 @command.command("score")
-@click.argument("places", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[PLACES]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON")
 def score(
-    places: tuple[Path, ...],
+    paths: tuple[Path, ...],
     html_file: Path | None,
     csv_file: Path | None,
     state: Path | None,
@@ -189,7 +189,7 @@ def score(
     from rwlib.labs import labs_home, scores
     from rwlib.report import write_text
 
-    files = scores.find_results(places or (state or labs_home(),))
+    files = scores.find_results(paths or (state or labs_home(),))
     learners = scores.merge(scores.read_results(file) for file in files)
     for file, make in ((html_file, scores.as_html), (csv_file, scores.as_csv)):
         if file is not None:

@@ -42,26 +42,49 @@ def target_options(*, without: tuple[str, ...] = ()) -> Callable[[Command], Comm
     return decorate
 
 
-def read_target(target_file: str | None, fields: dict[str, Any], **changes: Any) -> Target:
-    """Build the target from the file and the options; an option goes before the file.
+def fields_of(target_file: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that a target's file and the options give; an option goes before the file.
+
+    Tags and SQL options go before the file's key by key. Options that are no field, and those that
+    were not given, are left out.
+
+    Raises
+    ------
+    InputError
+        The file or an option cannot be read. Whether they make a target is not looked at.
+    """
+    values: dict[str, Any] = read_yaml(target_file) if target_file else {}
+    for name, given in options.items():
+        if name not in Target.model_fields or given is None or given == ():
+            continue
+        if not isinstance(given, tuple):
+            values[name] = given
+            continue
+        parsed = [split_text(name, text) for text in given]
+        if name == "connectors":
+            values[name] = [item for part in parsed for item in part]
+        else:
+            in_file = values.get(name)
+            base = in_file if isinstance(in_file, dict) else {}
+            values[name] = {**base, **{key: item for part in parsed for key, item in part.items()}}
+    return values
+
+
+def read_target(target_file: str | None, options: dict[str, Any], **changes: Any) -> Target:
+    """Build the target from the file and the options, with changes that go before both.
 
     Raises
     ------
     InputError
         A value cannot be used.
     """
-    values: dict[str, Any] = read_yaml(target_file) if target_file else {}
-    for name, value in fields.items():
-        if name not in Target.model_fields or value is None or value == ():
-            continue
-        if isinstance(value, tuple):
-            parsed = [split_text(name, text) for text in value]
-            if name == "connectors":
-                value = [item for part in parsed for item in part]
-            else:
-                base = values.get(name) if isinstance(values.get(name), dict) else {}
-                value = {**(base or {}), **{k: v for part in parsed for k, v in part.items()}}
-        values[name] = value
+    values = fields_of(target_file, options)
     if not values:
         raise InputError("target", "", "is empty; give --target FILE.yaml or --bucket and others")
     return Target(**{**values, **changes})
+
+
+def row_fields(target_file: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that stand in where a row has none; never a name nor ``apply``."""
+    found = fields_of(target_file, options)
+    return {name: value for name, value in found.items() if name not in ("apply", "name")}

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rwlib.cli.options import read_target, target_options
+from rwlib.cli.options import read_target, row_fields, target_options
 
 
 @click.command("verify")
@@ -52,7 +52,6 @@ def _watch(
     targets: str, target_file: str | None, workers: int, as_json: bool, fields: dict[str, Any]
 ) -> int:
     from rwlib.batch import Options, read_drift, watch_targets
-    from rwlib.cli.batch import common_fields
     from rwlib.cli.printing import echo_json
 
     name = fields.pop("name", None) or ""
@@ -61,7 +60,7 @@ def _watch(
         notebook=Path(),
         workers=workers,
         name=name,
-        common=common_fields(target_file, fields),
+        common=row_fields(target_file, fields),
     )
     result = watch_targets(options, None if as_json else sys.stderr)
     if as_json:

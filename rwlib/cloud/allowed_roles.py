@@ -7,19 +7,18 @@ overlap are answered ``500 internal error``, and ``Failed`` does not heal by wai
 
 from __future__ import annotations
 
-import os
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from filelock import FileLock, Timeout
-
 from rwlib.cloud.answers import AllowedRoles
-from rwlib.cloud.transport import Answer, UnreachableError
+from rwlib.cloud.transport import ApiAnswer, UnreachableError
 from rwlib.errors import ServiceError
+from rwlib.runs import exclusive, locks_folder
 
 
 class AllowedRolesFailedError(ServiceError):
@@ -89,7 +88,7 @@ class AllowedRolesCalls(Protocol):
     def read(self) -> AllowedRoles:
         """Read the list."""
 
-    def send(self, action: Literal["add", "remove"], role_arn: str) -> Answer:
+    def send(self, action: Literal["add", "remove"], role_arn: str) -> ApiAnswer:
         """Ask for one change, once."""
 
 
@@ -101,7 +100,7 @@ def change_allowed_role(
     *,
     patience: Patience,
     progress: Progress | None,
-    lock_folder: Path,
+    lock_folder: Path | None = None,
 ) -> RoleChange:
     """Make one role allowed, or no longer allowed, and see it applied.
 
@@ -114,7 +113,7 @@ def change_allowed_role(
         See there. The change may be half applied; reading the list tells.
     """
     wait = _Wait(calls, cluster_id, role_arn, action == "add", patience, progress)
-    with _turn(lock_folder, wait):
+    with _one_change(lock_folder, wait):
         before = wait.until_ready()
         if wait.reached(before):
             return RoleChange(cluster_id, role_arn, action, False, before, before)
@@ -240,35 +239,27 @@ class _Wait:
 
 
 @contextmanager
-def _turn(lock_folder: Path, wait: _Wait) -> Iterator[None]:
-    """Hold this machine's turn to change the cluster; the system frees it if the holder dies."""
-    try:
-        lock_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(lock_folder / f"allowed-roles-{wait.cluster_id}.lock")
-        wait.start()
-        while True:
-            try:
-                lock.acquire(timeout=0)
-                break
-            except Timeout:
-                wait.pause(
-                    "another process of this machine is changing this cluster",
-                    min(0.25, wait.patience.interval),
-                    wait.patience.queue_limit,
-                )
-    except OSError as error:
-        raise ServiceError(
-            f"The lock file of cluster {wait.cluster_id} cannot be written in {lock_folder} "
-            f"({error.strerror}); set XDG_STATE_HOME to a folder that is writable."
-        ) from error
-    try:
+def _one_change(lock_folder: Path | None, wait: _Wait) -> Iterator[None]:
+    """Keep this machine's other changes of the cluster out while the block runs."""
+
+    def queue(_: float) -> None:
+        wait.pause(
+            "another process of this machine is changing this cluster",
+            min(0.25, wait.patience.interval),
+            wait.patience.queue_limit,
+        )
+
+    wait.start()
+    name = f"allowed-roles-{wait.cluster_id}"
+    with ExitStack() as stack:
+        try:
+            # No bound here: the pause has its own, and ends the wait in its own sentence.
+            held = exclusive(name, folder=lock_folder, timeout=math.inf, sleep=queue)
+            stack.enter_context(held)
+        except OSError as error:
+            raise ServiceError(
+                f"The lock file of cluster {wait.cluster_id} cannot be written in "
+                f"{lock_folder or locks_folder()} ({error.strerror}); set XDG_STATE_HOME to a "
+                "folder that is writable."
+            ) from error
         yield
-    finally:
-        lock.release()
-
-
-def default_lock_folder() -> Path:
-    """Give the folder that all runs of this user share, whatever their working folder."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
-    return base / "rwlib" / "locks"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rwlib.cloud.transport import Answer
+from rwlib.cloud.transport import ApiAnswer
 from rwlib.errors import InputError, ServiceError
 
 
@@ -24,31 +24,15 @@ class Region(_Model):
 
     name: str = Field(alias="regionName")
     platform: str = ""
-    url: str = Field("", alias="url")
     url_v2: str = Field(alias="urlV2")
-    is_byoc_only: bool = Field(False, alias="isBYOCOnly")
-    is_ready: bool = Field(True, alias="isRegionReady")
 
 
 class Cluster(_Model):
-    """A cluster ("tenant" in the API). ``version`` is the engine's image tag."""
+    """A cluster ("tenant" in the API)."""
 
     cluster_id: str = Field(alias="nsId")
     name: str = Field(alias="tenantName")
     region: str
-    status: str = ""
-    health: str = Field("", validation_alias=AliasChoices("health_status", "health"))
-    tier: str = Field("", validation_alias=AliasChoices("tier", "tierId"))
-    version: str = Field("", alias="imageTag")
-
-
-class Endpoint(_Model):
-    """Where SQL clients connect; ``options`` routes to the cluster."""
-
-    host: str
-    port: int
-    database: str = "dev"
-    options: str = ""
 
 
 class CloudMetadata(_Model):
@@ -66,7 +50,6 @@ class CloudMetadata(_Model):
     workload_service_account: str | None = None
     egress_ips: tuple[str, ...] = ()
     private_link_principals: tuple[str, ...] = ()
-    serving_private_link: str | None = None
 
     def require_workload_role_arn(self) -> str:
         """Give the Workload Identity ARN.
@@ -117,50 +100,22 @@ class AllowedRoles(_Model):
         return role_arn in self.role_arns
 
 
-class Column(_Model):
-    """A column of a result."""
-
-    name: str
-    data_type: str = Field("", alias="dataType")
-
-
 class QueryResult(_Model):
     """Rows of a query, as JSON values."""
 
-    command_tag: str = Field("", alias="commandTag")
-    execution_time: float = Field(0, alias="executionTime")
-    columns: tuple[Column, ...] = Field((), alias="header")
     rows: tuple[tuple[Any, ...], ...] = ()
-
-    def records(self) -> list[dict[str, Any]]:
-        """Give each row as a mapping from column name to value."""
-        names = [column.name for column in self.columns]
-        return [dict(zip(names, row, strict=False)) for row in self.rows]
-
-
-class StatementResult(_Model):
-    """One statement of a batch: its result, or why RisingWave refused it."""
-
-    query: str
-    error: str | None = None
-    result: QueryResult | None = None
 
 
 class Sink(_Model):
-    """A sink as the management API lists it. What ``health`` measures is not documented."""
+    """A sink as the management API lists it."""
 
-    sink_id: int | str | None = Field(None, alias="id")
     name: str = Field(alias="sinkName")
-    schema_name: str = Field("", alias="schema")
-    connector: str = Field("", alias="connectorType")
-    definition: str = ""
-    health: Literal["Active", "Failed"] | str | None = Field(None, alias="healthCheck")
 
 
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def parse(model: type[_M], value: object, answer: Answer) -> _M:
+def parse(model: type[_M], value: object, answer: ApiAnswer) -> _M:
     """Read a part of an answer.
 
     Raises
@@ -179,7 +134,7 @@ def parse(model: type[_M], value: object, answer: Answer) -> _M:
         ) from None
 
 
-def parse_list(model: type[_M], value: object, answer: Answer) -> tuple[_M, ...]:
+def parse_list(model: type[_M], value: object, answer: ApiAnswer) -> tuple[_M, ...]:
     """Read a list of an answer; see `parse`."""
     if not isinstance(value, list):
         raise ServiceError(
@@ -189,7 +144,7 @@ def parse_list(model: type[_M], value: object, answer: Answer) -> tuple[_M, ...]
     return tuple(parse(model, item, answer) for item in value)
 
 
-def parse_metadata(cluster_id: str, answer: Answer) -> CloudMetadata:
+def parse_metadata(cluster_id: str, answer: ApiAnswer) -> CloudMetadata:
     """Read ``cloudMeta``: ``iam`` and ``network`` are unions without a discriminator."""
     meta = _part(answer.body, "meta")
     iam, network = _part(meta, "iam"), _part(meta, "network")
@@ -204,7 +159,6 @@ def parse_metadata(cluster_id: str, answer: Answer) -> CloudMetadata:
             "workload_service_account": iam.get("workloadGsa") or None,
             "egress_ips": network.get("natGatewayIps") or (),
             "private_link_principals": (principals,) if isinstance(principals, str) else principals,
-            "serving_private_link": _part(network, "servingPrivateLink").get("serviceName"),
         },
         answer,
     )

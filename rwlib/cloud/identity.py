@@ -8,7 +8,6 @@ document this, so it serves to notice a role of another cluster, never to make u
 
 from __future__ import annotations
 
-import re
 import uuid
 
 from rwlib.errors import InputError
@@ -17,7 +16,6 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _LENGTH = 26
 # 26 characters of 5 bits are 130: the two bits above the 128 of the UUID are always "10".
 _MARK = 0b10 << 128
-_ROLE_NAME = re.compile(r"(?:^|/)([0-9a-v]{26})-role$")
 
 
 def parse_cluster_id(cluster_id: str) -> uuid.UUID:
@@ -57,16 +55,3 @@ def expected_role_name(cluster_id: str) -> str:
 def tenant_identifier(cluster_id: str, cluster_name: str) -> str:
     """Name a cluster as the SQL proxy routes it: ``rwc-<encoded id>-<name>``."""
     return f"rwc-{encode_cluster_id(cluster_id)}-{cluster_name}"
-
-
-def cluster_id_of_role(role: str) -> str | None:
-    """Read the NsID out of a workload role's ARN or name; ``None`` when it has another shape."""
-    found = _ROLE_NAME.search(role)
-    if found is None:
-        return None
-    number = 0
-    for character in found[1]:
-        number = number << 5 | _ALPHABET.index(character)
-    if number >> 128 != 0b10:
-        return None
-    return str(uuid.UUID(int=number - _MARK))

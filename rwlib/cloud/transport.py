@@ -57,7 +57,7 @@ class SqlError(ServiceError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiAnswer:
     """What a call was answered: the status and the decoded JSON, ``None`` for an empty body."""
 
     method: str
@@ -120,7 +120,7 @@ class Transport:
         body: object = None,
         params: dict[str, str] | None = None,
         read_timeout: float | None = None,
-    ) -> Answer:
+    ) -> ApiAnswer:
         """Send one request and decode its answer.
 
         Raises
@@ -223,7 +223,7 @@ class Transport:
             maybe_done=True,
         )
 
-    def _decoded(self, method: str, url: str, response: requests.Response) -> Answer:
+    def _decoded(self, method: str, url: str, response: requests.Response) -> ApiAnswer:
         place = f"{method} {shown_url(url)}"
         if 300 <= response.status_code < 400:
             raise ServiceError(
@@ -250,7 +250,7 @@ class Transport:
                     ) from None
         if isinstance(body, dict) and isinstance(body.get("msg"), str):
             body["msg"] = self.mask(body["msg"])
-        return Answer(method, shown_url(url), response.status_code, body)
+        return ApiAnswer(method, shown_url(url), response.status_code, body)
 
 
 class _ApiKeyAuth(AuthBase):

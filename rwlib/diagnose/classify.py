@@ -38,7 +38,7 @@ _REGION = re.compile(
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LineVerdict:
     """A class, the words that say so, and whether they could be a consequence of another error."""
 
     error_class: str
@@ -46,7 +46,7 @@ class Verdict:
     weak: bool = False
 
 
-def classify(facts: Facts, workload_identity_arn: str = "") -> Verdict | None:
+def classify(facts: Facts, workload_identity_arn: str = "") -> LineVerdict | None:
     """Return the class of one error, or None when it is about none of this.
 
     Parameters
@@ -69,49 +69,49 @@ def classify(facts: Facts, workload_identity_arn: str = "") -> Verdict | None:
         return by_code
     refusal = None if facts.other_cloud else _first(REFUSALS, facts)
     if refusal and find_reason(facts.flat)[1]:
-        return Verdict("explicit_deny", refusal.evidence)
+        return LineVerdict("explicit_deny", refusal.evidence)
     return refusal or _first(VAGUE, facts) or _bad_region_host(facts.flat)
 
 
-def _by_denial(denial: Denial, facts: Facts, workload: str) -> Verdict | None:
+def _by_denial(denial: Denial, facts: Facts, workload: str) -> LineVerdict | None:
     service, words = denial.service, denial.sentence
     if service == "kms":
-        return Verdict("kms_denied", words)
+        return LineVerdict("kms_denied", words)
     if service in ("glue", "lakeformation"):
-        return Verdict("glue_access_denied", words)
+        return LineVerdict("glue_access_denied", words)
     if denial.explicit and service in (*_S3_SERVICES, "sts", "iam"):
-        return Verdict("explicit_deny", words)
+        return LineVerdict("explicit_deny", words)
     if denial.action.lower() == "sts:assumerolewithwebidentity":
-        return Verdict("web_identity_denied", words)
+        return LineVerdict("web_identity_denied", words)
     if service == "sts":
         if denial.action.lower() == "sts:getcalleridentity":
             return None
         if caller_kind(denial.caller, workload) == "redshift" or _COPY_WORDS.search(words):
-            return Verdict("redshift_role_not_usable", words)
-        return Verdict("assume_role_denied", words)
+            return LineVerdict("redshift_role_not_usable", words)
+        return LineVerdict("assume_role_denied", words)
     if service in _S3_SERVICES:
         if _REDSHIFT_COPY.search(facts.flat):
-            return Verdict("redshift_copy_s3_denied", words)
+            return LineVerdict("redshift_copy_s3_denied", words)
         if caller_kind(denial.caller, workload) == "risingwave" or (
             # The bucket's account refuses a pod or node of another account: nobody assumed a role.
             denial.layer == "resource" and facts.risingwave and is_base_identity(denial.caller)
         ):
-            return Verdict("role_not_applied", words)
-        return Verdict("s3_access_denied", words)
+            return LineVerdict("role_not_applied", words)
+        return LineVerdict("s3_access_denied", words)
     return None
 
 
-def _first(rules: tuple[Rule, ...], facts: Facts) -> Verdict | None:
+def _first(rules: tuple[Rule, ...], facts: Facts) -> LineVerdict | None:
     for rule in rules:
         match = rule.search(facts.flat, facts.lower)
         if match:
-            return Verdict(rule.error_class, match[0], rule.weak)
+            return LineVerdict(rule.error_class, match[0], rule.weak)
     return None
 
 
-def _bad_region_host(flat: str) -> Verdict | None:
+def _bad_region_host(flat: str) -> LineVerdict | None:
     """A host name of AWS that does not resolve, because its region does not exist."""
     match = _BAD_REGION_HOST.search(flat)
     if match and not _REGION.fullmatch(match["region"] or match["region2"]):
-        return Verdict("region_wrong", match[0])
+        return LineVerdict("region_wrong", match[0])
     return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rwlib.diagnose.causes.candidates import Candidates, Reading
 from rwlib.diagnose.causes.fixes import fix_for
 from rwlib.diagnose.causes.other import BY_CLASS
-from rwlib.diagnose.classify import Verdict
+from rwlib.diagnose.classify import LineVerdict
 from rwlib.diagnose.deciders import CLASS_OF
 from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.grouping import Group, Groups
@@ -137,7 +137,7 @@ def _settle(
     if own_deny and own_deny.verdict == "confirmed" and "unknown" not in candidates.found:
         # The role's own policies deny it: no cause of the table, but what stops the request.
         confirmed.add("unknown")
-        fix = fix_for("unknown", replace(reading, verdict=Verdict("explicit_deny", "")))
+        fix = fix_for("unknown", replace(reading, verdict=LineVerdict("explicit_deny", "")))
         causes.append(Cause("unknown", "likely", own_deny.evidence, fix))
     if confirmed:
         causes = _confirmed_first(causes, confirmed)
@@ -165,7 +165,7 @@ def _live_only(target: Target | None, answers: Answers) -> list[Diagnosis]:
         settled = answers.settle(name)
         if settled is None or settled.verdict == "excluded":
             continue
-        reading = Reading(Facts(""), Verdict(error_class, ""), target)
+        reading = Reading(Facts(""), LineVerdict(error_class, ""), target)
         found.setdefault(error_class, []).append(
             Cause(name, "certain", settled.evidence, fix_for(name, reading))
         )
@@ -187,7 +187,7 @@ def _masked(text: str | None) -> str | None:
     return mask(text) if text else None
 
 
-def _excerpt(facts: Facts, verdict: Verdict) -> str:
+def _excerpt(facts: Facts, verdict: LineVerdict) -> str:
     text = mask(facts.flat)
     if len(text) <= _EXCERPT:
         return text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rwlib.diagnose.classify import Verdict, classify
+from rwlib.diagnose.classify import LineVerdict, classify
 from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.normalise import flatten
 from rwlib.diagnose.patterns import finder
@@ -23,7 +23,7 @@ _COMPARED: Final = ("caller", "action", "resource")
 class Found:
     """One error: what it is, what it says, and where its record begins."""
 
-    verdict: Verdict
+    verdict: LineVerdict
     facts: Facts
     line: int
     time: str | None
@@ -39,7 +39,7 @@ class Found:
         }
 
 
-def read_text(text: str, workload_identity_arn: str = "") -> tuple[Verdict, Facts] | None:
+def read_text(text: str, workload_identity_arn: str = "") -> tuple[LineVerdict, Facts] | None:
     """Read a text as one error; None when it is about none of this."""
     flat = flatten(text[:_LONGEST])
     facts = Facts(flat)
@@ -50,7 +50,7 @@ def read_text(text: str, workload_identity_arn: str = "") -> tuple[Verdict, Fact
     masked = mask(flat)
     if masked != flat:
         facts = Facts(masked)
-        verdict = classify(facts, workload_identity_arn) or Verdict(verdict.error_class, "")
+        verdict = classify(facts, workload_identity_arn) or LineVerdict(verdict.error_class, "")
     return verdict, facts
 
 
@@ -78,10 +78,10 @@ def read_block(block: bytes, first_line: int, workload_identity_arn: str = "") -
 
 def _read_wrapped(
     records: Sequence[Record],
-    single: Sequence[tuple[Verdict, Facts] | None],
+    single: Sequence[tuple[LineVerdict, Facts] | None],
     position: int,
     workload: str,
-) -> tuple[tuple[Verdict, Facts] | None, int]:
+) -> tuple[tuple[LineVerdict, Facts] | None, int]:
     """Read a record together with the following lines where that says more than it alone."""
     best, used = single[position], 1
     text = records[position].text
@@ -124,7 +124,7 @@ def _open_ended(flat: str) -> bool:
     return _OPEN_END.search(flat[-300:]) is not None
 
 
-def _weight(read: tuple[Verdict, Facts] | None) -> int:
+def _weight(read: tuple[LineVerdict, Facts] | None) -> int:
     if read is None:
         return 0
     verdict, facts = read

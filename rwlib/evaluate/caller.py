@@ -30,7 +30,7 @@ _BUILT_IN_PROVIDERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RequestCaller:
     """The principal of a request, taken apart.
 
     ``entity_arn`` is what ``aws:PrincipalArn`` says: for a session its role. ``path_known`` tells
@@ -64,7 +64,7 @@ class Caller:
         )
 
 
-def caller_of(principal: str | Mapping[str, str], principal_arn: str | None) -> Caller:
+def caller_of(principal: str | Mapping[str, str], principal_arn: str | None) -> RequestCaller:
     """Take a request's principal apart.
 
     Raises
@@ -88,26 +88,26 @@ def caller_of(principal: str | Mapping[str, str], principal_arn: str | None) -> 
 
 
 @lru_cache(maxsize=4096)
-def _caller(kind: str | None, name: str, principal_arn: str | None) -> Caller:
+def _caller(kind: str | None, name: str, principal_arn: str | None) -> RequestCaller:
     if kind not in (None, "AWS", "Service", "Federated", "CanonicalUser"):
         raise InputError(
             "principal", kind, "is no kind of principal; use AWS, Service, Federated, CanonicalUser"
         )
     if kind == "Service":
-        return Caller("service", name)
+        return RequestCaller("service", name)
     if kind == "Federated":
-        return Caller("provider", name)
+        return RequestCaller("provider", name)
     if kind == "CanonicalUser":
-        return Caller("other", name)
+        return RequestCaller("other", name)
     if name in ("*", "anonymous"):
-        return Caller("anonymous", "*")
+        return RequestCaller("anonymous", "*")
     if ACCOUNT_ID.fullmatch(name):
         return _root(name, name, "aws")
     arn = _ARN.fullmatch(name)
     if arn:
         return _from_arn(name, arn, principal_arn)
     if kind is None and _HOST.fullmatch(name):
-        return Caller("provider" if name in _BUILT_IN_PROVIDERS else "service", name)
+        return RequestCaller("provider" if name in _BUILT_IN_PROVIDERS else "service", name)
     raise InputError(
         "principal",
         name,
@@ -115,7 +115,7 @@ def _caller(kind: str | None, name: str, principal_arn: str | None) -> Caller:
     )
 
 
-def _from_arn(name: str, arn: re.Match[str], principal_arn: str | None) -> Caller:
+def _from_arn(name: str, arn: re.Match[str], principal_arn: str | None) -> RequestCaller:
     partition, service, account, rest = (
         arn["partition"],
         arn["service"],
@@ -128,17 +128,17 @@ def _from_arn(name: str, arn: re.Match[str], principal_arn: str | None) -> Calle
         if service == "iam" and rest == "root":
             return _root(name, account, partition)
         if service == "iam" and what == "user" and last:
-            return Caller("user", name, account, partition, name, last)
+            return RequestCaller("user", name, account, partition, name, last)
         if service == "iam" and what == "role" and last:
-            return Caller("role", name, account, partition, name, last)
+            return RequestCaller("role", name, account, partition, name, last)
         if service == "sts" and what == "federated-user" and last:
-            return Caller("federated-user", name, account, partition, name, path)
+            return RequestCaller("federated-user", name, account, partition, name, path)
         if service == "sts" and what == "assumed-role":
             role, _, session = path.partition("/")
             if role and session:
                 return _session(name, account, partition, role, principal_arn)
         if service == "iam" and what in ("oidc-provider", "saml-provider") and path:
-            return Caller("provider", name)
+            return RequestCaller("provider", name)
     raise InputError(
         "principal",
         name,
@@ -146,23 +146,23 @@ def _from_arn(name: str, arn: re.Match[str], principal_arn: str | None) -> Calle
     )
 
 
-def _root(name: str, account: str, partition: str) -> Caller:
-    return Caller("root", name, account, partition, f"arn:{partition}:iam::{account}:root")
+def _root(name: str, account: str, partition: str) -> RequestCaller:
+    return RequestCaller("root", name, account, partition, f"arn:{partition}:iam::{account}:root")
 
 
 def _session(
     name: str, account: str, partition: str, role: str, principal_arn: str | None
-) -> Caller:
+) -> RequestCaller:
     prefix = f"arn:{partition}:iam::{account}:role/"
     given = principal_arn or ""
     known = given.startswith(prefix) and given.rpartition("/")[2] == role
-    return Caller(
+    return RequestCaller(
         "session", name, account, partition, given if known else prefix + role, role, known
     )
 
 
 @lru_cache(maxsize=4096)
-def caller_context(caller: Caller) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def caller_context(caller: RequestCaller) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Condition keys that every request of this caller carries.
 
     Source: IAM User Guide, "AWS global condition context keys" and the table "Principal key

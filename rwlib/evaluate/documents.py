@@ -32,7 +32,7 @@ _PRINCIPAL_KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class PolicyStatement:
     """One statement, ready to be matched."""
 
     index: int
@@ -50,7 +50,7 @@ class Compiled:
 
     index: int
     name: str | None
-    statements: tuple[Statement, ...]
+    statements: tuple[PolicyStatement, ...]
 
 
 def compile_policies(
@@ -117,7 +117,7 @@ def _compile(policy: Any, layer: Layer, index: int) -> Compiled:
 
 
 @lru_cache(maxsize=2048)
-def _statements(text: str, layer: Layer, where: str) -> tuple[Statement, ...]:
+def _statements(text: str, layer: Layer, where: str) -> tuple[PolicyStatement, ...]:
     document = _parsed(text, where)
     _known(document, _TOP, where)
     version = document.get("Version", "2008-10-17")
@@ -167,7 +167,9 @@ def _known(block: Mapping[str, Any], names: tuple[str, ...], where: str) -> None
             raise InputError(where, name, f"is not an element of a policy{hint}")
 
 
-def _statement(given: Any, index: int, layer: Layer, where: str, variables: bool) -> Statement:
+def _statement(
+    given: Any, index: int, layer: Layer, where: str, variables: bool
+) -> PolicyStatement:
     if not isinstance(given, dict):
         raise InputError(where, given, "must be a JSON object")
     _known(given, _ELEMENTS, where)
@@ -188,7 +190,7 @@ def _statement(given: Any, index: int, layer: Layer, where: str, variables: bool
     on_resource = layer in ("resource", "trust", "rcp")
     if resources is None and not on_resource:
         raise InputError(where, given, "has neither Resource nor NotResource")
-    return Statement(
+    return PolicyStatement(
         index,
         sid or None,
         given["Effect"] == "Deny",

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rwlib.errors import InputError
-from rwlib.evaluate.caller import ACCOUNT_ID, Caller, caller_context, caller_of
+from rwlib.evaluate.caller import ACCOUNT_ID, RequestCaller, caller_context, caller_of
 from rwlib.evaluate.conditions import context_values
 from rwlib.evaluate.documents import compile_levels, compile_policies
-from rwlib.evaluate.layer import Found, look, look_at_levels
+from rwlib.evaluate.layer import LayerMatch, look, look_at_levels
 from rwlib.evaluate.matching import Subject
 from rwlib.evaluate.model import Decision, Effect, Layer, Policies, Reason, Request
 from rwlib.evaluate.principals import Grant
@@ -26,12 +26,12 @@ class _Sides:
     """What the caller's side and the resource's side say, once nothing denies."""
 
     action: str
-    caller: Caller
+    caller: RequestCaller
     same_account: bool
-    resource: Found
-    identity: Found
-    boundary: Found
-    session: Found
+    resource: LayerMatch
+    identity: LayerMatch
+    boundary: LayerMatch
+    session: LayerMatch
     resource_decides: bool
 
 
@@ -108,7 +108,7 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     )
 
 
-def _ruled(caller: Caller, subject: Subject) -> Decision | None:
+def _ruled(caller: RequestCaller, subject: Subject) -> Decision | None:
     """Answer what a service decides whatever the policies say.
 
     Source: AWS STS API Reference, GetCallerIdentity and AssumeRole.
@@ -175,7 +175,7 @@ def _allowed(sides: _Sides, layer: Layer, reasons: tuple[Reason, ...]) -> Decisi
     return Decision("allowed", sides.action, layer, reasons, sides.resource.cautions())
 
 
-def _missing(sides: _Sides, lacking: list[Found]) -> Decision:
+def _missing(sides: _Sides, lacking: list[LayerMatch]) -> Decision:
     reasons = tuple(reason for found in lacking for reason in found.shortfall())
     if sides.same_account and sides.resource.policies and lacking[0].layer == "identity":
         # The resource's policy could have granted it as well.
@@ -183,7 +183,7 @@ def _missing(sides: _Sides, lacking: list[Found]) -> Decision:
     return Decision("implicit-deny", sides.action, lacking[0].layer, reasons)
 
 
-def _subject(request: Request, policies: Policies) -> tuple[Caller, Subject, str | None]:
+def _subject(request: Request, policies: Policies) -> tuple[RequestCaller, Subject, str | None]:
     action, resource, account = request.action, request.resource, request.resource_account
     if not isinstance(action, str) or not _ACTION.fullmatch(action):
         raise InputError("action", action, 'must be written "service:Operation"')

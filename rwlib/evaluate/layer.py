@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rwlib.evaluate.documents import Compiled, Statement
+from rwlib.evaluate.documents import Compiled, PolicyStatement
 from rwlib.evaluate.matching import Subject, covers, mismatches
 from rwlib.evaluate.model import Layer, Reason
 from rwlib.evaluate.principals import Grant, not_principal_caution, not_principal_note
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LayerMatch:
     """The statements of one layer that cover the request, and the best grant among them.
 
     ``note`` tells which level of the organization this is.
@@ -21,8 +21,8 @@ class Found:
     layer: Layer
     policies: tuple[Compiled, ...]
     subject: Subject
-    denies: tuple[tuple[Compiled, Statement], ...] = ()
-    allows: tuple[tuple[Compiled, Statement, Grant], ...] = ()
+    denies: tuple[tuple[Compiled, PolicyStatement], ...] = ()
+    allows: tuple[tuple[Compiled, PolicyStatement, Grant], ...] = ()
     grant: Grant = Grant.NONE
     note: str = ""
 
@@ -95,7 +95,7 @@ class Found:
                     found.extend([f"{where}: {text}"] if text else [])
         return tuple(found)
 
-    def _why(self, statement: Statement) -> str:
+    def _why(self, statement: PolicyStatement) -> str:
         element, subject = statement.principals, self.subject
         if element is None or not element.negated:
             return self.note
@@ -107,7 +107,7 @@ class Found:
         self,
         outcome: Literal["allowed", "denied"],
         policy: Compiled,
-        statement: Statement,
+        statement: PolicyStatement,
         note: str,
     ) -> Reason:
         return Reason(
@@ -121,10 +121,12 @@ class Found:
         )
 
 
-def look(layer: Layer, policies: tuple[Compiled, ...], subject: Subject, note: str = "") -> Found:
+def look(
+    layer: Layer, policies: tuple[Compiled, ...], subject: Subject, note: str = ""
+) -> LayerMatch:
     """Match every statement of a layer."""
-    denies: list[tuple[Compiled, Statement]] = []
-    allows: list[tuple[Compiled, Statement, Grant]] = []
+    denies: list[tuple[Compiled, PolicyStatement]] = []
+    allows: list[tuple[Compiled, PolicyStatement, Grant]] = []
     best = Grant.NONE
     for policy in policies:
         for statement in policy.statements:
@@ -136,12 +138,12 @@ def look(layer: Layer, policies: tuple[Compiled, ...], subject: Subject, note: s
             else:
                 allows.append((policy, statement, grant))
                 best = max(best, grant)
-    return Found(layer, policies, subject, tuple(denies), tuple(allows), best, note)
+    return LayerMatch(layer, policies, subject, tuple(denies), tuple(allows), best, note)
 
 
 def look_at_levels(
     layer: Layer, levels: tuple[tuple[Compiled, ...], ...], subject: Subject
-) -> list[Found]:
+) -> list[LayerMatch]:
     """Match every level of an organization, from the root down."""
     if len(levels) == 1:
         return [look(layer, levels[0], subject)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rwlib.evaluate.caller import Caller
+from rwlib.evaluate.caller import RequestCaller
 from rwlib.evaluate.conditions import all_hold, holds, mismatch
-from rwlib.evaluate.documents import Statement
+from rwlib.evaluate.documents import PolicyStatement
 from rwlib.evaluate.elements import Patterns, action_matches, filled_in, resource_matches
 from rwlib.evaluate.model import Mismatch
 from rwlib.evaluate.patterns import Values
@@ -26,7 +26,7 @@ class Subject:
     ``action`` is in lower case, ``has_boundary`` matters to NotPrincipal alone.
     """
 
-    caller: Caller
+    caller: RequestCaller
     action: str
     shown_action: str
     resource: str
@@ -35,7 +35,7 @@ class Subject:
     has_boundary: bool
 
 
-def covers(statement: Statement, subject: Subject) -> Grant:
+def covers(statement: PolicyStatement, subject: Subject) -> Grant:
     """Tell how a statement covers the request: `Grant.NONE` when it does not.
 
     A statement without a Principal element speaks of whoever its policy is attached to.
@@ -69,7 +69,7 @@ def grant_of(element: PrincipalElement, deny: bool, subject: Subject) -> Grant:
     return Grant.DIRECT if applies else Grant.NONE
 
 
-def mismatches(statement: Statement, subject: Subject) -> tuple[Mismatch, ...]:
+def mismatches(statement: PolicyStatement, subject: Subject) -> tuple[Mismatch, ...]:
     """List every element of a statement that does not fit the request."""
     found: list[Mismatch] = []
     actions, resources, element = statement.actions, statement.resources, statement.principals
@@ -110,7 +110,7 @@ def _mismatch(
     return Mismatch(name, wanted, (actual,), hint)
 
 
-def _identities(caller: Caller) -> tuple[str, ...]:
+def _identities(caller: RequestCaller) -> tuple[str, ...]:
     if caller.kind == "session" and caller.entity_arn:
         return (caller.name, caller.entity_arn)
     return (caller.name,)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from rwlib.evaluate.caller import Caller
+from rwlib.evaluate.caller import RequestCaller
 
 
 class Grant(IntEnum):
@@ -40,7 +40,9 @@ class PrincipalElement:
 
 
 @lru_cache(maxsize=8192)
-def principal_grant(element: PrincipalElement, caller: Caller, canonical_user: str | None) -> Grant:
+def principal_grant(
+    element: PrincipalElement, caller: RequestCaller, canonical_user: str | None
+) -> Grant:
     """Find the most direct way in which a Principal element names the caller."""
     found = Grant.NONE
     for kind, value in element.entries:
@@ -50,7 +52,7 @@ def principal_grant(element: PrincipalElement, caller: Caller, canonical_user: s
 
 def not_principal_applies(
     element: PrincipalElement,
-    caller: Caller,
+    caller: RequestCaller,
     canonical_user: str | None,
     *,
     deny: bool,
@@ -78,7 +80,7 @@ def not_principal_applies(
 
 
 def not_principal_note(
-    element: PrincipalElement, caller: Caller, canonical_user: str | None, has_boundary: bool
+    element: PrincipalElement, caller: RequestCaller, canonical_user: str | None, has_boundary: bool
 ) -> str:
     """Explain why a Deny with NotPrincipal hits a caller whose role or account it names."""
     if has_boundary and caller.has_identity:
@@ -88,7 +90,7 @@ def not_principal_note(
     return f"NotPrincipal spares only whom it names itself; it would have to list {caller.name}"
 
 
-def not_principal_caution(element: PrincipalElement, caller: Caller) -> str:
+def not_principal_caution(element: PrincipalElement, caller: RequestCaller) -> str:
     """Warn of a NotPrincipal that spares the caller but not the caller's account or role.
 
     Source: IAM User Guide, "AWS JSON policy elements: NotPrincipal": AWS may look at the account
@@ -107,7 +109,7 @@ def not_principal_caution(element: PrincipalElement, caller: Caller) -> str:
     return f"NotPrincipal names {caller.name} but not {names}; some services deny it for that"
 
 
-def _entry_grant(kind: str, value: str, caller: Caller, canonical_user: str | None) -> Grant:
+def _entry_grant(kind: str, value: str, caller: RequestCaller, canonical_user: str | None) -> Grant:
     if kind == "*":
         return Grant.DIRECT
     if kind == "Service":
@@ -129,7 +131,7 @@ def _exact(same: bool) -> Grant:
     return Grant.DIRECT if same else Grant.NONE
 
 
-def _aws_grant(value: str, caller: Caller) -> Grant:
+def _aws_grant(value: str, caller: RequestCaller) -> Grant:
     account_arn = f"arn:{caller.partition}:iam::{caller.account}:root"
     if value in (caller.account, account_arn):
         return Grant.DIRECT if caller.kind == "root" else Grant.ACCOUNT
@@ -150,7 +152,7 @@ def _aws_grant(value: str, caller: Caller) -> Grant:
     return Grant.NONE
 
 
-def principal_hint(element: PrincipalElement, caller: Caller) -> str:
+def principal_hint(element: PrincipalElement, caller: RequestCaller) -> str:
     """Say what would have made the element name the caller."""
     if element.negated:
         return "a principal that NotPrincipal does not name would match"
@@ -166,7 +168,7 @@ def principal_hint(element: PrincipalElement, caller: Caller) -> str:
     return f"{_preferred(caller)} would match"
 
 
-def _preferred(caller: Caller) -> str:
+def _preferred(caller: RequestCaller) -> str:
     if caller.kind == "service":
         return f"Service {caller.name}"
     if caller.kind == "provider":

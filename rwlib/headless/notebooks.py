@@ -18,12 +18,12 @@ def notebook_path(name: str) -> Path:
     import os
 
     here = Path(__file__).resolve().parent.parent
-    places = [
+    folders = [
         Path(os.environ["RWLIB_NOTEBOOKS"]) if "RWLIB_NOTEBOOKS" in os.environ else None,
         here.parent.parent / "notebooks",
         here.parent / "notebooks",
     ]
-    for place in places:
-        if place is not None and (place / name).is_file():
-            return place / name
-    raise InputError("RWLIB_NOTEBOOKS", str(places[0] or ""), f"has no {name}; name its folder")
+    for folder in folders:
+        if folder is not None and (folder / name).is_file():
+            return folder / name
+    raise InputError("RWLIB_NOTEBOOKS", str(folders[0] or ""), f"has no {name}; name its folder")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from rwlib.environment import only_sandbox
 from rwlib.errors import RunbookError
 from rwlib.labs.guards import lost, strangers_let_in, too_much_granted, widened
-from rwlib.labs.model import Probe
+from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Result
 from rwlib.labs.retry import attempt, fits
-from rwlib.labs.setup_calls import Bench
+from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.snapshot import World, read_world
 from rwlib.sandbox import WORKLOAD_IDENTITY_ARN
 
@@ -26,7 +26,7 @@ _JUDGED = frozenset(
 )
 
 
-def check(bench: Bench, before: World) -> Result:
+def check(setup: LabSetup, before: World) -> Result:
     """Check a lab against its sandbox's real state.
 
     RisingWave tries first; then the documents are judged as they stand. Nothing in AWS is changed;
@@ -40,32 +40,32 @@ def check(bench: Bench, before: World) -> Result:
     from botocore.exceptions import ClientError
 
     try:
-        return Result(bench.lab.number, tuple(_findings(bench, before)))
+        return Result(setup.lab.number, tuple(_findings(setup, before)))
     except (ClientError, RunbookError) as error:
         # The learner has deleted the bucket, or shut even the account out of it.
         unread = Finding("What the lab is about is there, and can be read", False, (str(error),))
-        return Result(bench.lab.number, (Finding(_WORKS, False), unread))
+        return Result(setup.lab.number, (Finding(_WORKS, False), unread))
 
 
-def _findings(bench: Bench, before: World) -> list[Finding]:
-    lab = bench.lab
-    tried = attempt(bench, run_statement=not lab.own_sql)
-    works = tried.works and (not lab.own_sql or fits(bench, tried.name))
+def _findings(setup: LabSetup, before: World) -> list[Finding]:
+    lab = setup.lab
+    tried = attempt(setup, run_statement=not lab.own_sql)
+    works = tried.works and (not lab.own_sql or fits(setup, tried.name))
     said = tuple(tried.lines)
     if tried.works and not works:
         said = (f"sink {tried.name} does not write to this bucket and prefix with this role",)
     findings = [Finding(_WORKS, works, () if works else said)]
-    now = read_world(bench)
-    verdicts = _verdicts(bench)
+    now = read_world(setup)
+    verdicts = _verdicts(setup)
     findings.append(_finding("Every hop of the way is right", verdicts))
     for title, found in (
-        ("Nobody else may assume the role", strangers_let_in(bench, now)),
-        ("The role may do no more than it needs", too_much_granted(bench, now)),
-        ("Nothing was opened on the way", widened(bench, before, now)),
+        ("Nobody else may assume the role", strangers_let_in(setup, now)),
+        ("The role may do no more than it needs", too_much_granted(setup, now)),
+        ("Nothing was opened on the way", widened(setup, before, now)),
         ("What was there before is still there", lost(before, now, lab.may_change)),
     ):
         findings.append(_finding(title, found))
-    findings += [_probe(bench, probe) for probe in lab.must]
+    findings += [_probe(setup, probe) for probe in lab.must]
     return findings
 
 
@@ -73,15 +73,15 @@ def _finding(title: str, wrong: Sequence[str]) -> Finding:
     return Finding(title, not wrong, tuple(wrong))
 
 
-def _verdicts(bench: Bench) -> list[str]:
+def _verdicts(setup: LabSetup) -> list[str]:
     """Name the hops that the runbook's own verification finds wrong, without giving away why."""
     from rwlib.runbook import Runbook
 
-    with only_sandbox(bench.endpoint.environment()):
+    with only_sandbox(setup.endpoint.environment()):
         book = Runbook(
-            bench.target,
-            bench.connections.aws(),
-            cloud=bench.cloud,
+            setup.target,
+            setup.connections.aws(),
+            cloud=setup.cloud,
             workload_identity_arn=WORKLOAD_IDENTITY_ARN,
         )
         checks = book.verify_live()
@@ -89,14 +89,14 @@ def _verdicts(bench: Bench) -> list[str]:
     return list(dict.fromkeys(f"look again at: {each.hop}" for each in wrong))
 
 
-def _probe(bench: Bench, probe: Probe) -> Finding:
-    answer = ask(bench, probe)
+def _probe(setup: LabSetup, probe: LabProbe) -> Finding:
+    answer = ask(setup, probe)
     title = probe.title[0].upper() + probe.title[1:]
     passed = answer.partition(":")[0] == probe.answer
     return Finding(title, passed, () if passed else (f"{probe.call} was answered {answer}",))
 
 
-def ask(bench: Bench, probe: Probe) -> str:
+def ask(setup: LabSetup, probe: LabProbe) -> str:
     """Make a real call as a session of a role; return ``ok``, or the error's code and text."""
     from botocore.exceptions import ClientError
 
@@ -104,12 +104,12 @@ def ask(bench: Bench, probe: Probe) -> str:
 
     service, operation = probe.call.split(".")
     try:
-        credentials = bench.endpoint.credentials_for(bench.fill(probe.role_arn))
+        credentials = setup.endpoint.credentials_for(setup.fill(probe.role_arn))
     except ServiceError as error:
         return f"NoSuchEntity: {error}"
-    client = bench.connections.client_with(service, credentials)
+    client = setup.connections.client_with(service, credentials)
     try:
-        getattr(client, operation)(**bench.fill(dict(probe.parameters)))
+        getattr(client, operation)(**setup.fill(dict(probe.parameters)))
     except ClientError as error:
         return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
     return "ok"

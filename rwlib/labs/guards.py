@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rwlib.evaluate import Policies, Request, evaluate
-from rwlib.labs.setup_calls import Bench
+from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.snapshot import World, document
 from rwlib.sandbox import (
     CUSTOMER,
@@ -21,6 +21,7 @@ from rwlib.sandbox import (
     THIRD_PARTY,
     WORKLOAD_IDENTITY_ARN,
 )
+from rwlib.steps import condition_keys, principals_of
 
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 STRANGERS = {
@@ -65,14 +66,14 @@ def who_may_assume(world: World, role_arn: str) -> dict[str, tuple[str, bool]]:
     }
 
 
-def strangers_let_in(bench: Bench, now: World) -> list[str]:
+def strangers_let_in(setup: LabSetup, now: World) -> list[str]:
     """Name everybody who may assume the role and should not."""
     wanted = {"this cluster's Workload Identity"}
-    if "redshift" in bench.target.connectors:
+    if "redshift" in setup.target.connectors:
         wanted.add("redshift.amazonaws.com")
     found = [
         f"{title} may assume the role"
-        for title, (_, allowed) in who_may_assume(now, bench.role_arn).items()
+        for title, (_, allowed) in who_may_assume(now, setup.role_arn).items()
         if allowed and title not in wanted
     ]
     return found + [line for statement in now["trust"] for line in _too_open(statement)]
@@ -86,11 +87,9 @@ def _too_open(statement: Mapping[str, Any]) -> list[str]:
     """
     if statement.get("Effect") != "Allow":
         return []
-    given = statement.get("Principal", {})
-    named = given.get("AWS", []) if isinstance(given, Mapping) else given
     found = []
-    keys = {key.lower() for test in statement.get("Condition", {}).values() for key in test}
-    for principal in [named] if isinstance(named, str) else named:
+    keys = condition_keys(statement)
+    for principal in principals_of(statement):
         account = principal.removeprefix("arn:aws:iam::").removesuffix(":root")
         whole = len(account) == 12 and account.isdigit() and account != CUSTOMER
         if principal == "*":
@@ -102,21 +101,21 @@ def _too_open(statement: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def too_much_granted(bench: Bench, now: World) -> list[str]:
+def too_much_granted(setup: LabSetup, now: World) -> list[str]:
     """Name what the role's own policies allow beside what the connectors need."""
     return [
         f"the role's policies allow it to {each.title}"
-        for each in _never(bench)
+        for each in _never(setup)
         if evaluate(
-            Request(bench.role_arn, each.action, each.resource, CUSTOMER, each.context),
+            Request(setup.role_arn, each.action, each.resource, CUSTOMER, each.context),
             Policies(identity=now["identity"], resource=_delegating(each)),
         ).allowed
     ]
 
 
-def widened(bench: Bench, before: World, now: World) -> list[str]:
+def widened(setup: LabSetup, before: World, now: World) -> list[str]:
     """Name what the boundary, the bucket policy or the key policy refused before, and not now."""
-    old, new = dict(_refusals(bench, before)), dict(_refusals(bench, now))
+    old, new = dict(_refusals(setup, before)), dict(_refusals(setup, now))
     return [title for title, refused in old.items() if refused and not new.get(title, False)]
 
 
@@ -140,13 +139,13 @@ def lost(before: World, now: World, may_change: Collection[str]) -> list[str]:
     return found
 
 
-def _never(bench: Bench) -> list[Asked]:
-    target = bench.target
+def _never(setup: LabSetup) -> list[Asked]:
+    target = setup.target
     bucket = f"arn:aws:s3:::{target.bucket}"
     other = "arn:aws:s3:::acme-frankfurt"
     if target.bucket == "acme-frankfurt":
         other = "arn:aws:s3:::acme-analytics"
-    other_key = f"arn:aws:kms:{bench.region_name}:{CUSTOMER}:key/another-key"
+    other_key = f"arn:aws:kms:{setup.region_name}:{CUSTOMER}:key/another-key"
     beside = {"s3:prefix": f"{target.prefix}-old/"}
     return [
         Asked("read finance/payroll.csv", "s3:GetObject", f"{bucket}/finance/payroll.csv"),
@@ -162,24 +161,24 @@ def _never(bench: Bench) -> list[Asked]:
         Asked("decrypt with another key", "kms:Decrypt", other_key),
         Asked("delete a key", "kms:ScheduleKeyDeletion", other_key),
         Asked("make users", "iam:CreateUser", f"arn:aws:iam::{CUSTOMER}:user/x"),
-        Asked("change its own policies", "iam:PutRolePolicy", bench.role_arn),
+        Asked("change its own policies", "iam:PutRolePolicy", setup.role_arn),
     ]
 
 
-def _refusals(bench: Bench, world: World) -> Iterator[tuple[str, bool]]:
+def _refusals(setup: LabSetup, world: World) -> Iterator[tuple[str, bool]]:
     """Yield requests and whether a layer of its own refuses them."""
-    target = bench.target
+    target = setup.target
     if world["boundary"]:
         policy = document(world["boundary policy"])
-        for each in _never(bench):
-            request = Request(bench.role_arn, each.action, each.resource, CUSTOMER, each.context)
+        for each in _never(setup):
+            request = Request(setup.role_arn, each.action, each.resource, CUSTOMER, each.context)
             decision = evaluate(request, Policies(identity=[_ALL], boundary=[policy]))
             yield f"the boundary lets the role {each.title}", not decision.allowed
     policy = document(world["bucket policy"])
-    for principal in (f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", bench.role_arn, "*"):
+    for principal in (f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", setup.role_arn, "*"):
         for action in ("s3:GetObject", "s3:PutObject"):
             for key in ("finance/payroll.csv", f"{target.prefix}/x"):
-                if principal == bench.role_arn and key != "finance/payroll.csv":
+                if principal == setup.role_arn and key != "finance/payroll.csv":
                     continue
                 request = Request(
                     principal, action, f"arn:aws:s3:::{target.bucket}/{key}", CUSTOMER
@@ -191,7 +190,7 @@ def _refusals(bench: Bench, world: World) -> Iterator[tuple[str, bool]]:
                 yield title, not decision.allowed
     if world["key policy"]:
         for principal in ("arn:aws:iam::999999999999:role/stranger", "*"):
-            request = Request(principal, "kms:Decrypt", str(bench.variables["key_arn"]), CUSTOMER)
+            request = Request(principal, "kms:Decrypt", str(setup.variables["key_arn"]), CUSTOMER)
             identity = [] if principal == "*" else [_ALL]
             decision = evaluate(
                 request, Policies(identity=identity, resource=document(world["key policy"]))

@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from filelock import FileLock, Timeout
-
 from rwlib.environment import without_real_world
 from rwlib.errors import InputError, RunbookError, ServiceError
 from rwlib.labs.model import Lab
-from rwlib.sandbox import Endpoint
+from rwlib.sandbox import Endpoint, in_use
 
 Serving = Literal["here", "child", "background"]
 
@@ -124,7 +122,7 @@ def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
     return Workplace(name, Path(home) if home else labs_home())
 
 
-class Served:
+class ServedLab:
     """A lab's sandbox that answers, and how it is let go.
 
     Parameters
@@ -144,7 +142,7 @@ class Served:
             own.stop()
 
 
-def serve(place: Workplace, lab: Lab, how: Serving) -> Served:
+def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
     """Make a lab's sandbox answer: the one that runs already, or a new one on the same state.
 
     Parameters
@@ -159,22 +157,22 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> Served:
         It does not start.
     """
     if given := os.environ.get(GIVEN, ""):
-        return Served(Endpoint(given), None)
+        return ServedLab(Endpoint(given), None)
     state = place.folder(lab) / "sandbox"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (running := running_at(place, lab)) is not None:
-        return Served(running, None)
+        return ServedLab(running, None)
     if how == "background":
-        return Served(_background(state), None)
+        return ServedLab(_background(state), None)
     from rwlib.sandbox import Sandbox
 
     if how == "child":
         # Kept here: it would end with the last reference, and a notebook's set-up cell may run
         # twice under one name.
         child = _children[state] = Sandbox.spawn(state=state)
-        return Served(child, child)
+        return ServedLab(child, child)
     own = Sandbox(state=state).start()
-    return Served(own, own)
+    return ServedLab(own, own)
 
 
 def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
@@ -183,7 +181,7 @@ def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
     The address alone is no proof, another process may have it by now; the lock on the state is.
     """
     state = place.folder(lab) / "sandbox"
-    if not state.exists() or not _locked(state):
+    if not state.exists() or not in_use(state):
         return None
     for url in _addresses(place, lab):
         endpoint = Endpoint(url)
@@ -215,18 +213,8 @@ def stop_serving(place: Workplace, lab: Lab) -> bool:
         return False
     endpoint.control("POST", "shutdown")
     state = place.folder(lab) / "sandbox"
-    _until(lambda: not _locked(state), f"the sandbox at {endpoint.url} does not stop")
+    _until(lambda: not in_use(state), f"the sandbox at {endpoint.url} does not stop")
     return True
-
-
-def _locked(state: Path) -> bool:
-    lock = FileLock(state / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def _background(state: Path) -> Endpoint:

@@ -36,7 +36,7 @@ class WrongRepair:
 
 
 @dataclass(frozen=True)
-class Probe:
+class LabProbe:
     """A real call as a session of a role, with the answer it must get: ``ok`` or an error code."""
 
     title: str
@@ -88,7 +88,7 @@ class Lab:
     prepare: tuple[Call, ...] = ()
     statement: str = ""
     own_sql: bool = False
-    must: tuple[Probe, ...] = ()
+    must: tuple[LabProbe, ...] = ()
     documents: Mapping[str, Any] = field(default_factory=dict)
     draw: tuple[int, ...] = ()
     draws: int = 0
@@ -177,7 +177,7 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
     assert match is not None
     draw = data.get("draw", {})
     probes = tuple(
-        Probe(
+        LabProbe(
             each["title"],
             each["call"],
             each.get("with", {}),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rwlib.labs.model import CLUSTER_ID
-from rwlib.labs.setup_calls import Bench
+from rwlib.labs.setup_calls import LabSetup
 
 _ROW = "INSERT INTO orders SELECT * FROM orders LIMIT 1"
 
@@ -64,17 +64,17 @@ class Attempt:
         return found
 
 
-def statement_of(bench: Bench) -> str:
+def statement_of(setup: LabSetup) -> str:
     """Return the SQL of the lab: its own, or Step 5's for the target."""
-    if bench.lab.statement:
-        return str(bench.fill(bench.lab.statement)).strip()
+    if setup.lab.statement:
+        return str(setup.fill(setup.lab.statement)).strip()
     from rwlib.sql import statements_for
 
-    made = statements_for(bench.target, bench.role_arn, bench.region_name)
+    made = statements_for(setup.target, setup.role_arn, setup.region_name)
     return made[0].statements[-1].sql.strip()
 
 
-def attempt(bench: Bench, *, run_statement: bool = True) -> Attempt:
+def attempt(setup: LabSetup, *, run_statement: bool = True) -> Attempt:
     """Let RisingWave try once, and say what came of it.
 
     Parameters
@@ -86,103 +86,105 @@ def attempt(bench: Bench, *, run_statement: bool = True) -> Attempt:
     from rwlib.sql import parse_statements
     from rwlib.sql.language import CreateStatement
 
-    text = statement_of(bench)
+    text = statement_of(setup)
     (parsed,) = parse_statements(text)
     assert isinstance(parsed, CreateStatement)
     name = parsed.name.strip('"')
     if parsed.kind == "source":
-        return _read(bench, name, text)
-    there = [sink.name for sink in bench.cloud.sinks(CLUSTER_ID)]
+        return _read(setup, name, text)
+    there = [sink.name for sink in setup.cloud.sinks(CLUSTER_ID)]
     if not run_statement:
         if not there:
             return Attempt(name, answer="there is no sink", refused=True)
-        fitting = [each for each in there if fits(bench, each)]
-        return _checkpoint(bench, (fitting or there)[0])
+        fitting = [each for each in there if fits(setup, each)]
+        return _checkpoint(setup, (fitting or there)[0])
     if name in there:
-        return _checkpoint(bench, name)
-    answer, refused = _execute(bench, text)
+        return _checkpoint(setup, name)
+    answer, refused = _execute(setup, text)
     if refused:
         return Attempt(name, text, answer, True)
-    tried = _checkpoint(bench, name)
+    tried = _checkpoint(setup, name)
     return Attempt(name, text, answer, False, tried.failures, tried.files)
 
 
-def fits(bench: Bench, sink_name: str) -> bool:
+def fits(setup: LabSetup, sink_name: str) -> bool:
     """Whether a sink goes to the lab's bucket and prefix with the lab's role, without keys."""
-    options = sink_options(bench, sink_name)
+    options = sink_options(setup, sink_name)
     return (
-        options.get("s3.bucket_name") == bench.target.bucket
-        and options.get("s3.path", "").strip("/") == bench.target.prefix
-        and options.get("s3.assume_role") == bench.role_arn
+        options.get("s3.bucket_name") == setup.target.bucket
+        and options.get("s3.path", "").strip("/") == setup.target.prefix
+        and options.get("s3.assume_role") == setup.role_arn
         and not options.get("s3.credentials.access")
     )
 
 
-def sink_options(bench: Bench, sink_name: str) -> Mapping[str, str]:
+def sink_options(setup: LabSetup, sink_name: str) -> Mapping[str, str]:
     """Return the options of a sink, as its definition has them."""
     from rwlib.sql import parse_statements
     from rwlib.sql.language import CreateStatement
 
-    rows = bench.cloud.query_sql(CLUSTER_ID, f'SHOW CREATE SINK "{sink_name}"').rows
+    rows = setup.cloud.query_sql(CLUSTER_ID, f'SHOW CREATE SINK "{sink_name}"').rows
     (parsed,) = parse_statements(str(rows[0][1]))
     assert isinstance(parsed, CreateStatement)
     return {option.name: str(option.value) for option in parsed.options}
 
 
-def _read(bench: Bench, name: str, text: str) -> Attempt:
-    _execute(bench, f'DROP SOURCE IF EXISTS "{name}"')
-    answer, refused = _execute(bench, text)
+def _read(setup: LabSetup, name: str, text: str) -> Attempt:
+    _execute(setup, f'DROP SOURCE IF EXISTS "{name}"')
+    answer, refused = _execute(setup, text)
     if refused:
         return Attempt(name, text, answer, True)
     from rwlib.cloud import SqlError
 
     try:
-        rows = bench.cloud.query_sql(CLUSTER_ID, f'SELECT * FROM "{name}"').rows
+        rows = setup.cloud.query_sql(CLUSTER_ID, f'SELECT * FROM "{name}"').rows
     except SqlError as error:
         return Attempt(name, text, answer, False, (error.text,))
     return Attempt(name, text, answer, False, rows=len(rows))
 
 
-def _checkpoint(bench: Bench, sink_name: str) -> Attempt:
-    before, events, log = written(bench), _events(bench, sink_name), _log(bench)
-    _execute(bench, _ROW)
-    _execute(bench, "FLUSH")
-    new = [text for number, text in _events(bench, sink_name).items() if number not in events]
-    logged = _log(bench)[len(log) :]
-    files = tuple(sorted(set(written(bench)) - set(before)))
+def _checkpoint(setup: LabSetup, sink_name: str) -> Attempt:
+    before, events, log = written(setup), _events(setup, sink_name), _log(setup)
+    _execute(setup, _ROW)
+    _execute(setup, "FLUSH")
+    new = [text for number, text in _events(setup, sink_name).items() if number not in events]
+    logged = _log(setup)[len(log) :]
+    files = tuple(sorted(set(written(setup)) - set(before)))
     return Attempt(sink_name, failures=(*new, *logged), files=files)
 
 
-def _execute(bench: Bench, text: str) -> tuple[str, bool]:
+def _execute(setup: LabSetup, text: str) -> tuple[str, bool]:
     from rwlib.cloud import SqlError
 
     try:
-        return bench.cloud.execute_sql(CLUSTER_ID, text), False
+        return setup.cloud.execute_sql(CLUSTER_ID, text), False
     except SqlError as error:
         return error.text, True
 
 
-def written(bench: Bench) -> list[str]:
+def written(setup: LabSetup) -> list[str]:
     """List the objects under the prefix; none where the account itself may not look any more."""
     from botocore.exceptions import ClientError
 
     try:
-        found = bench.client("s3").list_objects_v2(
-            Bucket=bench.target.bucket, Prefix=f"{bench.target.prefix}/"
+        found = setup.client("s3").list_objects_v2(
+            Bucket=setup.target.bucket, Prefix=f"{setup.target.prefix}/"
         )
     except ClientError:
         return []
     return [entry["Key"] for entry in found.get("Contents", [])]
 
 
-def _events(bench: Bench, sink_name: str) -> dict[str, str]:
-    state = bench.cloud.sink_state(CLUSTER_ID, sink_name)
-    return {failure.event_id: failure.error for failure in state.failures}
+def _events(setup: LabSetup, sink_name: str) -> dict[str, str]:
+    from rwlib.cloud import sink_failures
+
+    found = sink_failures(lambda sql: setup.cloud.query_sql(CLUSTER_ID, sql).rows, sink_name)
+    return {failure.event_id: failure.error for failure in found}
 
 
-def _log(bench: Bench) -> list[str]:
+def _log(setup: LabSetup) -> list[str]:
     """Return the meta node's log, which RisingWave Cloud shows on the cluster's page."""
-    url = f"{bench.endpoint.url}/_rwc/sandbox/clusters/{CLUSTER_ID}/log"
+    url = f"{setup.endpoint.url}/_rwc/sandbox/clusters/{CLUSTER_ID}/log"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=30) as answer:
         found: dict[str, Any] = json.loads(answer.read())

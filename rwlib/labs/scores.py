@@ -67,13 +67,12 @@ def now() -> str:
 
 def record(place: Workplace, number: int, **changes: Any) -> Score:
     """Write a change of one lab's result into the learner's file."""
-    from filelock import FileLock
-
     from rwlib.report import write_text
+    from rwlib.runs import exclusive
 
     file = place.results_file
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(file.with_suffix(".lock")):
+    with exclusive(file.stem, folder=file.parent):
         learner = read_results(file) if file.exists() else Learner(place.learner)
         old = learner.of(number)
         values: dict[str, Any] = {
@@ -137,7 +136,7 @@ def read_results(file: Path) -> Learner:
         raise InputError("results", str(file), "is no results.json of a learner") from error
 
 
-def find_results(places: Sequence[Path]) -> list[Path]:
+def find_results(paths: Sequence[Path]) -> list[Path]:
     """Return the result files among files and folders; folders are looked through.
 
     Raises
@@ -146,7 +145,7 @@ def find_results(places: Sequence[Path]) -> list[Path]:
         A place does not exist, or there are no results in any.
     """
     found: list[Path] = []
-    for place in places:
+    for place in paths:
         if place.is_file():
             found.append(place)
         elif place.is_dir():
@@ -154,7 +153,7 @@ def find_results(places: Sequence[Path]) -> list[Path]:
         else:
             raise InputError("results", str(place), "is neither a file nor a folder")
     if not found:
-        names = ", ".join(map(str, places))
+        names = ", ".join(map(str, paths))
         raise InputError("results", names, "holds no results.json; start a lab first")
     return found
 

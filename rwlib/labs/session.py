@@ -12,12 +12,12 @@ from rwlib.environment import enter_sandbox
 from rwlib.errors import CheckFailedError
 from rwlib.labs.checking import ask, check
 from rwlib.labs.guards import who_may_assume
-from rwlib.labs.learner_folder import GIVEN, Served, Serving, Workplace, serve, workplace
+from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
 from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, find_lab, shared
 from rwlib.labs.result import Result
 from rwlib.labs.retry import Attempt, attempt, statement_of
 from rwlib.labs.scores import now, record
-from rwlib.labs.setup_calls import Bench
+from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.snapshot import read_world
 from rwlib.labs.solution import solution_code
 from rwlib.labs.views import show_solution, show_symptom, show_text, show_trust
@@ -35,41 +35,41 @@ class OpenLab:
     """
 
     def __init__(
-        self, place: Workplace, lab: Lab, served: Served, started: Mapping[str, Any]
+        self, place: Workplace, lab: Lab, served: ServedLab, started: Mapping[str, Any]
     ) -> None:
         self.place = place
         self.lab = lab
         self._served = served
         self._started = dict(started)
-        self.bench = Bench(served.endpoint, lab)
-        self.bench.variables["statement"] = statement_of(self.bench)
+        self.setup = LabSetup(served.endpoint, lab)
+        self.setup.variables["statement"] = statement_of(self.setup)
 
     # What the learner needs to know ------------------------------------------------------------
 
     @property
     def bucket(self) -> str:
         """Name of the bucket."""
-        return self.bench.target.bucket
+        return self.setup.target.bucket
 
     @property
     def prefix(self) -> str:
         """Prefix in the bucket."""
-        return self.bench.target.prefix
+        return self.setup.target.prefix
 
     @property
     def role_name(self) -> str:
         """Name of the role that RisingWave assumes."""
-        return self.bench.target.role_name
+        return self.setup.target.role_name
 
     @property
     def role_arn(self) -> str:
         """ARN of that role."""
-        return self.bench.role_arn
+        return self.setup.role_arn
 
     @property
     def policy_arn(self) -> str:
         """ARN of the role's permissions policy."""
-        return str(self.bench.variables["policy_arn"])
+        return str(self.setup.variables["policy_arn"])
 
     @property
     def cluster_id(self) -> str:
@@ -79,35 +79,35 @@ class OpenLab:
     @property
     def cloud(self) -> Any:
         """RisingWave Cloud's management API, a `rwlib.cloud.client.Cloud`."""
-        return self.bench.cloud
+        return self.setup.cloud
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment that points any AWS SDK and this package at the lab's sandbox."""
-        return self.bench.endpoint.environment(region=self.bench.region_name)
+        return self.setup.endpoint.environment(region=self.setup.region_name)
 
     def sql(self, text: str) -> Shown:
         """Run a statement in RisingWave and show its answer, or its refusal."""
         from rwlib.cloud import SqlError
 
         try:
-            return show_text(self.bench.cloud.execute_sql(CLUSTER_ID, text))
+            return show_text(self.setup.cloud.execute_sql(CLUSTER_ID, text))
         except SqlError as error:
             return show_text(error.text)
 
     def symptom(self) -> Shown:
         """Let RisingWave run the lab's statement, and show what it says; real, made now."""
-        tried = attempt(self.bench)
-        answers = [(probe, ask(self.bench, probe)) for probe in self.lab.must[:1]]
-        return show_symptom(statement_of(self.bench), tried, answers)
+        tried = attempt(self.setup)
+        answers = [(probe, ask(self.setup, probe)) for probe in self.lab.must[:1]]
+        return show_symptom(statement_of(self.setup), tried, answers)
 
     def try_again(self) -> Attempt:
         """Let RisingWave try again: the statement if it was refused, a row, a checkpoint."""
-        return attempt(self.bench)
+        return attempt(self.setup)
 
     def who_may_assume(self) -> Shown:
         """Show whom the role's trust policy lets in, by evaluating it as it stands."""
-        world = read_world(self.bench)
+        world = read_world(self.setup)
         return show_trust(who_may_assume(world, self.role_arn))
 
     def wait_until_steady(
@@ -129,7 +129,7 @@ class OpenLab:
         """
         started, pause, row, lines = clock(), 1.0, 0, []
         while True:
-            works = attempt(self.bench).works
+            works = attempt(self.setup).works
             row = row + 1 if works else 0
             lines.append(f"{clock() - started:5.1f} s  {'works' if works else 'refused'}")
             if row >= times:
@@ -156,7 +156,7 @@ class OpenLab:
         CheckFailedError
             Names what is not as it should be.
         """
-        result = check(self.bench, self._started["before"])
+        result = check(self.setup, self._started["before"])
         missed = [each.title for each in result.findings if not each.passed]
         record(
             self.place,
@@ -175,16 +175,16 @@ class OpenLab:
     def reset(self) -> OpenLab:
         """Put the lab back to its beginning; the score sheet keeps what it has."""
         self._started = _set_up(self.place, self.lab, self._served, self._started["seed"])
-        self.bench = Bench(self._served.endpoint, self.lab)
-        self.bench.variables["statement"] = statement_of(self.bench)
+        self.setup = LabSetup(self._served.endpoint, self.lab)
+        self.setup.variables["statement"] = statement_of(self.setup)
         record(self.place, self.lab.number, resets=lambda count: count + 1)
         return self
 
     def solution(self, apply: bool = False) -> Shown:
         """Show the calls that solve the lab; with ``apply`` make them."""
-        code = solution_code(self.bench, self.lab.repair)
+        code = solution_code(self.setup, self.lab.repair)
         if apply:
-            self.bench.make(self.lab.repair)
+            self.setup.make(self.lab.repair)
         return show_solution(code, applied=apply)
 
     def close(self) -> None:
@@ -208,7 +208,7 @@ class OpenLab:
             {
                 "Lab": f"{self.lab.number} - {self.lab.title}",
                 "Learner": self.place.learner,
-                "Sandbox": self.bench.endpoint.url,
+                "Sandbox": self.setup.endpoint.url,
                 "Role": self.role_arn,
                 "Place": f"s3://{self.bucket}/{self.prefix}",
                 "Cluster": self.cluster_id,
@@ -295,14 +295,14 @@ def open_lab(
         raise
 
 
-def _set_up(place: Workplace, lab: Lab, served: Served, seed: int) -> dict[str, Any]:
+def _set_up(place: Workplace, lab: Lab, served: ServedLab, seed: int) -> dict[str, Any]:
     """Make the lab's world and its faults in an emptied sandbox, and remember how it stands."""
     served.endpoint.reset()
-    bench = Bench(served.endpoint, lab)
+    setup = LabSetup(served.endpoint, lab)
     base = shared()["base"] if lab.base else ()
     faults = [call for fault in lab.faults for call in fault.breaks]
-    bench.make([{"pace": 0}, *shared()["world"], *base, *lab.prepare, *faults, {"pace": 0.25}])
-    before = read_world(bench)
+    setup.make([{"pace": 0}, *shared()["world"], *base, *lab.prepare, *faults, {"pace": 0.25}])
+    before = read_world(setup)
     known = {"url": served.endpoint.url, "seed": seed, "before": before}
     place.remember(lab, known)
     record(place, lab.number, started=lambda known: known or now())

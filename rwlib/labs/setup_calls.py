@@ -26,7 +26,7 @@ from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WOR
 _DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
 
 
-class Bench:
+class LabSetup:
     """Where a lab's calls are made: a sandbox, and the lab's variables.
 
     Parameters

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from rwlib.labs.model import CLUSTER_ID
-from rwlib.labs.setup_calls import Bench, or_none
+from rwlib.labs.setup_calls import LabSetup, or_none
 from rwlib.steps import statements_of
 
 World = Mapping[str, Any]
 
 
-def read_world(bench: Bench) -> dict[str, Any]:
+def read_world(setup: LabSetup) -> dict[str, Any]:
     """Read everything that a repair could touch, as the account's root user; changes nothing."""
-    iam, s3, kms = (bench.client(service) for service in ("iam", "s3", "kms"))
-    target = bench.target
+    iam, s3, kms = (setup.client(service) for service in ("iam", "s3", "kms"))
+    target = setup.target
     role = or_none(lambda: iam.get_role(RoleName=target.role_name)["Role"])
     boundary = (role or {}).get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
     bucket_policy = or_none(lambda: s3.get_bucket_policy(Bucket=target.bucket)["Policy"])
@@ -38,11 +38,11 @@ def read_world(bench: Bench) -> dict[str, Any]:
                 "PublicAccessBlockConfiguration"
             ]
         ),
-        "region": bench.region_name,
+        "region": setup.region_name,
         "objects": _objects(s3, target.bucket),
-        "allowed principals": list(bench.cloud.allowed_iam_roles(CLUSTER_ID).role_arns),
+        "allowed principals": list(setup.cloud.allowed_iam_roles(CLUSTER_ID).role_arns),
     }
-    key_arn = str(bench.variables["key_arn"])
+    key_arn = str(setup.variables["key_arn"])
     if key_arn:
         policy = kms.get_key_policy(KeyId=key_arn, PolicyName="default")["Policy"]
         found["key policy"] = statements_of(json.loads(policy))

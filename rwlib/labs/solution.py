@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from rwlib.labs.model import CLUSTER_ID, Call
-from rwlib.labs.setup_calls import Bench
+from rwlib.labs.setup_calls import LabSetup
 
 _DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
 
 
-def solution_code(bench: Bench, calls: Iterable[Call]) -> str:
+def solution_code(setup: LabSetup, calls: Iterable[Call]) -> str:
     """Return calls as Python text; running it in the lab's notebook makes the same calls."""
-    parts = [_code(bench, call) for call in calls]
+    parts = [_code(setup, call) for call in calls]
     head = []
     if any("boto3" in part for part in parts):
         head.append("import boto3")
@@ -23,19 +23,19 @@ def solution_code(bench: Bench, calls: Iterable[Call]) -> str:
     return "\n\n".join(["\n".join(head), *parts] if head else parts)
 
 
-def _code(bench: Bench, call: Call) -> str:
+def _code(setup: LabSetup, call: Call) -> str:
     if "aws" in call:
         service, operation = call["aws"].split(".")
-        filled = bench.fill(call.get("with", {}))
+        filled = setup.fill(call.get("with", {}))
         given = ", ".join(f"{name}={_value(name, value)}" for name, value in filled.items())
         return f'boto3.client("{service}").{operation}({given})'
     if "sql" in call:
-        return f'lab.sql("""\n{bench.fill(call["sql"]).strip()}\n""")'
+        return f'lab.sql("""\n{setup.fill(call["sql"]).strip()}\n""")'
     if "allow" in call:
-        arn = bench.fill(call["allow"])
+        arn = setup.fill(call["allow"])
         return f'lab.cloud.add_allowed_role("{CLUSTER_ID}", "{arn}")'
     if "disallow" in call:
-        arn = bench.fill(call["disallow"])
+        arn = setup.fill(call["disallow"])
         return f'lab.cloud.remove_allowed_role("{CLUSTER_ID}", "{arn}")'
     return "lab.wait_until_steady()  # nothing to repair: wait, with back-off"
 

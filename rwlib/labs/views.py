@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rwlib.display import Shown
 
 if TYPE_CHECKING:
-    from rwlib.labs.model import Probe
+    from rwlib.labs.model import LabProbe
     from rwlib.labs.retry import Attempt
 
 
@@ -19,7 +19,7 @@ def show_text(text: str) -> Shown:
 
 
 def show_symptom(
-    statement: str, tried: Attempt, answers: Iterable[tuple[Probe, str]] = ()
+    statement: str, tried: Attempt, answers: Iterable[tuple[LabProbe, str]] = ()
 ) -> Shown:
     """Show a statement and what RisingWave said to it."""
     said = "\n\n".join(tried.lines)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rwlib.steps import canonical
+from rwlib.steps import canonical, statements_of
 
 Mark = Literal["added", "removed", "changed", "kept"]
 
@@ -15,7 +15,7 @@ _LISTS = {"attachment": "attached policies", "allowed principal": "allowed princ
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedStatement:
     """One statement before and after; empty text where there is none.
 
     Parameters
@@ -30,24 +30,31 @@ class Row:
     after: str
 
 
-def compare_documents(before: Any, after: Any) -> tuple[Row, ...]:
+def compare_documents(before: Any, after: Any) -> tuple[ComparedStatement, ...]:
     """Pair the statements of two policy documents by Sid, then by equality.
 
     Never leaves a statement out: what has no partner is added or removed. The order is that of
     the document afterwards; removed statements stand at the end.
     """
-    old, new = list(_statements(before)), list(_statements(after))
-    rows: list[Row] = []
+    old, new = statements_of(before or {}), statements_of(after or {})
+    rows: list[ComparedStatement] = []
     for number, statement in enumerate(new, 1):
         partner = _partner(statement, old)
         title = str(statement.get("Sid") or f"statement {number}")
         if partner is None:
-            rows.append(Row("added", title, "", _text(statement)))
+            rows.append(ComparedStatement("added", title, "", _text(statement)))
             continue
         old.remove(partner)
         same = canonical(partner) == canonical(statement)
-        rows.append(Row("kept" if same else "changed", title, _text(partner), _text(statement)))
-    rows += [Row("removed", str(each.get("Sid") or "statement"), _text(each), "") for each in old]
+        rows.append(
+            ComparedStatement(
+                "kept" if same else "changed", title, _text(partner), _text(statement)
+            )
+        )
+    rows += [
+        ComparedStatement("removed", str(each.get("Sid") or "statement"), _text(each), "")
+        for each in old
+    ]
     return tuple(rows)
 
 
@@ -77,11 +84,6 @@ def other_settings(before: Any, after: Any, resource: str = "") -> tuple[tuple[s
 
 def _is_policy(value: Any) -> bool:
     return isinstance(value, Mapping) and "Statement" in value
-
-
-def _statements(document: Any) -> Iterator[dict[str, Any]]:
-    statements = (document or {}).get("Statement", [])
-    yield from statements if isinstance(statements, list) else [statements]
 
 
 def _partner(statement: Mapping[str, Any], old: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -1,3 +1,5 @@
+"""A run's report as files: JSON, and one HTML page that opens without a network."""
+
 from __future__ import annotations
 
 import json

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from rwlib.verify import HOPS, Hop
+
 WORDS = {
     "pass": "pass",
     "fail": "fail",
@@ -21,21 +23,8 @@ WORDS = {
 MARKS = {"pass": "✓", "fail": "✗", "unknown": "?", "manual": "✎", "": "·"}
 _WORST = ("fail", "unknown", "manual", "pass")
 
-# Which box of the picture each hop of a check belongs to; what is new goes to the policies,
-# where the requests are judged.
-_BOXES = {
-    "SQL": 0,
-    "connector": 0,
-    "allowed principal": 1,
-    "role": 2,
-    "trust": 2,
-    "policy": 3,
-    "boundary": 3,
-    "requests": 3,
-    "bucket": 4,
-    "KMS": 5,
-}
-_NOT_ON_THE_WAY = ("identity",)
+# Where a hop of another version's report goes: to the policies.
+_NEW = Hop("", 3)
 
 WIDTH, HEIGHT = 740, 286
 _BOX = (220, 108)
@@ -43,7 +32,7 @@ _PLACES = ((10, 14), (260, 14), (510, 14), (10, 166), (260, 166), (510, 166))
 
 
 @dataclass(frozen=True)
-class Hop:
+class Box:
     """One box of the chain.
 
     Parameters
@@ -67,12 +56,13 @@ class Hop:
         return f"{self.title}: {self.name}, {self.detail}: {WORDS[self.verdict]}{why}"
 
 
-def chain(report: Mapping[str, Any]) -> tuple[Hop, ...]:
+def chain(report: Mapping[str, Any]) -> tuple[Box, ...]:
     """Return the hops from RisingWave to the KMS key, each with its verdict."""
     boxes: list[list[Mapping[str, Any]]] = [[] for _ in _PLACES]
     for check in report["checks"]:
-        if check["hop"] not in _NOT_ON_THE_WAY:
-            boxes[_BOXES.get(check["hop"], 3)].append(check)
+        box = HOPS.get(check["hop"], _NEW).box
+        if box is not None:
+            boxes[box].append(check)
     target, bucket = report["target"], report["bucket"]
     workload = report["workload_identity_arn"]
     policy = target.get("policy_name") or "policy"
@@ -87,7 +77,7 @@ def chain(report: Mapping[str, Any]) -> tuple[Hop, ...]:
         ("Encryption", _last(key) if key else "no KMS key of its own", "KMS" if key else "SSE-S3"),
     )
     return tuple(
-        Hop(title, name, detail, *_worst(checks))
+        Box(title, name, detail, *_worst(checks))
         for (title, name, detail), checks in zip(names, boxes, strict=True)
     )
 
@@ -100,12 +90,12 @@ def _worst(checks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     return "", ""
 
 
-def chain_text(hops: Sequence[Hop]) -> str:
+def chain_text(hops: Sequence[Box]) -> str:
     """Return the chain as lines of text, for readers without pictures."""
     return "\n".join(f"{number}. {hop.text}" for number, hop in enumerate(hops, 1))
 
 
-def chain_svg(hops: Sequence[Hop], *, standalone: bool = False) -> str:
+def chain_svg(hops: Sequence[Box], *, standalone: bool = False) -> str:
     """Return the chain as one SVG.
 
     Parameters
@@ -140,7 +130,7 @@ _COLOURS = (
 )
 
 
-def _box(hop: Hop, x: int, y: int) -> str:
+def _box(hop: Box, x: int, y: int) -> str:
     width, height = _BOX
     colour = f"var(--rw-{hop.verdict})" if hop.verdict else "var(--rw-soft)"
     # A failed hop differs by its line as well: thick and broken.

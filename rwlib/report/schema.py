@@ -1,3 +1,5 @@
+"""The check of a report against its JSON schema, before it is written."""
+
 from __future__ import annotations
 
 import json

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,13 +47,10 @@ from rwlib.verify import (
     Check,
     Situation,
     Verdict,
-    check_allowed_principal,
-    check_situation,
+    ask_aws,
     plan_situation,
-    probe_role,
     read_situation,
-    settled_list,
-    stale_entries,
+    verify,
     with_boundary,
 )
 
@@ -181,7 +178,7 @@ class Runbook:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
         self.situation = planned
-        self.checks = self._judge(planned)
+        self._judge(planned)
         return planned
 
     def preview(self, number: int) -> Step:
@@ -339,7 +336,7 @@ class Runbook:
             return self._verdict(self.situation)
 
     def _verdict(self, situation: Situation) -> list[Check]:
-        self.checks = self._judge(situation)
+        self._judge(situation)
         self._ask_aws(situation)
         return self.checks
 
@@ -357,52 +354,26 @@ class Runbook:
             )
         with self._counting("verify"):
             self.situation = read_situation(self.aws, self.target, self.bucket)
-            self.checks = self._judge(self.situation)
+            self._judge(self.situation)
         self.run_step(5)
         with self._counting("verify"):
             self._ask_aws(self.situation)
         return self.checks
 
-    def _judge(self, situation: Situation) -> list[Check]:
-        checks = check_situation(
+    def _judge(self, situation: Situation) -> None:
+        self.checks, self.verdicts = verify(
+            self.aws,
             self.target,
             situation,
             self.policy_document,
             workload_identity_arn=self.workload_identity_arn,
+            cloud=self.cloud,
         )
-        self.verdicts = probe_role(self.target, situation)
-        at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
-        checks[at:at] = [self._allowed_principal(situation)]
-        return checks
-
-    def _allowed_principal(self, situation: Situation) -> Check:
-        if self.cloud is None:
-            return check_allowed_principal(self.target, situation.role_arn)
-        try:
-            allowed = settled_list(self.cloud, self.target.cluster_id, situation.role_arn)
-        except RunbookError as error:
-            return check_allowed_principal(self.target, situation.role_arn, problem=error)
-        check = check_allowed_principal(
-            self.target, situation.role_arn, allowed, pending=situation.planned
-        )
-        if check.status != "pass":
-            return check
-        stale = stale_entries(
-            allowed,
-            situation.account_id,
-            lambda name: name == self.target.role_name or read_role(self.aws, name) is not None,
-        )
-        return replace(check, evidence=(*check.evidence, *stale))
 
     def _ask_aws(self, situation: Situation) -> None:
-        from rwlib.verify import check_connectors, check_simulation, validate_policy
-
-        self.checks.append(validate_policy(self.aws, self.policy_document, self.bucket.region_name))
-        if not situation.planned and situation.trust_policy is not None:
-            self.checks += check_simulation(
-                self.aws, situation.role_arn, self.verdicts, unread=situation.unread()
-            )
-        self.checks += check_connectors(self.aws, self.target, situation, self.sql)
+        self.checks += ask_aws(
+            self.aws, self.target, situation, self.policy_document, self.verdicts, self.sql
+        )
         if self.target.run_sql and not situation.planned:
             from rwlib.verify import check_execution
 
@@ -509,9 +480,9 @@ class Runbook:
         if not apply:
             yield
             return
-        from rwlib.runs import turn
+        from rwlib.runs import exclusive
 
-        with turn(f"{self.aws.account_id}-{self.target.role_name}"):
+        with exclusive(f"{self.aws.account_id}-{self.target.role_name}"):
             yield
 
 

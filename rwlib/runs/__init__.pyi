@@ -1,7 +1,8 @@
-from .folder import kept_in as kept_in
 from .folder import new_run_dir as new_run_dir
+from .folder import usable_folder as usable_folder
 from .lock import BusyError as BusyError
-from .lock import turn as turn
+from .lock import exclusive as exclusive
+from .lock import locks_folder as locks_folder
 from .manifest import MANIFEST as MANIFEST
 from .manifest import file_hash as file_hash
 from .manifest import made_by as made_by

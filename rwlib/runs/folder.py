@@ -1,4 +1,4 @@
-
+"""The folder that keeps a run's evidence."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ def _take(path: Path, make: bool) -> bool:
     """Make the folder, or see that it is free; two runs of one second get two folders."""
     if not make:
         return not path.exists()
-    from rwlib.runs.folder import kept_in
-
-    with kept_in(path.parent):
+    with usable_folder(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir()
@@ -44,7 +42,7 @@ def _take(path: Path, make: bool) -> bool:
 
 
 @contextmanager
-def kept_in(folder: Path) -> Iterator[None]:
+def usable_folder(folder: Path) -> Iterator[None]:
     """Say in one sentence that evidence cannot be kept in a folder of runs, when that is so.
 
     Raises

@@ -1,31 +1,36 @@
-"""Turns: one process of this machine at a time for one thing, and no file left when it is over."""
-
+"""One process of this machine at a time for one thing, and no file left when it is over."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
 from rwlib.errors import RunbookError
 
 
 class BusyError(RunbookError):
-    """Another process of this machine has the turn."""
+    """Another process of this machine holds what was asked for."""
 
 
 def locks_folder() -> Path:
-    """Return the folder that this user's runs share on this machine; it need not exist."""
+    """Return the folder that this user's runs share on this machine; it need not exist.
+
+    It is in ``XDG_STATE_HOME`` where that is set, and among the temporary files otherwise.
+    """
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if state.is_absolute():
+        return state / "rwlib" / "locks"
     return Path(tempfile.gettempdir()) / f"risingwave-iam-runbook-{os.getuid()}"
 
 
 @contextmanager
-def turn(
+def exclusive(
     name: str,
     *,
     folder: Path | None = None,
@@ -33,12 +38,14 @@ def turn(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[None]:
-    """Hold the turn of that name while the block runs; the system frees it if the holder dies.
+    """Keep everybody else out of that name while the block runs.
+
+    The system frees it if the holder dies. A thread that holds it already waits for itself.
 
     Parameters
     ----------
     name
-        What the turn is about, in characters that a file name may have.
+        What it is about, in characters that a file name may have.
     folder
         Where the lock file is meanwhile; a folder of this user's runs by default.
     timeout
@@ -52,8 +59,9 @@ def turn(
         The lock file cannot be written.
     """
     path = (folder or locks_folder()) / f"{name}.lock"
+    lock = FileLock(path, mode=0o600)
     until = clock() + timeout
-    while (held := _try(path)) is None:
+    while not _acquired(lock, path):
         if clock() >= until:
             raise BusyError(
                 f"another run has been changing {name} for {timeout:.0f} s; wait for it to end, "
@@ -63,27 +71,24 @@ def turn(
     try:
         yield
     finally:
-        # The file goes while it is still locked: who has it open by then finds that out.
+        # The file goes while it is still locked: FileLock tries again with a new file when the
+        # one it had opened is gone by the time it is locked.
         path.unlink(missing_ok=True)
-        os.close(held)
+        lock.release()
         if folder is None:
             with suppress(OSError):
                 path.parent.rmdir()
 
 
-def _try(path: Path) -> int | None:
-    """Return the descriptor of the lock file, locked; None when somebody else has it."""
-    with suppress(FileExistsError):
-        path.parent.mkdir(mode=0o700)
+def _acquired(lock: FileLock, path: Path) -> bool:
+    """Try once to lock the file; False when somebody else has it."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        return None  # the folder was removed by the last one out, just now
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(descriptor)
-    return None
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    except (FileExistsError, FileNotFoundError):
+        if path.parent.is_file():
+            raise
+        return False  # the folder came or went while another one made or removed it
+    return True

@@ -39,7 +39,7 @@ _LIVING = re.compile(r"state\.sqlite(-\w+)?|\..*\.part")
 
 
 @dataclass(frozen=True)
-class Problem:
+class FileProblem:
     """A file that is not as its manifest says: ``changed``, ``missing`` or ``added``."""
 
     path: str
@@ -111,7 +111,7 @@ def seal(
     return masked, write_manifest(folder, facts)
 
 
-def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[Problem], int]:
+def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[FileProblem], int]:
     """Compare a folder with its manifest, and those below it and elsewhere that it names.
 
     Parameters
@@ -138,31 +138,31 @@ def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[Problem], int]
         raise InputError(
             "verify", str(folder), "has no readable manifest.json; give the folder of a batch"
         ) from None
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     if sha256 and file_hash(given) != sha256.lower().strip():
-        problems.append(Problem(MANIFEST, "changed"))
+        problems.append(FileProblem(MANIFEST, "changed"))
     there = {path.relative_to(folder).as_posix() for path in _files(folder)}
     compared = 0
     for name, recorded in wanted.items():
         if name not in there:
-            problems.append(Problem(name, "missing"))
+            problems.append(FileProblem(name, "missing"))
             continue
         compared += 1
         if file_hash(folder / name) != recorded:
-            problems.append(Problem(name, "changed"))
+            problems.append(FileProblem(name, "changed"))
         if Path(name).name == MANIFEST:
             below, more = verify_manifest((folder / name).parent)
             prefix = Path(name).parent.as_posix()
-            problems += [Problem(f"{prefix}/{each.path}", each.problem) for each in below]
+            problems += [FileProblem(f"{prefix}/{each.path}", each.problem) for each in below]
             compared += more
-    problems += [Problem(name, "added") for name in sorted(there - set(wanted))]
+    problems += [FileProblem(name, "added") for name in sorted(there - set(wanted))]
     for place, recorded in elsewhere.items():
         try:
             found, more = verify_manifest(folder / place, recorded)
         except InputError:
-            problems.append(Problem(f"{place}/{MANIFEST}", "missing"))
+            problems.append(FileProblem(f"{place}/{MANIFEST}", "missing"))
             continue
-        problems += [Problem(f"{place}/{each.path}", each.problem) for each in found]
+        problems += [FileProblem(f"{place}/{each.path}", each.problem) for each in found]
         compared += more + 1
     return problems, compared
 

@@ -55,29 +55,26 @@ BUCKETS: tuple[dict[str, Any], ...] = (
 )
 
 ROLES: tuple[dict[str, Any], ...] = (
-    {"account": RISINGWAVE_CLOUD, "name": WORKLOAD_ROLE, "may_assume": True},
-    {"account": RISINGWAVE_CLOUD, "name": OTHER_CLUSTER_ROLE, "may_assume": True},
-    {"account": THIRD_PARTY, "name": "thirdparty-role", "may_assume": True},
+    {"account": RISINGWAVE_CLOUD, "name": WORKLOAD_ROLE},
+    {"account": RISINGWAVE_CLOUD, "name": OTHER_CLUSTER_ROLE},
+    {"account": THIRD_PARTY, "name": "thirdparty-role"},
 )
 
 
-def seed(world: World, *, workload_may_assume: tuple[str, ...] = ("*",)) -> None:
+def seed(world: World) -> None:
     """Put the example world into an empty one.
 
-    Parameters
-    ----------
-    workload_may_assume
-        The roles that the identity policy of RisingWave's roles names; ``*`` until a stand-in of
-        RisingWave Cloud governs it through the Allowed Principals.
+    RisingWave's roles may assume every role, until the sandbox's RisingWave Cloud writes that
+    policy from the Allowed Principals.
     """
     with world.entered():
         for role in ROLES:
-            _role(world, role, workload_may_assume)
+            _role(world, role)
         for bucket in BUCKETS:
             _bucket(world, bucket)
 
 
-def _role(world: World, role: dict[str, Any], may_assume: tuple[str, ...]) -> None:
+def _role(world: World, role: dict[str, Any]) -> None:
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -95,15 +92,14 @@ def _role(world: World, role: dict[str, Any], may_assume: tuple[str, ...]) -> No
         RoleName=role["name"],
         AssumeRolePolicyDocument=json.dumps(trust),
     )
-    if may_assume:
-        _iam(
-            world,
-            role["account"],
-            "PutRolePolicy",
-            RoleName=role["name"],
-            PolicyName="assume-customer-roles",
-            PolicyDocument=json.dumps(may_assume_policy(may_assume)),
-        )
+    _iam(
+        world,
+        role["account"],
+        "PutRolePolicy",
+        RoleName=role["name"],
+        PolicyName="assume-customer-roles",
+        PolicyDocument=json.dumps(may_assume_policy(("*",))),
+    )
 
 
 def may_assume_policy(roles: tuple[str, ...]) -> dict[str, Any]:
@@ -132,7 +128,7 @@ def _bucket(world: World, bucket: dict[str, Any]) -> None:
         ).encode()
     )
     _s3(world, bucket, "PUT", f"/{name}", location)
-    world.set_new_bucket_defaults(name, ownership=True)
+    world.s3.set_new_bucket_defaults(name, ownership=True)
     headers = {}
     if "kms_alias" in bucket:
         key_arn = _kms_key(world, bucket["account"], region, bucket["kms_alias"])

@@ -45,7 +45,7 @@ _CREDENTIAL_HINT = "a quoted text, a number, true or false, or secret NAME"
 
 
 @dataclass(frozen=True)
-class Finding:
+class SqlFinding:
     """One thing the checker found.
 
     Attributes
@@ -74,7 +74,7 @@ def check_sql(
     target: object = None,
     role_arn: str | None = None,
     region_name: str | None = None,
-) -> list[Finding]:
+) -> list[SqlFinding]:
     """Return what is wrong with the role options of a text's statements.
 
     Statements that reach S3 through no connector of this runbook are left alone. No secret of the
@@ -107,7 +107,7 @@ def check_sql(
     findings = [_finding(problem) for problem in problems]
     for error in errors:
         fix = "correct the statement at this place"
-        findings.append(Finding("sql_syntax", "error", error.message, error.line, fix))
+        findings.append(SqlFinding("sql_syntax", "error", error.message, error.line, fix))
     return sorted(findings, key=lambda finding: finding.line)
 
 
@@ -281,8 +281,8 @@ def _placeholder(name: str, value: str, line: int) -> Iterator[Problem]:
         yield Problem("placeholder_left", "warning", name, "", clause, fix, line)
 
 
-def _finding(problem: Problem) -> Finding:
+def _finding(problem: Problem) -> SqlFinding:
     given = f" = '{problem.given}'" if problem.given else ""
     message = f"{problem.option}{given} {problem.clause}"
     fix = problem.fix[:1].upper() + problem.fix[1:]
-    return Finding(problem.id, problem.severity, message, problem.line, fix)
+    return SqlFinding(problem.id, problem.severity, message, problem.line, fix)

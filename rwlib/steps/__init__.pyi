@@ -20,7 +20,7 @@ from .step2_role import ensure_role as ensure_role
 from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
-from .step3_documents import principals as principals
+from .step3_documents import principals_of as principals_of
 from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy
 from .step3_trust import ensure_trust as ensure_trust
@@ -32,6 +32,5 @@ from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
 from .step5_sql import require_complete as require_complete
 from .step5_sql import run_statements as run_statements
-from .step5_sql import sink_failures as sink_failures
 from .teardown import tear_down as tear_down
 from .teardown.work import TearDown as TearDown

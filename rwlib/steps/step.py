@@ -1,3 +1,5 @@
+"""The five steps by name, and how far each has come."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -27,6 +29,15 @@ class Step:
     changes: list[Change] = field(default_factory=list)
     instructions: list[str] = field(default_factory=list)
 
+    def record(self, change: Change) -> None:
+        """Put a change in its place: what was applied is not hidden by a later "unchanged"."""
+        for index, known in enumerate(self.changes):
+            if known.resource == change.resource and known.name == change.name:
+                if not (known.applied and not change.writes):
+                    self.changes[index] = change
+                return
+        self.changes.append(change)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the step as plain JSON values."""
         return {
@@ -36,15 +47,6 @@ class Step:
             "changes": [change.to_dict() for change in self.changes],
             "instructions": self.instructions,
         }
-
-    def record(self, change: Change) -> None:
-        """Put a change in its place: what was applied is not hidden by a later "unchanged"."""
-        for index, known in enumerate(self.changes):
-            if known.resource == change.resource and known.name == change.name:
-                if not (known.applied and not change.writes):
-                    self.changes[index] = change
-                return
-        self.changes.append(change)
 
 
 VERIFY = 6

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import _document, _read, policy_users
+from rwlib.aws import default_document, policy_users, policy_versions, read_policy, version_document
 from rwlib.errors import ConflictError
 from rwlib.steps.changes import Change, Ledger, canonical
 from rwlib.steps.ownership import MANAGED_BY, MANAGED_BY_VALUE, is_ours, tag_list, tag_map
@@ -71,7 +71,7 @@ def ensure_policy(
         f"policy {policy_name}",
         "use a shorter prefix or fewer connectors",
     )
-    policy = _read(aws, arn)
+    policy = read_policy(aws, arn)
     if policy is not None:
         return _update(aws, arn, policy, document, tags or {}, used_by, ledger, apply)
     change = Change("create", "IAM policy", arn, after=dict(document), calls=("iam:CreatePolicy",))
@@ -84,7 +84,7 @@ def ensure_policy(
     for pause in (0.0, 0.5, 1.0, 2.0):
         sleep(pause)
         aws.forget(arn)
-        policy = _read(aws, arn)
+        policy = read_policy(aws, arn)
         if policy is not None:
             break
     if policy is None:
@@ -143,7 +143,7 @@ def _update(
     ledger: Ledger,
     apply: bool,
 ) -> Change:
-    current = _document(aws, arn, policy["DefaultVersionId"])
+    current = version_document(aws, arn, policy["DefaultVersionId"])
     equal = canonical(current) == canonical(document)
     # Somebody else's policy is not tagged.
     present = tag_map(policy.get("Tags", []))
@@ -200,14 +200,7 @@ def _version_in_the_way(aws: Aws, arn: str) -> str:
 
     A managed policy has at most five versions (IAM user guide, versioning IAM policies).
     """
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws import refused
-
-    try:
-        versions = aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
-    except ClientError as error:
-        raise refused(error, f"listing the versions of policy {arn}") from error
+    versions = policy_versions(aws, arn)
     spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
     if len(versions) < VERSIONS_QUOTA:
         return ""
@@ -215,7 +208,7 @@ def _version_in_the_way(aws: Aws, arn: str) -> str:
 
 
 def _delete_version(aws: Aws, arn: str, version: str, ledger: Ledger) -> None:
-    before = _document(aws, arn, version)
+    before = version_document(aws, arn, version)
     removal = Change("delete", "policy version", f"{arn} {version}", before=before)
     ledger.intend(removal)
     _write(aws, "delete_policy_version", arn, f"deleting version {version} of", VersionId=version)
@@ -240,10 +233,8 @@ def _new_version(
         )
     except ClientError as error:
         # When an answer is lost, the SDK asks again, and the second try can be one too many.
-        policy = _read(aws, arn)
-        if policy and canonical(_document(aws, arn, policy["DefaultVersionId"])) == canonical(
-            document
-        ):
+        now = default_document(aws, arn)
+        if now is not None and canonical(now) == canonical(document):
             return
         ledger.abandoned(change)
         raise refused(error, f"writing policy {arn}") from error

@@ -121,7 +121,7 @@ def statements_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(statements) if isinstance(statements, list) else [statements]
 
 
-def principals(statement: Mapping[str, Any], kind: str = "AWS") -> list[str]:
+def principals_of(statement: Mapping[str, Any], kind: str = "AWS") -> list[str]:
     """Return the principals of one kind that a statement names."""
     principal = statement.get("Principal", {})
     if principal == "*":
@@ -148,7 +148,7 @@ def _grants(statement: Mapping[str, Any], wanted: Mapping[str, Any], exactly: bo
     if "NotPrincipal" in statement or "NotAction" in statement:
         return False
     kind = next(iter(wanted["Principal"]))
-    have, want = principals(statement, kind), principals(wanted, kind)
+    have, want = principals_of(statement, kind), principals_of(wanted, kind)
     actions = _actions(statement)
     if exactly:
         return (
@@ -165,7 +165,7 @@ def condition_keys(statement: Mapping[str, Any]) -> set[str]:
 
 
 def _refuse(statement: Mapping[str, Any], workload_identity_arn: str) -> None:
-    named = workload_identity_arn in principals(statement)
+    named = workload_identity_arn in principals_of(statement)
     own = statement.get("Sid") == SID
     if statement.get("Effect") != "Allow" or not (named or own):
         return
@@ -178,7 +178,7 @@ def _refuse(statement: Mapping[str, Any], workload_identity_arn: str) -> None:
             "cannot send, so the role could never be assumed; remove that condition, or give "
             "another role_name"
         )
-    if any("*" in each for each in principals(statement)):
+    if any("*" in each for each in principals_of(statement)):
         raise ForeignTrustError(
             f"trust policy: {title} trusts a wildcard principal; name the Workload Identity "
             f"{workload_identity_arn} alone, or give another role_name"
@@ -190,7 +190,7 @@ def _flags(foreign: Iterable[Mapping[str, Any]], workload_identity_arn: str) -> 
     flags = []
     for index, statement in enumerate(foreign):
         title = _title(statement, index)
-        for principal in principals(statement):
+        for principal in principals_of(statement):
             if statement.get("Effect") == "Deny":
                 if principal in ("*", workload_identity_arn, account) or principal.endswith(
                     f"::{account}:root"

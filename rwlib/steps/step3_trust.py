@@ -22,7 +22,7 @@ from rwlib.steps.step3_documents import (
     SID,
     TrustMerge,
     merge_trust,
-    principals,
+    principals_of,
     statements_of,
 )
 
@@ -121,7 +121,7 @@ def _explain_invalid_principal(role_name: str, message: str, change: Change) -> 
         return
     own = (REDSHIFT_SID, SID)
     for statement in statements_of(change.after):
-        if found[1] in principals(statement) and statement.get("Sid") not in own:
+        if found[1] in principals_of(statement) and statement.get("Sid") not in own:
             raise ForeignTrustError(
                 f"trust policy of {role_name}: AWS refuses to write it while "
                 f"{statement.get('Sid') or 'a statement'} names {found[1]}, which does not exist; "
@@ -186,7 +186,7 @@ def _refuse_other_target(
     if not owner or not other or other == owner:
         return
     for statement in statements_of(existing):
-        trusted = principals(statement)
+        trusted = principals_of(statement)
         if statement.get("Sid") == SID and trusted and workload_identity_arn not in trusted:
             raise ForeignTrustError(
                 f"role_name: {role['RoleName']!r} serves target {other!r}, whose Workload "

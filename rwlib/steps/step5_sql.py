@@ -8,7 +8,7 @@ statement that is shown or stored.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,10 +27,6 @@ _CATALOGS = {
     "connection": "rw_connections",
     "secret": "rw_secrets",
 }
-_FAILURES = (
-    "SELECT info FROM rw_catalog.rw_event_logs WHERE event_type = 'SINK_FAIL' "
-    "ORDER BY timestamp DESC"
-)
 
 
 class Refusal(Exception):  # noqa: N818
@@ -222,22 +218,3 @@ def run_statements(
         ledger.done(change)
         changes.append(change.done())
     return changes
-
-
-def sink_failures(connection: Connection, sink_name: str) -> list[str]:
-    """Return what RisingWave logged about a sink's failures, the newest first."""
-    return [text for text in map(_error_of(sink_name), connection.rows(_FAILURES)) if text]
-
-
-def _error_of(sink_name: str) -> Callable[[Sequence[Any]], str]:
-    import json
-
-    def read(row: Sequence[Any]) -> str:
-        info = json.loads(row[0]) if isinstance(row[0], str) else row[0]
-        body: Mapping[str, Any] = next(
-            (value for value in (info or {}).values() if isinstance(value, dict)), info or {}
-        )
-        names = {body.get("sinkName"), body.get("sink_name")}
-        return str(body.get("error", "")) if sink_name in names else ""
-
-    return read

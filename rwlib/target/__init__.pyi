@@ -5,8 +5,8 @@ from .rules.names import CONNECTORS as CONNECTORS
 from .rules.text import split_text as split_text
 from .rules.text import unknown_name as unknown_name
 from .target import Target as Target
-from .target import all_errors as all_errors
 from .target import connector_options as connector_options
+from .target import field_errors as field_errors
 from .target import read_yaml as read_yaml
 from .yaml_file import Loader as Loader
 from .yaml_file import OneKeyEach as OneKeyEach

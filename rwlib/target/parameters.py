@@ -1,3 +1,5 @@
+"""From a notebook's parameters to the target."""
+
 from __future__ import annotations
 
 import os

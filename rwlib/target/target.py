@@ -163,15 +163,6 @@ class Target(BaseModel):
         return f"arn:aws:iam::{account_id}:policy/{self.policy_name}"
 
 
-def field_errors(values: Mapping[str, Any]) -> dict[str, str]:
-    """Say what is wrong with each field, for a form; empty when the values make a target."""
-    try:
-        Target(**values)
-    except InputError as error:
-        return {error.field: str(error)}
-    return {}
-
-
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML mapping of target fields.
 
@@ -231,22 +222,21 @@ def connector_options(target: Target, name: str) -> dict[str, Any]:
     return {**flat, **(own if isinstance(own, dict) else {})}
 
 
-def all_errors(values: Mapping[str, object]) -> dict[str, str]:
-    """Say what is wrong with every field at once; empty when the values make a target.
-
-    `rwlib.target.field_errors` stops at the first; a form shows each one under its own field.
-    """
+def field_errors(values: Mapping[str, object]) -> dict[str, str]:
+    """Say what is wrong with every field at once; empty when the values make a target."""
     found: dict[str, str] = {}
     trial = dict(values)
     for _ in Target.model_fields:
-        error = field_errors(trial)
-        name, message = next(iter(error.items()), ("", ""))
-        if not error or name in found:
+        try:
+            Target(**trial)
             break
-        found[name] = message
-        if name not in _STAND_IN:
-            break
-        trial[name] = _STAND_IN[name]
+        except InputError as error:
+            if error.field in found:
+                break
+            found[error.field] = str(error)
+            if error.field not in _STAND_IN:
+                break
+            trial[error.field] = _STAND_IN[error.field]
     return found
 
 

@@ -1,3 +1,5 @@
+"""The hop of Step 4: whether the cluster lists the role in Allowed Principals."""
+
 from __future__ import annotations
 
 import time

@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from rwlib.evaluate import Decision
-from rwlib.verify.probes import Probe
+if TYPE_CHECKING:
+    from rwlib.evaluate import Decision
+    from rwlib.verify.probes import Probe
 
 Status = Literal["pass", "fail", "unknown", "manual"]
 
 APPLY = "run it again with apply: the step puts this right"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One stage of the way from RisingWave to the bucket.
+
+    Parameters
+    ----------
+    box
+        Which box of the chain's picture it belongs to, from 0; None for what is not on the way.
+    step
+        The step that puts it right, 0 where a person has to.
+    """
+
+    title: str
+    box: int | None
+    step: int = 0
+
+
+HOPS = {
+    hop.title: hop
+    for hop in (
+        Hop("identity", None),
+        Hop("policy", 3, 1),
+        Hop("role", 2, 2),
+        Hop("boundary", 3, 2),
+        Hop("trust", 2, 3),
+        Hop("allowed principal", 1, 4),
+        Hop("bucket", 4),
+        Hop("KMS", 5, 1),
+        # The requests are judged by all policies together.
+        Hop("requests", 3),
+        Hop("SQL", 0),
+        Hop("connector", 0, 3),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -22,8 +59,7 @@ class Check:
     id
         Stable id.
     hop
-        Where on the way: identity, policy, role, boundary, trust, allowed principal, bucket, KMS,
-        SQL or connector.
+        Where on the way: one of `HOPS`.
     status
         ``pass``, ``fail``, ``unknown`` (could not be looked at) or ``manual`` (a person says so).
     evidence

@@ -6,18 +6,96 @@ could not be looked at is unknown with the reason, never pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from rwlib.errors import RunbookError
 from rwlib.target import Target
+from rwlib.verify.allowed_principal import check_allowed_principal, settled_list, stale_entries
 from rwlib.verify.bucket import check_bucket
-from rwlib.verify.check import Check
+from rwlib.verify.check import Check, Verdict
 from rwlib.verify.deciding import probe_role
 from rwlib.verify.kms import check_kms
 from rwlib.verify.requests import check_allowed, check_refused
 from rwlib.verify.role import check_boundary, check_identity, check_policy, check_role
 from rwlib.verify.situation import Situation
 from rwlib.verify.trust import check_redshift_trust, check_trust
+
+if TYPE_CHECKING:
+    from rwlib.aws import Aws
+    from rwlib.cloud import Cloud
+
+
+def verify(
+    aws: Aws,
+    target: Target,
+    situation: Situation,
+    wanted_policy: Mapping[str, Any],
+    *,
+    workload_identity_arn: str = "",
+    cloud: Cloud | None = None,
+) -> tuple[list[Check], list[Verdict]]:
+    """Return the verdict of every hop and of every request, in the order of the way.
+
+    Parameters
+    ----------
+    cloud
+        Where the cluster's Allowed Principals are read; without it a person's word is taken.
+    """
+    verdicts = probe_role(target, situation)
+    checks = check_situation(
+        target,
+        situation,
+        wanted_policy,
+        workload_identity_arn=workload_identity_arn,
+        verdicts=verdicts,
+    )
+    at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
+    checks.insert(at, _allowed_principal(aws, target, situation, cloud))
+    return checks, verdicts
+
+
+def ask_aws(
+    aws: Aws,
+    target: Target,
+    situation: Situation,
+    wanted_policy: Mapping[str, Any],
+    verdicts: Sequence[Verdict],
+    sql: Sequence[Any],
+) -> list[Check]:
+    """Return what AWS itself says beside the verdicts, and what the connectors need beside S3."""
+    from rwlib.verify.aws_simulation import check_simulation, validate_policy
+    from rwlib.verify.connectors import check_connectors
+
+    checks = [validate_policy(aws, wanted_policy, situation.bucket.region_name)]
+    if not situation.planned and situation.trust_policy is not None:
+        unread = situation.unread()
+        checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread)
+    return checks + check_connectors(aws, target, situation, sql)
+
+
+def _allowed_principal(
+    aws: Aws, target: Target, situation: Situation, cloud: Cloud | None
+) -> Check:
+    role_arn = situation.role_arn
+    if cloud is None:
+        return check_allowed_principal(target, role_arn)
+    try:
+        allowed = settled_list(cloud, target.cluster_id, role_arn)
+    except RunbookError as error:
+        return check_allowed_principal(target, role_arn, problem=error)
+    check = check_allowed_principal(target, role_arn, allowed, pending=situation.planned)
+    if check.status != "pass":
+        return check
+    from rwlib.aws import read_role
+
+    stale = stale_entries(
+        allowed,
+        situation.account_id,
+        lambda name: name == target.role_name or read_role(aws, name) is not None,
+    )
+    return replace(check, evidence=(*check.evidence, *stale))
 
 
 def check_situation(
@@ -26,6 +104,7 @@ def check_situation(
     wanted_policy: Mapping[str, Any],
     *,
     workload_identity_arn: str = "",
+    verdicts: list[Verdict] | None = None,
 ) -> list[Check]:
     """Return the verdict of every hop, in the order of the way.
 
@@ -35,9 +114,12 @@ def check_situation(
         The document that Step 1 builds for this target.
     workload_identity_arn
         When it is not in the target but was fetched from Cloud metadata.
+    verdicts
+        Of `probe_role`, where it was asked already.
     """
     workload = workload_identity_arn or target.workload_identity_arn
-    verdicts = probe_role(target, situation)
+    if verdicts is None:
+        verdicts = probe_role(target, situation)
     return [
         check_identity(situation),
         *check_policy(target, situation, wanted_policy),

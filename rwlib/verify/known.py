@@ -1,3 +1,5 @@
+"""Checks that were made already, as facts for the diagnosis."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,10 +1,13 @@
+"""Whether the SQL that was run works: refused, failing, or has written its first file."""
+
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rwlib.steps import Change, Connection, existing, sink_failures
+from rwlib.cloud import sink_failures
+from rwlib.steps import Change, Connection, existing
 from rwlib.target import connector_options
 from rwlib.verify.check import Check
 
@@ -104,9 +107,9 @@ def _look_at_sink(
         return Check(
             check_id, "SQL", title, "fail", ("there is no such sink",), "run it again with apply"
         )
-    errors = sink_failures(connection, name)
-    if errors:
-        return _failed(check_id, title, errors[0], target, known)
+    failures = sink_failures(connection.rows, name)
+    if failures:
+        return _failed(check_id, title, failures[0].error, target, known)
     table = str(connector_options(target, each.connector).get("table.name") or "")
     has_folder = table and each.connector in ("redshift", "snowflake_v2")
     folder = "/".join(part for part in (target.prefix, table if has_folder else "") if part)

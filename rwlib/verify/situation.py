@@ -6,7 +6,7 @@ Checks look at a situation and never call AWS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,21 +89,22 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
 
     What the caller may not read is left out, and named in ``unknown`` with the reason.
     """
-    from rwlib.aws import policy_json
+    from rwlib.aws import (
+        attached_policies,
+        default_document,
+        inline_policies,
+        policy_json,
+        read_role,
+    )
 
     unknown: dict[str, str] = {}
-    role = _look(
-        "role",
-        unknown,
-        lambda: _role(aws, target.role_name),
-        f"looking for role {target.role_name}",
-    )
+    role = read_role(aws, target.role_name, unknown)
     own_arn = target.policy_arn_in(aws.account_id)
     base: dict[str, Any] = {
         "caller_arn": aws.caller_identity.arn,
         "account_id": aws.account_id,
         "policy_arn": own_arn,
-        "policy_document": _managed(aws, own_arn, unknown),
+        "policy_document": default_document(aws, own_arn, unknown),
         "bucket": bucket,
         "unknown": unknown,
     }
@@ -116,11 +117,14 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
             boundary=None,
             **base,
         )
-    attached = _attached(aws, target.role_name, unknown)
-    identity = [(arn, _managed(aws, arn, unknown)) for arn in attached]
-    identity += _inline(aws, target.role_name, unknown)
+    attached = attached_policies(aws, target.role_name, unknown)
+    identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
+    identity += [
+        (f"inline policy {name}", document)
+        for name, document in inline_policies(aws, target.role_name, unknown).items()
+    ]
     boundary_arn = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
-    boundary = _managed(aws, boundary_arn, unknown) if boundary_arn else None
+    boundary = default_document(aws, boundary_arn, unknown) if boundary_arn else None
     return Situation(
         role_arn=role["Arn"],
         role_id=role.get("RoleId", ""),
@@ -130,80 +134,6 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         boundary=(boundary_arn, boundary) if boundary else None,
         boundary_arn=boundary_arn,
         **base,
-    )
-
-
-def _look(what: str, unknown: dict[str, str], read: Callable[[], Any], doing: str) -> Any:
-    """Read something; None when it does not exist or, with the reason noted, may not be read."""
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws import error_message, is_denied, is_missing, refused
-
-    try:
-        return read()
-    except ClientError as error:
-        if is_missing(error):
-            return None
-        if not is_denied(error):
-            raise refused(error, doing) from error
-        unknown[what] = error_message(error)
-        return None
-
-
-def _role(aws: Aws, role_name: str) -> dict[str, Any]:
-    about = f"role {role_name}"
-    return dict(aws.read("iam", "get_role", about=about, RoleName=role_name)["Role"])
-
-
-def _managed(aws: Aws, arn: str, unknown: dict[str, str]) -> Mapping[str, Any] | None:
-    from rwlib.aws import policy_json
-
-    def read() -> Any:
-        policy = aws.read("iam", "get_policy", about=arn, PolicyArn=arn)["Policy"]
-        version = policy["DefaultVersionId"]
-        return aws.read("iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=version)
-
-    answer = _look(arn, unknown, read, f"looking for policy {arn}")
-    return policy_json(answer["PolicyVersion"]["Document"]) if answer else None
-
-
-def _attached(aws: Aws, role_name: str, unknown: dict[str, str]) -> list[str]:
-    items = _look(
-        "attached policies",
-        unknown,
-        lambda: aws.read_all(
-            "iam",
-            "list_attached_role_policies",
-            "AttachedPolicies",
-            about=f"attachments {role_name}",
-            RoleName=role_name,
-        ),
-        f"listing the policies of role {role_name}",
-    )
-    return [item["PolicyArn"] for item in items or []]
-
-
-def _inline(
-    aws: Aws, role_name: str, unknown: dict[str, str]
-) -> list[tuple[str, Mapping[str, Any] | None]]:
-    from rwlib.aws import policy_json
-
-    about = f"inline {role_name}"
-
-    def read() -> list[tuple[str, Mapping[str, Any] | None]]:
-        names = aws.read_all(
-            "iam", "list_role_policies", "PolicyNames", about=about, RoleName=role_name
-        )
-        found: list[tuple[str, Mapping[str, Any] | None]] = []
-        for name in names:
-            answer = aws.read(
-                "iam", "get_role_policy", about=about, RoleName=role_name, PolicyName=name
-            )
-            found.append((f"inline policy {name}", policy_json(answer["PolicyDocument"])))
-        return found
-
-    return (
-        _look("inline policies", unknown, read, f"listing the policies of role {role_name}") or []
     )
 
 
@@ -245,8 +175,10 @@ def with_boundary(aws: Aws, planned: Situation, boundary_arn: str) -> Situation:
     InputError
         There is no such policy.
     """
+    from rwlib.aws import default_document
+
     unknown = dict(planned.unknown)
-    document = _managed(aws, boundary_arn, unknown)
+    document = default_document(aws, boundary_arn, unknown)
     if document is None and boundary_arn not in unknown:
         raise InputError(
             "permissions_boundary_arn", boundary_arn, "does not exist; create it first"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rwlib.steps import REDSHIFT_SERVICE, SID, condition_keys, principals, statements_of
+from rwlib.steps import REDSHIFT_SERVICE, SID, condition_keys, principals_of, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import APPLY, Check
 from rwlib.verify.deciding import assume
@@ -114,7 +114,7 @@ def _too_wide(
     for statement in statements:
         if statement.get("Sid") == SID and statement.get("Effect") == "Allow":
             for kind in ("AWS", "Service", "Federated"):
-                for name in principals(statement, kind):
+                for name in principals_of(statement, kind):
                     if name != workload and (kind != "AWS" or name.startswith("arn:")):
                         callers[name] = (
                             "named beside the Workload Identity in the runbook's own statement"
@@ -131,13 +131,13 @@ def _names(statements: list[dict[str, Any]], workload: str) -> bool:
         principal
         for statement in statements
         if statement.get("Effect") == "Allow"
-        for principal in principals(statement)
+        for principal in principals_of(statement)
     }
     return workload in named or bool(named & wide)
 
 
 def _found_principals(statements: list[dict[str, Any]], workload: str) -> str:
-    found = [each for statement in statements for each in principals(statement)]
+    found = [each for statement in statements for each in principals_of(statement)]
     deleted = [each for each in found if each.startswith(("AROA", "AIDA"))]
     if deleted:
         return (
@@ -149,7 +149,7 @@ def _found_principals(statements: list[dict[str, Any]], workload: str) -> str:
 
 def _conditions(statements: Iterable[Mapping[str, Any]], workload: str) -> Iterable[str]:
     for statement in statements:
-        if statement.get("Effect") != "Allow" or workload not in principals(statement):
+        if statement.get("Effect") != "Allow" or workload not in principals_of(statement):
             continue
         for key in sorted(condition_keys(statement)):
             yield f"{statement.get('Sid') or 'a statement'} has a condition on {key}"

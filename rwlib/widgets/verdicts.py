@@ -16,7 +16,7 @@ from rwlib.display import (
     show_note,
 )
 from rwlib.steps import State
-from rwlib.verify import APPLY, Check
+from rwlib.verify import APPLY, HOPS, Check
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded, together
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rwlib.aws import Call
     from rwlib.widgets.guide import Guide
 
-_STEP_OF_HOP = {"policy": 1, "KMS": 1, "role": 2, "boundary": 2, "trust": 3, "connector": 3}
-_STEP_OF_CHECK = {"policy_attached": 2, "allowed_principal": 4}
+# Where it is another step than its hop's.
+_STEP_OF_CHECK = {"policy_attached": 2}
 
 
 def step_that_fixes(check: Check) -> int:
@@ -34,7 +34,7 @@ def step_that_fixes(check: Check) -> int:
         return 0
     if check.fix != APPLY and check.id != "allowed_principal":
         return 0
-    return _STEP_OF_CHECK.get(check.id, _STEP_OF_HOP.get(check.hop, 0))
+    return _STEP_OF_CHECK.get(check.id, HOPS[check.hop].step)
 
 
 class VerdictPanel(GuidePanel):

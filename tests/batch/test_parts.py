@@ -19,7 +19,7 @@ from rwlib.batch.fork_server import ForkServer
 from rwlib.batch.operator_sessions import SECONDS, OperatorSessions
 from rwlib.batch.progress import Progress, duration
 from rwlib.batch.remote_files import unpack
-from rwlib.batch.schedule import Limits, Scheduler, Work
+from rwlib.batch.schedule import Limits, Scheduler, TargetWork
 from rwlib.target.target import Target
 from tests.support import places
 from tests.support.waiting import is_running
@@ -192,7 +192,7 @@ def drive(works, slots, steer):
 
 
 def work(name, **uses):
-    return Work(1, name, "", {"name": name}, dict.fromkeys(uses.items(), 1))
+    return TargetWork(1, name, "", {"name": name}, dict.fromkeys(uses.items(), 1))
 
 
 def test_one_role_has_one_writer_while_others_go_on():

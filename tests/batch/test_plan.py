@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from rwlib.batch.folders import batch_folder, only_batch
-from rwlib.batch.results import STATE_FILE, State
+from rwlib.batch.results import STATE_FILE, BatchState
 from rwlib.batch.runner import run_batch
 from rwlib.cli import main
 from rwlib.errors import EvidenceError, InputError
@@ -230,7 +230,7 @@ def test_name_of_a_batch_can_be_too_long(aws_environment, runs, tmp_path):
 
 
 def test_memory_that_cannot_be_written_says_what_to_do(tmp_path):
-    with State(tmp_path / STATE_FILE) as state:
+    with BatchState(tmp_path / STATE_FILE) as state:
         state.remember("name", "x")
         state._connection.execute("PRAGMA query_only = ON")
         with pytest.raises(EvidenceError, match="make room, then run the same command again"):
@@ -272,7 +272,7 @@ def test_batches_of_other_modes_and_files_are_passed_over(runs):
         ("apply", "/a", "yes"), ("preview", "/a", "yes"), ("apply", "/b", ""),
     ):  # fmt: skip
         folder, _ = batch_folder("orders", mode, source, new=True)
-        with State(folder / STATE_FILE) as state:
+        with BatchState(folder / STATE_FILE) as state:
             for name, value in (("name", "orders"), ("mode", mode), ("source", source),
                                 ("finished", finished)):  # fmt: skip
                 state.remember(name, value)

@@ -87,18 +87,18 @@ def test_set_up_cell_of_a_notebook_can_run_again(monkeypatch, tmp_path):
     """The second start goes on in the sandbox of the first, which nothing else refers to."""
     monkeypatch.setenv("RWLIB_LABS", str(tmp_path))
     lab = start_lab(3, "ada", environment=False)
-    url = lab.bench.endpoint.url
+    url = lab.setup.endpoint.url
     try:
         lab.solution(apply=True)
         lab = start_lab(3, "ada", environment=False)
         gc.collect()
-        assert lab.bench.endpoint.url == url
+        assert lab.setup.endpoint.url == url
         assert lab.check().passed
     finally:
         assert run("stop", "3", "--learner", "ada").output == "Stopped: 3.\n"
     # Its state is in the folder, for the next kernel.
     with open_lab(3, "ada") as lab:
-        assert lab.bench.endpoint.url != url
+        assert lab.setup.endpoint.url != url
         assert lab.check().passed
 
 

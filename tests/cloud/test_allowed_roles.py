@@ -19,7 +19,7 @@ from rwlib.cloud.allowed_roles import (
     change_allowed_role,
 )
 from rwlib.cloud.answers import AllowedRoles
-from rwlib.cloud.transport import Answer, UnreachableError
+from rwlib.cloud.transport import ApiAnswer, UnreachableError
 from rwlib.errors import ServiceError
 
 CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
@@ -62,7 +62,7 @@ class Platform:
             status = "Failed"
         return AllowedRoles(role_arns=tuple(self.roles), status=status)
 
-    def send(self, action: Action, role_arn: str) -> Answer:
+    def send(self, action: Action, role_arn: str) -> ApiAnswer:
         self.calls.append(action)
         planned = self.answers.pop(0) if self.answers else 202
         if self.clock.now < self.busy_until:
@@ -81,7 +81,7 @@ class Platform:
             if planned == "lost after":
                 raise UnreachableError("lost", maybe_done=True)
         assert isinstance(planned, int)
-        return Answer("POST", "http://127.0.0.1/allowedIamRoles", planned, {"msg": "said"})
+        return ApiAnswer("POST", "http://127.0.0.1/allowedIamRoles", planned, {"msg": "said"})
 
 
 @dataclass
@@ -173,7 +173,7 @@ def test_change_when_somebody_else_was_faster(
     platform.answers = [status]
     original = platform.send
 
-    def send(asked: Action, role_arn: str) -> Answer:
+    def send(asked: Action, role_arn: str) -> ApiAnswer:
         platform.roles = [OTHER, ROLE] if listed else [OTHER]
         return original(asked, role_arn)
 
@@ -228,7 +228,7 @@ def test_change_when_the_platform_fails_to_apply_it(bench: Bench) -> None:
     platform = bench.platform
     original = platform.send
 
-    def send(asked: Action, role_arn: str) -> Answer:
+    def send(asked: Action, role_arn: str) -> ApiAnswer:
         platform.fails = True
         return original(asked, role_arn)
 
@@ -291,13 +291,13 @@ def test_queue_when_threads_change_one_cluster_at_once(tmp_path: Path) -> None:
                 role_arns=tuple(roles), status="Updating" if busy.locked() else "Ready"
             )
 
-        def send(self, action: Action, role_arn: str) -> Answer:
+        def send(self, action: Action, role_arn: str) -> ApiAnswer:
             nonlocal overlaps
             if not busy.acquire(blocking=False):
                 overlaps += 1
-                return Answer("POST", "", 500, None)
+                return ApiAnswer("POST", "", 500, None)
             roles.append(role_arn)
-            return Answer("POST", "", 202, None)
+            return ApiAnswer("POST", "", 202, None)
 
     def sleep(seconds: float) -> None:
         # Time passes for the platform only when the one who changes waits.

@@ -11,7 +11,7 @@ import pytest
 from rwlib.diagnose.causes.candidates import Reading
 from rwlib.diagnose.causes.fixes import fix_for
 from rwlib.diagnose.causes.other import BY_CLASS
-from rwlib.diagnose.classify import Verdict
+from rwlib.diagnose.classify import LineVerdict
 from rwlib.diagnose.diagnosis import diagnose
 from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.ids import CAUSES
@@ -347,7 +347,7 @@ def test_every_known_text_gives_ranked_causes_with_evidence_and_fix() -> None:
 def test_every_cause_has_a_fix_in_every_class(error_class: str) -> None:
     for cause in CAUSES:
         for setup in (None, target()):
-            fix = fix_for(cause, Reading(Facts(""), Verdict(error_class, ""), setup))
+            fix = fix_for(cause, Reading(Facts(""), LineVerdict(error_class, ""), setup))
             assert fix.summary
             assert fix.how
 

@@ -61,7 +61,7 @@ def test_check_fails_before_the_solution_and_passes_after_it(start, number):
 def test_check_fails_when_the_repair_is_a_wrong_one(start, number, name):
     lab = start(number)
     (wrong,) = [each for fault in lab.lab.faults for each in fault.wrong if each.name == name]
-    lab.bench.make(wrong.calls)
+    lab.setup.make(wrong.calls)
     result = lab.check()
     assert not result.passed
     # Where the wrong repair hides the symptom, it is the guards alone that refuse it.
@@ -76,7 +76,7 @@ def test_last_lab_is_solved_only_when_every_fault_is_repaired(start, seed):
     assert len({fault.group for fault in lab.lab.faults}) == 3
     for fault in lab.lab.faults:
         assert not lab.check().passed, fault.name
-        lab.bench.make(fault.repair)
+        lab.setup.make(fault.repair)
     assert lab.check().passed
 
 
@@ -84,8 +84,8 @@ def test_last_lab_refuses_a_wrong_repair_when_all_else_is_right(start):
     lab = start(NUMBERS[-1], seed=2)
     first, *others = lab.lab.faults
     for fault in others:
-        lab.bench.make(fault.repair)
-    lab.bench.make(next(wrong for wrong in first.wrong if wrong.hides).calls)
+        lab.setup.make(fault.repair)
+    lab.setup.make(next(wrong for wrong in first.wrong if wrong.hides).calls)
     result = lab.check()
     assert result.works
     assert not result.passed
@@ -102,7 +102,7 @@ def test_faults_are_drawn_again_when_the_seed_is_the_same():
 
 
 def client(lab, service):
-    return lab.bench.client(service)
+    return lab.setup.client(service)
 
 
 def test_happy_path_is_passed_when_names_and_layout_are_the_learners(start):
@@ -114,7 +114,7 @@ def test_happy_path_is_passed_when_names_and_layout_are_the_learners(start):
         "Statement": {
             "Sid": "MyOwn",
             "Effect": "Allow",
-            "Principal": {"AWS": [lab.bench.fill("$workload")]},
+            "Principal": {"AWS": [lab.setup.fill("$workload")]},
             "Action": ["sts:AssumeRole"],
         },
     }
@@ -122,10 +122,10 @@ def test_happy_path_is_passed_when_names_and_layout_are_the_learners(start):
     iam.put_role_policy(
         RoleName=lab.role_name,
         PolicyName="mine",
-        PolicyDocument=json.dumps(lab.bench.fill("$recommended_policy")),
+        PolicyDocument=json.dumps(lab.setup.fill("$recommended_policy")),
     )
     lab.cloud.add_allowed_role(lab.cluster_id, lab.role_arn)
-    lab.sql(lab.bench.variables["statement"].replace("s3_sink FROM", "my_sink FROM"))
+    lab.sql(lab.setup.variables["statement"].replace("s3_sink FROM", "my_sink FROM"))
     result = lab.check()
     assert result.passed, result
 
@@ -135,7 +135,7 @@ def test_happy_path_is_refused_when_the_sink_uses_keys_instead_of_the_role(start
     lab.solution(apply=True)
     lab.sql("DROP SINK s3_sink")
     role_line = f"s3.assume_role = '{lab.role_arn}'"
-    statement = str(lab.bench.variables["statement"])
+    statement = str(lab.setup.variables["statement"])
     keys = "s3.credentials.access = '111122223333', s3.credentials.secret = 'test'"
     assert role_line in statement
     lab.sql(statement.replace(role_line, keys))
@@ -154,7 +154,7 @@ def test_trust_lab_is_refused_when_the_wildcard_is_hidden_in_a_condition(start):
     }
     trust = {
         "Version": "2012-10-17",
-        "Statement": [lab.bench.fill("$data_team"), statement],
+        "Statement": [lab.setup.fill("$data_team"), statement],
     }
     client(lab, "iam").update_assume_role_policy(
         RoleName=lab.role_name, PolicyDocument=json.dumps(trust)
@@ -176,7 +176,7 @@ def test_trust_lab_is_refused_when_a_second_statement_is_open(start, principal, 
     """Right for the evaluated principals, and open to others all the same."""
     lab = start(3)
     lab.solution(apply=True)
-    trust = lab.bench.fill("$trust")
+    trust = lab.setup.fill("$trust")
     trust["Statement"].append(
         {
             "Effect": "Allow",
@@ -201,9 +201,9 @@ def test_region_lab_is_refused_when_the_bucket_is_made_again_elsewhere(start):
     s3.delete_bucket(Bucket=lab.bucket)
     credentials = {"aws_access_key_id": "111122223333", "aws_secret_access_key": "test"}
     boto3.client(
-        "s3", endpoint_url=lab.bench.endpoint.url, region_name="us-east-1", **credentials
+        "s3", endpoint_url=lab.setup.endpoint.url, region_name="us-east-1", **credentials
     ).create_bucket(Bucket=lab.bucket)
-    lab.sql(lab.bench.variables["statement"])
+    lab.sql(lab.setup.variables["statement"])
     assert "What was there before is still there" in failing(lab.check())
 
 
@@ -251,7 +251,7 @@ def test_wait_until_steady_wants_successes_in_a_row(start):
     def sleep(seconds):
         pauses.append(seconds)
         if len(pauses) == 2:
-            lab.bench.make([{"propagation": 0}])
+            lab.setup.make([{"propagation": 0}])
 
     text = lab.wait_until_steady(sleep=sleep).text
     assert text.count("refused") == 2

@@ -11,6 +11,7 @@ from rwlib.cli import COMMANDS
 from rwlib.runbook import Runbook
 from rwlib.steps import STEPS
 from rwlib.target import CONNECTORS
+from rwlib.verify import HOPS
 from tests.conftest import WORKLOAD_IDENTITY_ARN
 from tests.support import tree
 
@@ -110,6 +111,16 @@ def test_check_is_made_by_one_module(checks):
     }
     assert len(found) > 15
     assert {check_id: where for check_id, where in found.items() if len(where) != 1} == {}
+
+
+def test_hops_of_checks_are_those_of_the_table():
+    made = {
+        node.args[1].value
+        for path in tree.modules("verify")
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check"
+    }
+    assert made == set(HOPS)
 
 
 def packages():

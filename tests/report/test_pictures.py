@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from rwlib.report.html import render_html
-from rwlib.report.pictures import _BOXES, _NOT_ON_THE_WAY, access_map, chain, chain_svg, chain_text
+from rwlib.report.pictures import access_map, chain, chain_svg, chain_text
 from rwlib.runbook.runbook import Runbook
+from rwlib.verify import HOPS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -62,7 +63,8 @@ def test_every_hop_of_a_check_has_its_box(aws_environment, example):
     book.look()
     found = {each.hop for each in [*book.checks, *book.verify_live()]}
     assert {"policy", "trust", "bucket", "KMS", "requests", "SQL"} <= found
-    assert found - set(_NOT_ON_THE_WAY) <= set(_BOXES)
+    assert found <= set(HOPS)
+    assert [hop.title for hop in HOPS.values() if hop.box is None] == ["identity"]
 
 
 @pytest.mark.parametrize(

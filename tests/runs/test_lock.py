@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from rwlib.runs.lock import locks_folder, turn
+from rwlib.runs.lock import exclusive, locks_folder
 from rwlib.errors import RunbookError
 
 HOLD = """
 import sys, threading
-from rwlib.runs.lock import turn
-with turn("role"):
+from rwlib.runs.lock import exclusive
+with exclusive("role"):
     print("held", flush=True)
     threading.Event().wait()
 """
@@ -28,6 +28,7 @@ with turn("role"):
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return locks_folder()
 
@@ -42,43 +43,43 @@ def holder(tmp_path):
     return process
 
 
-def test_nothing_is_left_when_a_turn_is_over(folder):
-    with turn("role"), turn("other"):
+def test_nothing_is_left_when_it_is_over(folder):
+    with exclusive("role"), exclusive("other"):
         assert sorted(path.name for path in folder.iterdir()) == ["other.lock", "role.lock"]
     assert not folder.exists()
 
 
-def test_turn_is_refused_in_a_sentence_when_another_process_keeps_it(tmp_path):
+def test_lock_is_refused_in_a_sentence_when_another_process_keeps_it(tmp_path):
     process = holder(tmp_path)
     waits = []
     try:
-        busy = turn("role", timeout=1, sleep=waits.append, clock=lambda: len(waits) / 4)
+        busy = exclusive("role", timeout=1, sleep=waits.append, clock=lambda: len(waits) / 4)
         with pytest.raises(RunbookError, match="has been changing role for 1 s; wait"), busy:
-            pytest.fail("two have the turn")
+            pytest.fail("two hold it")
         assert len(waits) == 4
-        with turn("other"):
+        with exclusive("other"):
             pass
     finally:
         process.kill()
         process.wait()
 
 
-def test_turn_is_free_when_its_holder_was_killed(tmp_path, folder):
+def test_lock_is_free_when_its_holder_was_killed(tmp_path, folder):
     process = holder(tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (folder / "role.lock").exists()
-    with turn("role", timeout=5):
+    with exclusive("role", timeout=5):
         pass
     assert not folder.exists()
 
 
-def test_one_at_a_time_has_the_turn_when_many_want_it(folder):
+def test_one_at_a_time_holds_it_when_many_want_it(folder):
     inside, most, entered = [], [], []
     guard = threading.Lock()
 
     def enter(number):
-        with turn("role", timeout=30, sleep=lambda _: None):
+        with exclusive("role", timeout=30, sleep=lambda _: None):
             with guard:
                 inside.append(number)
                 most.append(len(inside))

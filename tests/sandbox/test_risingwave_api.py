@@ -21,6 +21,7 @@ from rwlib.errors import CredentialsError, InputError
 from rwlib.sandbox.risingwave.api import RisingWaveCloud
 from rwlib.sandbox.risingwave.requests import READ_ONLY_KEY, READ_ONLY_SECRET
 from rwlib.sandbox.server.server import Sandbox
+from tests.support.management_api import ask, ask_database, query, records
 
 ORDERS = "019d023e-68a6-74db-b73c-e18859fc5171"
 FRANKFURT = "019d023e-7000-7a11-8c11-0000000000b2"
@@ -92,7 +93,6 @@ def client(sandbox: Sandbox, service: str, account: str) -> Any:
 def test_environment_when_the_sandbox_gives_it(sandbox: Sandbox) -> None:
     cloud = Cloud.from_environment(sandbox.environment())
     assert cloud is not None
-    cloud.check_credentials()
     assert cloud.cluster(ORDERS).name == "orders"
 
 
@@ -123,9 +123,9 @@ def test_metadata_when_there_is_no_role(cloud: Cloud, cluster: str, says: str) -
         cloud.cloud_metadata(cluster).require_workload_role_arn()
 
 
-def test_endpoint_when_it_is_asked_for(cloud: Cloud) -> None:
-    endpoint = cloud.sql_endpoint(ORDERS)
-    assert endpoint.options == "--tenant=rwc-g1jk13sq56ejdref71h1cvokbh-orders"
+def test_endpoint_when_it_is_asked_for(sandbox: Sandbox, cloud: Cloud) -> None:
+    endpoint = ask(sandbox, "GET", f"/mgmt/v2/tenants/{ORDERS}/endpoint").json()
+    assert endpoint["options"] == "--tenant=rwc-g1jk13sq56ejdref71h1cvokbh-orders"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_endpoint_when_it_is_asked_for(cloud: Cloud) -> None:
 def test_key_when_it_is_wrong(sandbox: Sandbox, tmp_path: Path, key: str, secret: str) -> None:
     wrong = cloud_of(sandbox, tmp_path, RWC_API_KEY=key, RWC_API_SECRET=secret)
     with pytest.raises(CredentialsError) as caught:
-        wrong.check_credentials()
+        wrong.regions()
     assert "sandbox-api-secret" not in str(caught.value)
 
 
@@ -153,7 +153,7 @@ def test_key_when_only_the_old_header_is_sent(sandbox: Sandbox) -> None:
 def test_key_when_its_account_may_only_read(sandbox: Sandbox, tmp_path: Path, cloud: Cloud) -> None:
     reader = cloud_of(sandbox, tmp_path, RWC_API_KEY=READ_ONLY_KEY, RWC_API_SECRET=READ_ONLY_SECRET)
     assert reader.allowed_iam_roles(ORDERS).role_arns == ()
-    assert reader.query_sql(ORDERS, "SELECT count(*) AS n FROM orders").records() == [{"n": 2}]
+    assert reader.query_sql(ORDERS, "SELECT count(*) AS n FROM orders").rows == ((2,),)
     with pytest.raises(CredentialsError, match="ProjectAdmin or OrganizationAdmin"):
         reader.add_allowed_role(ORDERS, ROLE)
     with pytest.raises(CredentialsError):
@@ -366,24 +366,27 @@ def test_workload_when_its_role_is_not_allowed(cloud: Cloud, sandbox: Sandbox) -
 # SQL and state --------------------------------------------------------------------------------
 
 
-def test_batch_when_one_statement_is_refused(cloud: Cloud) -> None:
-    results = cloud.batch_sql(ORDERS, ["SELECT 1 AS n", "SELECT * FROM nothing", "SHOW TABLES"])
-    assert [result.error is None for result in results] == [True, False, True]
-    assert results[2].result is not None
-    assert [row[0] for row in results[2].result.rows] == ["orders", "customers"]
+def test_batch_when_one_statement_is_refused(sandbox: Sandbox, cloud: Cloud) -> None:
+    queries = ["SELECT 1 AS n", "SELECT * FROM nothing", "SHOW TABLES"]
+    answer = ask_database(sandbox, ORDERS, "POST", "batchSQL", {"queries": queries})
+    results = answer.json()["results"]
+    assert [result.get("error") is None for result in results] == [True, False, True]
+    assert [row[0] for row in results[2]["result"]["rows"]] == ["orders", "customers"]
 
 
-def test_query_when_rows_are_limited(cloud: Cloud) -> None:
-    result = cloud.query_sql(ORDERS, "SELECT order_id FROM orders ORDER BY 1", max_rows=1)
-    assert result.records() == [{"order_id": 1}]
-    assert result.command_tag == "SELECT 2"
+def test_query_when_rows_are_limited(sandbox: Sandbox, cloud: Cloud) -> None:
+    result = query(sandbox, ORDERS, "SELECT order_id FROM orders ORDER BY 1", maxRowCount=1)
+    assert [column["name"] for column in result["header"]] == ["order_id"]
+    assert result["rows"] == [[1]]
+    assert result["commandTag"] == "SELECT 2"
 
 
-def test_secret_when_it_is_created_twice(cloud: Cloud) -> None:
-    assert cloud.create_secret(ORDERS, "warehouse", "hunter2") is True
-    assert cloud.create_secret(ORDERS, "warehouse", "other") is False
-    found = cloud.query_sql(ORDERS, "SELECT * FROM rw_catalog.rw_secrets")
-    assert "warehouse" in [row["name"] for row in found.records()]
+def test_secret_when_it_is_created_twice(sandbox: Sandbox, cloud: Cloud) -> None:
+    for value, status in (("hunter2", 200), ("other", 409)):
+        secret = {"name": "warehouse", "value": value}
+        assert ask_database(sandbox, ORDERS, "POST", "secrets", secret).status_code == status
+    found = records(sandbox, ORDERS, "SELECT * FROM rw_catalog.rw_secrets")
+    assert "warehouse" in [row["name"] for row in found]
     assert "hunter2" not in str(found)
 
 

@@ -17,11 +17,13 @@ import requests
 
 from rwlib.cloud.allowed_roles import Patience
 from rwlib.cloud.client import Cloud
+from rwlib.cloud.sinks import sink_failures
 from rwlib.cloud.transport import SqlError
 from rwlib.sandbox.server.server import Sandbox
 from rwlib.sql.writing.statements import build_statements
 from rwlib.steps.step1_documents import recommended_policy
 from rwlib.steps.step3_documents import trust_policy
+from tests.support.management_api import health, query, records
 
 ORDERS = "019d023e-68a6-74db-b73c-e18859fc5171"
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
@@ -144,8 +146,8 @@ def test_sink_when_its_recommended_policy_is_attached(
     options = {"table.name": f"facts_{uuid4().hex[:6]}"} if connector == "iceberg_sink" else {}
     setup.run(connector, **options)
     (sink,) = setup.cloud.sinks(ORDERS)
-    state = setup.cloud.sink_state(ORDERS, sink.name)
-    assert not state.failed, state
+    assert not sink_failures(lambda sql: setup.cloud.query_sql(ORDERS, sql).rows, sink.name)
+    assert health(sandbox, ORDERS, sink.name) == "Active"
     assert setup.written()
     assert setup.log() == []
 
@@ -158,7 +160,7 @@ def test_source_when_its_recommended_policy_is_attached(
     line = b'{"order_id": 1, "amount": 2.5}\n'
     setup.client("s3").put_object(Bucket=bucket, Key=f"{setup.prefix}/a.json", Body=line)
     setup.run("s3_source")
-    found = setup.cloud.query_sql(ORDERS, "SELECT * FROM s3_source").records()
+    found = records(sandbox, ORDERS, "SELECT * FROM s3_source")
     assert found == [{"order_id": 1, "amount": 2.5}]
     assert setup.log() == []
 
@@ -168,8 +170,8 @@ def test_iceberg_source_when_it_reads_what_a_sink_writes(sandbox: Sandbox, tmp_p
     setup = SetUp(sandbox, tmp_path, "acme-analytics", ["iceberg_sink", "iceberg_source"])
     setup.run("iceberg_sink", **table)
     setup.run("iceberg_source", **table)
-    found = setup.cloud.query_sql(ORDERS, "SELECT * FROM iceberg_source")
-    assert [column.name for column in found.columns] == ["order_id", "amount", "ordered_at"]
+    found = query(sandbox, ORDERS, "SELECT * FROM iceberg_source")
+    assert [column["name"] for column in found["header"]] == ["order_id", "amount", "ordered_at"]
     other = SetUp(sandbox, tmp_path, "acme-analytics", ["iceberg_source"])
     other.prefix = setup.prefix  # not the one its policy is for
     with pytest.raises(SqlError, match=r"S3Exception: User: .*s3:GetObject"):

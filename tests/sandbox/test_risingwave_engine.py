@@ -15,8 +15,10 @@ import requests
 
 from rwlib.cloud.allowed_roles import Patience
 from rwlib.cloud.client import Cloud
+from rwlib.cloud.sinks import sink_failures
 from rwlib.cloud.transport import SqlError
 from rwlib.sandbox.server.server import Sandbox
+from tests.support.management_api import ask_database, health, records
 
 ORDERS = "019d023e-68a6-74db-b73c-e18859fc5171"
 PREVIEW = "019d023e-7000-7a11-8c11-0000000000a1"
@@ -75,7 +77,18 @@ class World:
         return caught.value.text
 
     def query(self, statement: str) -> list[dict[str, Any]]:
-        return self.cloud.query_sql(ORDERS, statement).records()
+        return records(self.sandbox, ORDERS, statement)
+
+    def secret(self, name: str, value: str) -> None:
+        secret = {"name": name, "value": value}
+        assert ask_database(self.sandbox, ORDERS, "POST", "secrets", secret).ok
+
+    def failures(self) -> list[str]:
+        found = sink_failures(lambda sql: self.cloud.query_sql(ORDERS, sql).rows, "s")
+        return [failure.error for failure in found]
+
+    def health(self) -> str:
+        return health(self.sandbox, ORDERS, "s")
 
     def written(self, below: str = "") -> list[str]:
         found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{self.prefix}/{below}")
@@ -202,7 +215,7 @@ def world(sandbox: Sandbox, tmp_path: Path) -> World:
     world.trust()
     world.allow(EVERYTHING)
     cloud.add_allowed_role(ORDERS, ROLE)
-    cloud.create_secret(ORDERS, "warehouse", JDBC)
+    world.secret("warehouse", JDBC)
     return world
 
 
@@ -215,8 +228,7 @@ def test_file_sink_when_everything_is_right(world: World, connector: str) -> Non
     (key,) = world.written()
     rows = [json.loads(line) for line in world.content(key).splitlines()]
     assert [row["order_id"] for row in rows] == [1, 2]
-    state = world.cloud.sink_state(ORDERS, "s")
-    assert (state.failed, state.health) == (False, "Active")
+    assert (world.failures(), world.health()) == ([], "Active")
 
 
 def test_file_sink_when_rows_come_later(world: World) -> None:
@@ -386,12 +398,11 @@ def test_staged_sink_when_writing_is_refused_and_mended(world: World, connector:
     world.trust(services=("redshift.amazonaws.com",))
     world.allow(allowing("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"))
     assert world.run(world.staged_sink(connector)) == "CREATE_SINK"
-    state = world.cloud.sink_state(ORDERS, "s")
-    assert state.health == "Failed"
-    assert state.failures[0].error.startswith("File error: PermissionDenied (persistent) at write")
+    assert world.health() == "Failed"
+    assert world.failures()[0].startswith("File error: PermissionDenied (persistent) at write")
     assert world.written() == []
     world.allow(EVERYTHING)
-    assert world.cloud.sinks(ORDERS)[0].health == "Active"
+    assert world.health() == "Active"
     assert len(world.written("facts/")) >= 1
 
 
@@ -427,7 +438,7 @@ def test_copy_when_the_role_does_not_trust_redshift(world: World) -> None:
     assert "Failed to execute copy into task for sink id" in log
     assert f"is not authorized to assume IAM Role {ROLE}" in log
     # Nothing else shows it: no event, no failed health.
-    assert not world.cloud.sink_state(ORDERS, "s").failed
+    assert (world.failures(), world.health()) == ([], "Active")
     assert len(world.written("facts/manifest/")) == 1
     world.trust(services=("redshift.amazonaws.com",))
     world.run("FLUSH")
@@ -437,7 +448,7 @@ def test_copy_when_the_role_does_not_trust_redshift(world: World) -> None:
 def test_copy_when_the_warehouse_is_serverless(world: World) -> None:
     world.trust(services=("redshift-serverless.amazonaws.com",))
     url = "jdbc:redshift://wg.111122223333.us-east-1.redshift-serverless.amazonaws.com:5439/dev"
-    world.cloud.create_secret(ORDERS, "serverless", url)
+    world.secret("serverless", url)
     world.run(world.staged_sink("redshift", jdbc__url="secret serverless"))
     assert world.log() == ""
 
@@ -461,7 +472,7 @@ def test_copy_when_the_manifests_may_not_be_listed(world: World) -> None:
 def test_copy_when_the_bucket_is_in_another_region(world: World) -> None:
     world.trust(services=("redshift.amazonaws.com",))
     url = JDBC.replace("us-east-1", "us-west-2")
-    world.cloud.create_secret(ORDERS, "elsewhere", url)
+    world.secret("elsewhere", url)
     world.run(world.staged_sink("redshift", jdbc__url="secret elsewhere"))
     assert "Status 301,Error PermanentRedirect" in world.log()
 
@@ -543,9 +554,8 @@ def test_iceberg_when_metadata_is_refused(world: World) -> None:
 def test_iceberg_when_deleting_is_refused(world: World) -> None:
     world.allow(allowing(["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "*"))
     world.run(world.iceberg("jdbc"))
-    state = world.cloud.sink_state(ORDERS, "s")
-    assert state.health == "Failed"
-    assert "PermissionDenied (persistent) at Deleter::close" in state.failures[0].error
+    assert world.health() == "Failed"
+    assert "PermissionDenied (persistent) at Deleter::close" in world.failures()[0]
 
 
 def test_iceberg_when_the_region_is_missing(world: World) -> None:
@@ -646,8 +656,7 @@ def test_files_when_somebody_wrote_rubbish_into_them(world: World) -> None:
     for key in world.written("lake/facts/metadata/"):
         world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
     world.run("INSERT INTO orders VALUES (9, 9, '')")
-    failure = world.cloud.sink_state(ORDERS, "s").failures[0]
-    assert "DataInvalid => Failed to parse table metadata" in failure.error
+    assert "DataInvalid => Failed to parse table metadata" in world.failures()[0]
 
 
 def test_sink_when_the_workload_role_is_gone(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rwlib.errors import ConflictError, InputError
 from rwlib.sandbox.moto_seam import HOLDS_FOR
-from rwlib.sandbox.moto_seam.keeping import MOTO_VERSION
+from rwlib.sandbox.moto_seam.world import MOTO_VERSION
 from rwlib.sandbox.server.server import Sandbox
 from tests.support.sandbox_clients import (
     CUSTOMER,

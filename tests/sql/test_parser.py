@@ -2,7 +2,7 @@
 
 import pytest
 
-from rwlib.sql.language.parser import parse_leniently, parse_statement, parse_statements
+from rwlib.sql.language.parser import parse_leniently, parse_statements
 from rwlib.sql.language.syntax import (
     ConnectionRef,
     CreateStatement,
@@ -14,6 +14,11 @@ from rwlib.sql.language.syntax import (
     VariableRef,
 )
 from rwlib.sql.language.tokens import SqlSyntaxError, tokenize
+
+
+def parse_statement(sql):
+    (statement,) = parse_statements(sql)
+    return statement
 
 
 def values(sql):

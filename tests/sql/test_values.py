@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rwlib.errors import InputError
 from rwlib.sql.checker import check_sql
-from rwlib.sql.language.parser import parse_statement
+from rwlib.sql.language.parser import parse_statements
 from rwlib.sql.writing.quoting import identifier, object_name, string_literal
 from rwlib.sql.writing.statements import build_statements
 
@@ -221,7 +221,8 @@ def test_own_parser_reads_back_what_is_written(text):
         *_, sink = build_statements("redshift", **{**WHERE, "options": {"table.name": text}})
     except InputError:
         return
-    assert parse_statement(sink.sql).option("table.name") == text
+    (parsed,) = parse_statements(sink.sql)
+    assert parsed.option("table.name") == text
 
 
 @given(st.lists(st.sampled_from(SCRAMBLED.split()), max_size=25))

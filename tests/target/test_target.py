@@ -227,6 +227,12 @@ def test_field_errors_blames_the_field_when_a_form_is_filled_in():
     assert field_errors(VALUES) == {}
 
 
+def test_field_errors_blames_every_field_at_once_when_several_are_wrong():
+    wrong = field_errors({**VALUES, "role_name": "a b", "bucket": "UPPER", "connectors": ["ftp"]})
+    assert sorted(wrong) == ["bucket", "connectors", "role_name"]
+    assert all(message.startswith(f"{name}: ") for name, message in wrong.items())
+
+
 # Inputs of any kind ---------------------------------------------------------------------------
 
 scalars = st.one_of(

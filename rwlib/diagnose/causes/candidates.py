@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rwlib.diagnose.callers import CallerKind, caller_kind, is_role_session, role_of
-from rwlib.diagnose.classify import Verdict
+from rwlib.diagnose.classify import LineVerdict
 from rwlib.diagnose.denial import Denial
 from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.model import RANK, Confidence
@@ -24,7 +24,7 @@ class Reading:
     """One error as it was read, with the target it is compared with."""
 
     facts: Facts
-    verdict: Verdict
+    verdict: LineVerdict
     target: Target | None = None
 
     @property

@@ -1,3 +1,5 @@
+"""Import ahead what notebooks need, for processes that fork from this one."""
+
 from __future__ import annotations
 
 import contextlib

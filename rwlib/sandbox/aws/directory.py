@@ -45,7 +45,7 @@ class Directory:
         if self.delay <= 0:
             return
         now = self.clock()
-        everyone = self.world.principals(account)
+        everyone = self.world.iam.principals(account)
         history = self._history.setdefault(account, [])
         history[:] = [entry for entry in history if entry.until > now - self.delay]
         history.append(
@@ -63,17 +63,17 @@ class Directory:
     def role(self, account: str, name: str) -> PrincipalView | None:
         """Give the role as it has propagated."""
         past = self._past(account)
-        return past.roles.get(name) if past else self.world.role(account, name)
+        return past.roles.get(name) if past else self.world.iam.role(account, name)
 
     def user(self, account: str, name: str) -> PrincipalView | None:
         """Give the user as it has propagated."""
         past = self._past(account)
-        return past.users.get(name) if past else self.world.user(account, name)
+        return past.users.get(name) if past else self.world.iam.user(account, name)
 
     def user_of_key(self, access_key: str) -> tuple[PrincipalView | None, str]:
         """Give the user of an active access key, and the secret."""
         account = account_of_access_key(access_key)
-        found = self.world.user_of_key(account, access_key) if account else None
+        found = self.world.iam.user_of_key(account, access_key) if account else None
         if account is None or found is None:
             return None, ""
         view = self.user(account, found[0].name)
@@ -91,7 +91,7 @@ class Directory:
 
     def policy(self, arn: str) -> str | None:
         """Give the default version's document of a managed policy."""
-        return self.world.policy_document(arn)
+        return self.world.iam.policy_document(arn)
 
     def region_enabled(self, account: str, region: str) -> bool:
         """Whether the account may use the Region: by default all but the opt-in ones."""

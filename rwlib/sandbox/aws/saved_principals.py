@@ -110,7 +110,7 @@ def _checked_aws(value: str, directory: Directory) -> str:
     if value == "*" or _ACCOUNT.fullmatch(value):
         return value
     if _UNIQUE_ID.fullmatch(value):
-        found = directory.world.principal_by_id(value)
+        found = directory.world.iam.principal_by_id(value)
         if found is not None:
             return found.arn
     elif directory.principal(value) is not None or _FEDERATED_USER.fullmatch(value):
@@ -141,17 +141,17 @@ def _is_service(value: str) -> bool:
 def forget_principal(directory: Directory, arn: str, unique_id: str) -> None:
     """Put a deleted principal's unique id where policies named it."""
     world = directory.world
-    for account in world.accounts():
-        for role in world.iam(account).roles.values():
+    for account in world.iam.accounts():
+        for role in world.iam.account(account).roles.values():
             text = without_principal(role.assume_role_policy_document, arn, unique_id)
             if text is not None:
                 role.assume_role_policy_document = text
-    for bucket in world.all_buckets():
+    for bucket in world.s3.all_buckets():
         if bucket.policy:
             text = without_principal(bucket.policy.decode(), arn, unique_id)
             if text is not None:
                 bucket.policy = text.encode()
-    for key in world.all_keys():
+    for key in world.kms.all_keys():
         text = without_principal(key.policy, arn, unique_id)
         if text is not None:
             key.policy = text

@@ -1,4 +1,4 @@
-"""Reading moto's IAM."""
+"""moto's IAM, read as the sandbox sees it: principals with their policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moto.iam.models import AWSManagedPolicy, iam_backends
 from rwlib.sandbox.views import Policies, PrincipalView
 
 
-class IamReading:
+class MotoIam:
     """What the sandbox asks of moto's IAM; the world must be entered."""
 
     def accounts(self) -> list[str]:
@@ -21,8 +21,10 @@ class IamReading:
 
     def role(self, account: str, name: str) -> PrincipalView | None:
         """Give the role of that name."""
-        found = self._role(account, name)
-        return _role_view(account, found) if found else None
+        for role in iam_of(account).roles.values():
+            if role.name == name:
+                return _role_view(account, role)
+        return None
 
     def user(self, account: str, name: str) -> PrincipalView | None:
         """Give the user of that name."""
@@ -78,15 +80,9 @@ class IamReading:
         for arn in _aws_managed():
             self.managed_policy(account, arn)
 
-    def iam(self, account: str) -> Any:
+    def account(self, account: str) -> Any:
         """Give moto's IAM of an account."""
         return iam_of(account)
-
-    def _role(self, account: str, name: str) -> Any:
-        for role in iam_of(account).roles.values():
-            if role.name == name:
-                return role
-        return None
 
 
 def iam_of(account: str) -> Any:

@@ -1,4 +1,4 @@
-"""Reading moto's KMS."""
+"""moto's KMS, read as the sandbox sees it: keys with their policy and grants."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from rwlib.sandbox.moto_seam.backends import backends, loaded
 from rwlib.sandbox.views import KeyView
 
 
-class KmsReading:
+class MotoKms:
     """What the sandbox asks of moto's KMS; the world must be entered."""
-
-    def kms(self, account: str, region: str) -> Any:
-        """Give moto's KMS of an account and Region."""
-        return backends("kms")[account][region]
 
     def key(self, account: str, region: str, key_id: str) -> KeyView | None:
         """Give the KMS key of that id or alias name in an account and Region."""
-        backend = self.kms(account, region)
+        backend = backends("kms")[account][region]
         if key_id.startswith("alias/"):
             key_id = backend.get_key_id_from_alias(key_id) or ""
         key = backend.keys.get(key_id)

@@ -1,4 +1,4 @@
-"""Reading moto's S3."""
+"""moto's S3, read as the sandbox sees it: buckets, objects and uploads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCKS = {
 }
 
 
-class S3Reading:
+class MotoS3:
     """What the sandbox asks of moto's S3; the world must be entered."""
 
     def knows_page(self, account: str, token: str) -> bool:

@@ -1,39 +1,50 @@
-"""One sandbox's worth of moto: its state, and the way to call it."""
+"""One sandbox's worth of moto: its state, kept and put back, and the way to call it."""
 
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import moto
+from moto.core.base_backend import BackendDict
 from moto.iam.access_control import PermissionResult
+from moto.iam.models import AWSManagedPolicy
 from moto.iam.policy_validation import BaseIAMPolicyValidator
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, s3_backends
 
 from rwlib.sandbox.answer import Answer
-from rwlib.sandbox.moto_seam.backends import backends, loaded
-from rwlib.sandbox.moto_seam.iam import IamReading
-from rwlib.sandbox.moto_seam.keeping import Keeping
-from rwlib.sandbox.moto_seam.kms import KmsReading
-from rwlib.sandbox.moto_seam.s3 import S3Reading
+from rwlib.sandbox.moto_seam.backends import SERVICES, backends, loaded
+from rwlib.sandbox.moto_seam.iam import MotoIam, aws_managed_policy
+from rwlib.sandbox.moto_seam.kms import MotoKms
+from rwlib.sandbox.moto_seam.pickling import Fetch, Store, UnreadableStateError, dumps, loads
+from rwlib.sandbox.moto_seam.s3 import MotoS3
+
+MOTO_VERSION = moto.__version__
+_PIECE = re.compile(r"(?P<service>[a-z0-9]+)\.(?P<account>\d{12})\.(?P<region>[a-z0-9-]+)")
 
 _entered: World | None = None
 _lock = threading.RLock()
 _serving = threading.local()
 
 
-class World(IamReading, S3Reading, KmsReading, Keeping):
+class World:
     """All that moto keeps for one sandbox.
 
     moto keeps its state in module-level dictionaries. Their contents are exchanged when another
     world is entered, so that several sandboxes can live in one process without seeing each other.
     One world is entered at a time, process-wide: moto is not written for concurrent writes.
+    ``iam``, ``s3`` and ``kms`` read the world that is entered.
     """
 
     def __init__(self) -> None:
+        self.iam = MotoIam()
+        self.s3 = MotoS3()
+        self.kms = MotoKms()
         self._contents: dict[str, dict[str, Any]] = {}
         self._bucket_accounts: dict[str, tuple[str, str]] = {}
         self._applications: dict[str, Any] = {}
@@ -87,6 +98,40 @@ class World(IamReading, S3Reading, KmsReading, Keeping):
             _serving.now = False
         return Answer(int(started[0].split(None, 1)[0]), tuple(started[1]), content)
 
+    def pieces(self, services: frozenset[str] | None = None) -> Iterator[tuple[str, Any]]:
+        """Name the pieces that hold something: one for each service, account and Region."""
+        for service in loaded():
+            if services is not None and service not in services:
+                continue
+            there: BackendDict[Any] = backends(service)
+            for account, region, backend in there.iter_backends():
+                yield f"{service}.{account}.{region}", backend
+
+    def write_piece(self, backend: Any, store: Store) -> bytes:
+        """Write a piece; the bodies of objects go to ``store``."""
+        return dumps(backend, store)
+
+    def read_piece(self, name: str, data: bytes, fetch: Fetch) -> None:
+        """Put a kept piece back.
+
+        Raises
+        ------
+        UnreadableStateError
+            It is not a piece this version has written.
+        """
+        parts = _PIECE.fullmatch(name)
+        if parts is None or parts["service"] not in SERVICES:
+            raise UnreadableStateError(f"{name} is no piece of a state")
+        account, region = parts["account"], parts["region"]
+        there = backends(parts["service"])
+        backend = loads(data, fetch, _managed)
+        if type(backend) is not there.backend:
+            raise UnreadableStateError(f"{name} holds something else")
+        dict.__setitem__(there[account], region, backend)
+        if parts["service"] == "s3":
+            for bucket in backend.buckets:
+                s3_backends.bucket_accounts[bucket] = (region, account)
+
     def _save(self) -> None:
         for service in loaded():
             self._contents[service] = dict(dict.items(backends(service)))
@@ -98,6 +143,14 @@ class World(IamReading, S3Reading, KmsReading, Keeping):
             dict.clear(there)
             dict.update(there, self._contents.get(service, {}))
         s3_backends.bucket_accounts = dict(self._bucket_accounts)
+
+
+def _managed(account: str, arn: str, count: int) -> AWSManagedPolicy:
+    policy = aws_managed_policy(account, arn)
+    if policy is None:
+        raise UnreadableStateError(f"there is no AWS managed policy {arn}")
+    policy.attachment_count = count
+    return policy
 
 
 _own_permission = FakeBucket.get_permission

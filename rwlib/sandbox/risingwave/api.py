@@ -21,14 +21,14 @@ import urllib3
 
 from rwlib.errors import ServiceError
 from rwlib.sandbox.endpoint import RoleCredentials
-from rwlib.sandbox.risingwave.clusters import HOME_REGION, Cluster, ClusterStore, Settings
+from rwlib.sandbox.risingwave.clusters import HOME_REGION, ClusterStore, SandboxCluster, Settings
 from rwlib.sandbox.risingwave.engine.objects import Database
 from rwlib.sandbox.risingwave.engine.platform import Platform
 from rwlib.sandbox.risingwave.engine.signed import SignedClient
 from rwlib.sandbox.risingwave.principals import AllowedPrincipals
 from rwlib.sandbox.risingwave.requests import (
+    ApiCall,
     ApiError,
-    Call,
     authorized,
     number_of,
     read_call,
@@ -130,7 +130,7 @@ class RisingWaveCloud:
             self.store.save()
         return status, content
 
-    def _account(self, call: Call, path: str) -> tuple[int, Any]:
+    def _account(self, call: ApiCall, path: str) -> tuple[int, Any]:
         if call.method == "GET" and path == "/auth/ping":
             return 200, {}
         if call.method == "GET" and path == "/regions":
@@ -163,7 +163,7 @@ class RisingWaveCloud:
             )
         return regions
 
-    def _tenants(self, call: Call, region: str) -> tuple[int, Any]:
+    def _tenants(self, call: ApiCall, region: str) -> tuple[int, Any]:
         require_method(call, "GET")
         offset, limit = number_of(call, "offset", 0), number_of(call, "limit", 100)
         found = [c.tenant() for c in self.store.clusters.values() if c.region == region]
@@ -171,7 +171,7 @@ class RisingWaveCloud:
         pagination = {"limit": limit, "offset": offset, "size": len(found)}
         return 200, {"pagination": pagination, "tenants": page}
 
-    def _tenant(self, call: Call, cluster: Cluster, rest: list[str]) -> tuple[int, Any]:
+    def _tenant(self, call: ApiCall, cluster: SandboxCluster, rest: list[str]) -> tuple[int, Any]:
         principals = AllowedPrincipals(self._client())
         if cluster.platform == "aws":
             principals.settle(cluster)
@@ -198,7 +198,7 @@ class RisingWaveCloud:
 
     # The sandbox's own switches --------------------------------------------------------------
 
-    def _switch(self, call: Call) -> tuple[int, Any]:
+    def _switch(self, call: ApiCall) -> tuple[int, Any]:
         match call.method, call.path.strip("/").split("/"):
             case "POST", ["reset"]:
                 self.reset()
@@ -219,7 +219,7 @@ class RisingWaveCloud:
                 return 200, {"lines": [line for found in databases for line in found.log]}
         raise ApiError(404, "no such switch")
 
-    def _cluster(self, cluster_id: str, region: str | None) -> Cluster:
+    def _cluster(self, cluster_id: str, region: str | None) -> SandboxCluster:
         cluster = self.store.clusters.get(cluster_id)
         if cluster is None or (region is not None and cluster.region != region):
             raise ApiError(404, f"tenant {cluster_id} not found")
@@ -232,7 +232,7 @@ class RisingWaveCloud:
 
 
 def _allowed_roles(
-    call: Call, principals: AllowedPrincipals, cluster: Cluster
+    call: ApiCall, principals: AllowedPrincipals, cluster: SandboxCluster
 ) -> tuple[int, dict[str, Any]]:
     if cluster.platform != "aws":
         raise ApiError(404, "allowed IAM roles are for clusters on AWS")
@@ -250,7 +250,7 @@ def _allowed_roles(
 
 
 def _database(
-    call: Call, platform: Platform, database: Database, path: list[str]
+    call: ApiCall, platform: Platform, database: Database, path: list[str]
 ) -> tuple[int, Any]:
     if call.method == "POST" and path != ["querySQL"] and not call.may_change:
         raise ApiError(403, "permission denied")

@@ -68,7 +68,7 @@ class Settings:
 
 
 @dataclass
-class Cluster:
+class SandboxCluster:
     """One cluster. ``workload_role`` is empty off AWS."""
 
     cluster_id: str
@@ -137,7 +137,7 @@ class Cluster:
         }
 
 
-def example_clusters() -> list[Cluster]:
+def example_clusters() -> list[SandboxCluster]:
     """Give the clusters a sandbox starts with.
 
     The first is the one whose workload role is in the example world; the others stand for what
@@ -148,18 +148,18 @@ def example_clusters() -> list[Cluster]:
     main = "019d023e-7000-7a11-8c11-0000000000a1"
     frankfurt = "019d023e-7000-7a11-8c11-0000000000b2"
     return [
-        Cluster(first, "orders", HOME_REGION, workload_role=expected_role_name(first)),
-        Cluster(
+        SandboxCluster(first, "orders", HOME_REGION, workload_role=expected_role_name(first)),
+        SandboxCluster(
             main,
             "preview",
             HOME_REGION,
             workload_role=expected_role_name(main),
             settings=Settings(version=MAIN),
         ),
-        Cluster(
+        SandboxCluster(
             frankfurt, "orders-eu", "eu-central-1", workload_role=expected_role_name(frankfurt)
         ),
-        Cluster(
+        SandboxCluster(
             "019d023e-7000-7a11-8c11-0000000000c3",
             "trial",
             HOME_REGION,
@@ -167,7 +167,7 @@ def example_clusters() -> list[Cluster]:
             has_metadata=False,
             workload_role=expected_role_name("019d023e-7000-7a11-8c11-0000000000c3"),
         ),
-        Cluster(
+        SandboxCluster(
             "019d023e-7000-7a11-8c11-0000000000d4",
             "orders-gcp",
             "us-central1",
@@ -231,7 +231,7 @@ class ClusterStore:
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / _FILE if folder is not None else None
         self._lock = threading.Lock()
-        self.clusters: dict[str, Cluster] = {}
+        self.clusters: dict[str, SandboxCluster] = {}
         self.reset()
         if self._path is not None and self._path.exists():
             self._load(self._path)
@@ -262,7 +262,7 @@ class ClusterStore:
             self.clusters[cluster.cluster_id] = cluster
 
 
-def _to_json(cluster: Cluster) -> dict[str, Any]:
+def _to_json(cluster: SandboxCluster) -> dict[str, Any]:
     plain = (str, bool)
     values = {name: value for name, value in vars(cluster).items() if isinstance(value, plain)}
     with cluster.lock:
@@ -278,8 +278,8 @@ def _to_json(cluster: Cluster) -> dict[str, Any]:
         }
 
 
-def _from_json(kept: dict[str, Any]) -> Cluster:
-    return Cluster(
+def _from_json(kept: dict[str, Any]) -> SandboxCluster:
+    return SandboxCluster(
         **{
             **kept,
             "settings": Settings(**kept["settings"]),

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from rwlib.sandbox.example_world import RISINGWAVE_CLOUD, may_assume_policy
-from rwlib.sandbox.risingwave.clusters import Cluster
+from rwlib.sandbox.risingwave.clusters import SandboxCluster
 from rwlib.sandbox.risingwave.engine.signed import Keys, Reply, SignedClient
 
 POLICY_NAME = "assume-customer-roles"
@@ -44,13 +44,13 @@ class AllowedPrincipals:
         self._aws = aws
         self._clock = clock
 
-    def read(self, cluster: Cluster) -> dict[str, object]:
+    def read(self, cluster: SandboxCluster) -> dict[str, object]:
         """Give the list and its status, and let time pass for a change in flight."""
         with cluster.lock:
             self.settle(cluster, reading=True)
             return {"roleArns": list(cluster.allowed.role_arns), "status": cluster.allowed.status}
 
-    def add(self, cluster: Cluster, role_arn: str) -> Verdict:
+    def add(self, cluster: SandboxCluster, role_arn: str) -> Verdict:
         """Accept one more role."""
         if not _ROLE_ARN.fullmatch(role_arn):
             return 400, _INVALID
@@ -64,7 +64,7 @@ class AllowedPrincipals:
             self._begin(cluster)
         return 202, "accepted"
 
-    def remove(self, cluster: Cluster, role_arn: str) -> Verdict:
+    def remove(self, cluster: SandboxCluster, role_arn: str) -> Verdict:
         """Accept that a role is taken off the list."""
         with cluster.lock:
             refused = self._refusal(cluster)
@@ -76,7 +76,7 @@ class AllowedPrincipals:
             self._begin(cluster)
         return 202, "accepted"
 
-    def settle(self, cluster: Cluster, *, reading: bool = False) -> None:
+    def settle(self, cluster: SandboxCluster, *, reading: bool = False) -> None:
         """Apply what is in flight, if it is due."""
         with cluster.lock:
             self._govern(cluster)
@@ -91,21 +91,21 @@ class AllowedPrincipals:
             state.status = "Failed" if state.fail or not self._apply(cluster) else "Ready"
             state.fail = False
 
-    def _refusal(self, cluster: Cluster) -> Verdict | None:
+    def _refusal(self, cluster: SandboxCluster) -> Verdict | None:
         self.settle(cluster)
         if cluster.settings.overlap_next > 0:
             cluster.settings.overlap_next -= 1
             return 500, "internal error"
         return (500, "internal error") if cluster.allowed.status == "Updating" else None
 
-    def _begin(self, cluster: Cluster) -> None:
+    def _begin(self, cluster: SandboxCluster) -> None:
         state, settings = cluster.allowed, cluster.settings
         state.status = "Updating"
         state.reads = settings.settle_reads
         state.ready_at = self._clock() + settings.settle_seconds
         state.fail, settings.fail_next = settings.fail_next, False
 
-    def _govern(self, cluster: Cluster) -> None:
+    def _govern(self, cluster: SandboxCluster) -> None:
         """Make the role's policies what the list says, once: an empty list allows nothing."""
         if cluster.governed or not cluster.workload_role:
             return
@@ -120,7 +120,7 @@ class AllowedPrincipals:
             self._apply(cluster)
         cluster.governed = True
 
-    def _apply(self, cluster: Cluster) -> bool:
+    def _apply(self, cluster: SandboxCluster) -> bool:
         target = {"RoleName": cluster.workload_role, "PolicyName": POLICY_NAME}
         role_arns = tuple(cluster.allowed.role_arns)
         if not role_arns:

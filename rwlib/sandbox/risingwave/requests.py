@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """One request, read."""
 
     method: str
@@ -40,7 +40,7 @@ class Call:
     may_change: bool
 
 
-def read_call(environ: dict[str, Any], path: str, may_change: bool) -> Call:
+def read_call(environ: dict[str, Any], path: str, may_change: bool) -> ApiCall:
     """Read a request's query and JSON body."""
     values = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     length = environ.get("CONTENT_LENGTH") or "0"
@@ -54,7 +54,7 @@ def read_call(environ: dict[str, Any], path: str, may_change: bool) -> Call:
     if not isinstance(body, dict):
         raise ApiError(400, "the body is not a JSON object")
     query = {name: found[-1] for name, found in values.items()}
-    return Call(environ.get("REQUEST_METHOD", "GET"), path, query, body, may_change)
+    return ApiCall(environ.get("REQUEST_METHOD", "GET"), path, query, body, may_change)
 
 
 def authorized(environ: dict[str, Any]) -> bool:
@@ -84,19 +84,19 @@ def refuse_browsers(environ: dict[str, Any]) -> None:
         raise ApiError(403, "only for programs on this machine")
 
 
-def require_method(call: Call, *methods: str) -> None:
+def require_method(call: ApiCall, *methods: str) -> None:
     """Refuse other methods."""
     if call.method not in methods:
         raise ApiError(405, f"method {call.method} is not allowed")
 
 
-def number_of(call: Call, name: str, default: int) -> int:
+def number_of(call: ApiCall, name: str, default: int) -> int:
     """Give a whole number of the query."""
     given = call.query.get(name, "")
     return int(given) if given.isascii() and given.isdecimal() else default
 
 
-def text_of(call: Call, name: str) -> str:
+def text_of(call: ApiCall, name: str) -> str:
     """Give a text of the body; refuse the call without it."""
     value = call.body.get(name)
     if not isinstance(value, str):

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from rwlib.errors import ServiceError
 from rwlib.sandbox.endpoint import RoleCredentials
-from rwlib.sandbox.risingwave.clusters import Cluster
+from rwlib.sandbox.risingwave.clusters import SandboxCluster
 from rwlib.sandbox.risingwave.engine.credentials import CredentialError
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError
-from rwlib.sandbox.risingwave.engine.objects import Database, Sink
+from rwlib.sandbox.risingwave.engine.objects import Database, SandboxSink
 from rwlib.sandbox.risingwave.engine.platform import Platform
 from rwlib.sandbox.risingwave.engine.running import checkpoint
 from rwlib.sandbox.risingwave.engine.signed import Keys, SignedClient
@@ -32,7 +32,7 @@ class Sessions(Protocol):
         """Give a session of a role without asking its trust policy."""
 
 
-def platform_of(aws: SignedClient, sessions: Sessions, cluster: Cluster) -> Platform:
+def platform_of(aws: SignedClient, sessions: Sessions, cluster: SandboxCluster) -> Platform:
     """Give a cluster's engine what its settings say."""
 
     def session_of(role_arn: str, session_name: str) -> Keys:
@@ -98,7 +98,7 @@ def list_sinks(platform: Platform, database: Database) -> dict[str, Any]:
     return {"sinks": [sink_answer(sink) for sink in database.sinks.values()]}
 
 
-def sink_answer(sink: Sink) -> dict[str, Any]:
+def sink_answer(sink: SandboxSink) -> dict[str, Any]:
     """Give one sink as the API does."""
     return {
         "id": sink.object_id,

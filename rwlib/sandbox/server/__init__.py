@@ -1,1 +1,1 @@
-"""server"""
+"""The sandbox as a server on loopback: its state, its control interface and its processes."""

@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from rwlib.errors import ConflictError, InputError
-from rwlib.sandbox.moto_seam.keeping import MOTO_VERSION
 from rwlib.sandbox.moto_seam.pickling import UnreadableStateError
-from rwlib.sandbox.moto_seam.world import World
+from rwlib.sandbox.moto_seam.world import MOTO_VERSION, World
+from rwlib.sandbox.server.state_lock import state_lock
 
 FORMAT = 1
 
@@ -45,7 +45,7 @@ class StateFolder:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InputError("state", str(path), f"cannot be used as a folder: {error}") from error
-        self._lock = FileLock(self.path / "lock")
+        self._lock = state_lock(self.path)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

@@ -1,4 +1,7 @@
-"""What statements of RisingWave look like: tokens, syntax and parser."""
+"""RisingWave's SQL as text: its tokens, its statements as values, and the parser between them.
+
+For rooms that read statements without checking or writing any, such as the sandbox's engine.
+"""
 
 import lazy_loader
 

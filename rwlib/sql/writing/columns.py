@@ -19,14 +19,14 @@ _TYPE_WORDS = frozenset(_WORDS.split())
 
 
 @dataclass(frozen=True)
-class Column:
+class TypedColumn:
     """A column's name as given and its type, checked."""
 
     name: str
     type: str
 
 
-def read_columns(value: object) -> tuple[Column, ...]:
+def read_columns(value: object) -> tuple[TypedColumn, ...]:
     """Return the columns of a mapping, a list or a text such as ``id bigint, name varchar``.
 
     A type may hold names, sizes and brackets only, so that nothing in it can end the column.
@@ -49,7 +49,7 @@ def read_columns(value: object) -> tuple[Column, ...]:
                 pairs.append((item["name"], item["type"]))
             else:
                 pairs.append(_pair(item))
-    columns = tuple(Column(*_column(name, type_)) for name, type_ in pairs)
+    columns = tuple(TypedColumn(*_column(name, type_)) for name, type_ in pairs)
     if not columns:
         raise InputError("sql_options.columns", value, "names no column; write name: type")
     if len({column.name for column in columns}) < len(columns):

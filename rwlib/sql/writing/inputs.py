@@ -12,7 +12,7 @@ from rwlib.sql.language.syntax import OptionValue, SecretRef
 from rwlib.sql.rules.options import unknown_options, url_carries_secret
 from rwlib.sql.rules.problems import Definition, Given, Problem
 from rwlib.sql.rules.roles import is_static_key, static_keys
-from rwlib.sql.writing.columns import Column, read_columns
+from rwlib.sql.writing.columns import TypedColumn, read_columns
 from rwlib.sql.writing.quoting import identifier, object_name
 
 RESERVED = {
@@ -49,7 +49,7 @@ class Inputs:
     connector: Connector
     name: str
     from_name: str = ""
-    columns: tuple[Column, ...] = ()
+    columns: tuple[TypedColumn, ...] = ()
     primary_key: tuple[str, ...] = ()
     format: str = ""
     encode: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rwlib.aws import Aws, policy_json, policy_users
+from rwlib.aws import policy_users, policy_versions, version_document
 from rwlib.steps.changes import Change, canonical, ledger_history
 from rwlib.steps.teardown.work import Work
 
@@ -24,22 +24,15 @@ def take_back_policy(work: Work, policy: Mapping[str, Any], arn: str, ours: bool
     if users:
         work.result.kept.append(f"policy {name}: {', '.join(users)} uses it")
         return
-    versions = aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
+    versions = policy_versions(aws, arn)
     spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
-    default = aws.read(
-        "iam",
-        "get_policy_version",
-        about=arn,
-        PolicyArn=arn,
-        VersionId=policy["DefaultVersionId"],
-    )["PolicyVersion"]["Document"]
     work.do(
         Change(
             "delete",
             "IAM policy",
             arn,
             f"with {len(versions)} versions" if spare else "",
-            before=policy_json(default),
+            before=version_document(aws, arn, policy["DefaultVersionId"]),
             calls=(*(("iam:DeletePolicyVersion",) if spare else ()), "iam:DeletePolicy"),
         ),
         *(("delete_policy_version", {"PolicyArn": arn, "VersionId": each}) for each in spare),
@@ -56,7 +49,10 @@ def _restore(work: Work, policy: Mapping[str, Any], arn: str) -> None:
         for entry in ledger_history(work.runs_dir, arn)
         if entry["action"] == "update" and entry["phase"] == "intended" and entry["before"]
     ]
-    documents = _versions(aws, arn) if replaced else {}
+    versions = policy_versions(aws, arn) if replaced else []
+    documents = {
+        each["VersionId"]: version_document(aws, arn, each["VersionId"]) for each in versions
+    }
     wanted, ours = documents.get(now), []
     for entry in reversed(replaced):
         if canonical(entry["after"]) == canonical(wanted) and entry["after"] != entry["before"]:
@@ -80,16 +76,3 @@ def _restore(work: Work, policy: Mapping[str, Any], arn: str) -> None:
             about=arn,
         )
     work.result.kept.append(f"policy {name}: it was not made by this runbook")
-
-
-def _versions(aws: Aws, arn: str) -> dict[str, dict[str, Any]]:
-    """Return the document of each version."""
-    versions = aws.read_all("iam", "list_policy_versions", "Versions", about=arn, PolicyArn=arn)
-    return {
-        each["VersionId"]: policy_json(
-            aws.read(
-                "iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=each["VersionId"]
-            )["PolicyVersion"]["Document"]
-        )
-        for each in versions
-    }

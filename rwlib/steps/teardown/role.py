@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from rwlib.aws import Aws, attached_policies, policy_json, read_policy, read_role, refused
+from rwlib.aws import (
+    Aws,
+    attached_policies,
+    inline_policy_names,
+    policy_json,
+    read_policy,
+    read_role,
+)
 from rwlib.steps.changes import Change, canonical, ledger_history
 from rwlib.steps.ownership import is_ours
 from rwlib.steps.quotas import policy_text
@@ -24,7 +29,7 @@ def take_back_role(
     attachment = f"{policy_arn} to {name}"
     mine = policy_arn in attached and (policy_is_ours or work.created_here(attachment))
     others = [each for each in attached if each != policy_arn or not mine]
-    others += [f"inline policy {each}" for each in _inline(aws, name)]
+    others += [f"inline policy {each}" for each in inline_policy_names(aws, name)]
     role_is_ours = is_ours(role) or work.created_here(arn, tagged=True)
     shared = [each for each in others if _is_ours_elsewhere(aws, each)]
     if mine:
@@ -78,19 +83,6 @@ def _as_it_was(work: Work, role_arn: str, rest: dict[str, Any]) -> dict[str, Any
         if entry["resource"] == "trust policy" and canonical(before) == canonical(rest):
             return dict(before)
     return rest
-
-
-def _inline(aws: Aws, role_name: str) -> list[str]:
-    try:
-        return aws.read_all(
-            "iam",
-            "list_role_policies",
-            "PolicyNames",
-            about=f"inline {role_name}",
-            RoleName=role_name,
-        )
-    except ClientError as error:
-        raise refused(error, f"listing the policies of role {role_name}") from error
 
 
 def _is_ours_elsewhere(aws: Aws, arn: str) -> bool:

@@ -26,7 +26,7 @@ _ARN = re.compile(
 
 
 @dataclass(frozen=True)
-class Finding:
+class PolicyFinding:
     """One finding: what kind, which code, where and what about it."""
 
     kind: str
@@ -41,7 +41,9 @@ def findings(text: str, policy_type: str, resource_type: str = "") -> list[dict[
         document = json.loads(text)
     except ValueError as error:
         offset = getattr(error, "pos", 0)
-        found = Finding("ERROR", "JSON_SYNTAX_ERROR", f"The policy is not valid JSON: {error}.")
+        found = PolicyFinding(
+            "ERROR", "JSON_SYNTAX_ERROR", f"The policy is not valid JSON: {error}."
+        )
         return [_shaped(found, text, (offset, offset))]
     where = spans(text)
     return [
@@ -50,23 +52,27 @@ def findings(text: str, policy_type: str, resource_type: str = "") -> list[dict[
     ]
 
 
-def _document(document: Any, text: str, policy_type: str, resource_type: str) -> Iterator[Finding]:
+def _document(
+    document: Any, text: str, policy_type: str, resource_type: str
+) -> Iterator[PolicyFinding]:
     if not isinstance(document, dict):
-        yield Finding("ERROR", "JSON_SYNTAX_ERROR", "A policy is a JSON object.")
+        yield PolicyFinding("ERROR", "JSON_SYNTAX_ERROR", "A policy is a JSON object.")
         return
     for name in document:
         if name not in TOP:
-            yield Finding("ERROR", "UNKNOWN_ELEMENT", f"There is no element {name}.", (name,))
+            yield PolicyFinding("ERROR", "UNKNOWN_ELEMENT", f"There is no element {name}.", (name,))
     version = document.get("Version")
     if version is None:
-        yield Finding(
+        yield PolicyFinding(
             "WARNING", "MISSING_VERSION", "Add the element Version with the value 2012-10-17."
         )
     elif version not in ("2012-10-17", "2008-10-17"):
-        yield Finding("ERROR", "INVALID_VERSION", f"There is no version {version}.", ("Version",))
+        yield PolicyFinding(
+            "ERROR", "INVALID_VERSION", f"There is no version {version}.", ("Version",)
+        )
     size = len(re.sub(r"\s", "", text))
     if policy_type == "IDENTITY_POLICY" and size > QUOTAS["PolicySizeQuota"]:
-        yield Finding(
+        yield PolicyFinding(
             "ERROR",
             "POLICY_SIZE_EXCEEDS_IDENTITY_POLICY_QUOTA",
             f"The policy has {size} characters without white space; a managed policy may have "
@@ -74,35 +80,39 @@ def _document(document: Any, text: str, policy_type: str, resource_type: str) ->
         )
     statements = document.get("Statement")
     if statements in (None, [], {}):
-        yield Finding("ERROR", "MISSING_STATEMENT", "Add the element Statement.")
+        yield PolicyFinding("ERROR", "MISSING_STATEMENT", "Add the element Statement.")
         return
     trust = resource_type == "AWS::IAM::AssumeRolePolicyDocument"
     seen: dict[str, int] = {}
     for index, statement in enumerate(listed(statements)):
         path: Path = ("Statement", index) if isinstance(statements, list) else ("Statement",)
         if not isinstance(statement, dict):
-            yield Finding("ERROR", "DATA_TYPE_MISMATCH", "A statement is an object.", path)
+            yield PolicyFinding("ERROR", "DATA_TYPE_MISMATCH", "A statement is an object.", path)
             continue
         sid = statement.get("Sid")
         if isinstance(sid, str) and sid:
             if sid in seen and policy_type == "IDENTITY_POLICY":
                 text_of = f"The Sid {sid} stands twice."
-                yield Finding("ERROR", "UNIQUE_SIDS_REQUIRED", text_of, (*path, "Sid"))
+                yield PolicyFinding("ERROR", "UNIQUE_SIDS_REQUIRED", text_of, (*path, "Sid"))
             seen[sid] = index
         yield from _statement(statement, path, policy_type, trust)
 
 
 def _statement(
     statement: dict[str, Any], path: Path, policy_type: str, trust: bool
-) -> Iterator[Finding]:
+) -> Iterator[PolicyFinding]:
     for name in statement:
         if name not in ELEMENTS:
-            yield Finding("ERROR", "UNKNOWN_ELEMENT", f"There is no element {name}.", (*path, name))
+            yield PolicyFinding(
+                "ERROR", "UNKNOWN_ELEMENT", f"There is no element {name}.", (*path, name)
+            )
     effect = statement.get("Effect")
     if effect is None:
-        yield Finding("ERROR", "MISSING_EFFECT", "Add Effect with Allow or Deny.", path)
+        yield PolicyFinding("ERROR", "MISSING_EFFECT", "Add Effect with Allow or Deny.", path)
     elif effect not in ("Allow", "Deny"):
-        yield Finding("ERROR", "INVALID_EFFECT", f"There is no effect {effect}.", (*path, "Effect"))
+        yield PolicyFinding(
+            "ERROR", "INVALID_EFFECT", f"There is no effect {effect}.", (*path, "Effect")
+        )
     yield from _elements(statement, path, policy_type, trust)
     yield from _actions(statement, path)
     yield from _resources(statement, path)
@@ -112,52 +122,54 @@ def _statement(
 
 def _elements(
     statement: dict[str, Any], path: Path, policy_type: str, trust: bool
-) -> Iterator[Finding]:
+) -> Iterator[PolicyFinding]:
     has_principal = "Principal" in statement or "NotPrincipal" in statement
     has_resource = "Resource" in statement or "NotResource" in statement
     if "Action" not in statement and "NotAction" not in statement:
-        yield Finding("ERROR", "MISSING_ACTION", "Add Action or NotAction.", path)
+        yield PolicyFinding("ERROR", "MISSING_ACTION", "Add Action or NotAction.", path)
     if policy_type == "RESOURCE_POLICY":
         if not has_principal:
-            yield Finding("ERROR", "MISSING_PRINCIPAL", "Add Principal.", path)
+            yield PolicyFinding("ERROR", "MISSING_PRINCIPAL", "Add Principal.", path)
     elif has_principal:
         name = "Principal" if "Principal" in statement else "NotPrincipal"
-        yield Finding(
+        yield PolicyFinding(
             "ERROR", "UNSUPPORTED_PRINCIPAL", "An identity policy has no principal.", (*path, name)
         )
     if trust and has_resource:
-        yield Finding(
+        yield PolicyFinding(
             "ERROR",
             "ROLE_TRUST_POLICY_SYNTAX_ERROR_RESOURCE",
             "A trust policy has no resource.",
             path,
         )
     elif not trust and not has_resource:
-        yield Finding("ERROR", "MISSING_RESOURCE", "Add Resource or NotResource.", path)
+        yield PolicyFinding("ERROR", "MISSING_RESOURCE", "Add Resource or NotResource.", path)
     for one, other in (("Action", "NotAction"), ("Resource", "NotResource")):
         if one in statement and other in statement:
-            yield Finding(
+            yield PolicyFinding(
                 "ERROR", "UNSUPPORTED_ELEMENT_COMBINATION", f"Use {one} or {other}, not both.", path
             )
 
 
-def _actions(statement: dict[str, Any], path: Path) -> Iterator[Finding]:
+def _actions(statement: dict[str, Any], path: Path) -> Iterator[PolicyFinding]:
     for name in ("Action", "NotAction"):
         values = statement.get(name, [])
         if name in statement and values == []:
-            yield Finding("SUGGESTION", f"EMPTY_ARRAY_{name.upper()}", f"{name} is empty.", path)
+            yield PolicyFinding(
+                "SUGGESTION", f"EMPTY_ARRAY_{name.upper()}", f"{name} is empty.", path
+            )
         for index, action in enumerate(listed(values)):
             where = (*path, name, index) if isinstance(values, list) else (*path, name)
             if not isinstance(action, str):
-                yield Finding("ERROR", "DATA_TYPE_MISMATCH", "An action is a text.", where)
+                yield PolicyFinding("ERROR", "DATA_TYPE_MISMATCH", "An action is a text.", where)
                 continue
             code = _action_problem(action)
             if code:
-                yield Finding("ERROR", code, f"The action {action} does not exist.", where)
+                yield PolicyFinding("ERROR", code, f"The action {action} does not exist.", where)
     if statement.get("Effect") == "Allow" and statement.get("Resource") in ("*", ["*"]):
         actions = [str(action).lower() for action in listed(statement.get("Action", []))]
         if "iam:passrole" in actions:
-            yield Finding(
+            yield PolicyFinding(
                 "SECURITY_WARNING",
                 "PASS_ROLE_WITH_STAR_IN_RESOURCE",
                 "iam:PassRole with the resource * lets any role be passed; name the roles.",
@@ -180,7 +192,7 @@ def _action_problem(action: str) -> str | None:
     return None if any(re.fullmatch(pattern, one) for one in known) else "INVALID_ACTION"
 
 
-def _resources(statement: dict[str, Any], path: Path) -> Iterator[Finding]:
+def _resources(statement: dict[str, Any], path: Path) -> Iterator[PolicyFinding]:
     for name in ("Resource", "NotResource"):
         values = statement.get(name, [])
         for index, resource in enumerate(listed(values)):
@@ -190,20 +202,22 @@ def _resources(statement: dict[str, Any], path: Path) -> Iterator[Finding]:
             arn = _ARN.match(resource)
             if not resource.startswith("arn:"):
                 text = f"{resource} does not begin with arn:."
-                yield Finding("ERROR", "INVALID_ARN_PREFIX", text, where)
+                yield PolicyFinding("ERROR", "INVALID_ARN_PREFIX", text, where)
             elif arn is None:
-                yield Finding("ERROR", "MISSING_ARN_FIELD", f"{resource} lacks a field.", where)
+                yield PolicyFinding(
+                    "ERROR", "MISSING_ARN_FIELD", f"{resource} lacks a field.", where
+                )
             elif not re.fullmatch(r"aws(-[a-z]+)*|\*", arn["partition"]):
                 text = f"There is no partition {arn['partition']}."
-                yield Finding("ERROR", "INVALID_ARN_PARTITION", text, where)
+                yield PolicyFinding("ERROR", "INVALID_ARN_PARTITION", text, where)
             elif arn["account"] and not re.fullmatch(r"[\d*?]+|aws|\$\{.*\}", arn["account"]):
                 text = f"{arn['account']} is no account id."
-                yield Finding("ERROR", "INVALID_ARN_ACCOUNT", text, where)
+                yield PolicyFinding("ERROR", "INVALID_ARN_ACCOUNT", text, where)
 
 
-def _principals(statement: dict[str, Any], path: Path, trust: bool) -> Iterator[Finding]:
+def _principals(statement: dict[str, Any], path: Path, trust: bool) -> Iterator[PolicyFinding]:
     if "NotPrincipal" in statement and statement.get("Effect") == "Allow":
-        yield Finding(
+        yield PolicyFinding(
             "SECURITY_WARNING",
             "ALLOW_WITH_NOT_PRINCIPAL",
             "Allow with NotPrincipal lets everybody else in, anonymous callers too.",
@@ -219,9 +233,9 @@ def _principals(statement: dict[str, Any], path: Path, trust: bool) -> Iterator[
             if trust:
                 code = "ROLE_TRUST_POLICY_UNSUPPORTED_WILDCARD_IN_PRINCIPAL"
             text = f"{value} has a wildcard inside; a principal is named whole."
-            yield Finding("ERROR", code, text, (*path, "Principal"))
+            yield PolicyFinding("ERROR", code, text, (*path, "Principal"))
         if value == "*" and trust and statement.get("Effect") == "Allow":
-            yield Finding(
+            yield PolicyFinding(
                 "SECURITY_WARNING",
                 "OVERLY_PERMISSIVE_TRUST_POLICY",
                 "Any principal of any account may assume the role; name the ones that should.",
@@ -229,17 +243,17 @@ def _principals(statement: dict[str, Any], path: Path, trust: bool) -> Iterator[
             )
 
 
-def _conditions(statement: dict[str, Any], path: Path) -> Iterator[Finding]:
+def _conditions(statement: dict[str, Any], path: Path) -> Iterator[PolicyFinding]:
     condition = statement.get("Condition", {})
     if not isinstance(condition, dict):
-        yield Finding(
+        yield PolicyFinding(
             "ERROR", "DATA_TYPE_MISMATCH", "Condition is an object.", (*path, "Condition")
         )
         return
     for operator in condition:
         bare = operator.removeprefix("ForAnyValue:").removeprefix("ForAllValues:")
         if bare.removesuffix("IfExists") not in OPERATORS:
-            yield Finding(
+            yield PolicyFinding(
                 "ERROR",
                 "INVALID_CONDITION_OPERATOR",
                 f"There is no operator {operator}.",
@@ -253,7 +267,7 @@ def _span(where: dict[Path, tuple[int, int]], path: Path) -> tuple[int, int]:
     return where.get(path, (0, 0))
 
 
-def _shaped(found: Finding, text: str, span: tuple[int, int]) -> dict[str, Any]:
+def _shaped(found: PolicyFinding, text: str, span: tuple[int, int]) -> dict[str, Any]:
     start, end = (position(text, offset) for offset in span)
     steps = [{"index": s} if isinstance(s, int) else {"value": s} for s in found.path]
     return {

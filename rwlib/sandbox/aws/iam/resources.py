@@ -54,14 +54,14 @@ def _resource(request: AwsRequest, caller: Caller, world: World) -> str:
     if "PolicySourceArn" in given:
         return _text(given, "PolicySourceArn")
     if "RoleName" in given and "InstanceProfileName" not in given:
-        role = world.role(account, _text(given, "RoleName"))
+        role = world.iam.role(account, _text(given, "RoleName"))
         return role.arn if role else f"{start}role{_text(given, 'Path', '/')}{given['RoleName']}"
     if "InstanceProfileName" in given:
         return f"{start}instance-profile/{given['InstanceProfileName']}"
     if "GroupName" in given:
         return f"{start}group{_text(given, 'Path', '/')}{given['GroupName']}"
     if "UserName" in given:
-        user = world.user(account, _text(given, "UserName"))
+        user = world.iam.user(account, _text(given, "UserName"))
         return user.arn if user else f"{start}user{_text(given, 'Path', '/')}{given['UserName']}"
     if request.action in SELF_SERVICE and caller.kind == "user":
         return caller.arn
@@ -75,9 +75,9 @@ def _context(request: AwsRequest, caller: Caller, world: World) -> dict[str, Any
         context["iam:PolicyARN"] = _text(given, "PolicyArn")
     existing = None
     if "RoleName" in given:
-        existing = world.role(caller.account, _text(given, "RoleName"))
+        existing = world.iam.role(caller.account, _text(given, "RoleName"))
     elif "UserName" in given:
-        existing = world.user(caller.account, _text(given, "UserName"))
+        existing = world.iam.user(caller.account, _text(given, "UserName"))
     boundary = given.get("PermissionsBoundary") or (existing.boundary_arn if existing else None)
     if isinstance(boundary, str):
         context["iam:PermissionsBoundary"] = boundary

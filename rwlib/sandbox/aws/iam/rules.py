@@ -104,7 +104,7 @@ class IamRules:
     def _check_attachment(self, action: str, given: dict[str, Any], account: str) -> None:
         entity, quota = ATTACHMENTS[action]
         arn = given["PolicyArn"]
-        if self.world.managed_policy(account, arn) is None or not _own(arn, account):
+        if self.world.iam.managed_policy(account, arn) is None or not _own(arn, account):
             raise _no_such(f"Policy {arn} does not exist or is not attachable.")
         holder = self.entity(entity, given[f"{entity}Name"], account)
         if arn not in holder.managed_policies and len(holder.managed_policies) >= QUOTAS[quota]:
@@ -113,11 +113,11 @@ class IamRules:
     def _check_boundary(self, arn: str, account: str) -> None:
         if not arn.startswith("arn:aws:iam::") or ":policy/" not in arn:
             raise AwsError("InvalidInput", f"ARN {arn} is not valid.")
-        if not _own(arn, account) or self.world.managed_policy(account, arn) is None:
+        if not _own(arn, account) or self.world.iam.managed_policy(account, arn) is None:
             raise _no_such(f"Scope ARN: {arn} does not exist or is not attachable.")
 
     def _check_names(self, action: str, given: dict[str, Any], account: str) -> None:
-        iam = self.world.iam(account)
+        iam = self.world.iam.account(account)
         if action in ("CreateRole", "CreateUser", "CreateGroup"):
             entity = action.removeprefix("Create")
             name = given[f"{entity}Name"]
@@ -141,7 +141,7 @@ class IamRules:
             self._check_policy_deletion(given["PolicyArn"], account)
         elif action == "DeleteUser":
             user = self.entity("User", given["UserName"], account)
-            iam = self.world.iam(account)
+            iam = self.world.iam.account(account)
             for there, what in (
                 (user.access_keys, "delete access keys"),
                 (user.managed_policies, "detach all policies"),
@@ -161,7 +161,7 @@ class IamRules:
                     raise _conflict(f"Cannot delete entity, must {what} first.")
 
     def _check_policy_deletion(self, arn: str, account: str) -> None:
-        iam = self.world.iam(account)
+        iam = self.world.iam.account(account)
         holders = [*iam.roles.values(), *iam.users.values(), *iam.groups.values()]
         bounded = [
             one
@@ -185,9 +185,9 @@ class IamRules:
         if action not in ("TagRole", "TagUser") or not isinstance(given.get("Tags"), list):
             return
         view = (
-            self.world.role(account, given["RoleName"])
+            self.world.iam.role(account, given["RoleName"])
             if action == "TagRole"
-            else self.world.user(account, given["UserName"])
+            else self.world.iam.user(account, given["UserName"])
         )
         keys = set(view.tags if view else ()) | {tag.get("Key") for tag in given["Tags"]}
         if len(keys) > MOST_TAGS:
@@ -196,7 +196,7 @@ class IamRules:
             )
 
     def _check_existence(self, action: str, given: dict[str, Any], account: str) -> None:
-        iam = self.world.iam(account)
+        iam = self.world.iam.account(account)
         for entity in ENTITIES:
             name = given.get(f"{entity}Name")
             if not isinstance(name, str) or action == f"Create{entity}":
@@ -205,7 +205,7 @@ class IamRules:
                 raise _no_such(f"The {entity.lower()} with name {name} cannot be found.")
         arn = given.get("PolicyArn")
         if isinstance(arn, str) and not action.startswith("Attach"):
-            policy = self.world.managed_policy(account, arn) if _own(arn, account) else None
+            policy = self.world.iam.managed_policy(account, arn) if _own(arn, account) else None
             if policy is None:
                 raise _no_such(f"Policy {arn} was not found.")
             self._check_detail(action, given, account, policy)
@@ -242,7 +242,7 @@ class IamRules:
         AwsError
             ``NoSuchEntity``.
         """
-        found = self._find(self.world.iam(account), entity, name)
+        found = self._find(self.world.iam.account(account), entity, name)
         if found is None:
             raise _no_such(f"The {entity.lower()} with name {name} cannot be found.")
         return found

@@ -59,10 +59,10 @@ class IamService:
             if given["PolicyArn"] in holder.managed_policies:
                 return query_answer("iam", request.action, "")
         if request.action == "UpdateRole":
-            view = self.world.role(account, given["RoleName"])
+            view = self.world.iam.role(account, given["RoleName"])
             given.setdefault("MaxSessionDuration", "3600")
             if view is not None:
-                role = self.world.iam(account).roles[view.id]
+                role = self.world.iam.account(account).roles[view.id]
                 given.setdefault("Description", role.description or "")
         gone = self._about_to_go(request, account)
         answer = self._forward(request, account)
@@ -79,21 +79,21 @@ class IamService:
         given = request.parameters
         view = None
         if request.action == "DeleteRole":
-            view = self.world.role(account, given["RoleName"])
+            view = self.world.iam.role(account, given["RoleName"])
         elif request.action == "DeleteUser":
-            view = self.world.user(account, given["UserName"])
+            view = self.world.iam.user(account, given["UserName"])
         return (view.arn, view.id) if view else None
 
     def _named(self, request: AwsRequest, account: str, answer: Answer) -> Answer:
         """Give a new user a unique id of AWS's form in place of moto's."""
-        user = self.world.iam(account).users[request.parameters["UserName"]]
+        user = self.world.iam.account(account).users[request.parameters["UserName"]]
         before, user.id = user.id, new_access_key_id("AIDA", account) + "Q"
         return answer.with_body(answer.body.replace(before.encode(), user.id.encode()))
 
     def _with_boundary(self, request: AwsRequest, account: str, answer: Answer) -> Answer:
         """Add a user's permissions boundary, which moto does not know."""
         name = request.parameters.get("UserName", "")
-        view = self.world.user(account, name)
+        view = self.world.iam.user(account, name)
         if view is None or view.boundary_arn is None:
             return answer
         element = (
@@ -114,16 +114,16 @@ class IamService:
             case "PutUserPermissionsBoundary" | "DeleteUserPermissionsBoundary":
                 self.rules.check(request, account)
                 self.directory.before_change(account)
-                user = self.world.iam(account).users[request.parameters["UserName"]]
+                user = self.world.iam.account(account).users[request.parameters["UserName"]]
                 user.sandbox_boundary_arn = request.parameters.get("PermissionsBoundary")
                 return query_answer("iam", request.action, "")
             case "ListPolicies":
                 if request.parameters.get("Scope", "All") != "Local":
-                    self.world.put_all_aws_managed(account)
+                    self.world.iam.put_all_aws_managed(account)
         return None
 
     def _summary(self, account: str) -> str:
-        iam = self.world.iam(account)
+        iam = self.world.iam.account(account)
         local = [p for arn, p in iam.managed_policies.items() if f"::{account}:" in arn]
         counts = {
             "Users": len(iam.users),

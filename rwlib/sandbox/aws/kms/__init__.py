@@ -1,1 +1,1 @@
-"""kms"""
+"""KMS: key policies and grants, for its own API and for SSE-KMS."""

@@ -34,8 +34,8 @@ class KeyAccess:
             if arn["region"] != region:
                 return None
             key_id = arn["id"].removeprefix("key/")
-            return self.world.key(arn["account"], region, key_id)
-        return self.world.key(account, region, key_id)
+            return self.world.kms.key(arn["account"], region, key_id)
+        return self.world.kms.key(account, region, key_id)
 
     def require(
         self,

@@ -125,7 +125,7 @@ class KmsService:
             blob = base64.b64decode(request.parameters["CiphertextBlob"], validate=True)
         except (binascii.Error, ValueError):
             raise AwsError("InvalidCiphertextException", "") from None
-        key_arn = self.world.key_of_ciphertext(blob, request.region)
+        key_arn = self.world.kms.key_of_ciphertext(blob, request.region)
         if key_arn is None:
             raise AwsError("InvalidCiphertextException", "")
         return key_arn

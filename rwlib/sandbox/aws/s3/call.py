@@ -1,3 +1,5 @@
+"""What the rules of S3 are asked about: one request to a bucket."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

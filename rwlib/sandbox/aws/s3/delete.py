@@ -36,7 +36,7 @@ def delete_objects(service: Deciding, call: S3Call) -> Answer:
         version = next((node.text for node in entry if _name(node) == "VersionId"), None)
         action = "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
         operation = S3Operation("DeleteObject", action, call.bucket.name, key, version)
-        call.object = service.world.object(call.bucket.name, key, version)
+        call.object = service.world.s3.object(call.bucket.name, key, version)
         try:
             service.require(call, action, operation)
         except AwsError as error:

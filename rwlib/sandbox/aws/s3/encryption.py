@@ -46,7 +46,7 @@ class Encryption:
         if name in WRITES:
             return self._check_write(call)
         if name in PARTS:
-            upload = self.world.upload(call.bucket.name, call.request.argument("uploadId") or "")
+            upload = self.world.s3.upload(call.bucket.name, call.request.argument("uploadId") or "")
             if upload is not None:
                 self._require(call, upload.algorithm, upload.kms_key, "kms:Decrypt")
         elif name in READS:

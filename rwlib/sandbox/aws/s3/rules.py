@@ -72,7 +72,7 @@ def _check_acl(call: S3Call, world: World) -> None:
         (acl is not None and acl not in PLAIN_ACLS) or (explicit and acl not in PLAIN_ACLS)
     ):
         raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
-    block = bucket.public_access_block | world.account_block(bucket.account)
+    block = bucket.public_access_block | world.s3.account_block(bucket.account)
     if acl in ("public-read", "public-read-write") and "BlockPublicAcls" in block:
         raise AwsError("AccessDenied", "Access Denied", 403)
 
@@ -109,7 +109,7 @@ def _check_policy(call: S3Call, directory: Directory) -> None:
         wrong.fields = {"Detail": error.shown}
         raise wrong from None
     bucket = call.bucket
-    block = bucket.public_access_block | directory.world.account_block(bucket.account)
+    block = bucket.public_access_block | directory.world.s3.account_block(bucket.account)
     if "BlockPublicPolicy" in block and is_public(json.dumps(document)):
         caller = call.caller.arn
         raise AwsError(

@@ -53,7 +53,7 @@ class S3Service:
         call = S3Call(request, caller, operation, bucket)
         if operation.key:
             check_key(operation.key)
-            call.object = self.world.object(bucket.name, operation.key, operation.version)
+            call.object = self.world.s3.object(bucket.name, operation.key, operation.version)
         if operation.name == "Preflight":
             return self._forward(request, bucket.account)
         if operation.name == "DeleteObjects":
@@ -103,7 +103,7 @@ class S3Service:
                 context[f"s3:ExistingObjectTag/{key}"] = value
         if action in ("s3:PutObjectTagging", "s3:PutObjectVersionTagging"):
             context.update(tags_in_body(request))
-        block = bucket.public_access_block | self.world.account_block(bucket.account)
+        block = bucket.public_access_block | self.world.s3.account_block(bucket.account)
         policy = bucket.policy
         stranger = caller.account != bucket.account
         if stranger and policy and "RestrictPublicBuckets" in block and is_public(policy):
@@ -140,15 +140,15 @@ class S3Service:
             context["s3:locationconstraint"] = location
         ask = Ask(operation.action, operation.resource, caller.account, None, context)
         self._require(request, caller, ask)
-        is_new = self.world.bucket(operation.bucket) is None
+        is_new = self.world.s3.bucket(operation.bucket) is None
         answer = self._forward(request, caller.account)
         if answer.status < 300 and is_new:
             given = "x-amz-object-ownership" in request.headers
-            self.world.set_new_bucket_defaults(operation.bucket, ownership=not given)
+            self.world.s3.set_new_bucket_defaults(operation.bucket, ownership=not given)
         return answer
 
     def _bucket(self, request: AwsRequest, operation: S3Operation) -> BucketView:
-        bucket = self.world.bucket(operation.bucket)
+        bucket = self.world.s3.bucket(operation.bucket)
         if bucket is None:
             if not could_exist(operation.bucket):
                 raise AwsError(
@@ -167,7 +167,7 @@ class S3Service:
         if signed and request.region != bucket.region and not anywhere:
             raise wrong_region(request, bucket)
         token = request.argument("continuation-token")
-        if token is not None and not self.world.knows_page(bucket.account, token):
+        if token is not None and not self.world.s3.knows_page(bucket.account, token):
             raise AwsError("InvalidArgument", "The continuation token provided is incorrect")
         owner = request.headers.get("x-amz-expected-bucket-owner")
         if owner and owner != bucket.account:
@@ -206,7 +206,7 @@ class S3Service:
             self.require(call, action)
         except AwsError as error:
             upload_id = call.request.argument("uploadId") or ""
-            upload = self.world.upload(call.bucket.name, upload_id)
+            upload = self.world.s3.upload(call.bucket.name, upload_id)
             mine = upload is not None and upload.initiator == call.caller.principal_arn
             if not mine or "explicit deny" in error.message:
                 raise
@@ -222,7 +222,7 @@ class S3Service:
         path, _, query = given.partition("?")
         name, _, key = unquote(path).removeprefix("/").partition("/")
         version = parse_qs(query).get("versionId", [None])[0]
-        bucket = self.world.bucket(name)
+        bucket = self.world.s3.bucket(name)
         if bucket is None or not key:
             raise AwsError(
                 "NoSuchBucket",
@@ -230,7 +230,7 @@ class S3Service:
                 404,
                 fields={"BucketName": name},
             )
-        item = self.world.object(name, key, version)
+        item = self.world.s3.object(name, key, version)
         source = S3Operation("GetObject", "s3:GetObject", name, key, version)
         read = S3Call(call.request, call.caller, source, bucket, item)
         self.require(read, "s3:GetObjectVersion" if version else "s3:GetObject", source)
@@ -261,6 +261,6 @@ class S3Service:
             found = re.search(rb"<UploadId>([^<]+)</UploadId>", answer.body)
             if found:
                 arn = call.caller.principal_arn
-                self.world.mark_initiator(call.bucket.name, found[1].decode(), arn)
+                self.world.s3.mark_initiator(call.bucket.name, found[1].decode(), arn)
         elif name == "DeleteBucketEncryption":
-            self.world.set_default_encryption(call.bucket.name)
+            self.world.s3.set_default_encryption(call.bucket.name)

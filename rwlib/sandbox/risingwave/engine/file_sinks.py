@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, config_error, from_meta
-from rwlib.sandbox.risingwave.engine.objects import Database, Row, Sink
+from rwlib.sandbox.risingwave.engine.objects import Database, Row, SandboxSink
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError
 from rwlib.sandbox.risingwave.engine.options import bad_value_text
 from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
@@ -28,7 +28,7 @@ _APPEND_ONLY = (
 _NO_S3 = "S3 configuration is required for S3 sink"
 
 
-def validate_file_sink(platform: Platform, sink: Sink, database: Database) -> None:
+def validate_file_sink(platform: Platform, sink: SandboxSink, database: Database) -> None:
     """Check an s3 or snowflake sink at CREATE, and list where it will write."""
     complaint = bad_value_text(load_connector(sink.data_name), sink.options)
     if complaint:
@@ -49,7 +49,9 @@ def validate_file_sink(platform: Platform, sink: Sink, database: Database) -> No
         raise _invalid(*error.causes) from None
 
 
-def write_file(platform: Platform, sink: Sink, rows: Sequence[Row], database: Database) -> None:
+def write_file(
+    platform: Platform, sink: SandboxSink, rows: Sequence[Row], database: Database
+) -> None:
     """Write one file of an s3 or snowflake sink.
 
     The rows are JSON whatever ENCODE says: this stand-in has no Parquet writer.
@@ -61,7 +63,7 @@ def write_file(platform: Platform, sink: Sink, rows: Sequence[Row], database: Da
     platform.operator(sink.options).write(path, json_lines(rows))
 
 
-def validate_snowflake_v2(platform: Platform, sink: Sink, database: Database) -> None:
+def validate_snowflake_v2(platform: Platform, sink: SandboxSink, database: Database) -> None:
     """Check a snowflake_v2 sink at CREATE, which does not call S3 (``snowflake.rs:234-254``)."""
     check_license(platform, "SnowflakeSink")
     require_s3(sink)
@@ -87,12 +89,14 @@ def validate_snowflake_v2(platform: Platform, sink: Sink, database: Database) ->
         )
 
 
-def write_staged(platform: Platform, sink: Sink, rows: Sequence[Row], database: Database) -> None:
+def write_staged(
+    platform: Platform, sink: SandboxSink, rows: Sequence[Row], database: Database
+) -> None:
     """Write one staged file of a snowflake_v2 sink; Snowflake reads it with its own role."""
     platform.operator(sink.options).write(staged_path(sink.options), json_lines(rows))
 
 
-def require_s3(sink: Sink) -> None:
+def require_s3(sink: SandboxSink) -> None:
     """Check the S3 options of redshift and snowflake_v2.
 
     They are one optional, flattened block: anything missing or malformed in it makes the whole

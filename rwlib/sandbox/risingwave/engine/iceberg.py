@@ -24,7 +24,7 @@ from rwlib.sandbox.risingwave.engine.iceberg_errors import (
     sdk_text,
 )
 from rwlib.sandbox.risingwave.engine.objects import Database
-from rwlib.sandbox.risingwave.engine.opendal import OpendalError, Operator
+from rwlib.sandbox.risingwave.engine.opendal import OpendalError, OpenDalOperator
 from rwlib.sandbox.risingwave.engine.platform import Options, Platform, is_on, static_keys
 from rwlib.sandbox.risingwave.engine.signed import Keys, Reply
 from rwlib.sql import iceberg_catalogs
@@ -161,16 +161,18 @@ class Warehouse:
 
     def _operator(
         self, session_name: str, *, with_role: bool, load_config: bool = False
-    ) -> Operator:
+    ) -> OpenDalOperator:
         options = self._options
         identity = self._platform.identity(
             static_keys(options, "s3.access.key", "s3.secret.key"),
             load_config or is_on(options, "enable_config_load"),
             options.get("s3.iam_role_arn", "") if with_role else "",
         )
-        return Operator(self._platform.aws, identity, self.bucket, self.region_name, session_name)
+        return OpenDalOperator(
+            self._platform.aws, identity, self.bucket, self.region_name, session_name
+        )
 
-    def _java_operator(self) -> Operator | None:
+    def _java_operator(self) -> OpenDalOperator | None:
         """Give the client that reads metadata, where Java does it and S3 holds it."""
         if self.catalog == "glue":
             return self._operator("risingwave-s3", with_role=True)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, failure
 from rwlib.sandbox.risingwave.engine.iceberg import Warehouse
 from rwlib.sandbox.risingwave.engine.iceberg_errors import IcebergError
-from rwlib.sandbox.risingwave.engine.objects import Database, Row, Sink
+from rwlib.sandbox.risingwave.engine.objects import Database, Row, SandboxSink
 from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
 from rwlib.sandbox.risingwave.engine.writing import json_lines
 
 
-def validate_iceberg(platform: Platform, sink: Sink, database: Database) -> None:
+def validate_iceberg(platform: Platform, sink: SandboxSink, database: Database) -> None:
     """Load or create the sink's table at CREATE."""
     try:
         warehouse = Warehouse(platform, sink.options, database)
@@ -27,7 +27,9 @@ def validate_iceberg(platform: Platform, sink: Sink, database: Database) -> None
         raise _refused(error) from None
 
 
-def write_iceberg(platform: Platform, sink: Sink, rows: Sequence[Row], database: Database) -> None:
+def write_iceberg(
+    platform: Platform, sink: SandboxSink, rows: Sequence[Row], database: Database
+) -> None:
     """Commit rows, then close the next checkpoint's empty file.
 
     The data file holds JSON lines: this stand-in has no Parquet writer.

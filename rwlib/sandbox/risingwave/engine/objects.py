@@ -48,7 +48,7 @@ class Relation:
 
 
 @dataclass
-class Sink:
+class SandboxSink:
     """A sink and how far it has come.
 
     ``options`` hold the values of secrets; ``shown_options`` what the statement says.
@@ -91,7 +91,7 @@ class Database:
     secrets: dict[str, str] = field(default_factory=dict)
     connections: dict[str, dict[str, str]] = field(default_factory=dict)
     relations: dict[str, Relation] = field(default_factory=dict)
-    sinks: dict[str, Sink] = field(default_factory=dict)
+    sinks: dict[str, SandboxSink] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -136,6 +136,6 @@ def database_from_json(content: dict[str, Any]) -> Database:
         name: Relation(**{**kept, "columns": [tuple(column) for column in kept["columns"]]})
         for name, kept in content["relations"].items()
     }
-    sinks = {name: Sink(**kept) for name, kept in content["sinks"].items()}
+    sinks = {name: SandboxSink(**kept) for name, kept in content["sinks"].items()}
     events = [Event(**kept) for kept in content["events"]]
     return Database(**{**content, "relations": relations, "sinks": sinks, "events": events})

@@ -61,7 +61,7 @@ class Entry:
     size: int
 
 
-class Operator:
+class OpenDalOperator:
     """One bucket, reached with one identity; the role is assumed at the first request.
 
     Parameters

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rwlib.sandbox.risingwave.engine.credentials import Identity
-from rwlib.sandbox.risingwave.engine.opendal import Operator
+from rwlib.sandbox.risingwave.engine.opendal import OpenDalOperator
 from rwlib.sandbox.risingwave.engine.signed import Keys, SignedClient
 
 Options = dict[str, str]
@@ -56,14 +56,16 @@ class Platform:
         """Say who a connector calls AWS as."""
         return Identity(base, enable_config_load and self.config_load, self.workload, role_arn)
 
-    def operator(self, options: Options, *, role: bool = True) -> Operator:
+    def operator(self, options: Options, *, role: bool = True) -> OpenDalOperator:
         """Give the S3 operator of a file connector (``s3.region_name`` and so on)."""
         identity = self.identity(
             static_keys(options, "s3.credentials.access", "s3.credentials.secret"),
             is_on(options, "enable_config_load"),
             options.get("s3.assume_role", "") if role else "",
         )
-        return Operator(self.aws, identity, options["s3.bucket_name"], options["s3.region_name"])
+        return OpenDalOperator(
+            self.aws, identity, options["s3.bucket_name"], options["s3.region_name"]
+        )
 
 
 def static_keys(options: Options, access: str, secret: str) -> Keys | None:

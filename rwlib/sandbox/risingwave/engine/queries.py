@@ -30,14 +30,14 @@ SourceReader = Callable[[Relation], list[Row]]
 
 
 @dataclass(frozen=True)
-class Result:
+class ResultRows:
     """Rows, with the names and types of their columns."""
 
     columns: list[tuple[str, str]]
     rows: list[list[Any]]
 
 
-def select(text: str, database: Database, version: str, read_source: SourceReader) -> Result:
+def select(text: str, database: Database, version: str, read_source: SourceReader) -> ResultRows:
     """Run a query.
 
     Raises
@@ -52,7 +52,7 @@ def select(text: str, database: Database, version: str, read_source: SourceReade
             cursor = connection.execute(_translated(text))
             rows = [list(row) for row in cursor.fetchall()]
     names = [column[0] for column in cursor.description or ()]
-    return Result(
+    return ResultRows(
         [(name, _type_of(rows, index)) for index, name in enumerate(names)],
         [[_plain(value) for value in row] for row in rows],
     )

@@ -17,7 +17,7 @@ from uuid import uuid4
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.sandbox.risingwave.engine.failures import config_error, failure
 from rwlib.sandbox.risingwave.engine.file_sinks import require_s3
-from rwlib.sandbox.risingwave.engine.objects import Database, Row, Sink
+from rwlib.sandbox.risingwave.engine.objects import Database, Row, SandboxSink
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError
 from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
 from rwlib.sandbox.risingwave.engine.signed import Keys, Reply
@@ -40,7 +40,7 @@ class CopyError(Exception):
     """Redshift refuses a COPY; the text is what its JDBC driver says."""
 
 
-def validate_redshift(platform: Platform, sink: Sink, database: Database) -> None:
+def validate_redshift(platform: Platform, sink: SandboxSink, database: Database) -> None:
     """Check a redshift sink at CREATE."""
     for name in ("jdbc.url", "table.name"):
         if name not in sink.options:
@@ -58,7 +58,9 @@ def validate_redshift(platform: Platform, sink: Sink, database: Database) -> Non
         )
 
 
-def write_redshift(platform: Platform, sink: Sink, rows: Sequence[Row], database: Database) -> None:
+def write_redshift(
+    platform: Platform, sink: SandboxSink, rows: Sequence[Row], database: Database
+) -> None:
     """Write a file and its manifest, as one checkpoint does."""
     if not is_on(sink.options, "with_s3", default=True):
         return
@@ -70,7 +72,7 @@ def write_redshift(platform: Platform, sink: Sink, rows: Sequence[Row], database
     operator.write(staged_path(sink.options, "manifest/"), f"{manifest}\n".encode())
 
 
-def copy_manifests(platform: Platform, sink: Sink, database: Database) -> None:
+def copy_manifests(platform: Platform, sink: SandboxSink, database: Database) -> None:
     """Do what the periodic task does: list, COPY, delete; log what goes wrong."""
     if not is_on(sink.options, "with_s3", default=True):
         return
@@ -88,7 +90,7 @@ def copy_manifests(platform: Platform, sink: Sink, database: Database) -> None:
         _log(database, sink, f"Redshift error: {error}")
 
 
-def _log(database: Database, sink: Sink, message: str) -> None:
+def _log(database: Database, sink: SandboxSink, message: str) -> None:
     database.add_log(
         "ERROR",
         _LOG_TARGET,
@@ -105,7 +107,7 @@ class _Warehouse:
     serverless: bool
 
 
-def _copy(platform: Platform, sink: Sink, manifest_url: str) -> None:
+def _copy(platform: Platform, sink: SandboxSink, manifest_url: str) -> None:
     """Let Redshift read a manifest and its files as the role (``redshift.rs:993-1031``)."""
     role_arn = sink.options.get("s3.assume_role", "")
     if not role_arn:
@@ -142,7 +144,7 @@ def _warehouse(jdbc_url: str) -> _Warehouse:
 
 
 def _check_role(
-    platform: Platform, sink: Sink, warehouse: _Warehouse, role_arn: str, region_name: str
+    platform: Platform, sink: SandboxSink, warehouse: _Warehouse, role_arn: str, region_name: str
 ) -> None:
     """Refuse a role that does not trust Redshift, or that its cluster does not carry.
 

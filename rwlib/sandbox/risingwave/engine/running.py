@@ -9,14 +9,14 @@ from rwlib.sandbox.risingwave.engine.file_sinks import write_file, write_staged
 from rwlib.sandbox.risingwave.engine.iceberg import Warehouse
 from rwlib.sandbox.risingwave.engine.iceberg_errors import IcebergError
 from rwlib.sandbox.risingwave.engine.iceberg_sink import write_iceberg
-from rwlib.sandbox.risingwave.engine.objects import Database, Relation, Row, Sink
+from rwlib.sandbox.risingwave.engine.objects import Database, Relation, Row, SandboxSink
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError
 from rwlib.sandbox.risingwave.engine.platform import Platform
 from rwlib.sandbox.risingwave.engine.queries import select
 from rwlib.sandbox.risingwave.engine.redshift import copy_manifests, write_redshift
 from rwlib.sandbox.risingwave.engine.s3_source import read_source
 
-Write = Callable[[Platform, Sink, Sequence[Row], Database], None]
+Write = Callable[[Platform, SandboxSink, Sequence[Row], Database], None]
 
 _WRITERS: dict[str, Write] = {
     "s3_sink": write_file,
@@ -41,7 +41,7 @@ def checkpoint(platform: Platform, database: Database, *, flushed: bool = False)
                 copy_manifests(platform, sink, database)
 
 
-def checkpoint_sink(platform: Platform, database: Database, sink: Sink) -> None:
+def checkpoint_sink(platform: Platform, database: Database, sink: SandboxSink) -> None:
     """Let one sink write what it has not written yet."""
     write = _WRITERS.get(sink.data_name)
     if write is None:
@@ -72,7 +72,7 @@ def rows_of_source(platform: Platform, relation: Relation, database: Database) -
     return []
 
 
-def _pending(platform: Platform, database: Database, sink: Sink) -> tuple[list[Row], int]:
+def _pending(platform: Platform, database: Database, sink: SandboxSink) -> tuple[list[Row], int]:
     relation = database.relations.get(sink.from_name)
     if relation is not None and relation.kind == "table":
         pairs = zip(relation.sequence, relation.rows, strict=True)
@@ -83,7 +83,7 @@ def _pending(platform: Platform, database: Database, sink: Sink) -> tuple[list[R
 
 
 def _computed(
-    platform: Platform, database: Database, sink: Sink, relation: Relation | None
+    platform: Platform, database: Database, sink: SandboxSink, relation: Relation | None
 ) -> list[Row]:
     if relation is not None and relation.kind == "source":
         return rows_of_source(platform, relation, database)
@@ -103,7 +103,7 @@ def _computed(
     return [dict(zip(names, row, strict=True)) for row in result.rows]
 
 
-def _fail(database: Database, sink: Sink, error: str) -> None:
+def _fail(database: Database, sink: SandboxSink, error: str) -> None:
     sink.error = error
     database.add_event(
         "SINK_FAIL",

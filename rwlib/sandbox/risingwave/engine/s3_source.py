@@ -12,7 +12,7 @@ import json
 
 from rwlib.sandbox.risingwave.engine.failures import from_meta
 from rwlib.sandbox.risingwave.engine.objects import Database, Relation, Row
-from rwlib.sandbox.risingwave.engine.opendal import OpendalError, Operator
+from rwlib.sandbox.risingwave.engine.opendal import OpendalError, OpenDalOperator
 from rwlib.sandbox.risingwave.engine.options import bad_value_text, unknown_option_text
 from rwlib.sandbox.risingwave.engine.platform import MAIN, Platform
 from rwlib.sql import listed_prefix, load_connector
@@ -65,7 +65,7 @@ def read_source(platform: Platform, relation: Relation, database: Database) -> l
     return rows
 
 
-def _operator(platform: Platform, relation: Relation) -> Operator:
+def _operator(platform: Platform, relation: Relation) -> OpenDalOperator:
     return platform.operator(relation.options)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rwlib.sandbox.risingwave.engine.failures import config_error, exists, failure, not_found
 from rwlib.sandbox.risingwave.engine.file_sinks import validate_file_sink, validate_snowflake_v2
 from rwlib.sandbox.risingwave.engine.iceberg_sink import validate_iceberg
-from rwlib.sandbox.risingwave.engine.objects import Database, Sink, now, plain_name
+from rwlib.sandbox.risingwave.engine.objects import Database, SandboxSink, now, plain_name
 from rwlib.sandbox.risingwave.engine.options import (
     ReadOptions,
     canonical,
@@ -23,7 +23,7 @@ from rwlib.sandbox.risingwave.engine.running import checkpoint_sink
 from rwlib.sql import Connector, load_connector
 from rwlib.sql.language import CreateStatement
 
-Validate = Callable[[Platform, Sink, Database], None]
+Validate = Callable[[Platform, SandboxSink, Database], None]
 
 _SINKS: dict[str, tuple[str, Validate]] = {
     "s3": ("s3_sink", validate_file_sink),
@@ -126,12 +126,12 @@ def _sink(
     data_name: str,
     options: Options,
     sink_type: str,
-) -> Sink:
+) -> SandboxSink:
     from_name = plain_name(statement.from_name)
     if from_name and from_name not in database.relations:
         raise not_found("table or source", from_name)
     clause = statement.format_encode
-    return Sink(
+    return SandboxSink(
         database.new_id(),
         plain_name(statement.name),
         read.values["connector"],

@@ -8,7 +8,7 @@ from typing import Any
 from rwlib.sandbox.risingwave.engine.failures import failure, not_found
 from rwlib.sandbox.risingwave.engine.objects import Database, plain_name
 from rwlib.sandbox.risingwave.engine.platform import Platform
-from rwlib.sandbox.risingwave.engine.queries import Result, change, select
+from rwlib.sandbox.risingwave.engine.queries import ResultRows, change, select
 from rwlib.sandbox.risingwave.engine.relations import (
     create_connection,
     create_relation,
@@ -41,7 +41,7 @@ class Outcome:
     """What a statement gave: its command tag, and rows if it has any."""
 
     tag: str
-    result: Result | None = None
+    result: ResultRows | None = None
 
 
 def run(platform: Platform, database: Database, text: str) -> Outcome:
@@ -132,7 +132,7 @@ def _show(database: Database, what: str) -> Outcome:
 
 
 def _rows(names: list[str], rows: list[list[Any]]) -> Outcome:
-    return Outcome("SHOW_COMMAND", Result([(name, "varchar") for name in names], rows))
+    return Outcome("SHOW_COMMAND", ResultRows([(name, "varchar") for name in names], rows))
 
 
 def _show_create(database: Database, statement: ShowCreateStatement) -> Outcome:
@@ -147,7 +147,7 @@ def _show_create(database: Database, statement: ShowCreateStatement) -> Outcome:
     if not definition:
         raise not_found(kind, name)
     columns = [("Name", "varchar"), ("Create Sql", "varchar")]
-    return Outcome("SHOW_COMMAND", Result(columns, [[f"public.{name}", definition]]))
+    return Outcome("SHOW_COMMAND", ResultRows(columns, [[f"public.{name}", definition]]))
 
 
 def _drop(database: Database, statement: DropStatement) -> str:

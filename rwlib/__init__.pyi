@@ -1,0 +1,5 @@
+from .runbook import LiveChecks as LiveChecks
+from .runbook import Runbook as Runbook
+from .target import Target as Target
+
+__version__: str
