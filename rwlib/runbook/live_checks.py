@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rwlib.errors import RunbookError
-from rwlib.verify import Check, CheckedFacts
+from rwlib.verify import Check, CheckedFacts, check_of_refusal
 
 
 class LiveChecks:
@@ -30,7 +30,7 @@ class LiveChecks:
         try:
             return Runbook.start(self._parameters).verify_live()
         except InputError as error:
-            found = _check_of(error)
+            found = check_of_refusal(error)
             if found is None:
                 self.problem = error
                 return []
@@ -38,19 +38,3 @@ class LiveChecks:
         except RunbookError as error:
             self.problem = error
             return []
-
-
-def _check_of(error: Any) -> Check | None:
-    """Turn a refused bucket into the check that the diagnosis asks for."""
-    message = str(error)
-    if error.field == "bucket" and "does not exist" in message:
-        return Check("bucket_exists", "bucket", "The bucket exists", "fail", (message,))
-    if error.field == "bucket" and "is not in account" in message:
-        return Check(
-            "bucket_owner", "bucket", "The bucket is in the role's account", "fail", (message,)
-        )
-    if error.field == "region_name":
-        return Check(
-            "bucket_region", "bucket", "The region in the SQL is the bucket's", "fail", (message,)
-        )
-    return None

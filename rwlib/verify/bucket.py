@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from rwlib.errors import InputError
 from rwlib.steps import condition_keys, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import Check, Status, Verdict
 from rwlib.verify.deciding import decide
 from rwlib.verify.probes import Probe
 from rwlib.verify.situation import Situation
+
+_REGION_TITLE = "The region in the SQL is the bucket's"
+_OWNER_TITLE = "The bucket is in the role's account"
 
 
 def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) -> Iterable[Check]:
@@ -24,7 +28,7 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
     yield Check(
         "bucket_region",
         "bucket",
-        "The region in the SQL is the bucket's",
+        _REGION_TITLE,
         "pass" if wanted == bucket.region_name else "fail",
         (f"the bucket is in {bucket.region_name}",),
         "" if wanted == bucket.region_name else f"write region_name: {bucket.region_name}",
@@ -34,9 +38,7 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
         if bucket.owned
         else ("unknown", "AWS does not say whose it is")
     )
-    yield Check(
-        "bucket_owner", "bucket", "The bucket is in the role's account", owner[0], (owner[1],)
-    )
+    yield Check("bucket_owner", "bucket", _OWNER_TITLE, owner[0], (owner[1],))
     yield _bucket_policy(situation, verdicts)
     yield _public_access_block(situation)
 
@@ -107,3 +109,15 @@ def _public_access_block(situation: Situation) -> Check:
         "block_public_access", "bucket", title, "pass",
         (f"{on} is switched on; the role is in the bucket's own account",),
     )  # fmt: skip
+
+
+def check_of_refusal(error: InputError) -> Check | None:
+    """Return the check that fails where the bucket was refused as an input; None elsewhere."""
+    message = str(error)
+    if error.field == "bucket" and "does not exist" in message:
+        return Check("bucket_exists", "bucket", "The bucket exists", "fail", (message,))
+    if error.field == "bucket" and "is not in account" in message:
+        return Check("bucket_owner", "bucket", _OWNER_TITLE, "fail", (message,))
+    if error.field == "region_name":
+        return Check("bucket_region", "bucket", _REGION_TITLE, "fail", (message,))
+    return None

@@ -98,7 +98,7 @@ def assert_gone(process_ids, patience=10.0):
     assert left == []
 
 
-def test_nothing_is_left_when_the_user_of_the_forge_is_killed(tmp_path):
+def test_nothing_is_left_when_the_user_of_the_fork_server_is_killed(tmp_path):
     flag = tmp_path / "pids"
     path = notebook(
         tmp_path / "n.ipynb",
@@ -124,7 +124,7 @@ def test_nothing_is_left_when_the_user_of_the_forge_is_killed(tmp_path):
     assert_gone(processes)
 
 
-def test_forge_starts_again_when_it_was_killed(tmp_path):
+def test_fork_server_starts_again_when_it_was_killed(tmp_path):
     path = notebook(tmp_path / "n.ipynb", "import os\nraise RuntimeError(f'parent {os.getppid()}')")
     with ForkServer() as mine:
         first = run(mine, path, tmp_path / "a")["problem"]

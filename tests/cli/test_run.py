@@ -1,4 +1,4 @@
-"""The command line: exit codes, one sentence for a mistake, JSON, and files of a run."""
+"""``rwlib run``: exit codes, one sentence for a mistake, and files of a run."""
 
 from __future__ import annotations
 
@@ -12,47 +12,11 @@ import time
 import boto3
 import nbformat
 import pytest
-from click.testing import CliRunner
 from nbformat.v4 import new_code_cell
 
-from rwlib.cli import main
 from rwlib.report.schema import validate_report
-from tests.support import places
-
-ROOT = places.ROOT
-
-
-def rwlib(*arguments, cwd=None, **environment):
-    """Call the command line in this process, as its entry point does."""
-    runner = CliRunner()
-    with runner.isolation(env=environment) as (out, err, _):
-        try:
-            main([str(each) for each in arguments])
-            code = None
-        except SystemExit as ended:
-            code = ended.code
-        return code, out.getvalue().decode(), err.getvalue().decode()
-
-
-def options(values, **changes):
-    found = []
-    for name, value in {**values, **changes}.items():
-        if value in ("", None):
-            continue
-        option = "--" + name.replace("_", "-")
-        if value is True:
-            found.append(option)
-        else:
-            for each in value if isinstance(value, list) else [value]:
-                found += [option, str(each)]
-    return found
-
-
-def test_help_lists_the_commands():
-    code, out, _ = rwlib("--help")
-    assert code == 0
-    for name in ("run", "verify", "sql", "teardown", "sandbox"):
-        assert name in out
+from tests.support.command_line import options, rwlib
+from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize(
@@ -128,28 +92,6 @@ def test_unreadable_credentials_file_is_bad_input(aws_environment, example, tmp_
     assert "Traceback" not in err
 
 
-def test_missing_credentials_are_exit_code_4(aws_environment, example, monkeypatch):
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    code, _, err = rwlib("verify", *options(example))
-    assert code == 4
-    assert "no usable AWS credentials" in err
-
-
-def test_unreachable_endpoint_is_exit_code_4(aws_environment, example, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    code, _, err = rwlib("verify", *options(example))
-    assert code == 4
-    assert "could not be reached" in err
-
-
-def test_errors_are_json_when_asked_for(example):
-    code, out, _ = rwlib("run", *options(example, bucket="Bad"), "--json")
-    assert code == 2
-    assert json.loads(out)["exit_code"] == 2
-
-
 def test_run_verify_and_teardown_follow_each_other(aws_environment, example, tmp_path):
     code, out, err = rwlib("run", *options(example, apply=True), "--json")
     assert code == 0, err
@@ -193,32 +135,6 @@ def test_run_asks_for_a_person_when_nobody_confirmed_step_4(aws_environment, exa
     assert code == 3
     assert "Allowed Principals" in out
     assert "manual" in out
-
-
-def test_teardown_needs_its_own_apply_when_the_file_says_apply(aws_environment, example, tmp_path):
-    path = tmp_path / "target.yaml"
-    path.write_text(json.dumps({**example, "apply": True}))
-    assert rwlib("run", "--target", path)[0] == 0
-    _, out, _ = rwlib("teardown", "--target", path)
-    assert "Would delete" in out
-
-
-def test_sql_prints_statements_without_calling_anybody(example):
-    code, out, _ = rwlib("sql", *options(example), "--account-id", "111122223333")
-    assert code == 0
-    assert "s3.assume_role = 'arn:aws:iam::111122223333:role/risingwave-s3-access'" in out
-
-
-def test_sql_check_finds_a_wrong_option(tmp_path):
-    path = tmp_path / "sink.sql"
-    path.write_text(
-        "CREATE SINK s FROM t WITH (connector='s3', type='append-only', s3.region_name='us-east-1',"
-        " s3.bucket_name='acme-analytics', s3.iam_role_arn='arn:aws:iam::111122223333:role/r',"
-        " enable_config_load='true') FORMAT PLAIN ENCODE PARQUET (force_append_only='true');"
-    )
-    code, out, _ = rwlib("sql", "--check", path)
-    assert code == 1
-    assert "s3.assume_role" in out
 
 
 def test_run_in_the_sandbox_needs_no_credentials(tmp_path):
@@ -339,11 +255,3 @@ def test_run_is_stopped_when_the_process_is_interrupted_in_a_cell(
     errors = [output.ename for cell in executed.cells for output in cell.get("outputs", [])]
     assert errors == ["KeyboardInterrupt"]
     assert executed.cells[-1].execution_count is None
-
-
-def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
-    from rwlib.runs.folder import new_run_dir
-
-    monkeypatch.setenv("RWLIB_RUNS", str(tmp_path))
-    made = {new_run_dir("orders") for _ in range(5)}
-    assert len(made) == 5

@@ -1,0 +1,47 @@
+"""``rwlib sandbox``: the environment that it prints is that of a server which answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import boto3
+
+from tests.support.command_line import rwlib
+from tests.support.places import ROOT
+
+
+def test_environment_is_printed_and_serves_until_it_is_interrupted(tmp_path):
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "rwlib", "sandbox", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        environment = json.loads(serving.stdout.readline())
+        sts = boto3.client(
+            "sts",
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        )
+        assert sts.get_caller_identity()["Account"] == "111122223333"
+        serving.send_signal(signal.SIGINT)
+        _, told = serving.communicate(timeout=30)
+    finally:
+        serving.kill()
+    assert "Traceback" not in told
+
+
+def test_unknown_fault_is_one_sentence():
+    code, _, err = rwlib("sandbox", "--fault", "no_such_fault=1")
+    assert code == 2
+    assert "no_such_fault" in err
+    assert err.count("\n") == 1

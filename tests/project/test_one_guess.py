@@ -1,0 +1,155 @@
+"""One guess: steps, checks, commands and tests stand where their name says, and once."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import pytest
+
+from rwlib.cli import COMMANDS
+from rwlib.runbook import Runbook
+from rwlib.steps import STEPS
+from rwlib.target import CONNECTORS
+from rwlib.verify import HOPS
+from tests.conftest import WORKLOAD_IDENTITY_ARN
+from tests.support import tree
+
+ROOT = tree.ROOT
+# Rooms of tests that are not rooms of rwlib.
+OTHER_TESTS = {"notebooks", "browser", "conformance", "project", "support", "data", "clients"}
+
+
+def names(folder, pattern):
+    return sorted(path.name for path in (ROOT / folder).glob(pattern))
+
+
+@pytest.mark.parametrize("number", STEPS)
+def test_step_has_one_notebook_its_modules_and_their_tests(number):
+    assert len(names("notebooks", f"{number:02}_*.ipynb")) == 1
+    modules = names("rwlib/steps", f"step{number}_*.py")
+    tests = names("tests/steps", f"test_step{number}_*.py")
+    assert modules != []
+    assert tests != []
+    assert {name.removeprefix("test_") for name in tests} <= set(modules)
+
+
+@pytest.mark.parametrize("number", STEPS)
+def test_modules_of_a_step_stand_nowhere_else(number):
+    here = [path.relative_to(tree.PACKAGE).parts[0] for path in tree.modules()
+            if path.name.startswith(f"step{number}_")]  # fmt: skip
+    assert set(here) == {"steps"}
+
+
+def test_steps_have_no_module_without_a_step():
+    numbered = {name[4] for name in names("rwlib/steps", "step[0-9]*_*.py")}
+    assert numbered == {str(number) for number in STEPS}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_has_one_module_and_one_test_file(command):
+    assert names("rwlib/cli", f"{command}.py") == [f"{command}.py"]
+    assert names("tests/cli", f"test_{command}.py") == [f"test_{command}.py"]
+
+
+def test_modules_with_a_command_are_those_of_the_group():
+    with_command = {
+        path.stem for path in tree.modules("cli") if "command" in tree.door(f"cli.{path.stem}")
+    }
+    assert with_command == set(COMMANDS)
+
+
+def test_checks_are_made_in_verify_only():
+    made = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in tree.modules()
+        if tree.room_of(path) != "verify"
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Check"
+    }
+    assert made == set()
+
+
+def ids_made_in(path):
+    """The ids of the checks that a module makes: written there, or the keys of its table."""
+    tables = {
+        key.value
+        for node in tree.parsed(path).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+        for key in node.value.keys
+        if isinstance(key, ast.Constant)
+    }
+    found = set()
+    for node in ast.walk(tree.parsed(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check":
+            check_id = node.args[0]
+            found |= {check_id.value} if isinstance(check_id, ast.Constant) else tables
+    return found
+
+
+@pytest.fixture(scope="module")
+def checks(shared_sandbox):
+    """The checks of a target with every connector, previewed and verified in the sandbox."""
+    with pytest.MonkeyPatch.context() as patch:
+        shared_sandbox.reset()
+        for name, value in shared_sandbox.environment().items():
+            patch.setenv(name, value)
+        runbook = Runbook.start(
+            {"name": "orders", "workload_identity_arn": WORKLOAD_IDENTITY_ARN,
+             "bucket": "acme-analytics", "prefix": "risingwave", "connectors": list(CONNECTORS),
+             "allowed_principal_confirmed_by": "Ada Example"}
+        )  # fmt: skip
+        for number in STEPS:
+            runbook.preview(number)
+        return runbook.verify()
+
+
+def test_check_is_made_by_one_module(checks):
+    found = {
+        check.id: [path.stem for path in tree.modules("verify") if check.id in ids_made_in(path)]
+        for check in checks
+    }
+    assert len(found) > 15
+    assert {check_id: where for check_id, where in found.items() if len(where) != 1} == {}
+
+
+def test_hops_of_checks_are_those_of_the_table():
+    made = {
+        node.args[1].value
+        for path in tree.modules("verify")
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check"
+    }
+    assert made == set(HOPS)
+
+
+def packages():
+    return [path.parent.relative_to(tree.PACKAGE) for path in tree.PACKAGE.rglob("__init__.py")
+            if path.parent != tree.PACKAGE]  # fmt: skip
+
+
+def test_name_of_a_room_is_given_once():
+    # The sandbox's own folders say which service they stand in for.
+    inner = {each.name for each in packages() if len(each.parts) > 1 and each.parts[0] != "sandbox"}
+    files = {path.stem for path in tree.PACKAGE.glob("*.py")}
+    assert set(tree.ROOMS) & (inner | files) == set()
+
+
+def test_name_of_a_public_class_is_given_once():
+    classes = Counter(
+        node.name
+        for path in tree.modules()
+        for node in tree.parsed(path).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert sorted(name for name, count in classes.items() if count > 1) == []
+
+
+def test_tests_stand_in_the_rooms_of_what_they_test():
+    folders = {
+        path.relative_to(ROOT / "tests").parts[0]
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if len(path.relative_to(ROOT / "tests").parts) > 1
+    }
+    assert folders - set(tree.ROOMS) - OTHER_TESTS == set()
+    assert set(tree.ROOMS) - folders == set()
