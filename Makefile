@@ -34,6 +34,14 @@ runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandb
 test: $(VENV)/with-sandbox-test ## Install and run the tests
 	@$(BIN)/python -m pytest
 
+.PHONY: test-fast
+test-fast: $(VENV)/with-sandbox-test ## Run the tests that take a second or less
+	@$(BIN)/python -m pytest -m 'not slow and not long'
+
+.PHONY: test-long
+test-long: $(VENV)/with-sandbox-test ## Run what takes minutes: a thousand random accounts and the like
+	@$(BIN)/python -m pytest -m long
+
 .PHONY: lint
 lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests and notebooks
 	@$(BIN)/ruff check .
@@ -68,7 +76,7 @@ bench: $(VENV)/with-sandbox-test ## Measure start-up and runs, side by side
 
 .PHONY: constraints
 constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave ## Write the installed versions into constraints.txt
-	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches, keep the runs
