@@ -9,8 +9,6 @@ from .deciding import probe_role as probe_role
 from .hops import ask_aws as ask_aws
 from .hops import verify as verify
 from .known import CheckedFacts as CheckedFacts
-from .reasons import REASONS as REASONS
-from .reasons import CheckReason as CheckReason
 from .running import check_execution as check_execution
 from .situation import Situation as Situation
 from .situation import plan_situation as plan_situation
