@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rwlib.verify.reasons import REASONS
 
 from rwlib import errors
 from rwlib.cli import COMMANDS
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.target import Target
 from rwlib.verify.check import HOPS
+from rwlib.verify.reasons import REASONS
 
 HERE = Path(__file__).resolve().parent
 MADE = "<!-- Made by docs/make_reference.py from the code's own tables; do not edit. -->"
 EXIT_CODES = {
     0: "Done and verified.",
     1: "A check failed, or the plan would let RisingWave reach more than was asked for.",
-    2: "Bad input: one sentence says which field, what was given and what to do. Nothing was created.",
+    2: "Bad input: one sentence says which field, what was given and what to do; nothing was created.",
     3: "A person must act: Step 4 without an API key, or a plan that was not approved.",
     4: "Credentials or a service refused, or could not be reached.",
     130: "Stopped by Ctrl-C; run it again to go on.",
@@ -61,25 +61,18 @@ def _command(command: click.Command, prefix: str = "") -> Iterator[str]:
             yield from (f"### {prefix or command.name} {name}", "")
             yield from _command(inner, f"{prefix or command.name} {name}")
         return
+    context = click.Context(command)
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
     if arguments:
-        yield from (
-            "Arguments: " + ", ".join(f"`{a.make_metavar(_context(command))}`" for a in arguments),
-            "",
-        )
-    options = [
-        each for each in command.params if isinstance(each, click.Option) and not each.hidden
-    ]
+        shown = ", ".join(f"`{each.make_metavar(context)}`" for each in arguments)
+        yield from (f"Arguments: {shown}", "")
+    options = [each for each in command.params if isinstance(each, click.Option)]
     if options:
         yield from ("| option | |", "|---|---|")
         for each in options:
             names = ", ".join(f"`{name}`" for name in [*each.opts, *each.secondary_opts])
             yield f"| {names} | {_cell(each.help or '')} |"
         yield ""
-
-
-def _context(command: click.Command) -> click.Context:
-    return click.Context(command)
 
 
 def target() -> str:

@@ -22,7 +22,7 @@ def shown():
             yield pytest.param(line, id=f"{page.relative_to(ROOT)}: {line[:60]}")
 
 
-@pytest.mark.parametrize("line", shown())
+@pytest.mark.parametrize("line", list(shown()))
 def test_command_and_its_options_exist(line):
     words = shlex.split(line)[1:]
     command: click.Command = cli

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from rwlib.verify.reasons import REASONS
 
 from rwlib.cli import COMMANDS
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.target import Target
+from rwlib.verify.reasons import REASONS
 from tests.support import places
 
 DOCS = places.ROOT / "docs"
