@@ -25,7 +25,7 @@ MADE = "<!-- Made by docs/make_reference.py from the code's own tables; do not e
 EXIT_CODES = {
     0: "Done and verified.",
     1: "A check failed, or the plan would let RisingWave reach more than was asked for.",
-    2: "Bad input: one sentence says which field, what was given and what to do; nothing was created.",
+    2: "Bad input: one sentence says which field, what was given and what to do; nothing was made.",
     3: "A person must act: Step 4 without an API key, or a plan that was not approved.",
     4: "Credentials or a service refused, or could not be reached.",
     130: "Stopped by Ctrl-C; run it again to go on.",
@@ -82,8 +82,9 @@ def target() -> str:
         "",
         MADE,
         "",
-        "The same names are the keys of a target file, the papermill parameters of every notebook, the columns of a batch file and the",
-        "options of the command line (`--role-name` for `role_name`).",
+        "The same names are the keys of a target file, the papermill parameters of every notebook, "
+        "the columns of a batch file and the options of the command line "
+        "(`--role-name` for `role_name`).",
         "",
         "| field | default | |",
         "|---|---|---|",
@@ -102,8 +103,8 @@ def checks() -> str:
         "",
         MADE,
         "",
-        "A check says `pass`, `fail`, `unknown` or `manual`. In JSON it carries a `reason`, one of the codes below, and in `fixed_by` the",
-        "step that mends it, where one does.",
+        "A check says `pass`, `fail`, `unknown` or `manual`. In JSON it carries a `reason`, one of "
+        "the codes below, and in `fixed_by` the step that mends it, where one does.",
         "",
     ]
     for title in ["", *HOPS]:
