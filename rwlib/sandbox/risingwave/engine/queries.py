@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from rwlib.sandbox.risingwave.engine.catalogs import catalogs
@@ -162,7 +161,7 @@ def _translated(text: str) -> str:
         token = tokens[index]
         if _is_cast(tokens, index):
             pieces.append(text[at : token.start])
-            index += 3
+            index += 2
             at = tokens[index - 1].end
             continue
         if token.kind in ("escaped", "dollar", "national") or (
@@ -177,20 +176,12 @@ def _translated(text: str) -> str:
 
 
 def _is_cast(tokens: list[Token], index: int) -> bool:
-    colons = tokens[index].is_symbol(":") and tokens[index + 1].is_symbol(":")
-    return colons and tokens[index + 2].is_name
+    return tokens[index].is_symbol("::") and tokens[index + 1].is_name
 
 
 def _after_arrow(tokens: list[Token], index: int) -> bool:
-    before = tokens[max(0, index - 3) : index]
-    return (
-        len(before) > 1
-        and any(
-            first.is_symbol("-") and second.is_symbol(">")
-            for first, second in pairwise(before[-3:])
-        )
-        and before[-1].is_symbol(">")
-    )
+    before = tokens[index - 1] if index else None
+    return before is not None and (before.is_symbol("->") or before.is_symbol("->>"))
 
 
 def _only(*allowed: int) -> Callable[..., int]:
