@@ -22,6 +22,7 @@ from typing import Any, Literal
 from rwlib.errors import InputError
 from rwlib.evaluate import (
     ANY,
+    PatternTooLargeError,
     Policies,
     Request,
     Token,
@@ -34,6 +35,7 @@ from rwlib.evaluate import (
 )
 from rwlib.steps import policy_document, statements_of
 from rwlib.target import Target
+from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session
 from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
 from rwlib.verify.situation import Situation
@@ -89,9 +91,11 @@ class ExcessGrant:
         where = "".join(f", with {key} {value}" for key, value in shown.items())
         asked = f"{self.witness.action} on {self.witness.resource}{where}"
         if self.actions == ("sts:AssumeRole",) and self.resources == ("the role itself",):
-            asked = f"{self.witness.action} by {self.witness.principal}"
+            who = self.witness.principal
+            name = who if isinstance(who, str) else next(iter(who.values()))
+            asked = f"{self.witness.action} by {name}{where}"
         more = f", {self.assumes}" if self.assumes else ""
-        return f"{self.title}; for example {asked}{more} [{self.kind} {self.id}]"
+        return f"{self.title}; for example {asked}{more} [{self.id}]"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the grant as plain JSON values."""
@@ -264,6 +268,54 @@ def excess_grants(
 
             merged[each.id] = replace(known, sources=(*known.sources, *each.sources))
     return tuple(sorted(merged.values(), key=lambda each: (each.kind != "outside", each.title)))
+
+
+def check_grants(
+    target: Target, situation: Situation, workload_identity_arn: str = ""
+) -> tuple[Check, tuple[ExcessGrant, ...]]:
+    """See that the role reaches nothing beyond what its connectors need.
+
+    A grant outside that ``accept_findings`` doesn't name fails. What stays inside the target's
+    prefix, bucket and key is reported and passes, so that the documented policy can be used.
+    """
+    title = "The role reaches nothing that its connectors don't need"
+
+    def verdict(status: Status, evidence: Iterable[str], fix: str = "") -> Check:
+        return Check("excess_grants", "requests", title, status, tuple(evidence), fix)
+
+    try:
+        found = excess_grants(target, situation, workload_identity_arn)
+    except PatternTooLargeError as error:
+        return verdict("unknown", [str(error)]), ()
+    accepted = set(target.accept_findings)
+    notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
+    gone = accepted - {each.id for each in found}
+    notes += [f"accept_findings names {each}, which is not found" for each in sorted(gone)]
+    notes += [each.line for each in found if each.kind == "unused" and each.id not in accepted]
+    blocking = unaccepted(target, found)
+    if blocking:
+        return (
+            verdict(
+                "fail",
+                [*(each.line for each in blocking), *notes],
+                "take the grant away where it stands, or give this target a role_name of its "
+                f"own; if it is wanted: accept_findings: [{', '.join(e.id for e in blocking)}]",
+            ),
+            found,
+        )
+    if unread := situation.unread_grants():
+        lines = [f"{what} not looked at, though it could grant more: {why}"
+                 for what, why in unread.items()]  # fmt: skip
+        return verdict("unknown", [*lines, *notes]), found
+    if situation.trust_policy is None:
+        return verdict("pass", ["there is no role yet"]), found
+    return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
+
+
+def unaccepted(target: Target, found: Iterable[ExcessGrant]) -> list[ExcessGrant]:
+    """Return the grants that reach outside and that the target does not name as wanted."""
+    wanted = set(target.accept_findings)
+    return [each for each in found if each.kind == "outside" and each.id not in wanted]
 
 
 class _Search:
@@ -616,8 +668,8 @@ def _possible_values(
                 found += values
     if patterns:
         anything = (Token(frozenset(), negated=True), ANY)
-        unique = list(dict.fromkeys(patterns))
-        found += sorted(cells([anything], unique).values(), key=len)
+        texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
+        found += sorted(texts, key=len)
     return list(dict.fromkeys(found))
 
 

@@ -44,7 +44,7 @@ class Situation:
     boundary_arn
         ARN of the permissions boundary, empty where there is none.
     ours
-        ARNs of the attached policies that bear this runbook's tag.
+        ARNs of the other attached policies that bear this runbook's tag.
     """
 
     caller_arn: str
@@ -124,7 +124,9 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
     attached = attached_policies(aws, target.role_name, unknown)
     identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
     # The documents were read through the same answers, so this asks for nothing more.
-    ours = frozenset(arn for arn in attached if is_ours(read_policy(aws, arn, unknown) or {}))
+    ours = frozenset(
+        arn for arn in attached if arn != own_arn and is_ours(read_policy(aws, arn, unknown) or {})
+    )
     identity += [
         (f"inline policy {name}", document)
         for name, document in inline_policies(aws, target.role_name, unknown).items()
