@@ -201,6 +201,8 @@ def _subject(request: Request, policies: Policies) -> tuple[RequestCaller, Subje
     values = dict(caller_context(caller))
     if account is not None:
         values["aws:resourceaccount"] = (account,)
+        if action.lower().startswith("s3:"):
+            values["s3:resourceaccount"] = (account,)
     for key, found in given.items():
         if found:
             values[key] = found
