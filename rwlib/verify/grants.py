@@ -669,7 +669,7 @@ def _possible_values(
     if patterns:
         anything = (Token(frozenset(), negated=True), ANY)
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
-        found += sorted(texts, key=len)
+        found += sorted(texts, key=lambda text: len(text or ""))
     return list(dict.fromkeys(found))
 
 
