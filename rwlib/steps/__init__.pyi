@@ -2,6 +2,7 @@ from .changes import Change as Change
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff
+from .ownership import MANAGED_BY as MANAGED_BY
 from .ownership import is_ours as is_ours
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
