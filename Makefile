@@ -34,6 +34,10 @@ runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandb
 test: $(VENV)/with-sandbox-test ## Install and run the tests
 	@$(BIN)/python -m pytest
 
+.PHONY: test-fast
+test-fast: $(VENV)/with-sandbox-test ## Run the tests that are not marked slow, in under a minute
+	@$(BIN)/python -m pytest -m "not slow"
+
 .PHONY: lint
 lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests and notebooks
 	@$(BIN)/ruff check .
