@@ -4,7 +4,6 @@ A manifest names each file of its folder with its size and SHA-256. Of a subfold
 manifest itself only that manifest is named, so that one hash at the top stands for all files.
 """
 
-
 from __future__ import annotations
 
 import getpass
@@ -13,24 +12,19 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
+
 from rwlib import __version__
 from rwlib.errors import InputError
-from rwlib.masking import _IN_PAIR
-from rwlib.masking import _IN_URL
-from rwlib.masking import _PAIR_ENDINGS
-from rwlib.masking import _masked_match
-from rwlib.masking import mask_folder
-from rwlib.masking import secret_values
-from typing import Any
-from typing import Literal
+from rwlib.masking import (
+    mask_folder,
+    secret_values,
+)
 
 MANIFEST = "manifest.json"
 
@@ -206,5 +200,3 @@ def _installed() -> tuple[tuple[str, str], ...]:
 def versions() -> dict[str, str]:
     """Versions of what made the evidence."""
     return dict(_installed())
-
-

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from tests.support import places
-
 import os
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from rwlib.runs.lock import exclusive, locks_folder
 from rwlib.errors import RunbookError
+from rwlib.runs.lock import exclusive, locks_folder
+from tests.support import places
 
 HOLD = """
 import sys, threading

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from tests.support import places
-
 import html
 import json
 import os
-from pathlib import Path
 from urllib.parse import quote
 
 import boto3
 import nbformat
 import pytest
 
+from rwlib.batch.fork_server import ForkServer
 from rwlib.batch.options import Options
 from rwlib.batch.runner import run_batch
-from rwlib.batch.fork_server import ForkServer
 from rwlib.cli import main
-from rwlib.runs.manifest import file_hash, verify_manifest, write_manifest
 from rwlib.masking import mask_folder, mask_known, secret_forms, secret_values
+from rwlib.runs.manifest import file_hash, verify_manifest, write_manifest
+from tests.support import places
 
 ROOT = places.ROOT
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
@@ -132,7 +130,9 @@ def test_password_in_a_connection_string_is_masked_when_nobody_knows_it():
     masked = mask_known(text, [])
     assert b"unknown" not in masked
     assert b"u:********@h/d" in masked
-    assert mask_known(b"password=secret redshift_password", []) == b"password=secret redshift_password"
+    assert (
+        mask_known(b"password=secret redshift_password", []) == b"password=secret redshift_password"
+    )
 
 
 def test_what_is_no_secret_is_left_alone():
