@@ -78,6 +78,11 @@ bench: $(VENV)/with-sandbox-test ## Measure start-up and runs, side by side
 	@$(BIN)/python benchmarks/sandbox.py
 	@$(BIN)/python benchmarks/forms.py
 
+.PHONY: docs
+docs: $(VENV)/with-sandbox-docs ## Build the documentation as a site into site/
+	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/mkdocs build --quiet --strict && echo site/index.html
+
 .PHONY: dist
 dist: $(VENV)/python-ok ## Build the wheel and the source distribution into dist/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
