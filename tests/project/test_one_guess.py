@@ -163,3 +163,28 @@ def test_tests_stand_in_the_rooms_of_what_they_test():
     }
     assert folders - set(tree.ROOMS) - OTHER_TESTS == set()
     assert set(tree.ROOMS) - folders == set()
+
+
+def is_slow(node):
+    return any("pytest.mark.slow" in ast.unparse(each) for each in node)
+
+
+def fast_tests(path):
+    """The tests of a file that are not marked slow, one by one or all."""
+    body = tree.parsed(path).body
+    if is_slow(each.value for each in body if isinstance(each, ast.Assign)
+               and ast.unparse(each.targets[0]) == "pytestmark"):  # fmt: skip
+        return []
+    return [
+        node.name
+        for node in body
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and not is_slow(node.decorator_list)
+    ]
+
+
+@pytest.mark.parametrize("room", tree.ROOMS)
+def test_fast_tests_reach_every_room(room):
+    files = (ROOT / "tests" / room).rglob("test_*.py")
+    assert [name for path in files for name in fast_tests(path)] != []
