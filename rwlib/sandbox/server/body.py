@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from typing import BinaryIO
 
 from rwlib.sandbox.answer import AwsError
@@ -33,7 +34,7 @@ class Bodies:
         self._since_collected = 0
 
     @contextmanager
-    def read(self, headers: Mapping[str, str], stream: BinaryIO) -> Iterator[bytes]:
+    def read(self, headers: Message, stream: BinaryIO) -> Iterator[bytes]:
         """Give the whole body, which may be forgotten when the block ends.
 
         Raises
@@ -81,7 +82,7 @@ class Bodies:
             gc.collect(1)
 
 
-def content_length(headers: Mapping[str, str]) -> int:
+def content_length(headers: Message) -> int:
     """Read the length of a body, 0 when there is none.
 
     Raises

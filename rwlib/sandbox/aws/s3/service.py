@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from urllib.parse import parse_qs, unquote
 
-from rwlib.sandbox.answer import Answer, AwsError
+from rwlib.sandbox.answer import Answer, AwsError, xml_answer
 from rwlib.sandbox.aws.authorize import Ask, Authorizer
 from rwlib.sandbox.aws.caller import Caller
 from rwlib.sandbox.aws.context import s3_context
@@ -21,7 +21,7 @@ from rwlib.sandbox.aws.s3.names import check_bucket_name, check_key, could_exist
 from rwlib.sandbox.aws.s3.operations import S3Operation, not_allowed, s3_operation
 from rwlib.sandbox.aws.s3.public import is_public
 from rwlib.sandbox.aws.s3.rules import check_request
-from rwlib.sandbox.aws.s3.xml import check_form, malformed_xml, takes_xml
+from rwlib.sandbox.aws.s3.xml import NAMESPACE, check_form, malformed_xml, takes_xml
 from rwlib.sandbox.views import BucketView, ObjectView
 
 OWNER_ONLY = frozenset(
@@ -275,6 +275,11 @@ class S3Service:
         if answer.status >= 300:
             return answer
         name = call.operation.name
+        if name == "GetBucketPolicyStatus" and call.bucket.policy:
+            public = str(is_public(call.bucket.policy)).lower()
+            return xml_answer(
+                f'<PolicyStatus xmlns="{NAMESPACE}"><IsPublic>{public}</IsPublic></PolicyStatus>'
+            )
         if name == "CreateMultipartUpload":
             found = re.search(rb"<UploadId>([^<]+)</UploadId>", answer.body)
             if found:
