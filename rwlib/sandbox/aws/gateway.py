@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -26,6 +27,16 @@ from rwlib.sandbox.aws.request import AwsRequest, read_request
 from rwlib.sandbox.aws.s3.content import open_content
 from rwlib.sandbox.aws.s3.cors import cors_headers, matching_rule
 from rwlib.sandbox.aws.s3.operations import s3_operation
+from rwlib.sandbox.aws.s3.post import (
+    UploadForm,
+    answer_form,
+    authorization_of,
+    check_form_signature,
+    check_policy,
+    is_form,
+    put_instead,
+    read_form,
+)
 from rwlib.sandbox.aws.s3.service import S3Service
 from rwlib.sandbox.aws.session_tokens import Mint
 from rwlib.sandbox.aws.sts import StsService
@@ -115,10 +126,14 @@ class Gateway:
         try:
             request = read_request(environ, body)
             with self.world.entered():
-                rule = self._cors_rule(request)
+                bucket = request.path[1:].partition("/")[0]
+                rule = self._cors_rule(request, bucket)
                 if rule is None and request.method != "OPTIONS":
                     _refuse_other_sites(request)
+                form = self._form(request)
                 caller = authenticate(request, self.mint, self.directory)
+                if form is not None:
+                    put_instead(request, form, bucket)
                 if request.service == "s3":
                     open_content(request)
                 signed_for = "s3" if request.service == "s3control" else request.service
@@ -128,6 +143,8 @@ class Gateway:
                 self._name(request)
                 number = self.faults.before(request)
                 answer = self._services[request.service].answer(request, caller)
+                if form is not None:
+                    answer = answer_form(request, form, bucket, answer)
                 if answer.status >= 500:
                     answer = self._broken(request, answer.body)
                 if answer.status < 300 and not request.action.startswith(READS):
@@ -144,12 +161,23 @@ class Gateway:
             raise LostAnswerError
         return answer, self.faults.kills(number)
 
-    def _cors_rule(self, request: AwsRequest) -> CorsView | None:
+    def _form(self, request: AwsRequest) -> UploadForm | None:
+        """Read an upload from a form, and who signed it."""
+        if request.service != "s3" or request.authorization is not None or not is_form(request):
+            return None
+        form = read_form(request)
+        request.authorization = given = authorization_of(form)
+        if given is not None:
+            request.region = given.region or request.region
+            request.check_form_signature = partial(check_form_signature, form, given)
+        check_policy(form, request.path[1:].partition("/")[0])
+        return form
+
+    def _cors_rule(self, request: AwsRequest, bucket: str) -> CorsView | None:
         """Give the rule of the bucket that lets the page in whose name a browser asks."""
         origin = request.headers.get("origin")
         if origin is None or request.service != "s3":
             return None
-        bucket = request.path[1:].partition("/")[0]
         return matching_rule(self.world.s3.cors_rules(bucket), origin, request.method)
 
     def _name(self, request: AwsRequest) -> None:

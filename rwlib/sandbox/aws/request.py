@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -87,6 +88,8 @@ class AwsRequest:
     bucket_in_host: bool = False
     seal: Seal | None = None
     """Set once the signature was checked; None for Signature Version 2 and without one."""
+    check_form_signature: Callable[[str], None] | None = None
+    """Set for an upload from a form, whose signature is made another way."""
     content_error: AwsError | None = None
     """What is wrong with the content, for S3 to say after it has asked who may write."""
 

@@ -43,6 +43,9 @@ def check_signature(request: AwsRequest, secret: str, now: float) -> None:
     """
     given = request.authorization
     assert given is not None
+    if request.check_form_signature is not None:
+        request.check_form_signature(secret)
+        return
     if given.version == 2:
         _check_version_2(request, given, secret, now)
         return
@@ -66,7 +69,7 @@ def check_signature(request: AwsRequest, secret: str, now: float) -> None:
     stamp = when.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-    key = _signing_key(secret, given.date, given.region, given.service)
+    key = signing_key(secret, given.date, given.region, given.service)
     wanted = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(wanted.encode(), given.signature.encode()):
         raise mismatch(request.service)
@@ -92,7 +95,8 @@ def mismatch(service: str, why: str = "") -> AwsError:
 
 
 @lru_cache(maxsize=1024)
-def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """Derive the key that signs for a day, a Region and a service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
