@@ -668,8 +668,9 @@ def _possible_values(
                 found += values
     if patterns:
         anything = (Token(frozenset(), negated=True), ANY)
-        texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
-        found += sorted(texts, key=len)
+        texts: list[str] = list(cells([anything], list(dict.fromkeys(patterns))).values())
+        texts.sort(key=len)
+        found += texts
     return list(dict.fromkeys(found))
 
 
