@@ -13,6 +13,7 @@ from .step import StepState as StepState
 from .step1_documents import REASONS as REASONS
 from .step1_documents import documented_policy as documented_policy
 from .step1_documents import glue_settings as glue_settings
+from .step1_documents import listed_at_create as listed_at_create
 from .step1_documents import policy_document as policy_document
 from .step1_policy import ensure_policy as ensure_policy
 from .step2_attachment import ensure_attached as ensure_attached

@@ -668,9 +668,8 @@ def _possible_values(
                 found += values
     if patterns:
         anything = (Token(frozenset(), negated=True), ANY)
-        texts: list[str] = list(cells([anything], list(dict.fromkeys(patterns))).values())
-        texts.sort(key=len)
-        found += texts
+        texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
+        found += sorted(texts, key=lambda text: len(text or ""))
     return list(dict.fromkeys(found))
 
 

@@ -1,4 +1,4 @@
-"""Every grant beyond the need is found, and every finding has a request that really goes through."""
+"""Every grant beyond the need is found, and every finding has a request that goes through."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_random_roles_hold_nothing_that_is_not_reported(extra, boundary):
     agrees_with_brute_force(extra, boundary)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=500, deadline=None)
 @given(st.lists(statements(), min_size=1, max_size=4), st.none() | statements())
 def test_many_random_roles_hold_nothing_that_is_not_reported(extra, boundary):
