@@ -24,7 +24,7 @@ from rwlib.aws import (
     read_role,
     with_key,
 )
-from rwlib.errors import CheckFailedError, InputError, RunbookError
+from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
 from rwlib.runs import new_run_dir
 from rwlib.steps import (
     STEPS,
@@ -381,6 +381,34 @@ class Runbook:
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
             return self._verdict(self.situation)
+
+    def verify_by_risingwave(self) -> list[Check]:
+        """Let RisingWave itself assume the role and list, beside the verdict of every hop.
+
+        A temporary source does it, and is dropped whatever happens. Nothing is written in AWS.
+
+        Raises
+        ------
+        CredentialsError
+            There is no way to RisingWave.
+        """
+        from rwlib.verify import check_live
+
+        if self.situation is None or self.situation.planned:
+            self.verify_live()
+        assert self.situation is not None
+        if self.cloud is None and not os.environ.get("RW_DSN", "").strip():
+            raise CredentialsError(
+                "--live: there is no way to RisingWave; set RW_DSN, or cluster_id with "
+                "RWC_API_KEY and RWC_API_SECRET"
+            )
+        if self.situation.trust_policy is None and not self.situation.why_unknown("role"):
+            raise InputError(
+                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+            )
+        self.checks = [each for each in self.checks if not each.id.startswith("live_")]
+        self.checks += check_live(self.risingwave, self.target, self.situation, ledger=self.ledger)
+        return self.checks
 
     def _verdict(self, situation: Situation) -> list[Check]:
         self._judge(situation)

@@ -31,6 +31,7 @@ from .step4_principals import console_steps as console_steps
 from .step4_principals import ensure_allowed_principal as ensure_allowed_principal
 from .step4_principals import fetch_workload_identity as fetch_workload_identity
 from .step5_sql import Connection as Connection
+from .step5_sql import Refusal as Refusal
 from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
 from .step5_sql import require_complete as require_complete
