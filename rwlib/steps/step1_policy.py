@@ -260,14 +260,18 @@ class _Policy:
         policy_id = id_of(policy)
         if oldest:
             self._delete_version(oldest, policy_id)
-        self.ledger.intend(change, id=policy_id)
+        # Our own marks are no change of anything; the ledger has them from the creation.
+        told = not equal or not self.tags.keys().isdisjoint(missing)
+        if told:
+            self.ledger.intend(change, id=policy_id)
         if not equal:
             self._still(policy_id)
             _new_version(aws, arn, self.document, change, self.ledger)
         if missing:
             self._still(policy_id)
             self._tag(missing, policy_id)
-        self.ledger.done(change, id=policy_id)
+        if told:
+            self.ledger.done(change, id=policy_id)
         return change.done()
 
     def _still(self, policy_id: str) -> None:

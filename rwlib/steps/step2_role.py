@@ -7,7 +7,7 @@ whole account is trusted. (The console's path "Another AWS account" has such a m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -360,13 +360,18 @@ class _Role:
         role: Mapping[str, Any],
         ours: bool,
         change: Change,
-        calls: Iterable[tuple[str, dict[str, Any]]],
+        calls: Sequence[tuple[str, dict[str, Any]]],
     ) -> None:
         from botocore.exceptions import ClientError
 
         from rwlib.aws import refused
 
-        self.ledger.intend(change, id=id_of(role))
+        # Our own marks are no change of anything; the ledger has them from the creation.
+        told = any(operation != "tag_role" for operation, _ in calls) or bool(
+            ours and differing_tags(role, self.tags)
+        )
+        if told:
+            self.ledger.intend(change, id=id_of(role))
         for operation, parameters in calls:
             now = still_same_role(self.aws, self.name, id_of(role))
             if ours and not is_ours(now, self.ledger, self.tags):
@@ -374,9 +379,11 @@ class _Role:
             try:
                 self.aws.write("iam", operation, about=f"role {self.name}", **parameters)
             except ClientError as error:
-                self.ledger.abandoned(change)
+                if told:
+                    self.ledger.abandoned(change)
                 raise refused(error, f"updating role {self.name}") from error
-        self.ledger.done(change, id=id_of(role))
+        if told:
+            self.ledger.done(change, id=id_of(role))
 
 
 def refuse_other_workload(role: Mapping[str, Any], owner: str, workload: str) -> None:

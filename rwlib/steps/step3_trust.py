@@ -66,8 +66,9 @@ def ensure_trust(
     Parameters
     ----------
     owner
-        Name of the target. A role that is tagged for another target and trusts another Workload
-        Identity is refused: two clusters on one role would reach each other's buckets.
+        Name of the target; with it, what is written is recorded in the role's tags. A role that
+        another target claims for another Workload Identity is refused: two clusters on one role
+        would reach each other's buckets.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def ensure_trust(
         )
         tags = {statement_key(each): id_of(role) for each in merge.added}
         check_tags(tags_of(role), tags, f"role {role_name}")
-        return _Merged(existing, role, merge)
+        return _Merged(existing, role, merge, bool(owner))
 
     found = merged()
     existing, arn, merge = found.existing, str(found.role["Arn"]), found.merge
@@ -145,10 +146,13 @@ class _Merged:
     existing: dict[str, Any]
     role: dict[str, Any]
     merge: TrustMerge
+    recorded: bool
 
     @property
     def missing_tags(self) -> dict[str, str]:
-        """The tags that say what is written, where they are not there yet."""
+        """The tags that say what is written for a target, where they are not there yet."""
+        if not self.recorded:
+            return {}
         own = id_of(self.role)
         wanted = {statement_key(each): own for each in self.merge.added}
         present = tags_of(self.role)

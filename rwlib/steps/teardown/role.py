@@ -97,6 +97,11 @@ def take_back_role(
             f"role {name}: {why}; its trust policy names RisingWave alone and cannot be empty, so "
             "delete the role yourself when nobody needs it"
         )
+    elif not claims and not ours and remove_own_statements(trust) is None:
+        work.keep(
+            f"role {name}: it was not made by this runbook, and its trust policy names RisingWave "
+            "alone; delete the role yourself when nobody needs it"
+        )
     elif not claims and not ours:
         work.keep(f"role {name}: it was not made by this runbook")
     elif not claims:
