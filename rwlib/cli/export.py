@@ -54,8 +54,8 @@ def command(
         target = read_target(target_file, fields, apply=False)
         files = export_target(export_plan(target, offline=offline), format_name)
     if out:
-        for name in _write(Path(out), files):
-            click.echo(f"Wrote {name}")
+        for path in _write(Path(out), files):
+            click.echo(f"Wrote {path}")
     elif as_json:
         echo_json(files)
     else:

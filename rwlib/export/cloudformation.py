@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -42,13 +43,18 @@ def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
 
 
 _Dumper.add_representer(str, _text)
-for _kind, _tag in ((_Sub, "!Sub"), (_GetAtt, "!GetAtt"), (_Ref, "!Ref")):
-    _Dumper.add_representer(
-        _kind,
-        lambda dumper, data, tag=_tag: dumper.represent_scalar(
-            tag, str(data), style="|" if "\n" in data else None
-        ),
-    )
+
+
+def _tagged(tag: str) -> Callable[[yaml.SafeDumper, str], yaml.Node]:
+    def write(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
+        return dumper.represent_scalar(tag, str(data), style="|" if "\n" in data else None)
+
+    return write
+
+
+_Dumper.add_representer(_Sub, _tagged("!Sub"))
+_Dumper.add_representer(_GetAtt, _tagged("!GetAtt"))
+_Dumper.add_representer(_Ref, _tagged("!Ref"))
 
 
 def template(plan: ExportPlan) -> dict[str, Any]:

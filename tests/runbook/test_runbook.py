@@ -69,7 +69,13 @@ def test_run_ends_verified_when_nothing_was_there(aws_environment, example):
     book = complete({**example, "apply": True})
     assert [check.id for check in book.checks if check.status == "fail"] == []
     assert book.exit_code == 0
-    assert writes(book.aws) == ["iam:create_policy", "iam:create_role", "iam:attach_role_policy"]
+    assert writes(book.aws) == [
+        "iam:create_policy",
+        "iam:tag_policy",
+        "iam:create_role",
+        "iam:tag_role",
+        "iam:attach_role_policy",
+    ]
 
 
 def test_run_writes_nothing_when_previewing(aws_environment, example):
