@@ -106,9 +106,8 @@ def test_an_action_that_is_missing_is_named(action, as_operator):
     run()
     as_operator(policy("verify", without=action))
     said = what_verification_says()
-    assert any(
-        word in said for word in (action.partition(":")[2], "AccessDenied", "not authorized")
-    )
+    named = (action.partition(":")[2], "AccessDenied", "not authorized")
+    assert any(word in said for word in named)
 
 
 def test_policy_is_narrowed_to_the_target():
