@@ -38,7 +38,7 @@ class _Sides:
 def evaluate(
     request: Request,
     policies: Policies,
-    unknown: Mapping[str, Unknown] | Collection[str] = (),
+    unknown: Mapping[str, Unknown | None] | Collection[str] = (),
 ) -> Decision:
     """Decide whether IAM lets a request through, and say why.
 
@@ -56,7 +56,8 @@ def evaluate(
         Everything that applies to it.
     unknown
         Condition keys that the request may have with any value, or may not have; a name that ends
-        with ``/*`` stands for all keys that begin so. As a mapping, with what is known of each.
+        with ``*`` stands for all other keys that begin so. As a mapping, with what is known of
+        each; None stands for a key that is certainly absent.
 
     Returns
     -------

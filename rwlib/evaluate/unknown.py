@@ -30,7 +30,7 @@ _ANYTHING = Unknown()
 
 
 def evaluate_unknown(
-    request: Request, policies: Policies, unknown: Mapping[str, Unknown] | Collection[str]
+    request: Request, policies: Policies, unknown: Mapping[str, Unknown | None] | Collection[str]
 ) -> Decision:
     """Decide about a request some of whose keys are unknown; see `rwlib.evaluate.evaluate`."""
     caller, subject, account = subject_of(request, policies)
@@ -67,7 +67,9 @@ class _Deciding:
         return decide(self.policies, self.caller, subject, self.account)
 
 
-def _described(unknown: Mapping[str, Unknown] | Collection[str]) -> dict[str, Unknown]:
+def _described(
+    unknown: Mapping[str, Unknown | None] | Collection[str],
+) -> dict[str, Unknown | None]:
     if isinstance(unknown, Mapping):
         return {key.lower(): about for key, about in unknown.items()}
     return {key.lower(): _ANYTHING for key in unknown}
@@ -100,7 +102,7 @@ class _Name:
 
 
 def _names(
-    statements: Iterable[PolicyStatement], known_of: Mapping[str, Unknown], subject: Subject
+    statements: Iterable[PolicyStatement], known_of: Mapping[str, Unknown | None], subject: Subject
 ) -> dict[str, _Name]:
     """Return the unknown keys that the policies name; only these can matter."""
     families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}

@@ -328,6 +328,8 @@ def _between(points: Sequence[Decimal], step: Decimal) -> list[Decimal]:
 
 
 def _numbers(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
+    if about.like:
+        return [Cell((text,), text) for text in about.like]
     named = {value: text for text in _named(uses) if (value := number(text)) is not None}
     points = sorted(named)
     found = [

@@ -270,6 +270,7 @@ class Runbook:
                     self.workload_identity_arn,
                     self.target.connectors,
                     owner=self.target.name,
+                    region_name=self.bucket.region_name,
                     ledger=self.ledger,
                     apply=apply,
                 )
@@ -368,6 +369,7 @@ class Runbook:
             self.policy_document,
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
+            egress_ips=self.cloud_metadata.egress_ips if self.cloud_metadata else (),
         )
 
     def _ask_aws(self, situation: Situation) -> None:

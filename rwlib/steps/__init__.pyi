@@ -2,6 +2,7 @@ from .changes import Change as Change
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff
+from .ownership import tag_map as tag_map
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES
@@ -21,6 +22,7 @@ from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
 from .step3_documents import principals_of as principals_of
+from .step3_documents import restrictions as restrictions
 from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy
 from .step3_trust import ensure_trust as ensure_trust

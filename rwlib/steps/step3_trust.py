@@ -39,6 +39,7 @@ def ensure_trust(
     connectors: Iterable[str] = (),
     *,
     owner: str = "",
+    region_name: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
     sleep: Callable[[float], None] = time.sleep,
@@ -53,6 +54,8 @@ def ensure_trust(
     owner
         Name of the target. A role that is tagged for another target and trusts another Workload
         Identity is refused: two clusters on one role would reach each other's buckets.
+    region_name
+        Region of the bucket, in which RisingWave asks STS; empty where it is not known.
 
     Raises
     ------
@@ -75,7 +78,13 @@ def ensure_trust(
             raise RunbookError(f"role_name: {role_name!r} does not exist; run Step 2 first")
         existing = policy_json(role["AssumeRolePolicyDocument"])
         _refuse_other_target(role, existing, workload_identity_arn, owner)
-        merge = merge_trust(existing, workload_identity_arn, connectors)
+        merge = merge_trust(
+            existing,
+            workload_identity_arn,
+            connectors,
+            role_arn=str(role["Arn"]),
+            region_name=region_name,
+        )
         check_size(
             merge.document,
             account_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, merge.document),

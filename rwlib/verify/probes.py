@@ -54,24 +54,38 @@ _TABLES = {"redshift", "snowflake_v2"}
 
 
 def required_probes(
-    target: Target, *, account_id: str, region_name: str, kms_key_arn: str = ""
+    target: Target,
+    *,
+    account_id: str,
+    region_name: str,
+    kms_key_arn: str = "",
+    bucket_key: bool = False,
 ) -> list[Probe]:
-    """Return what the target's connectors must be allowed to do."""
+    """Return what the target's connectors must be allowed to do.
+
+    S3 sends the object's ARN as encryption context, with a bucket key the bucket's (Amazon S3
+    User Guide, "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys").
+    """
     probes = [probe for name in target.connectors for probe in _connector_probes(target, name)]
     key = target.kms_key_arn or kms_key_arn
     if key:
-        writes = any(probe.action == "s3:PutObject" for probe in probes)
-        via = {"kms:ViaService": f"s3.{region_name}.amazonaws.com"}
-        probes.append(
-            Probe("kms.decrypt", "decrypt with the bucket's key", True, "kms:Decrypt", key, via)
-        )
-        if writes:
-            probes.append(
-                Probe(
-                    "kms.encrypt", "encrypt with the bucket's key", True, "kms:GenerateDataKey",
-                    key, via,
-                )
-            )  # fmt: skip
+        bucket = f"arn:aws:s3:::{target.bucket}"
+        reads = ("s3:GetObject", "s3:PutObject")
+        objects = {
+            action: next((each.resource for each in probes if each.action == action), "")
+            for action in reads
+        }
+        uses = [("kms.decrypt", "decrypt with the bucket's key", "kms:Decrypt", "s3:GetObject")]
+        if objects["s3:PutObject"]:
+            encrypt = "encrypt with the bucket's key"
+            uses.append(("kms.encrypt", encrypt, "kms:GenerateDataKey", "s3:PutObject"))
+        for probe_id, title, action, on in uses:
+            encrypted = objects[on] or objects["s3:PutObject"] or f"{bucket}/a"
+            context = {
+                "kms:ViaService": f"s3.{region_name}.amazonaws.com",
+                "kms:EncryptionContext:aws:s3:arn": bucket if bucket_key else encrypted,
+            }
+            probes.append(Probe(probe_id, title, True, action, key, context))
     probes += _glue_probes(target, account_id, region_name)
     return probes
 
