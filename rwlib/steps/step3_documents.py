@@ -236,11 +236,11 @@ def restrictions(
     """
     found = []
     for index, statement in enumerate(statements_of(existing)):
-        # An external id or session name in the runbook's own statement was put there by hand.
-        by_hand = set(_UNSENDABLE) & condition_keys(statement)
-        if statement.get("Effect") != "Allow" or (
-            statement.get("Sid") in (SID, REDSHIFT_SID) and not by_hand
-        ):
+        # What the runbook's own statements say it writes anew, except where RisingWave's asks for
+        # an external id or a session name: that was put there by hand.
+        by_hand = statement.get("Sid") == SID and set(_UNSENDABLE) & condition_keys(statement)
+        own = statement.get("Sid") in (SID, REDSHIFT_SID)
+        if statement.get("Effect") != "Allow" or (own and not by_hand):
             continue
         title = statement.get("Sid") or f"statement {index + 1}"
         alone = {**existing, "Statement": [statement]}

@@ -133,7 +133,7 @@ class _Trust:
             "trust_external_id_required" if "sts:externalid" in keys else "trust_condition_unmet"
         )
         lines = tuple(
-            f"{each.get('Sid') or 'a statement'} has a condition on {key}{said}"
+            f"{each.get('Sid') or 'a statement'} has a condition on {key.lower()}{said}"
             for each, misses in unmet
             for key, said in misses
         )
