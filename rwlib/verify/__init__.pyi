@@ -4,6 +4,7 @@ from .check import HOPS as HOPS
 from .check import Check as Check
 from .check import Hop as Hop
 from .check import Verdict as Verdict
+from .check import status_words as status_words
 from .connectors import check_sql_options as check_sql_options
 from .deciding import probe_role as probe_role
 from .hops import ask_aws as ask_aws

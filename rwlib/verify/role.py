@@ -98,7 +98,6 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
             fix=f"set it: aws iam put-role-permissions-boundary --role-name {target.role_name} "
             f"--permissions-boundary {wanted} (apply does so for a role that this runbook made)",
             reason="boundary_not_set",
-            fixed_by=2,
         )
     if situation.boundary is None:
         if why := situation.why_unknown(found or wanted):
