@@ -5,6 +5,7 @@ from .model import Reason as Reason
 from .model import Request as Request
 from .model import Unknown as Unknown
 from .request_model import OPENDAL_SESSION as OPENDAL_SESSION
+from .request_model import SESSION_NAME_KEY as SESSION_NAME_KEY
 from .request_model import RequestModel as RequestModel
 from .request_model import assume_role as assume_role
 from .request_model import assume_role_by_redshift as assume_role_by_redshift

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rwlib.evaluate import Decision, Unknown
+from rwlib.evaluate import SESSION_NAME_KEY, Decision, Unknown
 from rwlib.steps import (
     REDSHIFT_SERVICE,
     SID,
@@ -119,9 +119,7 @@ class _Trust:
             and self._judge([_without_condition(each)]).effect in ("allowed", "depends")
         ]
         if decision.effect == "depends":
-            without = self._judge([_without_condition(each) for each in could])
-            if without.effect == "depends":
-                # It is the session's name alone on which it depends.
+            if decision.depends_on == (SESSION_NAME_KEY,):
                 return _check("trust_conditions", "pass", ("no condition is in the way",))
             return _depends("trust_conditions", decision, self._nat_addresses(decision))
         if not could:
@@ -279,11 +277,14 @@ def _too_wide(
     Workload Identity alone.
     """
     callers = forbidden_callers(workload, situation.account_id)
+    own_sessions = f":{workload.split(':')[4]}:assumed-role/{workload.rpartition('/')[2]}/"
     for statement in statements:
         if statement.get("Sid") == SID and statement.get("Effect") == "Allow":
             for kind in ("AWS", "Service", "Federated"):
                 for name in principals_of(statement, kind):
-                    if name != workload and (kind != "AWS" or name.startswith("arn:")):
+                    if name == workload or own_sessions in name:
+                        continue
+                    if kind != "AWS" or name.startswith("arn:"):
                         callers[name] = (
                             "named beside the Workload Identity in the runbook's own statement"
                         )

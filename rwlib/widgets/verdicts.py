@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rwlib.aws import Call
     from rwlib.widgets.guide import Guide
 
+
 def step_that_fixes(check: Check) -> int:
     """Return the step of 1-4 that puts a failed check right, 0 when a person has to."""
     if check.status != "fail" or check.fixed_by not in (1, 2, 3, 4):
