@@ -33,7 +33,7 @@ class BucketFacts:
     kms_grants
         The grants of that key, as ``kms:ListGrants`` answers; None where they were not read.
     bucket_key
-        Whether the default encryption uses a bucket key.
+        Whether the default encryption uses a bucket key; None where that was not read.
     policy
         The bucket policy; None when there is none.
     public_access_block
@@ -52,7 +52,7 @@ class BucketFacts:
     public_access_block: Mapping[str, bool] | None = None
     unknown: Mapping[str, str] | None = None
     kms_grants: tuple[Mapping[str, Any], ...] | None = None
-    bucket_key: bool = False
+    bucket_key: bool | None = None
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""
@@ -203,9 +203,9 @@ def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> B
     )
 
 
-def _uses_bucket_key(rules: Mapping[str, Any] | None) -> bool:
+def _uses_bucket_key(rules: Mapping[str, Any] | None) -> bool | None:
     if not rules:
-        return False
+        return None
     return any(
         rule.get("BucketKeyEnabled") for rule in rules["ServerSideEncryptionConfiguration"]["Rules"]
     )

@@ -228,6 +228,8 @@ def subject_of(request: Request, policies: Policies) -> tuple[RequestCaller, Sub
     values = dict(caller_context(caller))
     if account is not None:
         values["aws:resourceaccount"] = (account,)
+        if action.lower().startswith("s3:"):
+            values["s3:resourceaccount"] = (account,)
     for key, found in given.items():
         if found:
             values[key] = found

@@ -65,8 +65,8 @@ class Request:
         Condition keys and their values: a string, number, boolean, date, or a list of them. A key
         that is missing, ``None`` or an empty list is absent from the request. Keys that follow
         from the principal and the resource (``aws:PrincipalArn``, ``aws:PrincipalAccount``,
-        ``aws:PrincipalType``, ``aws:username``, ``aws:ResourceAccount``, …) are added unless
-        given. The role of a session whose path is not ``/`` is known only from
+        ``aws:PrincipalType``, ``aws:username``, ``aws:ResourceAccount``, ``s3:ResourceAccount`` …)
+        are added unless given. The role of a session whose path is not ``/`` is known only from
         ``aws:PrincipalArn``. Nothing reads the clock: give ``aws:CurrentTime`` where it matters.
     canonical_user
         Canonical user id of the principal's account, for bucket policies that name one.

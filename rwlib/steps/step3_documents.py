@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from rwlib.evaluate import (
     judge_any,
     redshift_services,
 )
+from rwlib.steps.changes import canonical
 
 SID = "RisingWaveCloudAssumeRole"
 REDSHIFT_SID = "RisingWaveCloudRedshiftCopy"
@@ -62,18 +63,42 @@ def own_statements(workload_identity_arn: str, connectors: Iterable[str]) -> lis
     return statements
 
 
+Written = Callable[[Mapping[str, Any]], bool]
+
+
+def claimed_by_trust(document: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the Workload Identity of a new role's trust policy, and whether Redshift is in it."""
+    own = {each.get("Sid"): each for each in statements_of(document)}
+    principals = principals_of(own.get(SID, {}))
+    return (principals[0] if principals else ""), REDSHIFT_SID in own
+
+
+def is_own_text(statement: Mapping[str, Any]) -> bool:
+    """True when the statement reads as this runbook would write it for the principal it names.
+
+    That alone does not make it this runbook's: somebody may have written the same.
+    """
+    principals = principals_of(statement)
+    workload = principals[0] if len(principals) == 1 else ""
+    own = own_statements(workload, ["redshift"])
+    return any(canonical(statement) == canonical(each) for each in own)
+
+
 @dataclass(frozen=True)
 class TrustMerge:
     """A merged trust policy.
 
     ``document`` is what the role's trust policy becomes; ``kept`` names the statements of others,
-    which are unchanged; ``flags`` are sentences about what deserves a look.
+    which are unchanged; ``flags`` are sentences about what deserves a look; ``added`` and
+    ``removed`` are statements of this runbook.
     """
 
     document: dict[str, Any]
     changed: bool
     kept: tuple[str, ...]
     flags: tuple[str, ...]
+    added: tuple[Mapping[str, Any], ...] = ()
+    removed: tuple[Mapping[str, Any], ...] = ()
 
 
 def merge_trust(
@@ -81,17 +106,23 @@ def merge_trust(
     workload_identity_arn: str,
     connectors: Iterable[str] = (),
     *,
+    written: Written | None = None,
+    keep_redshift: bool = False,
     role_arn: str = "",
     region_name: str = "",
 ) -> TrustMerge:
     """Merge this runbook's statements into an existing trust policy.
 
-    Replaces its own statements by Sid and keeps all others as they are, in their order. Adds
-    nothing where somebody else's statement grants the same already; and nothing where one grants
-    it under conditions, which a statement beside it would lift.
+    Keeps every statement that it did not write, in its order, whatever its Sid. Adds nothing
+    where somebody else's statement grants the same already; and nothing where one grants it under
+    conditions, which a statement beside it would lift.
 
     Parameters
     ----------
+    written
+        Tells whether this runbook wrote a statement; without it, it wrote none.
+    keep_redshift
+        True when another target needs Redshift's statement.
     role_arn, region_name
         The role and the bucket's region, by which conditions are judged; empty where not known.
 
@@ -99,11 +130,13 @@ def merge_trust(
     ------
     ForeignTrustError
         Somebody's statement lets RisingWave or Redshift in under a condition that its request
-        cannot meet, such as an external id; or RisingWave's statement has a wildcard principal.
+        cannot meet, such as an external id; or RisingWave's statement has a wildcard principal; or
+        a statement with this runbook's Sid says something that it did not write.
     """
-    connectors = list(connectors)
     if existing is None:
-        return TrustMerge(trust_policy(workload_identity_arn, connectors), True, (), ())
+        document = trust_policy(workload_identity_arn, connectors)
+        return TrustMerge(document, True, (), (), tuple(document["Statement"]))
+    connectors = list(connectors)
     document = copy.deepcopy(dict(existing))
     statements = statements_of(document)
     for statement in statements:
@@ -114,21 +147,39 @@ def merge_trust(
     for each in restricted:
         each.refuse(in_place={str(other.get("Sid")) for other in statements})
     own = {each["Sid"]: each for each in own_statements(workload_identity_arn, connectors)}
+    asked = set(own)
     merged: list[Any] = []
+    ours: list[Any] = []
+    added: list[Any] = []
+    removed: list[Any] = []
     for statement in statements:
         sid = statement.get("Sid")
-        if sid in own:
-            wanted = own.pop(sid)
-            merged.append(statement if _same(statement, wanted) else wanted)
-        else:
-            merged.append(statement)
-    foreign = [each for each in statements if each.get("Sid") not in (SID, REDSHIFT_SID)]
-    kept_as_they_are = {each.sid for each in restricted}
-    merged += [
+        wrote = sid in (SID, REDSHIFT_SID) and written is not None and written(statement)
+        if sid in own and _same(statement, own[sid]):
+            own.pop(sid)
+            ours.append(statement)
+        elif sid in own and (wrote or _names_the_dead(statement, own[sid])):
+            removed.append(statement)
+            statement = own.pop(sid)
+            added.append(statement)
+        elif sid in asked:
+            raise ForeignTrustError(
+                f"trust policy: statement {sid} is not what this runbook writes, so it is "
+                "somebody else's and stays as it is; give it another Sid, or give another role_name"
+            )
+        elif wrote and not keep_redshift:
+            removed.append(statement)
+            continue
+        merged.append(statement)
+    foreign = [each for each in statements if each not in ours and each not in removed]
+    as_it_is = {each.sid for each in restricted}
+    missing = [
         each
         for sid, each in own.items()
-        if sid not in kept_as_they_are and not any(_grants(other, each) for other in foreign)
+        if sid not in as_it_is and not any(_grants(other, each) for other in foreign)
     ]
+    merged += missing
+    added += missing
     changed = merged != statements
     if changed:
         document["Statement"] = merged
@@ -137,7 +188,7 @@ def merge_trust(
         *(each.sentence for each in restricted if each.sid not in _sids(merged)),
         *_flags(foreign, workload_identity_arn),
     )
-    return TrustMerge(document, changed, kept, flags)
+    return TrustMerge(document, changed, kept, flags, tuple(added), tuple(removed))
 
 
 def _sids(statements: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -312,13 +363,39 @@ def _for_redshift(alone: Mapping[str, Any], role_arn: str, region_name: str) -> 
         return None
 
 
-def remove_own_statements(existing: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return a trust policy without this runbook's statements, None when nothing is left."""
+def _names_the_dead(statement: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """True for a statement of ours whose principal was deleted.
+
+    AWS then shows the deleted principal's id in place of its ARN, and it matches nobody any more
+    (IAM user guide, "AWS JSON policy elements: Principal").
+    """
+    principals = principals_of(statement)
+    if len(principals) != 1 or not re.fullmatch(r"A(RO|ID)A[A-Z0-9]+", principals[0]):
+        return False
+    return canonical({**statement, "Principal": wanted["Principal"]}) == canonical(wanted)
+
+
+def remove_own_statements(
+    existing: Mapping[str, Any], written: Written | None = None
+) -> dict[str, Any] | None:
+    """Return a trust policy without this runbook's statements, None when nothing is left.
+
+    Parameters
+    ----------
+    written
+        Tells whether this runbook wrote a statement; without it, what reads as it would write it.
+    """
     document = copy.deepcopy(dict(existing))
-    rest = [each for each in statements_of(document) if each.get("Sid") not in (SID, REDSHIFT_SID)]
+    wrote = written or is_own_text
+    rest = [
+        each
+        for each in statements_of(document)
+        if each.get("Sid") not in (SID, REDSHIFT_SID) or not wrote(each)
+    ]
     if not rest:
         return None
-    document["Statement"] = rest
+    if len(rest) < len(statements_of(document)):
+        document["Statement"] = rest
     return document
 
 

@@ -37,7 +37,12 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
     owner: tuple[Status, str, str] = (
         ("pass", f"account {situation.account_id}", "")
         if bucket.owned
-        else ("unknown", "AWS does not say whose it is", "bucket_owner_unknown")
+        else (
+            "unknown",
+            "AWS does not say whose it is; if it belongs to another account, the recommended "
+            "policy does not reach it (s3:ResourceAccount)",
+            "bucket_owner_unknown",
+        )
     )
     yield Check("bucket_owner", "bucket", _OWNER_TITLE, owner[0], (owner[1],), reason=owner[2])
     yield _bucket_policy(situation, verdicts)

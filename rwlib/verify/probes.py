@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rwlib.steps import glue_settings
+from rwlib.steps import glue_settings, listed_at_create
 from rwlib.target import connector_options
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def required_probes(
     account_id: str,
     region_name: str,
     kms_key_arn: str = "",
-    bucket_key: bool = False,
+    bucket_key: bool | None = None,
 ) -> list[Probe]:
     """Return what the target's connectors must be allowed to do.
 
@@ -69,23 +69,29 @@ def required_probes(
     probes = [probe for name in target.connectors for probe in _connector_probes(target, name)]
     key = target.kms_key_arn or kms_key_arn
     if key:
+        writes = any(probe.action == "s3:PutObject" for probe in probes)
+        # With a bucket key S3 names the bucket in the encryption context, without one the object.
         bucket = f"arn:aws:s3:::{target.bucket}"
-        reads = ("s3:GetObject", "s3:PutObject")
-        objects = {
-            action: next((each.resource for each in probes if each.action == action), "")
-            for action in reads
-        }
-        uses = [("kms.decrypt", "decrypt with the bucket's key", "kms:Decrypt", "s3:GetObject")]
-        if objects["s3:PutObject"]:
-            encrypt = "encrypt with the bucket's key"
-            uses.append(("kms.encrypt", encrypt, "kms:GenerateDataKey", "s3:PutObject"))
-        for probe_id, title, action, on in uses:
-            encrypted = objects[on] or objects["s3:PutObject"] or f"{bucket}/a"
+        folder = f"{target.prefix}/" if target.prefix else ""
+        for what, where, encrypted in (
+            ("", "", f"{bucket}/{folder}part-0.json"),
+            (".bucket", ", with a bucket key", bucket),
+        ):
+            if bucket_key is not None and bucket_key is not bool(what):
+                continue
             context = {
                 "kms:ViaService": f"s3.{region_name}.amazonaws.com",
-                "kms:EncryptionContext:aws:s3:arn": bucket if bucket_key else encrypted,
+                "kms:EncryptionContext:aws:s3:arn": encrypted,
             }
-            probes.append(Probe(probe_id, title, True, action, key, context))
+            probes.append(
+                Probe(f"kms.decrypt{what}", f"decrypt with the bucket's key{where}", True,
+                      "kms:Decrypt", key, context)
+            )  # fmt: skip
+            if writes:
+                probes.append(
+                    Probe(f"kms.encrypt{what}", f"encrypt with the bucket's key{where}", True,
+                          "kms:GenerateDataKey", key, context)
+                )  # fmt: skip
     probes += _glue_probes(target, account_id, region_name)
     return probes
 
@@ -123,7 +129,7 @@ def _connector_probes(target: Target, name: str) -> Iterator[Probe]:
         yield put("stage", f"{root}part-0.json")
     elif name in ("snowflake", "s3_sink"):
         # Lists the path as it is written, without a slash of its own.
-        yield listing("check", target.prefix)
+        yield listing("check", listed_at_create(target, name) or "")
         yield put("write", f"{root}part-0.json")
     elif name == "s3_source":
         from rwlib.sql import listed_prefix

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import BucketFacts
 from rwlib.errors import InputError
-from rwlib.steps import Change, tag_map
+from rwlib.steps import Change, is_ours, tag_map
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -47,6 +47,8 @@ class Situation:
         Tags of the role; None where they were not read.
     egress_ips
         Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
+    ours
+        ARNs of the other attached policies that bear this runbook's tag.
     """
 
     caller_arn: str
@@ -65,6 +67,7 @@ class Situation:
     boundary_arn: str = ""
     role_tags: Mapping[str, str] | None = None
     egress_ips: tuple[str, ...] = ()
+    ours: frozenset[str] = frozenset()
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""
@@ -100,6 +103,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         default_document,
         inline_policies,
         policy_json,
+        read_policy,
         read_role,
     )
 
@@ -125,6 +129,10 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         )
     attached = attached_policies(aws, target.role_name, unknown)
     identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
+    # The documents were read through the same answers, so this asks for nothing more.
+    ours = frozenset(
+        arn for arn in attached if arn != own_arn and is_ours(read_policy(aws, arn, unknown) or {})
+    )
     identity += [
         (f"inline policy {name}", document)
         for name, document in inline_policies(aws, target.role_name, unknown).items()
@@ -140,6 +148,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         boundary=(boundary_arn, boundary) if boundary else None,
         boundary_arn=boundary_arn,
         role_tags=tag_map(role.get("Tags", [])),
+        ours=ours,
         **base,
     )
 
@@ -168,6 +177,13 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
             planned = replace(planned, role_tags=change.after.get("tags", planned.role_tags))
         elif change.resource == "trust policy" and change.after is not None:
             planned = replace(planned, trust_policy=change.after)
+        elif change.resource == "attachment" and change.action == "delete":
+            arn = change.name.partition(" to ")[0]
+            planned = replace(
+                planned,
+                attached=tuple(each for each in planned.attached if each != arn),
+                identity=tuple(each for each in planned.identity if each[0] != arn),
+            )
         elif change.resource == "attachment" and change.action == "create":
             document = planned.policy_document
             if document is not None:
