@@ -17,11 +17,11 @@ from rwlib.evaluate.caller import RequestCaller
 from rwlib.evaluate.conditions import Test, hangs_on
 from rwlib.evaluate.documents import PolicyStatement, compile_levels, compile_policies
 from rwlib.evaluate.elements import Patterns, resource_matches
-from rwlib.evaluate.evaluator import decide, subject_of
 from rwlib.evaluate.matching import Subject, may_cover
 from rwlib.evaluate.model import Decision, Policies, Request, Unknown
 from rwlib.evaluate.patterns import Template, variables_of
 from rwlib.evaluate.values import Cell, Uses, cells, inserted_texts, parts_that_fit
+from rwlib.evaluate.weighing import decide, subject_of
 
 _COMPLETE_KEYS = 3
 _MOST_COMBINATIONS = 3000
