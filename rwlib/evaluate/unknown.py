@@ -20,7 +20,7 @@ from rwlib.evaluate.elements import Patterns, resource_matches
 from rwlib.evaluate.matching import Subject, may_cover
 from rwlib.evaluate.model import Decision, Policies, Request, Unknown
 from rwlib.evaluate.patterns import Template, variables_of
-from rwlib.evaluate.values import Cell, Uses, cells, inserted_texts, parts_that_fit
+from rwlib.evaluate.values import Uses, ValueCell, cells, inserted_texts, parts_that_fit
 from rwlib.evaluate.weighing import decide, subject_of
 
 _COMPLETE_KEYS = 3
@@ -131,7 +131,7 @@ def _divide(
 ) -> Decision:
     subject = deciding.subject
     relevant = _uses(statements, names, subject)
-    divided: dict[str, tuple[Cell, ...]] = {}
+    divided: dict[str, tuple[ValueCell, ...]] = {}
     for key, name in relevant.items():
         uses = Uses(tuple(dict.fromkeys(name.tests)), tuple(name.inserted))
         found = cells(key, uses, name.about, subject.values) if name.divisible else None
@@ -202,12 +202,12 @@ def _parts_for(template: Template, key: str, subject: Subject) -> tuple[str, ...
     return parts_that_fit(subject.resource, fits)
 
 
-def _distinct(key: str, found: Iterable[Cell]) -> tuple[Cell, ...]:
+def _distinct(key: str, found: Iterable[ValueCell]) -> tuple[ValueCell, ...]:
     return tuple({each.values: each for each in found}.values())
 
 
 def _try_all(
-    deciding: _Deciding, relevant: Mapping[str, _Name], divided: Mapping[str, tuple[Cell, ...]]
+    deciding: _Deciding, relevant: Mapping[str, _Name], divided: Mapping[str, tuple[ValueCell, ...]]
 ) -> Decision:
     subject = deciding.subject
     keys = list(divided)

@@ -1,5 +1,4 @@
 from .bucket import check_of_refusal as check_of_refusal
-from .check import APPLY as APPLY
 from .check import HOPS as HOPS
 from .check import Check as Check
 from .check import Hop as Hop
