@@ -335,6 +335,7 @@ class Runbook:
                     self.workload_identity_arn,
                     self.target.connectors,
                     owner=self.target.name,
+                    region_name=self.bucket.region_name,
                     ledger=self.ledger,
                     apply=apply,
                 )
@@ -469,6 +470,7 @@ class Runbook:
             self.policy_document,
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
+            egress_ips=self.cloud_metadata.egress_ips if self.cloud_metadata else (),
         )
         check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
         after = next(
