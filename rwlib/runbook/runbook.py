@@ -24,7 +24,7 @@ from rwlib.aws import (
     read_role,
     with_key,
 )
-from rwlib.errors import CheckFailedError, InputError, RunbookError
+from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
 from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
     STEPS,
@@ -48,11 +48,14 @@ from rwlib.steps import (
 from rwlib.target import Target, target_from_parameters
 from rwlib.verify import (
     Check,
+    ExcessGrant,
     Situation,
     Verdict,
     ask_aws,
+    check_grants,
     plan_situation,
     read_situation,
+    unaccepted,
     verify,
     with_boundary,
 )
@@ -85,10 +88,12 @@ class Runbook:
     )
     checks: list[Check] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    grants: tuple[ExcessGrant, ...] = ()
     sql: list[Any] = field(default_factory=list)
     call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     situation: Situation | None = None
+    _plan_stands: bool = False
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
     _policy_document: dict[str, Any] | None = None
@@ -196,9 +201,51 @@ class Runbook:
             return self._step(number, apply=False)
 
     def run_step(self, number: int) -> Step:
-        """Change what the step changes when the target says ``apply``, else preview it."""
+        """Change what the step changes when the target says ``apply``, else preview it.
+
+        Raises
+        ------
+        CheckFailedError
+            The plan would let somebody reach what the connectors don't need; nothing was written.
+        """
+        if self.target.apply and number < 5:
+            self.require_plan()
         with self._counting(f"step {number}"):
             return self._step(number, apply=self.target.apply)
+
+    @property
+    def plan_problem(self) -> str:
+        """Why what was judged last must not be written, in one sentence; empty when it may be."""
+        blocking = unaccepted(self.target, self.grants)
+        if not blocking:
+            return ""
+        more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
+        return (
+            f"the role would reach what its connectors don't need: {blocking[0].line}{more}; take "
+            "the grant away, give this target a role_name of its own, or, if it is wanted, set "
+            f"accept_findings: [{', '.join(each.id for each in blocking)}]"
+        )
+
+    def require_plan(self) -> None:
+        """Stop before the first write where the planned state grants more than was asked for.
+
+        Only what reaches outside the target's prefix, bucket and key stops, and only where
+        ``accept_findings`` does not name it. The report says what was found. Taking back is
+        never stopped.
+
+        Raises
+        ------
+        CheckFailedError
+            Names the first such grant and how to accept it; nothing was written.
+        """
+        if self._plan_stands:
+            return
+        if self.situation is None:
+            self.look()
+        if self.plan_problem:
+            self.finish()
+            raise CheckFailedError(f"nothing was written: {self.plan_problem}")
+        self._plan_stands = True
 
     def _step(self, number: int, apply: bool) -> Step:
         step = self.steps[number]
@@ -361,6 +408,34 @@ class Runbook:
             self.preview(5)
             return self._verdict(self.situation)
 
+    def verify_by_risingwave(self) -> list[Check]:
+        """Let RisingWave itself assume the role and list, beside the verdict of every hop.
+
+        A temporary source does it, and is dropped whatever happens. Nothing is written in AWS.
+
+        Raises
+        ------
+        CredentialsError
+            There is no way to RisingWave.
+        """
+        from rwlib.verify import check_live
+
+        if self.situation is None or self.situation.planned:
+            self.verify_live()
+        assert self.situation is not None
+        if self.cloud is None and not os.environ.get("RW_DSN", "").strip():
+            raise CredentialsError(
+                "--live: there is no way to RisingWave; set RW_DSN, or cluster_id with "
+                "RWC_API_KEY and RWC_API_SECRET"
+            )
+        if self.situation.trust_policy is None and not self.situation.why_unknown("role"):
+            raise InputError(
+                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+            )
+        self.checks = [each for each in self.checks if not each.id.startswith("live_")]
+        self.checks += check_live(self.risingwave, self.target, self.situation, ledger=self.ledger)
+        return self.checks
+
     def _verdict(self, situation: Situation) -> list[Check]:
         self._judge(situation)
         self._ask_aws(situation)
@@ -395,6 +470,12 @@ class Runbook:
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
         )
+        check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
+        after = next(
+            (index for index, each in enumerate(self.checks, 1) if each.id == "requests_refused"),
+            len(self.checks),
+        )
+        self.checks.insert(after, check)
 
     def _ask_aws(self, situation: Situation) -> None:
         self.checks += ask_aws(

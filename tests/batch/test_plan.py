@@ -19,6 +19,8 @@ from rwlib.report.schema import validate_report
 from rwlib.runs.manifest import verify_manifest
 from tests.batch.test_runner import made, options, write_targets
 
+pytestmark = pytest.mark.slow
+
 
 def summary_of(result):
     return json.loads((result.folder / "summary.json").read_text())

@@ -308,6 +308,7 @@ def test_attaching_gives_up_when_the_policy_does_not_exist(aws, iam):
 # Lost answers, on the wire --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "operation",
     ["CreatePolicy", "CreateRole", "AttachRolePolicy", "CreatePolicyVersion",

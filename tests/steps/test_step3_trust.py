@@ -286,6 +286,7 @@ documents = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(documents, st.sampled_from([[], ["redshift"], ["s3_sink"]]))
 def test_merge_keeps_every_foreign_statement_whatever_it_says(existing, connectors):
     before = json.dumps(existing)

@@ -16,6 +16,8 @@ from rwlib.steps.teardown import tear_down
 from rwlib.target.target import Target
 from tests.support.interference import BusyAws, Sleeps, client_error, writes
 
+pytestmark = pytest.mark.slow
+
 ROLE = "risingwave-s3-access"
 ROLE_ARN = f"arn:aws:iam::111122223333:role/{ROLE}"
 FOREIGN = {
