@@ -171,7 +171,11 @@ class _Merged:
 
 def _stale(role: Mapping[str, Any], trust: Mapping[str, Any]) -> list[str]:
     there = {statement_key(each) for each in statements_of(trust)}
-    return [key for key in tags_of(role) if key.startswith(STATEMENT) and key not in there]
+    return [
+        key
+        for key, value in tags_of(role).items()
+        if key.startswith(STATEMENT) and value == id_of(role) and key not in there
+    ]
 
 
 def _detail(merge: TrustMerge, workload_identity_arn: str) -> str:
