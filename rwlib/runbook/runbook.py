@@ -25,6 +25,7 @@ from rwlib.aws import (
     with_key,
 )
 from rwlib.errors import CheckFailedError, InputError, RunbookError
+from rwlib.runbook.approval import require_approved
 from rwlib.runs import new_run_dir
 from rwlib.steps import (
     STEPS,
@@ -178,6 +179,7 @@ class Runbook:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
         self.situation = planned
+        require_approved(self)
         self._judge(planned)
         return planned
 

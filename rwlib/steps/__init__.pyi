@@ -2,6 +2,7 @@ from .changes import Change as Change
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff
+from .changes import ledger_history as ledger_history
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES
