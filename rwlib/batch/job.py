@@ -164,7 +164,11 @@ def _plan(job: Mapping[str, Any]) -> Answer:
         }
         for change in _writing(report)
     ]
-    return {**_from_report(report), "documents": documents, "state": planned_state(book)}
+    return {
+        **_from_report(report),
+        "documents": documents,
+        "state": planned_state(book.steps.values(), book.situation),
+    }
 
 
 def _look(job: Mapping[str, Any]) -> Answer:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from rwlib.errors import ConflictError
-from rwlib.steps import canonical, ledger_history
-
-if TYPE_CHECKING:
-    from rwlib.runbook.runbook import Runbook
+from rwlib.steps import Step, canonical, ledger_history
+from rwlib.verify import Situation
 
 APPROVED = "RWLIB_APPROVED"
 """The variable with the state of an approved plan, as JSON; set for one run."""
@@ -26,10 +25,9 @@ APPROVED = "RWLIB_APPROVED"
 _ROLE = ("the role", "its trust policy", "its policies")
 
 
-def planned_state(book: Runbook) -> dict[str, Any]:
-    """Return what a looked-at runbook would do, and what it found, as comparable values."""
-    situation = book.situation
-    changes = [change for step in book.steps.values() for change in step.changes if change.writes]
+def planned_state(steps: Iterable[Step], situation: Situation | None) -> dict[str, Any]:
+    """Return what the previewed steps would do, and what was found, as comparable values."""
+    changes = [change for step in steps for change in step.changes if change.writes]
     found: dict[str, Any] = {
         "time": datetime.now(UTC).isoformat(timespec="microseconds"),
         "the changes": _hash(
@@ -48,7 +46,9 @@ def planned_state(book: Runbook) -> dict[str, Any]:
     return found
 
 
-def require_approved(book: Runbook) -> None:
+def require_approved(
+    steps: Iterable[Step], situation: Situation, role_arn: str, run_dir: Path | None
+) -> None:
     """Refuse to go on where an approved plan is not what would be done now.
 
     What other targets of the same batch have made since then is no difference: a role that two of
@@ -60,16 +60,16 @@ def require_approved(book: Runbook) -> None:
         Something appeared, disappeared or changed; nothing was written.
     """
     text = os.environ.get(APPROVED, "")
-    if not text or not book.target.apply:
+    if not text:
         return
     approved: Mapping[str, Any] = json.loads(text)
-    now = planned_state(book)
+    now = planned_state(steps, situation)
     differing = [
         part
         for part in now
         if part not in ("time", "attached") and now[part] != approved.get(part, now[part])
     ]
-    if not differing or _made_beside(book, approved, now, differing):
+    if not differing or _made_beside(role_arn, run_dir, approved, now, differing):
         return
     raise ConflictError(
         f"{' and '.join(differing)} differ from the plan that was approved; nothing was written: "
@@ -78,10 +78,14 @@ def require_approved(book: Runbook) -> None:
 
 
 def _made_beside(
-    book: Runbook, approved: Mapping[str, Any], now: Mapping[str, Any], differing: list[str]
+    role_arn: str,
+    run_dir: Path | None,
+    approved: Mapping[str, Any],
+    now: Mapping[str, Any],
+    differing: list[str],
 ) -> bool:
     """True when the difference is what other targets of this batch made of a shared role."""
-    batch = book.run_dir.parent if book.run_dir else None
+    batch = run_dir.parent if run_dir else None
     if batch is None or set(differing) - {*_ROLE, "the changes"}:
         return False
 
@@ -93,7 +97,7 @@ def _made_beside(
 
     appeared = set(now.get("attached", ())) - set(approved.get("attached", ()))
     gone = set(approved.get("attached", ())) - set(now.get("attached", ()))
-    return made_since(book.role_arn) and all(map(made_since, appeared)) and not gone
+    return made_since(role_arn) and all(map(made_since, appeared)) and not gone
 
 
 def _hash(value: Any) -> str:

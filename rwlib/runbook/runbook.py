@@ -179,7 +179,8 @@ class Runbook:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
         self.situation = planned
-        require_approved(self)
+        if self.target.apply:
+            require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
         self._judge(planned)
         return planned
 
