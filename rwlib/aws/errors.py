@@ -77,8 +77,10 @@ def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
     return ServiceError(f"AWS refused while {doing}: {error_message(error)}{_advice(error)}")
 
 
-def unanswered(error: botocore.exceptions.ClientError) -> ServiceError:
+def unanswered(error: Exception) -> ServiceError | None:
     """Translate an error that no step expected: throttling, a server's or a proxy's own error."""
+    if not isinstance(error, botocore.exceptions.ClientError):
+        return None
     return ServiceError(
         f"AWS refused {error.operation_name}: {error_message(error)}{_advice(error)}"
     )

@@ -19,7 +19,7 @@ from rwlib import __version__
 from rwlib.cli.surroundings import (
     CLOSED,
     drop_output,
-    end_at_signals,
+    ended_by_signals,
     exit_code_of_signal,
     explain,
     flush_output,
@@ -95,10 +95,10 @@ def main(arguments: list[str] | None = None) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     prepare_output()
-    end_at_signals()
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(args=arguments, prog_name="rwlib", standalone_mode=False)
+        with ended_by_signals():
+            code = cli.main(args=arguments, prog_name="rwlib", standalone_mode=False)
         code = code if isinstance(code, int) else 0
     except RunbookError as error:
         code = _say(str(error), error.exit_code, as_json)
@@ -110,11 +110,25 @@ def main(arguments: list[str] | None = None) -> None:
         code = _say("stopped; run it again to go on", exit_code_of_signal(), as_json)
     except _OutputError as found:
         code = _of_output(found.error)
+    except Exception as error:
+        known = _unanswered(error)
+        if known is None:
+            raise
+        code = _say(str(known), known.exit_code, as_json)
     try:
         flush_output()
     except OSError as error:
         code = _of_output(error)
     sys.exit(code)
+
+
+def _unanswered(error: Exception) -> RunbookError | None:
+    """Return what AWS said where no step expected it, such as throttling; None for anything else."""
+    if type(error).__module__ != "botocore.errorfactory" and type(error).__name__ != "ClientError":
+        return None
+    from rwlib.aws import unanswered
+
+    return unanswered(error)
 
 
 def _of_output(error: OSError) -> int:

@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 CLOSED = 141
@@ -39,13 +41,20 @@ def prepare_output() -> None:
             change(errors="replace")
 
 
-def end_at_signals() -> None:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does; who ignores one goes on doing so."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in _ENDING:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _end)
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does; who ignores one goes on doing so."""
+    taken = []
+    _received.clear()
+    if threading.current_thread() is threading.main_thread():
+        taken = [each for each in _ENDING if signal.getsignal(each) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
