@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _unanswered(error: Exception) -> RunbookError | None:
-    """Return what AWS said where no step expected it, such as throttling; None for anything else."""
+    """Return what AWS said where no step expected it, such as throttling; None for all else."""
     if type(error).__module__ != "botocore.errorfactory" and type(error).__name__ != "ClientError":
         return None
     from rwlib.aws import unanswered

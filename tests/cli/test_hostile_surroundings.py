@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -141,7 +143,7 @@ def test_what_aws_answers_to_everything_is_one_sentence(
 ):
     monkeypatch.setenv("AWS_ENDPOINT_URL", answering(status, error_body(code, message)))
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    ended, out, err = rwlib("verify", *options(example))
+    ended, _, err = rwlib("verify", *options(example))
     assert ended == 4
     assert words in one_sentence(err)
 
@@ -149,7 +151,7 @@ def test_what_aws_answers_to_everything_is_one_sentence(
 def test_proxy_that_answers_502_is_one_sentence(aws_environment, example, monkeypatch, answering):
     monkeypatch.setenv("AWS_ENDPOINT_URL", answering(502, "<html>Bad Gateway</html>", "text/html"))
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    ended, out, err = rwlib("verify", *options(example))
+    ended, _, err = rwlib("verify", *options(example))
     assert ended == 4
     assert "HTTPS_PROXY" in one_sentence(err)
 
@@ -171,7 +173,7 @@ def test_broken_credential_process_is_one_sentence(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    ended, out, err = rwlib("verify", *options(example, aws_profile="broken"))
+    ended, _, err = rwlib("verify", *options(example, aws_profile="broken"))
     assert ended == 4
     assert words in one_sentence(err)
     assert "half-a-key" not in err
@@ -203,7 +205,7 @@ def test_ledger_that_is_damaged_is_read_as_far_as_it_goes(tmp_path):
     assert [dict(each) for each in ledger_history(tmp_path, "a")] == [good]
 
 
-@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("/dev/full", path)])
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/full")])
 def test_ledger_that_cannot_be_written_stops_the_change(tmp_path, make):
     path = tmp_path / "ledger.jsonl"
     make(path)
@@ -217,7 +219,7 @@ def test_lock_folder_that_is_no_folder_is_one_sentence(
 ):
     (tmp_path / "rwlib").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    ended, out, err = rwlib("run", *options(example), "--apply")
+    ended, _, err = rwlib("run", *options(example), "--apply")
     assert ended == 4
     assert "set XDG_STATE_HOME to a folder that is yours" in one_sentence(err)
 
@@ -338,13 +340,10 @@ def test_title_of_the_served_notebooks_holds_no_token(tmp_path):
         assert "token=not-for-other-users" in serving.stdout.readline()
         time.sleep(1)
         titles = []
-        for each in os.listdir("/proc"):
-            try:
-                if each.isdigit() and os.getpgid(int(each)) == serving.pid:
-                    with open(f"/proc/{each}/cmdline", "rb") as file:
-                        titles.append(file.read())
-            except OSError:
-                continue
+        for each in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.getpgid(int(each.name)) == serving.pid:
+                    titles.append((each / "cmdline").read_bytes())
         assert any(b"jupyterlab" in title for title in titles)
         assert not any(b"not-for-other-users" in title for title in titles)
     finally:
