@@ -209,7 +209,7 @@ def test_ledger_that_is_damaged_is_read_as_far_as_it_goes(tmp_path):
 def test_ledger_that_cannot_be_written_stops_the_change(tmp_path, make):
     path = tmp_path / "ledger.jsonl"
     make(path)
-    with pytest.raises(EvidenceError, match="the ledger .* cannot be written") as refused:
+    with pytest.raises(EvidenceError, match=r"the ledger .* cannot be written") as refused:
         Ledger(path).intend(Change("create", "IAM role", "r"))
     assert refused.value.exit_code == 4
 
