@@ -31,7 +31,10 @@ EXIT_CODES = {
     2: "Bad input: one sentence says which field, what was given and what to do; nothing was made.",
     3: "A person must act: Step 4 without an API key, or a plan that was not approved.",
     4: "Credentials or a service refused, or could not be reached.",
+    129: "Stopped by SIGHUP, the folder sealed; run it again to go on.",
     130: "Stopped by Ctrl-C; run it again to go on.",
+    141: "The reader of the output went away, as with `head -1`.",
+    143: "Stopped by SIGTERM, the folder sealed; run it again to go on.",
 }
 
 

@@ -25,6 +25,7 @@ from rwlib.aws import (
     with_key,
 )
 from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
+from rwlib.runbook.approval import require_approved
 from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
     STEPS,
@@ -192,6 +193,8 @@ class Runbook:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
         self.situation = planned
+        if self.target.apply:
+            require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
         self._judge(planned)
         return planned
 

@@ -2,6 +2,7 @@ from .changes import Change as Change
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff
+from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
 from .ownership import Claim as Claim
