@@ -379,7 +379,8 @@ class _Search:
     def grants(self) -> Iterator[ExcessGrant]:
         """Yield what each Allow grants beyond the need."""
         for statement in self.statements:
-            if statement.allows and statement.bare not in self.same:
+            nowhere = "*" in statement.not_resources
+            if statement.allows and not nowhere and statement.bare not in self.same:
                 yield from self._of_statement(statement)
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
@@ -509,7 +510,8 @@ class _Search:
         if self.bounds is not None:
             bounds = [each for each in self.bounds if each.matches(name)]
             if not any(
-                each.not_resources or self._overlaps_any(shape, each.resources, each.variables)
+                (each.not_resources and "*" not in each.not_resources)
+                or self._overlaps_any(shape, each.resources, each.variables)
                 for each in bounds
             ):
                 return False
