@@ -246,6 +246,7 @@ def test_organization_decides_unknown_when_a_deny_hangs_on_its_id(target):
     assert verdicts(target, correct(target, bucket))["bucket_policy"].status == "fail"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "unknown"),
     [
