@@ -21,6 +21,8 @@ from tests.support.sandbox_clients import (
     trusting,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_moto_is_a_version_the_seam_was_written_for():
     assert ".".join(MOTO_VERSION.split(".")[:2]) in HOLDS_FOR
