@@ -9,6 +9,7 @@ An error reads ``KIND (persistent) at OPERATION, context: { … } => MESSAGE, so
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,6 +91,7 @@ class OpenDalOperator:
         self.region_name = region_name
         self._session_name = session_name
         self._keys: Keys | None = None
+        self._loading = threading.Lock()
 
     def list(self, path: str, *, recursive: bool = False, first_page: bool = False) -> list[Entry]:
         """List what begins with ``path``, one level deep unless ``recursive``.
@@ -170,8 +172,9 @@ class OpenDalOperator:
         context: tuple[tuple[str, str], ...],
     ) -> Reply:
         context = (("service", "s3"), *context)
-        if self._keys is None:
-            self._keys = self._loaded(operation, context)
+        with self._loading:
+            if self._keys is None:
+                self._keys = self._loaded(operation, context)
         key = normalized(path)
         try:
             reply = self._aws.send(
