@@ -37,6 +37,14 @@ _SHOWN = {
 }
 
 
+# What a statement may begin with (``src/sqlparser/src/parser.rs``, ``parse_statement``).
+_STATEMENTS = (
+    *("ALTER", "ANALYZE", "BACKUP", "BEGIN", "CANCEL", "CLOSE", "COMMENT", "COMMIT", "COPY"),
+    *("CREATE", "DEALLOCATE", "DECLARE", "DELETE", "DESCRIBE", "DISCARD", "DROP", "EXECUTE"),
+    *("EXPLAIN", "FETCH", "FLUSH", "GRANT", "INSERT", "KILL", "PREPARE", "RECOVER", "REFRESH"),
+    *("REPLACE", "RESET", "REVOKE", "ROLLBACK", "SELECT", "SET", "SHOW", "START", "TRUNCATE"),
+    *("UPDATE", "USE", "VACUUM", "VALUES", "WAIT", "WITH"),
+)
 _TRANSACTIONS = {"end": "COMMIT", "abort": "ROLLBACK"}
 # Session variables that clients ask for (``src/common/src/session_config``).
 _SETTINGS = {
@@ -131,6 +139,8 @@ def _other(platform: Platform, database: Database, statement: OtherStatement) ->
             return Outcome(words[0].upper())
         case ["create", "materialized", "view", *_]:
             return Outcome(create_view(platform, database, statement))
+        case [("deallocate" | "discard" | "close" | "reset"), *_]:
+            return Outcome(words[0].upper())
         case ["show", what, *_]:
             return _show(database, what)
         case [("begin" | "commit" | "rollback" | "end" | "abort"), *_]:
@@ -139,6 +149,12 @@ def _other(platform: Platform, database: Database, statement: OtherStatement) ->
             return Outcome("START_TRANSACTION")
         case ["alter", *_]:
             return Outcome(alter(platform, database, statement.text))
+    if statement.keyword.upper() not in _STATEMENTS:
+        first = tokenize(statement.text)[0]
+        error = SqlSyntaxError(
+            f"expected statement, found: {first.shown}", first.line, first.column
+        )
+        raise failure(error.as_risingwave(statement.text))
     raise failure(f"Feature is not yet implemented: {statement.keyword} in this sandbox")
 
 
