@@ -555,7 +555,7 @@ def test_iceberg_when_deleting_is_refused(world: World) -> None:
     world.allow(allowing(["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "*"))
     world.run(world.iceberg("jdbc"))
     assert world.health() == "Failed"
-    assert "PermissionDenied (persistent) at Deleter::close" in world.failures()[0]
+    assert "PermissionDenied (persistent) at delete" in world.failures()[0]
 
 
 def test_iceberg_when_the_region_is_missing(world: World) -> None:
