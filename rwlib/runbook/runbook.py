@@ -24,8 +24,8 @@ from rwlib.aws import (
     read_role,
     with_key,
 )
-from rwlib.errors import CheckFailedError, InputError, RunbookError
-from rwlib.runs import new_run_dir
+from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
+from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
     STEPS,
     Change,
@@ -38,18 +38,24 @@ from rwlib.steps import (
     ensure_role,
     ensure_trust,
     fetch_workload_identity,
+    mark_registered,
     policy_document,
+    remove_left_over,
+    remove_policy,
     trust_policy,
     wait_until_seen,
 )
 from rwlib.target import Target, target_from_parameters
 from rwlib.verify import (
     Check,
+    ExcessGrant,
     Situation,
     Verdict,
     ask_aws,
+    check_grants,
     plan_situation,
     read_situation,
+    unaccepted,
     verify,
     with_boundary,
 )
@@ -82,10 +88,12 @@ class Runbook:
     )
     checks: list[Check] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    grants: tuple[ExcessGrant, ...] = ()
     sql: list[Any] = field(default_factory=list)
     call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     situation: Situation | None = None
+    _plan_stands: bool = False
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
     _policy_document: dict[str, Any] | None = None
@@ -119,7 +127,13 @@ class Runbook:
     @property
     def ledger(self) -> Ledger:
         """The record of what this run creates or replaces."""
-        return Ledger(self.run_dir / "ledger.jsonl" if self.run_dir else None)
+        path = self.run_dir / "ledger.jsonl" if self.run_dir else None
+        return Ledger(path, places=self._places, target=self.target.name)
+
+    @property
+    def _places(self) -> tuple[Path, ...]:
+        """The folders of runs whose ledgers are remembered."""
+        return runs_folders(self.run_dir)
 
     @property
     def role_arn(self) -> str:
@@ -187,9 +201,51 @@ class Runbook:
             return self._step(number, apply=False)
 
     def run_step(self, number: int) -> Step:
-        """Change what the step changes when the target says ``apply``, else preview it."""
+        """Change what the step changes when the target says ``apply``, else preview it.
+
+        Raises
+        ------
+        CheckFailedError
+            The plan would let somebody reach what the connectors don't need; nothing was written.
+        """
+        if self.target.apply and number < 5:
+            self.require_plan()
         with self._counting(f"step {number}"):
             return self._step(number, apply=self.target.apply)
+
+    @property
+    def plan_problem(self) -> str:
+        """Why what was judged last must not be written, in one sentence; empty when it may be."""
+        blocking = unaccepted(self.target, self.grants)
+        if not blocking:
+            return ""
+        more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
+        return (
+            f"the role would reach what its connectors don't need: {blocking[0].line}{more}; take "
+            "the grant away, give this target a role_name of its own, or, if it is wanted, set "
+            f"accept_findings: [{', '.join(each.id for each in blocking)}]"
+        )
+
+    def require_plan(self) -> None:
+        """Stop before the first write where the planned state grants more than was asked for.
+
+        Only what reaches outside the target's prefix, bucket and key stops, and only where
+        ``accept_findings`` does not name it. The report says what was found. Taking back is
+        never stopped.
+
+        Raises
+        ------
+        CheckFailedError
+            Names the first such grant and how to accept it; nothing was written.
+        """
+        if self._plan_stands:
+            return
+        if self.situation is None:
+            self.look()
+        if self.plan_problem:
+            self.finish()
+            raise CheckFailedError(f"nothing was written: {self.plan_problem}")
+        self._plan_stands = True
 
     def _step(self, number: int, apply: bool) -> Step:
         step = self.steps[number]
@@ -214,6 +270,7 @@ class Runbook:
             self.target.policy_name,
             self.policy_document,
             tags=self.target.tags,
+            owner=self.target.name,
             used_by=self.target.role_name,
             ledger=self.ledger,
             apply=apply,
@@ -242,9 +299,20 @@ class Runbook:
             step.record(role)
             policy_arn = target.policy_arn_in(self.aws.account_id)
             attachment = ensure_attached(
-                self.aws, target.role_name, policy_arn, ledger=self.ledger, apply=apply
+                self.aws,
+                target.role_name,
+                policy_arn,
+                document=self.policy_document,
+                tags=target.tags,
+                ledger=self.ledger,
+                apply=apply,
             )
             step.record(attachment)
+            # Last, so that RisingWave always has what it needs.
+            changes, kept = remove_left_over(self.aws, target, ledger=self.ledger, apply=apply)
+            for change in changes:
+                step.record(change)
+            step.instructions += [each for each in kept if each not in step.instructions]
         if role.applied or attachment.applied:
             wait_until_seen(self.aws, target.role_name, policy_arn)
 
@@ -252,10 +320,7 @@ class Runbook:
         """Delete the policy that this run made: AWS found a bad input only at the role."""
         made = [each for each in self.steps[1].changes if each.applied and each.action == "create"]
         for change in made:
-            removal = Change("delete", change.resource, change.name, before=change.after)
-            self.ledger.intend(removal)
-            self.aws.write("iam", "delete_policy", about=change.name, PolicyArn=change.name)
-            self.ledger.done(removal)
+            remove_policy(self.aws, change.name, self.ledger)
 
     def _step_3(self, step: Step, apply: bool) -> None:
         if read_role(self.aws, self.target.role_name) is None:
@@ -282,8 +347,16 @@ class Runbook:
             )
             step.status = "manual"
             return
+        role = read_role(self.aws, self.target.role_name)
+        mark = mark_registered(self.aws, role, self.target.cluster_id) if role else None
         change = ensure_allowed_principal(
-            self.cloud, self.target.cluster_id, self.role_arn, ledger=self.ledger, apply=apply
+            self.cloud,
+            self.target.cluster_id,
+            self.role_arn,
+            role_id=role["RoleId"] if role else "",
+            record=mark,
+            ledger=self.ledger,
+            apply=apply,
         )
         step.record(change)
 
@@ -335,6 +408,34 @@ class Runbook:
             self.preview(5)
             return self._verdict(self.situation)
 
+    def verify_by_risingwave(self) -> list[Check]:
+        """Let RisingWave itself assume the role and list, beside the verdict of every hop.
+
+        A temporary source does it, and is dropped whatever happens. Nothing is written in AWS.
+
+        Raises
+        ------
+        CredentialsError
+            There is no way to RisingWave.
+        """
+        from rwlib.verify import check_live
+
+        if self.situation is None or self.situation.planned:
+            self.verify_live()
+        assert self.situation is not None
+        if self.cloud is None and not os.environ.get("RW_DSN", "").strip():
+            raise CredentialsError(
+                "--live: there is no way to RisingWave; set RW_DSN, or cluster_id with "
+                "RWC_API_KEY and RWC_API_SECRET"
+            )
+        if self.situation.trust_policy is None and not self.situation.why_unknown("role"):
+            raise InputError(
+                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+            )
+        self.checks = [each for each in self.checks if not each.id.startswith("live_")]
+        self.checks += check_live(self.risingwave, self.target, self.situation, ledger=self.ledger)
+        return self.checks
+
     def _verdict(self, situation: Situation) -> list[Check]:
         self._judge(situation)
         self._ask_aws(situation)
@@ -369,6 +470,12 @@ class Runbook:
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
         )
+        check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
+        after = next(
+            (index for index, each in enumerate(self.checks, 1) if each.id == "requests_refused"),
+            len(self.checks),
+        )
+        self.checks.insert(after, check)
 
     def _ask_aws(self, situation: Situation) -> None:
         self.checks += ask_aws(
@@ -386,19 +493,34 @@ class Runbook:
                 known=self.checks,
             )
 
-    def tear_down(self) -> TearDown:
-        """Take back what was made for this target when it says ``apply``, else preview that."""
+    def tear_down(self, *, drop_sql: bool = False, stale_principals: bool = False) -> TearDown:
+        """Take back what was made for this target when it says ``apply``, else preview that.
+
+        Parameters
+        ----------
+        drop_sql
+            Drop what runs for this target made in RisingWave.
+        stale_principals
+            Remove the cluster's Allowed Principals whose role does not exist.
+        """
         from rwlib.steps import tear_down
 
+        target = self.target
+        if not target.workload_identity_arn:
+            found = {"workload_identity_arn": self.workload_identity_arn}
+            target = target.model_copy(update=found)
         runs_dir = self.run_dir.parent if self.run_dir else Path("runs")
         with self._counting("tear down"), self._role_lock(self.target.apply):
             return tear_down(
                 self.aws,
-                self.target,
+                target,
                 runs_dir=runs_dir,
                 ledger=self.ledger,
-                apply=self.target.apply,
+                apply=target.apply,
                 cloud=self.cloud,
+                connect=lambda: self.risingwave,
+                drop_sql=drop_sql,
+                stale_principals=stale_principals,
             )
 
     @property
@@ -461,8 +583,9 @@ class Runbook:
         CheckFailedError
             Names what is left.
         """
-        if self.target.apply and left.changes:
-            raise CheckFailedError(f"still there: {left.changes[0].name}; run it again")
+        there = [*(each.name for each in left.changes), *left.left]
+        if self.target.apply and there:
+            raise CheckFailedError(f"still there: {there[0]}; look at it, then run it again")
 
     @contextmanager
     def _counting(self, phase: str) -> Iterator[None]:

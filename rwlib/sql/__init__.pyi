@@ -5,10 +5,12 @@ from .connectors import load_connector as load_connector
 from .connectors import other_connectors as other_connectors
 from .connectors import out_of_scope as out_of_scope
 from .language.parser import parse_statements as parse_statements
+from .language.versions import known_version as known_version
 from .prefixes import listed_prefix as listed_prefix
 from .rules.options import unknown_options as unknown_options
 from .rules.problems import Definition as Definition
 from .rules.problems import Given as Given
+from .writing.quoting import identifier as identifier
 from .writing.rendering import Statement as Statement
 from .writing.targets import ConnectorSql as ConnectorSql
 from .writing.targets import statements_for as statements_for

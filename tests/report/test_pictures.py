@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 
 import pytest
 
@@ -58,6 +59,7 @@ def report():
     }
 
 
+@pytest.mark.slow
 def test_every_hop_of_a_check_has_its_box(aws_environment, example):
     book = Runbook.start(example)
     book.look()
@@ -119,8 +121,17 @@ def test_colours_of_a_picture_that_stands_alone_touch_no_other(report):
 
 
 def test_names_in_a_picture_are_escaped(report):
-    report["target"]["prefix"] = '<script>alert("x")</script>'
-    ET.fromstring(chain_svg(chain(report)))
+    planted = '<script>alert("x")</script>'
+    report["target"].update(prefix=planted, bucket=planted, role_name=planted)
+    report["role_arn"] = f"arn:aws:iam::111122223333:role/{planted}"
+    for check in report["checks"]:
+        check["evidence"] = [planted]
+        check["title"] = planted
+    for standalone in (True, False):
+        svg = chain_svg(chain(report), standalone=standalone)
+        assert planted[:10] in unescape(svg)
+        assert [each.tag for each in ET.fromstring(svg).iter() if "script" in each.tag] == []
+        assert "<script" not in svg
 
 
 def test_long_names_fit_their_box(report):
@@ -157,6 +168,7 @@ def test_one_wrong_request_among_right_ones_makes_its_cell_wrong(report):
     assert len(row["Write"].requests) == 1
 
 
+@pytest.mark.slow
 def test_report_page_holds_picture_and_map(aws_environment, example, tmp_path):
     book = Runbook.start(example, run_dir=tmp_path / "run")
     book.look()

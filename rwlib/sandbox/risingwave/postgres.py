@@ -16,6 +16,7 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError
@@ -57,6 +58,9 @@ _OIDS = {
 _KINDS = {oid: kind for kind, oid in _OIDS.items()}
 _SIZES = {"bool": 1, "int2": 2, "int4": 4, "int8": 8, "float4": 4, "float8": 8}
 _BINARY = {"bool": "!?", "int2": "!h", "int4": "!i", "int8": "!q", "float4": "!f", "float8": "!d"}
+_EPOCH = datetime(2000, 1, 1)
+"""What binary dates and times count from."""
+
 _PARAMETERS = {
     # What RisingWave reports at start-up (``src/utils/pgwire/src/pg_protocol.rs``).
     "client_encoding": "UTF8",
@@ -443,6 +447,13 @@ def _value(raw: bytes, binary: int, kind: str) -> str:
         return str(shown(struct.unpack(_BINARY[kind], raw)[0], kind))
     if kind in ("", "varchar"):
         return raw.decode("utf-8", "replace")
+    if kind == "bytea":
+        return "\\x" + raw.hex()
+    if kind == "date" and len(raw) == 4:
+        return (_EPOCH + timedelta(days=struct.unpack("!i", raw)[0])).date().isoformat()
+    if kind in ("timestamp", "timestamptz") and len(raw) == 8:
+        moment = _EPOCH + timedelta(microseconds=struct.unpack("!q", raw)[0])
+        return moment.isoformat(" ") + ("+00:00" if kind == "timestamptz" else "")
     raise ValueError(f"unsupported binary format of a parameter of type {kind}")
 
 

@@ -1,79 +1,125 @@
-"""Read the statements of Step 5 the way RisingWave's parser reads them.
+"""Read statements the way RisingWave's parser reads them.
 
-``CREATE SINK / SOURCE / TABLE / SECRET / CONNECTION`` with their ``WITH (…)``, ``FORMAT … ENCODE …
-(…)`` and ``ENGINE = …`` clauses become `CreateStatement`; ``DROP``, ``SHOW CREATE`` and ``SET``
-have a class each; every other statement is kept as its text. Grammar:
-``src/sqlparser/src/parser.rs`` and ``src/sqlparser/src/ast/statement.rs``. It knows no option
-names: what they may be is in `rwlib.sql.connectors`.
+``CREATE SINK / SOURCE / TABLE / SECRET / CONNECTION`` become `CreateStatement`; ``DROP``, ``SHOW
+CREATE`` and ``SET`` have a class each; every other statement is read and kept as its text.
+Grammar: ``src/sqlparser/src/parser.rs`` and ``src/sqlparser/src/ast/statement.rs`` at v3.0.3 and
+at main 448c6570. It knows no option names: what they may be is in `rwlib.sql.connectors`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import replace
+from typing import Any, Literal
 
+from rwlib.sql.language.clauses import (
+    read_columns,
+    read_includes,
+    read_options,
+    read_sink_format,
+    read_source_format,
+    read_value,
+    read_with,
+)
+from rwlib.sql.language.cursor import Cursor
+from rwlib.sql.language.queries import read_expression, read_function, read_query
 from rwlib.sql.language.syntax import (
-    Column,
-    ConnectionRef,
+    CreateKind,
     CreateStatement,
     DropStatement,
-    FormatEncodeClause,
-    OptionValue,
     OtherStatement,
     ParsedStatement,
-    SecretRef,
     SetStatement,
     ShowCreateStatement,
     SqlOption,
-    VariableRef,
 )
 from rwlib.sql.language.tokens import SqlSyntaxError, Token, tokenize
+from rwlib.sql.language.versions import DEFAULT_VERSION
 
-# Connectors whose FORMAT clause may be left out of CREATE SOURCE and CREATE TABLE
-# (src/sqlparser/src/ast/statement.rs, parse_format_encode_with_connector).
-_FORMAT_OPTIONAL = ("-cdc", "nexmark", "datagen", "iceberg", "webhook")
+_Replacing = Literal["", "CREATE OR REPLACE", "REPLACE"]
 
-_FORMATS = ("CANAL", "DEBEZIUM", "DEBEZIUM_MONGO", "MAXWELL", "NATIVE", "NONE", "PLAIN", "UPSERT")
-_ENCODES = (
-    *("AVRO", "BYTES", "CSV", "JSON", "NATIVE", "NONE", "PARQUET", "PROTOBUF", "TEMPLATE"),
-    "TEXT",
+_CREATED = (
+    *("SINK", "SOURCE", "TABLE", "SECRET", "CONNECTION", "VIEW", "MATERIALIZED", "INDEX"),
+    *("SCHEMA", "DATABASE", "USER", "SUBSCRIPTION", "FUNCTION", "AGGREGATE"),
 )
 _DROPPED = (
-    *("SINK", "SOURCE", "TABLE", "SECRET", "CONNECTION", "VIEW", "MATERIALIZED", "INDEX"),
+    *("SINK", "SOURCE", "TABLE", "SECRET", "CONNECTION", "VIEW", "INDEX"),
     *("SCHEMA", "DATABASE", "USER", "SUBSCRIPTION"),
 )
-_SHOWN = ("TABLE", "MATERIALIZED", "VIEW", "INDEX", "SOURCE", "SINK", "SUBSCRIPTION", "FUNCTION")
+_SHOWN_CREATED = ("TABLE", "VIEW", "INDEX", "SOURCE", "SINK", "SUBSCRIPTION", "FUNCTION")
+_SHOWN_OF_SCHEMA = (
+    *("TABLES", "SOURCES", "SINKS", "SUBSCRIPTIONS", "VIEWS", "SECRETS", "CONNECTIONS"),
+    "FUNCTIONS",
+)
+_SHOWN_OF_ALL = ("DATABASES", "SCHEMAS", "CLUSTER", "JOBS", "PROCESSLIST")
+_ALTERED = (
+    *("DATABASE", "FRAGMENT", "SCHEMA", "TABLE", "INDEX", "MATERIALIZED", "VIEW", "SINK"),
+    *("SUBSCRIPTION", "SOURCE", "FUNCTION", "CONNECTION", "USER", "SECRET", "SYSTEM"),
+    *("DEFAULT", "COMPACTION"),
+)
+# Statements whose rest carries no options: held to balanced parentheses only.
+_REST_UNREAD = (
+    *("ABORT", "ANALYZE", "BEGIN", "CANCEL", "CLOSE", "COMMENT", "COMMIT", "COPY", "DEALLOCATE"),
+    *("DECLARE", "DESCRIBE", "DISCARD", "EXECUTE", "FETCH", "GRANT", "KILL", "PREPARE", "REFRESH"),
+    *("REVOKE", "ROLLBACK", "START", "TRUNCATE", "USE", "VACUUM", "WAIT"),
+)
+_NOTHING_FOLLOWS = ("BACKUP", "FLUSH", "RECOVER", "ABORT")
+_STATEMENTS = (
+    *("CREATE", "DROP", "SHOW", "SET", "ALTER", "EXPLAIN", "SELECT", "WITH", "VALUES", "INSERT"),
+    *("UPDATE", "DELETE", "REPLACE", *_REST_UNREAD, *_NOTHING_FOLLOWS),
+)
+_EXPLAIN_OPTIONS = (
+    *("backfill", "verbose", "trace", "type", "logical", "physical", "distsql", "format"),
+    "duration_secs",
+)
 
 
-def parse_statements(text: str) -> list[ParsedStatement]:
+def parse_statements(text: str, *, version: str = DEFAULT_VERSION) -> list[ParsedStatement]:
     """Return the statements of a text in order.
+
+    Parameters
+    ----------
+    version
+        One of `rwlib.sql.language.versions.VERSIONS`: whose parser reads the text.
 
     Raises
     ------
     SqlSyntaxError
         The first place that RisingWave's parser would refuse.
     """
-    statements, errors = parse_leniently(text)
+    statements, errors = parse_leniently(text, version=version)
     if errors:
         raise errors[0]
     return statements
 
 
 def parse_leniently(
-    text: str, *, psql: bool = False
+    text: str, *, psql: bool = False, version: str = DEFAULT_VERSION
 ) -> tuple[list[ParsedStatement], list[SqlSyntaxError]]:
     """Return what can be read, and one error for each statement that cannot.
 
     With ``psql``, the text is a person's file: lines that begin with a backslash between
-    statements are left out, a variable such as ``:'name'`` may stand for a value, and a missing
-    ``FORMAT`` is left for the reader of the statement to judge.
+    statements are left out, a variable such as ``:'name'`` may stand for a value or a name, and a
+    missing ``FORMAT`` is left for the reader of the statement to judge.
     """
     try:
-        tokens = tokenize(text)
+        tokens = tokenize(text, version=version)
     except SqlSyntaxError as error:
         return [], [error]
     statements: list[ParsedStatement] = []
     errors: list[SqlSyntaxError] = []
+    for own in _split(_with_variables(tokens) if psql else tokens, psql=psql):
+        cursor = Cursor(text, own, version=version, psql=psql)
+        try:
+            statements.append(_Parser(cursor).statement())
+        except SqlSyntaxError as error:
+            errors.append(error)
+    return statements, errors
+
+
+def _split(tokens: list[Token], *, psql: bool) -> list[list[Token]]:
+    """Return the tokens of each statement, ended by an ``end`` token."""
+    statements: list[list[Token]] = []
     own: list[Token] = []
     skipped_line = 0
     for token in tokens:
@@ -84,527 +130,549 @@ def parse_leniently(
         elif token.kind != "end" and not token.is_symbol(";"):
             own.append(token)
         elif own:
-            end = Token("end", "", token.line, token.column, token.start, token.start)
-            try:
-                statements.append(_Parser(text, [*own, end], psql=psql).statement())
-            except SqlSyntaxError as error:
-                errors.append(error)
+            shown = token.value if token.kind == "symbol" else ""
+            end = Token("end", shown, token.line, token.column, token.start, token.start)
+            statements.append([*own, end])
             own = []
-    return statements, errors
+    return statements
+
+
+def _with_variables(tokens: list[Token]) -> list[Token]:
+    """Join a colon and the name right behind it to one of psql's variables."""
+    joined: list[Token] = []
+    for token in tokens:
+        before = joined[-1] if joined else None
+        if (
+            before is not None
+            and before.is_symbol(":")
+            and before.end == token.start
+            and token.kind in ("word", "quoted", "string")
+        ):
+            place = (before.line, before.column, before.start, token.end)
+            joined[-1] = Token("variable", token.value, *place)
+        else:
+            joined.append(token)
+    return joined
 
 
 class _Parser:
-    """Reads one statement; it carries the position among the tokens.
+    """Reads one statement, from its first word to its end."""
 
-    Parameters
-    ----------
-    sql
-        The text that the tokens come from.
-    tokens
-        Those of one statement, ended by an ``end`` token.
-    psql
-        Whether psql reads the text first, so that its variables may stand in it.
-    """
-
-    def __init__(self, sql: str, tokens: list[Token], *, psql: bool = False) -> None:
-        self.sql = sql
-        self.tokens = tokens
-        self.psql = psql
-        self.at = 0
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.replacing: _Replacing = ""
 
     def statement(self) -> ParsedStatement:
-        first = self.peek()
-        if self.word("CREATE"):
-            found = self._create()
-        elif first.is_word("DROP") and self.peek(1).is_word(*_DROPPED):
-            found = self._drop()
-        elif first.is_word("SHOW") and self.peek(1).is_word("CREATE"):
-            found = self._show_create()
-        elif first.is_word("SET") and (self.peek(2).is_symbol("=") or self.peek(2).is_word("TO")):
-            found = self._set()
-        else:
-            return self._other()
-        if self.peek().kind != "end":
-            raise self.expected("end of statement")
+        """Read the statement.
+
+        Raises
+        ------
+        SqlSyntaxError
+            RisingWave's parser would refuse it, or something follows its end.
+        """
+        found = self._statement()
+        if self.cursor.peek().kind != "end":
+            raise self._unexpected_end()
         return found
 
-    def _create(self) -> ParsedStatement:
-        if self.word("OR"):
-            self.need_word("REPLACE")
-        temporary = self.word("TEMPORARY", "TEMP")
-        readers: dict[str, Callable[[], CreateStatement]] = {
-            "SINK": self._sink,
-            "SOURCE": self._source,
-            "TABLE": self._table,
-            "SECRET": self._secret,
-            "CONNECTION": self._connection,
+    def _unexpected_end(self) -> SqlSyntaxError:
+        words = ("WITH", "FORMAT", "ENGINE", "FROM", "AS", "INCLUDE", "CASCADE")
+        return self.cursor.expected("end of statement", nearest=words)
+
+    def _statement(self) -> ParsedStatement:
+        cursor, first = self.cursor, self.cursor.peek()
+        readers: dict[str, Callable[[], ParsedStatement]] = {
+            "CREATE": self._create,
+            "DROP": self._drop,
+            "SHOW": self._show,
+            "SET": self._set,
+            "EXPLAIN": self._explain,
+            "INSERT": self._insert,
+            "UPDATE": self._update,
+            "DELETE": self._delete,
+            "ALTER": self._alter,
         }
-        for word, read in readers.items():
-            if self.word(word) and not (temporary and word == "SINK"):
-                return read()
+        word = first.value.upper() if first.kind == "word" else ""
+        if word in readers:
+            cursor.at += 1
+            return readers[word]()
+        if word == "REPLACE" and cursor.since("3.1"):
+            cursor.at += 1
+            if not cursor.word("SINK"):
+                raise cursor.expected("SINK after REPLACE", nearest=("SINK",))
+            self.replacing = "REPLACE"
+            return self._sink()
+        if word in ("SELECT", "WITH", "VALUES") or first.is_symbol("("):
+            read_query(cursor)
+            return self._other()
+        if word in _NOTHING_FOLLOWS:
+            cursor.at += 1
+            return self._other()
+        if word in _REST_UNREAD:
+            return self._rest_unread()
+        raise cursor.expected("statement", nearest=_STATEMENTS)
+
+    def _other(self, explained: ParsedStatement | None = None) -> OtherStatement:
+        cursor = self.cursor
+        return OtherStatement(cursor.tokens[0].value.upper(), cursor.text(), cursor.line, explained)
+
+    def _rest_unread(self) -> OtherStatement:
+        cursor = self.cursor
+        while cursor.peek().kind != "end":
+            if cursor.peek().is_symbol("("):
+                cursor.skip_parentheses()
+            elif cursor.peek().is_symbol(")"):
+                raise self._unexpected_end()
+            else:
+                cursor.at += 1
         return self._other()
 
+    # CREATE -----------------------------------------------------------------------------------
+
+    def _create(self) -> ParsedStatement:
+        cursor = self.cursor
+        or_replace = cursor.words("OR", "REPLACE")
+        self.replacing = "CREATE OR REPLACE" if or_replace else ""
+        cursor.word("TEMP", "TEMPORARY")
+        token = cursor.peek()
+        readers: dict[str, Callable[[], ParsedStatement]] = {
+            "TABLE": self._table,
+            "VIEW": self._view,
+            "SOURCE": self._source,
+            "SINK": self._sink,
+            "SUBSCRIPTION": self._subscription,
+            "CONNECTION": self._connection,
+            "FUNCTION": self._rest_unread,
+            "AGGREGATE": self._rest_unread,
+        }
+        if not or_replace:
+            readers |= {
+                "INDEX": self._index,
+                "SCHEMA": self._schema,
+                "DATABASE": self._database,
+                "USER": self._rest_unread,
+                "SECRET": self._secret,
+            }
+        if cursor.words("MATERIALIZED", "VIEW"):
+            return self._view()
+        if not or_replace and cursor.words("UNIQUE", "INDEX"):
+            return self._index()
+        word = token.value.upper() if token.kind == "word" else ""
+        if word in readers:
+            cursor.at += 1
+            if word == "SINK" and or_replace and cursor.since("3.1"):
+                raise cursor.error(
+                    "REPLACE SINK should be used instead of CREATE OR REPLACE SINK",
+                    token,
+                    "write REPLACE SINK",
+                )
+            return readers[word]()
+        what = "an object type after CREATE"
+        raise cursor.expected(f"{what} OR REPLACE" if or_replace else what, nearest=_CREATED)
+
     def _sink(self) -> CreateStatement:
+        cursor = self.cursor
         if_not_exists, name = self._new_name()
         into_table = ""
-        if self.word("INTO"):
-            into_table = self.object_name()
-            if self.peek().is_symbol("("):
-                self.skip_parentheses()
+        if cursor.word("INTO"):
+            into_table = cursor.object_name()
+            cursor.names(optional=True)
         from_name = query = ""
-        if self.word("FROM"):
-            from_name = self.object_name()
-        elif self.word("AS"):
-            query = self.query()
+        if cursor.word("FROM"):
+            from_name = cursor.object_name()
+        elif cursor.word("AS"):
+            query = read_query(cursor)
         else:
-            raise self.expected("FROM or AS after CREATE SINK sink_name")
-        if self.word("EMIT") and not self.word("IMMEDIATELY"):
-            for word in ("ON", "WINDOW", "CLOSE"):
-                self.need_word(word)
-        if not self.peek().is_word("WITH") and not into_table:
-            raise self.expected("WITH")
-        return CreateStatement(
+            verb = "REPLACE" if self.replacing == "REPLACE" else "CREATE"
+            raise cursor.expected(
+                f"FROM or AS after {verb} SINK sink_name", nearest=("FROM", "AS", "INTO")
+            )
+        self._emit()
+        if not cursor.peek().is_word("WITH") and not into_table:
+            raise cursor.expected("WITH", nearest=("WITH", "EMIT"))
+        return self._created(
             "sink",
             name,
             if_not_exists=if_not_exists,
             from_name=from_name,
             query=query,
             into_table=into_table,
-            options=self.with_options(),
-            format_encode=self.format_encode(),
-            text=self.text(),
-            line=self.line,
+            options=read_with(cursor),
+            format_encode=read_sink_format(cursor),
         )
 
     def _source(self) -> CreateStatement:
+        cursor = self.cursor
         if_not_exists, name = self._new_name()
-        columns, primary_key = self.columns()
-        self.includes()
-        options = self.with_options()
-        return CreateStatement(
+        columns = read_columns(cursor)
+        read_includes(cursor)
+        options = read_with(cursor)
+        connector = _connector_text(options)
+        if "-cdc" in connector and (columns.columns or columns.constraints):
+            raise cursor.error(
+                "CDC source cannot define columns and constraints", cursor.tokens[cursor.at - 1]
+            )
+        clause = read_source_format(cursor, connector, is_source=True, lenient=cursor.psql)
+        return self._created(
             "source",
             name,
             if_not_exists=if_not_exists,
-            columns=columns,
-            primary_key=primary_key,
+            columns=tuple(columns.columns),
+            primary_key=columns.key,
             options=options,
-            format_encode=self.format_encode(required=self._needs_format(options)),
-            text=self.text(),
-            line=self.line,
+            format_encode=clause,
         )
 
     def _table(self) -> CreateStatement:
+        cursor = self.cursor
         if_not_exists, name = self._new_name()
-        columns, primary_key = self.columns()
-        if self.word("APPEND"):
-            self.need_word("ONLY")
-        if self.word("ON"):
-            self.need_word("CONFLICT")
-            while self.word(
-                "OVERWRITE", "IGNORE", "DO", "UPDATE", "IF", "NOT", "NULL", "FULL", "NOTHING"
-            ):
-                pass
-        if self.peek().is_word("WITH") and self.peek(1).is_word("VERSION"):
-            self.at += 2
-            self.need_word("COLUMN")
-            self.skip_parentheses()
-        self.includes()
-        options = self.with_options()
-        has_connector = any(option.name == "connector" for option in options)
-        clause = self.format_encode(required=self._needs_format(options)) if has_connector else None
-        query = self.query() if self.word("AS") else ""
-        if self.word("FROM"):
-            self.object_name()
-            self.need_word("TABLE")
-            self.string()
-        if self.peek().is_word("VALIDATE"):  # a webhook table: an expression up to ENGINE
-            while not self.peek().is_word("ENGINE") and self.peek().kind != "end":
-                self.at += 1
-        engine = ""
-        if self.word("ENGINE"):
-            self.need_symbol("=")
-            engine = self.object_name().lower()
-            if engine not in ("iceberg", "hummock"):
-                raise self.error(f"Unsupported engine: {engine}", self.tokens[self.at - 1])
-        return CreateStatement(
+        columns = read_columns(cursor)
+        if cursor.word("APPEND"):
+            cursor.need_word("ONLY")
+        if cursor.words("ON", "CONFLICT") and not cursor.word("OVERWRITE", "IGNORE"):
+            for words in ("DO UPDATE IF NOT NULL", "DO UPDATE FULL", "DO NOTHING"):
+                if cursor.words(*words.split()):
+                    break
+        if cursor.words("WITH", "VERSION", "COLUMN"):
+            cursor.names()
+        read_includes(cursor)
+        options = read_with(cursor)
+        connector = _connector_text(options)
+        webhook = "webhook" in connector
+        clause = None
+        if connector and not webhook:
+            clause = read_source_format(cursor, connector, is_source=False, lenient=cursor.psql)
+        query = ""
+        if cursor.word("AS"):
+            if columns.watermarks:
+                raise cursor.error(
+                    "Watermarks can't be defined on table created by CREATE TABLE AS",
+                    cursor.tokens[cursor.at - 1],
+                )
+            query = read_query(cursor)
+        if cursor.word("FROM"):
+            cursor.object_name()
+            cursor.need_word("TABLE")
+            cursor.string()
+        self._validate(webhook)
+        return self._created(
             "table",
             name,
             if_not_exists=if_not_exists,
-            columns=columns,
-            primary_key=primary_key,
+            columns=tuple(columns.columns),
+            primary_key=columns.key,
             options=options,
             format_encode=clause,
             query=query,
-            engine=engine,
-            text=self.text(),
-            line=self.line,
+            engine=self._engine(),
         )
 
-    def _needs_format(self, options: tuple[SqlOption, ...]) -> bool:
-        connector = next((option.value for option in options if option.name == "connector"), "")
-        return (
-            not self.psql
-            and isinstance(connector, str)
-            and not any(part in connector.lower() for part in _FORMAT_OPTIONAL)
-        )
+    def _validate(self, webhook: bool) -> None:
+        cursor, token = self.cursor, self.cursor.peek()
+        if not cursor.word("VALIDATE"):
+            return
+        if not webhook:
+            raise cursor.error(
+                "VALIDATE is only supported for tables created with webhook source", token
+            )
+        if cursor.word("SECRET"):
+            cursor.object_name()
+        cursor.need_word("AS")
+        read_function(cursor)
+
+    def _engine(self) -> str:
+        cursor = self.cursor
+        if not cursor.word("ENGINE"):
+            return ""
+        cursor.need_symbol("=")
+        token = cursor.peek()
+        engine = cursor.object_name().lower()
+        if engine not in ("iceberg", "hummock"):
+            raise cursor.error(f"Unsupported engine: {engine}", token, "write ENGINE = iceberg")
+        return engine
 
     def _secret(self) -> CreateStatement:
+        cursor = self.cursor
         if_not_exists, name = self._new_name()
-        options = self.with_options()
-        credential = self.string() if self.word("AS") else None
-        return CreateStatement(
+        options = read_with(cursor)
+        credential: str | None = None
+        written_as = ""
+        if cursor.word("AS"):
+            kind = cursor.peek().kind
+            value, written_as = read_value(cursor, secrets=False)
+            written_as = kind if kind == "escaped" else written_as
+            credential = value if isinstance(value, str) else ""
+        return self._created(
             "secret",
             name,
             if_not_exists=if_not_exists,
             options=options,
             credential=credential,
-            text=self.text(),
-            line=self.line,
+            credential_as=written_as,
         )
 
     def _connection(self) -> CreateStatement:
         if_not_exists, name = self._new_name()
-        options = self.with_options()
+        options = read_with(self.cursor)
         if not options:
-            raise self.error("connection properties not provided", self.peek())
+            raise self.cursor.error(
+                "connection properties not provided", self.cursor.peek(), "add WITH (type = '…')"
+            )
+        return self._created("connection", name, if_not_exists=if_not_exists, options=options)
+
+    def _created(self, kind: CreateKind, name: str, **parts: Any) -> CreateStatement:
+        cursor = self.cursor
+        read = cursor.tokens[: cursor.at]
+        variables = tuple(dict.fromkeys(t.value for t in read if t.kind == "variable"))
         return CreateStatement(
-            "connection",
+            kind,
             name,
-            if_not_exists=if_not_exists,
-            options=options,
-            text=self.text(),
-            line=self.line,
+            text=cursor.text(),
+            line=cursor.line,
+            replacing=self.replacing,
+            variables=variables,
+            **parts,
         )
-
-    def _drop(self) -> DropStatement:
-        self.need_word("DROP")
-        kind = self.need_name()
-        if kind == "materialized":
-            kind += " " + self.need_name()
-        if_exists = self.word("IF")
-        if if_exists:
-            self.need_word("EXISTS")
-        name = self.object_name()
-        cascade = self.word("CASCADE")
-        if not cascade:
-            self.word("RESTRICT")
-        return DropStatement(kind, name, self.text(), self.line, if_exists, cascade)
-
-    def _show_create(self) -> ShowCreateStatement:
-        self.at += 2
-        if not self.peek().is_word(*_SHOWN):
-            raise self.expected("MATERIALIZED VIEW, VIEW, TABLE, SOURCE, SINK, INDEX or FUNCTION")
-        kind = self.need_name()
-        if kind == "materialized":
-            kind += " " + self.need_name()
-        return ShowCreateStatement(kind, self.object_name(), self.text(), self.line)
-
-    def _set(self) -> SetStatement:
-        self.need_word("SET")
-        name = self.object_name()
-        if not self.word("TO"):
-            self.need_symbol("=")
-        start = self.peek().start
-        value = self.peek().value
-        while self.peek().kind != "end":
-            self.at += 1
-        if self.tokens[self.at - 1].start != start:
-            value = self.sql[start : self.tokens[self.at - 1].end]
-        return SetStatement(name, value, self.text(), self.line)
-
-    def _other(self) -> OtherStatement:
-        keyword = self.tokens[0].value.upper()
-        self.at = len(self.tokens) - 1
-        return OtherStatement(keyword, self.text(), self.line)
 
     def _new_name(self) -> tuple[bool, str]:
-        if_not_exists = self.word("IF")
-        if if_not_exists:
-            self.need_word("NOT")
-            self.need_word("EXISTS")
-        return if_not_exists, self.object_name()
+        if_not_exists = self.cursor.words("IF", "NOT", "EXISTS")
+        return if_not_exists, self.cursor.object_name()
 
-    # Clauses that several statements have -----------------------------------------------------
+    def _view(self) -> OtherStatement:
+        cursor = self.cursor
+        materialized = cursor.tokens[cursor.at - 2].is_word("MATERIALIZED")
+        self._new_name()
+        cursor.names(optional=True)
+        read_with(cursor)
+        cursor.need_word("AS")
+        read_query(cursor)
+        if materialized:
+            self._emit()
+        return self._other()
 
-    def with_options(self) -> tuple[SqlOption, ...]:
-        """Read ``WITH (…)`` where it stands."""
-        if not self.word("WITH"):
-            return ()
-        return self.options()
+    def _emit(self) -> None:
+        cursor = self.cursor
+        if not cursor.word("EMIT"):
+            return
+        if cursor.word("ON"):
+            cursor.need_word("WINDOW", "CLOSE")
+        elif not cursor.word("IMMEDIATELY"):
+            raise cursor.expected(
+                "IMMEDIATELY or ON WINDOW CLOSE after EMIT", nearest=("IMMEDIATELY", "ON")
+            )
 
-    def options(self) -> tuple[SqlOption, ...]:
-        """Read a list of options in parentheses; a comma after the last one is accepted."""
-        self.need_symbol("(")
-        options = []
-        while True:
-            options.append(self.option())
-            comma = self.symbol(",")
-            if self.symbol(")"):  # a comma before it is accepted
-                return tuple(options)
-            if not comma:
-                raise self.expected("',' or ')' after option definition")
+    def _subscription(self) -> OtherStatement:
+        cursor = self.cursor
+        self._new_name()
+        if not cursor.word("FROM"):
+            raise cursor.expected(
+                "FROM after CREATE SUBSCRIPTION subscription_name", nearest=("FROM",)
+            )
+        cursor.object_name()
+        cursor.need_word("WITH")
+        read_options(cursor)
+        return self._other()
 
-    def option(self) -> SqlOption:
-        """Read one ``name = value``."""
-        line = self.peek().line
-        name = self.object_name()
-        self.need_symbol("=")
-        if name.lower() == "connection":
-            connection = self.object_name()
-            if connection == "connection" and self.peek().is_name:
-                connection = self.object_name()
-            return SqlOption(name, ConnectionRef(connection), line, "connection")
-        if name.lower() == "backfill_order":
-            return SqlOption(name, self._raw_value(), line, "order")
-        value, written_as = self.value()
-        return SqlOption(name, value, line, written_as)
+    def _index(self) -> OtherStatement:
+        cursor = self.cursor
+        self._new_name()
+        cursor.need_word("ON")
+        cursor.object_name()
+        return self._rest_unread()
 
-    def value(self) -> tuple[OptionValue, str]:
-        """Read a value and tell how it was written."""
-        token = self.peek()
-        if token.kind == "word":
-            if token.is_word("SECRET"):
-                self.at += 1
-                secret = self.object_name()
-                as_file = self.word("AS")
-                if as_file:
-                    self.need_word("FILE")
-                return SecretRef(secret, as_file), "secret"
-            if token.is_word("TRUE", "FALSE"):
-                self.at += 1
-                return token.value.lower(), "boolean"
-            if token.is_word("NULL"):
-                self.at += 1
-                return "", "null"
-            raise self.expected("a concrete value")
-        if self.psql and token.is_symbol(":") and self.peek(1).kind in ("word", "quoted", "string"):
-            self.at += 2
-            return VariableRef(self.tokens[self.at - 1].value), "variable"
-        kinds = {"string": "string", "escaped": "string", "number": "number"}
-        if token.kind in kinds or token.kind in ("dollar", "national", "hex"):
-            self.at += 1
-            return token.value, kinds.get(token.kind, token.kind)
-        raise self.expected("a value")
+    def _schema(self) -> OtherStatement:
+        cursor = self.cursor
+        if cursor.words("IF", "NOT", "EXISTS") or not cursor.peek().is_word("AUTHORIZATION"):
+            cursor.object_name()
+        if cursor.word("AUTHORIZATION"):
+            cursor.object_name()
+        return self._other()
 
-    def _raw_value(self) -> str:
-        start = self.peek().start
-        while not self.peek().is_symbol(",") and not self.peek().is_symbol(")"):
-            if self.peek().kind == "end":
-                raise self.expected("',' or ')' after option definition")
-            if self.peek().is_symbol("("):
-                self.skip_parentheses()
-            else:
-                self.at += 1
-        return self.sql[start : self.tokens[self.at - 1].end]
+    def _database(self) -> OtherStatement:
+        self._new_name()
+        return self._rest_unread()
 
-    def format_encode(self, *, required: bool = False) -> FormatEncodeClause | None:
-        """Read ``FORMAT … ENCODE … (…)`` where it stands."""
-        line = self.peek().line
-        if self.peek().is_word("ROW") and self.peek(1).is_word("FORMAT"):  # before v2
-            self.at += 2
-            encode = self.need_name().upper()
-            options = self.options() if self.peek().is_symbol("(") else ()
-            return FormatEncodeClause("PLAIN", encode, options, "", line)
-        if not self.word("FORMAT"):
-            if required:
-                raise self.expected("FORMAT")
-            return None
-        format_ = self.one_of(_FORMATS, "FORMAT")
-        self.need_word("ENCODE")
-        encode = self.one_of(_ENCODES, "ENCODE")
-        options = self.options() if self.peek().is_symbol("(") else ()
-        key_encode = ""
-        if self.word("KEY"):
-            self.need_word("ENCODE")
-            key_encode = self.one_of(_ENCODES, "ENCODE")
-        return FormatEncodeClause(format_, encode, options, key_encode, line)
+    # The others -------------------------------------------------------------------------------
 
-    def columns(self) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-        """Read a list of columns in parentheses, and the primary key among them."""
-        if not self.symbol("("):
-            return (), ()
-        columns: list[Column] = []
-        primary_key: tuple[str, ...] = ()
-        while not self.symbol(")"):
-            first = self.peek()
-            if first.is_symbol("*"):
-                columns.append(Column("*", ""))
-                self.at += 1
-            elif first.is_word("CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK") or (
-                first.is_word("WATERMARK") and self.peek(1).is_word("FOR")
-            ):
-                primary_key = self._constraint() or primary_key
-            elif first.is_name:
-                columns.append(self._column())
-            else:
-                raise self.expected("column name or constraint definition")
-            if not self.symbol(",") and not self.peek().is_symbol(")"):
-                raise self.expected("',' or ')' after column definition")
-        inline = tuple(column.name for column in columns if column.primary_key)
-        return tuple(columns), primary_key or inline
+    def _explain(self) -> OtherStatement:
+        cursor = self.cursor
+        analyze = cursor.word("ANALYZE")
+        option = cursor.peek(1)
+        if cursor.peek().is_symbol("(") and option.is_name and option.name in _EXPLAIN_OPTIONS:
+            cursor.skip_parentheses()
+        if analyze and cursor.peek().is_word("TABLE", "INDEX", "SINK", "MATERIALIZED", "ID"):
+            return self._rest_unread()
+        start = cursor.at
+        inner = self._statement()
+        if isinstance(inner, CreateStatement):
+            inner = replace(inner, text=cursor.text(start), line=cursor.tokens[start].line)
+        return self._other(inner)
 
-    def _constraint(self) -> tuple[str, ...]:
-        if self.word("CONSTRAINT"):
-            self.need_name()
-        names: list[str] = []
-        if self.word("PRIMARY"):
-            self.need_word("KEY")
-            self.need_symbol("(")
-            names.append(self.need_name())
-            while self.symbol(","):
-                names.append(self.need_name())
-            self.need_symbol(")")
+    def _drop(self) -> ParsedStatement:
+        cursor = self.cursor
+        if cursor.peek().is_word("FUNCTION", "AGGREGATE"):
+            return self._rest_unread()
+        if cursor.words("MATERIALIZED", "VIEW"):
+            kind = "materialized view"
+        elif cursor.peek().is_word(*_DROPPED):
+            kind = cursor.name()
         else:
-            self._skip_item()
-        return tuple(names)
+            raise cursor.expected(
+                "TABLE, VIEW, INDEX, MATERIALIZED VIEW, SOURCE, SINK, SUBSCRIPTION, SCHEMA, "
+                "DATABASE, USER, SECRET or CONNECTION after DROP",
+                nearest=(*_DROPPED, "MATERIALIZED"),
+            )
+        if_exists = cursor.words("IF", "EXISTS")
+        name = cursor.object_name()
+        cascade = cursor.word("CASCADE")
+        if not cascade:
+            cursor.word("RESTRICT")
+        return DropStatement(kind, name, cursor.text(), cursor.line, if_exists, cascade)
 
-    def _column(self) -> Column:
-        name = self.need_name()
-        start, first = self.peek().start, self.at
-        self._skip_item()
-        tokens = self.tokens[first : self.at]
-        definition = self.sql[start : tokens[-1].end] if tokens else ""
-        keyed = any(
-            token.is_word("PRIMARY") and following.is_word("KEY")
-            for token, following in pairwise(tokens)
-        )
-        return Column(name, definition, keyed)
+    def _show(self) -> ParsedStatement:
+        cursor = self.cursor
+        if cursor.word("CREATE"):
+            return self._show_create()
+        first = cursor.peek()
+        if cursor.word(*_SHOWN_OF_SCHEMA) or cursor.words("MATERIALIZED", "VIEWS"):
+            self._of_schema()
+        elif cursor.word("INTERNAL"):
+            cursor.need_word("TABLES")
+            self._of_schema()
+        elif cursor.word("COLUMNS", "INDEXES"):
+            cursor.need_word("FROM")
+            cursor.object_name()
+            self._filter()
+        elif cursor.word(*_SHOWN_OF_ALL):
+            self._filter()
+        elif cursor.word("TRANSACTION"):
+            cursor.need_word("ISOLATION", "LEVEL")
+        elif cursor.word("SUBSCRIPTION"):
+            cursor.need_word("CURSORS")
+        elif cursor.word("CURSORS"):
+            pass
+        elif first.is_word("MATERIALIZED"):
+            cursor.at += 1
+            raise cursor.expected("VIEWS after MATERIALIZED", nearest=("VIEWS",))
+        else:  # SHOW and a variable: RisingWave reads whatever follows as its name
+            cursor.at = len(cursor.tokens) - 1
+        return self._other()
 
-    def _skip_item(self) -> None:
-        """Move to the comma or parenthesis that ends an item of a column list."""
-        angles = 0  # struct<a int, b int>: its commas are its own
-        while True:
-            token = self.peek()
-            if token.kind == "end" or token.is_symbol(")"):
-                return
-            if token.is_symbol(",") and not angles:
-                return
-            if token.is_symbol("("):
-                self.skip_parentheses()
-                continue
-            if token.is_symbol("<") and self.tokens[self.at - 1].is_word("STRUCT", "MAP"):
-                angles += 1
-            elif token.is_symbol(">") and angles:
-                angles -= 1
-            self.at += 1
+    def _of_schema(self) -> None:
+        if self.cursor.word("FROM"):
+            self.cursor.name()
+        self._filter()
 
-    def includes(self) -> None:
-        """Move past ``INCLUDE … AS …``."""
-        while self.word("INCLUDE"):
-            self.need_name()
-            if self.peek().kind == "string":
-                self.at += 1
-                if self.peek().kind == "word" and not self.peek().is_word(
-                    "AS", "INCLUDE", "WITH", "FORMAT"
-                ):
-                    self.at += 1
-            if self.word("AS"):
-                self.need_name()
-            self.symbol(",")
+    def _filter(self) -> None:
+        if self.cursor.word("LIKE"):
+            self.cursor.string()
+        elif self.cursor.word("WHERE"):
+            read_expression(self.cursor)
 
-    def query(self) -> str:
-        """Move past a query: up to the clause of this statement that follows it."""
-        start = self.peek().start
-        while self.peek().kind != "end":
-            token = self.peek()
-            if token.is_word("WITH") and self.peek(1).is_symbol("("):
-                break
-            if token.is_word("EMIT") and self.peek(1).is_word("ON", "IMMEDIATELY"):
-                break
-            if token.is_word("ENGINE") and self.peek(1).is_symbol("=") and self._ends(3):
-                break
-            if token.is_symbol("("):
-                self.skip_parentheses()
+    def _show_create(self) -> ShowCreateStatement:
+        cursor = self.cursor
+        if cursor.word("MATERIALIZED"):
+            if not cursor.word("VIEW"):
+                raise cursor.expected("VIEW after MATERIALIZED", nearest=("VIEW",))
+            kind = "materialized view"
+        elif cursor.peek().is_word(*_SHOWN_CREATED):
+            kind = cursor.name()
+        else:
+            raise cursor.expected(
+                "TABLE, MATERIALIZED VIEW, VIEW, INDEX, FUNCTION, SOURCE, SUBSCRIPTION or SINK",
+                nearest=(*_SHOWN_CREATED, "MATERIALIZED"),
+            )
+        return ShowCreateStatement(kind, cursor.object_name(), cursor.text(), cursor.line)
+
+    def _set(self) -> ParsedStatement:
+        cursor = self.cursor
+        if not cursor.word("LOCAL"):
+            cursor.word("SESSION")
+        if cursor.words("TIME", "ZONE"):
+            if cursor.word("INTERVAL"):
+                cursor.string()
+                cursor.words("HOUR", "TO", "MINUTE")
+            elif cursor.peek().is_name:
+                cursor.name()
             else:
-                self.at += 1
-        return self.sql[start : self.tokens[self.at - 1].end]
+                read_value(cursor, secrets=False)
+            return self._other()
+        if cursor.peek().is_word("CHARACTERISTICS", "TRANSACTION"):
+            return self._rest_unread()
+        name = cursor.name()
+        if not cursor.symbol("=") and not cursor.word("TO"):
+            raise cursor.expected("'=' or 'TO' after config parameter", nearest=("TO",))
+        start = cursor.at
+        self._set_value()
+        value = cursor.tokens[start].value if cursor.at == start + 1 else cursor.text(start)
+        return SetStatement(name, value, cursor.text(), cursor.line)
 
-    def _ends(self, ahead: int) -> bool:
-        return self.peek(ahead).kind == "end"
+    def _set_value(self) -> None:
+        cursor = self.cursor
+        if cursor.word("DEFAULT"):
+            return
+        while True:
+            token = cursor.peek()
+            if token.kind == "word" and not token.is_word("TRUE", "FALSE", "NULL"):
+                if token.value == "default":
+                    raise cursor.expected("parameter list value")
+                cursor.name()
+                if cursor.symbol("("):
+                    read_value(cursor, secrets=False)
+                    while cursor.symbol(","):
+                        read_value(cursor, secrets=False)
+                    cursor.need_symbol(")")
+            elif token.kind in ("symbol", "parameter", "end"):
+                raise cursor.expected("parameter value")
+            else:
+                read_value(cursor, secrets=False)
+            if not cursor.symbol(","):
+                return
 
-    # The walk over the tokens -----------------------------------------------------------------
+    def _alter(self) -> OtherStatement:
+        if not self.cursor.peek().is_word(*_ALTERED):
+            raise self.cursor.expected("an object type after ALTER", nearest=_ALTERED)
+        return self._rest_unread()
 
-    def peek(self, ahead: int = 0) -> Token:
-        """Return the token that comes next, or some places after it."""
-        return self.tokens[min(self.at + ahead, len(self.tokens) - 1)]
+    def _insert(self) -> OtherStatement:
+        cursor = self.cursor
+        cursor.need_word("INTO")
+        cursor.object_name()
+        cursor.names(optional=True)
+        read_query(cursor)
+        return self._returning()
 
-    def word(self, *words: str) -> bool:
-        """Move past one of the words, and tell whether it was there."""
-        found = self.peek().is_word(*words)
-        self.at += found
-        return found
+    def _update(self) -> OtherStatement:
+        cursor = self.cursor
+        cursor.object_name()
+        cursor.need_word("SET")
+        while True:
+            if cursor.peek().is_symbol("("):
+                cursor.names()
+            else:
+                cursor.name()
+            cursor.need_symbol("=")
+            if not cursor.word("DEFAULT"):
+                read_expression(cursor)
+            if not cursor.symbol(","):
+                break
+        return self._where()
 
-    def symbol(self, symbol: str) -> bool:
-        """Move past a punctuation character, and tell whether it was there."""
-        found = self.peek().is_symbol(symbol)
-        self.at += found
-        return found
+    def _delete(self) -> OtherStatement:
+        self.cursor.need_word("FROM")
+        self.cursor.object_name()
+        return self._where()
 
-    def need_word(self, word: str) -> None:
-        """Move past a word that must be there."""
-        if not self.word(word):
-            raise self.expected(word)
+    def _where(self) -> OtherStatement:
+        if self.cursor.word("WHERE"):
+            read_expression(self.cursor)
+        return self._returning()
 
-    def need_symbol(self, symbol: str) -> None:
-        """Move past a punctuation character that must be there."""
-        if not self.symbol(symbol):
-            raise self.expected(symbol)
+    def _returning(self) -> OtherStatement:
+        if self.cursor.word("RETURNING"):
+            return self._rest_unread()
+        return self._other()
 
-    def need_name(self) -> str:
-        """Move past a name and return it."""
-        token = self.peek()
-        if not token.is_name:
-            raise self.expected("identifier")
-        self.at += 1
-        return token.name
 
-    def object_name(self) -> str:
-        """Move past a qualified name and return it, its parts joined by dots."""
-        parts = [self.need_name()]
-        while self.symbol("."):
-            parts.append(self.need_name())
-        return ".".join(parts)
-
-    def string(self) -> str:
-        """Move past a string and return what it says."""
-        token = self.peek()
-        if token.kind not in ("string", "escaped", "dollar", "national"):
-            raise self.expected("literal string")
-        self.at += 1
-        return token.value
-
-    def one_of(self, words: tuple[str, ...], after: str) -> str:
-        """Move past one of some words and return it in upper case."""
-        token = self.peek()
-        if token.value.upper() not in words:
-            raise self.error(f"expected {' | '.join(words)} after {after}", token)
-        self.at += 1
-        return token.value.upper()
-
-    def skip_parentheses(self) -> None:
-        """Move past a pair of parentheses and all between them."""
-        self.need_symbol("(")
-        depth = 1
-        while depth:
-            token = self.peek()
-            if token.kind == "end":
-                raise self.expected(")")
-            depth += token.is_symbol("(") - token.is_symbol(")")
-            self.at += 1
-
-    def expected(self, what: str) -> SqlSyntaxError:
-        """Return the error for something else standing here."""
-        return self.error(f"expected {what}, found: {self.peek().shown}", self.peek())
-
-    def error(self, message: str, token: Token) -> SqlSyntaxError:
-        """Return an error at a token."""
-        return SqlSyntaxError(message, token.line, token.column)
-
-    def text(self) -> str:
-        """Return the source from the first token to the last one read."""
-        return self.sql[self.tokens[0].start : self.tokens[self.at - 1].end]
-
-    @property
-    def line(self) -> int:
-        """The line of the first token."""
-        return self.tokens[0].line
+def _connector_text(options: tuple[SqlOption, ...]) -> str:
+    return next((option.source for option in options if option.name == "connector"), "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from rwlib.sql.language.data_types import DataType
 
 CreateKind = Literal["sink", "source", "table", "secret", "connection"]
 
@@ -42,12 +44,15 @@ class SqlOption:
     written_as
         ``string``, ``number``, ``boolean``, ``secret``, ``connection``, or the kind of string that
         RisingWave's parser takes and its frontend then refuses.
+    source
+        The value as it stands in the text.
     """
 
     name: str
     value: OptionValue
     line: int
     written_as: str
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,13 @@ class FormatEncodeClause:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a definition; what follows its type is kept as text."""
+    """One column of a definition: its type, and the whole of what follows its name."""
 
     name: str
     definition: str
     primary_key: bool = False
+    type: DataType | None = None
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,12 @@ class CreateStatement:
         The text of a sink's or table's ``AS`` query, or empty.
     credential
         What stands after ``AS`` in ``CREATE SECRET``; None when nothing does.
+    credential_as
+        How it was written: ``string``, ``quoted``, or what only the parser takes.
+    replacing
+        ``CREATE OR REPLACE`` or ``REPLACE`` where one of them begins the statement, else empty.
+    variables
+        psql's variables that stand for names or values in it.
     """
 
     kind: CreateKind
@@ -98,6 +111,9 @@ class CreateStatement:
     format_encode: FormatEncodeClause | None = None
     engine: str = ""
     credential: str | None = None
+    credential_as: str = ""
+    replacing: Literal["", "CREATE OR REPLACE", "REPLACE"] = ""
+    variables: tuple[str, ...] = ()
 
     def option(self, name: str) -> OptionValue | None:
         """Return the value of an option, or None."""
@@ -138,11 +154,18 @@ class SetStatement:
 
 @dataclass(frozen=True)
 class OtherStatement:
-    """A statement that carries no connector options."""
+    """A statement that carries no connector options.
+
+    Attributes
+    ----------
+    explained
+        What stands behind ``EXPLAIN``: read, and never run.
+    """
 
     keyword: str
     text: str
     line: int
+    explained: ParsedStatement | None = None
 
 
 ParsedStatement: TypeAlias = (

@@ -1,30 +1,38 @@
 """Split SQL into tokens by the rules of RisingWave's tokenizer.
 
 The rules are those of ``src/sqlparser/src/tokenizer.rs``: ``''`` is the only escape in a plain
-string, ``E'…'`` has C escapes, ``$$…$$`` and ``$tag$…$tag$`` have none, ``"…"`` has none either,
-comments are ``-- …`` and nested ``/* … */``, and an unquoted name is ASCII letters, digits, ``_``
-and ``$``. Operators are cut into single characters: nothing here needs them whole.
+string, ``E'…'`` has C escapes, ``$$…$$`` and ``$tag$…$tag$`` have none, comments are ``-- …`` and
+nested ``/* … */``, and an unquoted name is ASCII letters, digits, ``_`` and ``$``. A run of
+operator characters is one operator, as in Postgres. From 3.1 on ``""`` inside a quoted name is a
+quote, and a tagged dollar string may hold a ``$``.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
 from rwlib.errors import RunbookError
+from rwlib.sql.language.versions import DEFAULT_VERSION, is_since
 
-TokenKind = Literal[
-    "word", "quoted", "string", "escaped", "dollar", "national", "hex", "number", "symbol", "end"
-]
+_Text = Literal["string", "escaped", "dollar", "national", "hex"]
+TokenKind = Literal[_Text, "word", "quoted", "number", "parameter", "variable", "symbol", "end"]
 
 _SPACE = re.compile(r"[ \t\r\n]+")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d*)?")
+_NUMBER = re.compile(
+    r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]-?[0-9]*)?"
+)
 _STRING = re.compile(r"'([^']*(?:''[^']*)*)'")
 _ESCAPED = re.compile(r"'([^'\\]*(?:(?:''|\\.)[^'\\]*)*)'", re.DOTALL)
 _QUOTED = re.compile(r'"([^"]*)"')
-_TAG = re.compile(r"\$(\w*)\$")
+_QUOTED_WITH_ESCAPE = re.compile(r'"([^"]*(?:""[^"]*)*)"')
+_TAG = re.compile(r"\$(\w*)(\$?)")
+_TAG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|")
+_OPERATOR = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
+_MARKS_AN_OPERATOR = frozenset("~!@#%^&|`?")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _ESCAPE = re.compile(
     r"''|\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{1,2})|([0-7]{1,3})|(.))",
@@ -42,12 +50,15 @@ class SqlSyntaxError(RunbookError):
         What was expected and what was found, in RisingWave's words where they are known.
     line, column
         Where, both counted from 1.
+    advice
+        What to write instead, where the place shows it; else empty.
     """
 
-    def __init__(self, message: str, line: int, column: int) -> None:
+    def __init__(self, message: str, line: int, column: int, advice: str = "") -> None:
         self.message = message
         self.line = line
         self.column = column
+        self.advice = advice
         super().__init__(f"line {line}, column {column}: {message}")
 
     def as_risingwave(self, text: str) -> str:
@@ -65,6 +76,9 @@ class Token:
 
     Attributes
     ----------
+    kind
+        ``parameter`` is ``$1``, ``variable`` what psql puts a value for, ``symbol`` an operator or
+        a punctuation character.
     value
         The decoded text of a string or quoted name; else the text as written.
     """
@@ -87,7 +101,7 @@ class Token:
     @property
     def is_name(self) -> bool:
         """Whether this can be a name, or a part of one."""
-        return self.kind in ("word", "quoted")
+        return self.kind in ("word", "quoted", "variable")
 
     @property
     def name(self) -> str:
@@ -98,11 +112,27 @@ class Token:
     def shown(self) -> str:
         """The token as error messages show it; a text may be a secret and is not repeated."""
         if self.kind == "end":
-            return "end of input"
-        return self.value if self.kind in ("word", "quoted", "number", "symbol") else "a string"
+            return self.value or "end of input"
+        if self.kind == "symbol" and not self.value.isascii():
+            return described(self.value)
+        if self.kind in ("string", "escaped", "dollar", "national", "hex"):
+            return "a string"
+        return self.value
 
 
-def tokenize(text: str) -> list[Token]:
+def described(character: str) -> str:
+    """Return a character that may not be seen with its number and name.
+
+    Examples
+    --------
+    >>> described(chr(0xA0))
+    'U+00A0 (no-break space)'
+    """
+    name = unicodedata.name(character, "a control character").lower()
+    return f"U+{ord(character):04X} ({name})"
+
+
+def tokenize(text: str, *, version: str = DEFAULT_VERSION) -> list[Token]:
     """Return the tokens of a text, comments and blanks left out, ended by one ``end`` token.
 
     Raises
@@ -110,7 +140,7 @@ def tokenize(text: str) -> list[Token]:
     SqlSyntaxError
         A string, quoted name or comment that never ends, or a number that runs into a name.
     """
-    scanner = _Scanner(text)
+    scanner = _Scanner(text, version)
     tokens: list[Token] = []
     while (token := scanner.next()) is not None:
         tokens.append(token)
@@ -121,8 +151,9 @@ def tokenize(text: str) -> list[Token]:
 class _Scanner:
     """Walks over a text once; it carries the position and the line it is in."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, version: str) -> None:
         self.text = text
+        self.escapes_quotes = self.tags_are_names = is_since(version, "3.1")
         self.position = 0
         self._line = 1
         self._line_start = 0
@@ -135,7 +166,7 @@ class _Scanner:
         if start >= len(text):
             return None
         first, second = text[start], text[start + 1 : start + 2]
-        if second == "'" and first in "eEnNxX":
+        if second == "'" and first in "eENxX":
             return self._prefixed_string(first.upper())
         if match := _WORD.match(text, start):
             return self._take("word", match.group(), match.end())
@@ -143,16 +174,17 @@ class _Scanner:
             match = self._need(_STRING.match(text, start), "Unterminated string literal")
             return self._take("string", match.group(1).replace("''", "'"), match.end())
         if first == '"':
-            match = self._need(
-                _QUOTED.match(text, start), "Expected close delimiter '\"' before EOF."
-            )
-            return self._take("quoted", match.group(1), match.end())
+            return self._quoted_name()
         if match := _NUMBER.match(text, start):
             if _WORD.match(text, match.end()):
                 raise self._error("trailing junk after numeric literal", match.end())
             return self._take("number", match.group(), match.end())
-        if match := _TAG.match(text, start):
-            return self._dollar_string(match)
+        if first == "$":
+            return self._dollar()
+        if match := _OPERATOR.match(text, start):
+            return self._operator(match.group())
+        if first == ":" and second == ":":
+            return self._take("symbol", "::", start + 2)
         return self._take("symbol", first, start + 1)
 
     def token(self, kind: TokenKind, value: str, start: int, end: int) -> Token:
@@ -169,11 +201,38 @@ class _Scanner:
         kind: TokenKind = "national" if prefix == "N" else "hex"
         return self._take(kind, match.group(1).replace("''", "'"), match.end())
 
-    def _dollar_string(self, opening: re.Match[str]) -> Token:
+    def _quoted_name(self) -> Token:
+        pattern = _QUOTED_WITH_ESCAPE if self.escapes_quotes else _QUOTED
+        match = self._need(
+            pattern.match(self.text, self.position), "Expected close delimiter '\"' before EOF."
+        )
+        value = match.group(1)
+        if self.escapes_quotes:
+            value = value.replace('""', '"')
+        return self._take("quoted", value, match.end())
+
+    def _dollar(self) -> Token:
+        opening = _TAG.match(self.text, self.position)
+        assert opening is not None
+        tag, closed = opening.groups()
+        if not closed:
+            return self._take("parameter", opening.group(), opening.end())
+        if self.tags_are_names and not _TAG_NAME.fullmatch(tag):
+            raise self._error(f'Invalid dollar-quoted string tag "{tag}"', self.position)
         end = self.text.find(opening.group(), opening.end())
+        if tag and not self.tags_are_names:  # up to v3.0 the first $ must begin the closing tag
+            first = self.text.find("$", opening.end())
+            end = end if first == end else -1
         if end < 0:
             raise self._error("Unterminated dollar-quoted string", self.position)
         return self._take("dollar", self.text[opening.end() : end], end + len(opening.group()))
+
+    def _operator(self, run: str) -> Token:
+        cut = min((at for at in (run.find("/*"), run.find("--")) if at >= 0), default=len(run))
+        operator = run[:cut]
+        if len(operator) > 1 and operator[-1] in "+-" and not _MARKS_AN_OPERATOR & set(operator):
+            operator = operator.rstrip("+-") or operator[0]
+        return self._take("symbol", operator, self.position + len(operator))
 
     def _skip_blanks(self) -> None:
         text = self.text
@@ -203,11 +262,18 @@ class _Scanner:
         def replace(match: re.Match[str]) -> str:
             if match.group() == "''":
                 return "'"
-            wide = match.group(1) or match.group(2) or match.group(3)
-            if wide:
-                return chr(int(wide, 16))
-            if match.group(4):
-                return chr(int(match.group(4), 8))
+            if wide := match.group(1) or match.group(2):
+                code = int(wide, 16)
+                if 0xD800 <= code <= 0xDFFF:
+                    raise ValueError(wide)
+                return chr(code)
+            if narrow := match.group(3) or match.group(4):
+                code = int(narrow, 16 if match.group(3) else 8)
+                if code > 0x7F:  # a byte that is no character of its own in UTF-8
+                    raise ValueError(narrow)
+                return chr(code)
+            if match.group(5) in "uU":
+                raise ValueError(match.group())
             return _CONTROL.get(match.group(5), match.group(5))
 
         try:
