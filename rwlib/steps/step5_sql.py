@@ -94,6 +94,30 @@ class DsnConnection:
         except (psycopg.Error, ValueError, OSError) as error:
             reason = _said_about(dsn, error)
             raise ServiceError(f"RW_DSN: RisingWave could not be reached: {reason}") from None
+        self._require_risingwave()
+
+    def _require_risingwave(self) -> None:
+        """Ask for the version before anything else: only RisingWave has its catalogs.
+
+        It answers ``PostgreSQL 13.14.0-RisingWave-3.0.3 (…)``
+        (``src/common/src/lib.rs``, ``PG_VERSION``).
+        """
+        try:
+            row = self._connection.execute(b"SELECT version()").fetchone()
+            version = str(row[0]) if row else ""
+        except self._psycopg.Error as error:
+            version = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        if "risingwave" not in version.lower():
+            from rwlib.masking import mask
+
+            self._connection.close()
+            said = mask(" ".join(version.split()[:2])) or "nothing"
+            raise InputError(
+                "RW_DSN",
+                "***",
+                f"doesn't lead to RisingWave: version() answers {said}; give the address of a "
+                "RisingWave cluster, such as postgresql://USER@HOST:4566/dev",
+            )
 
     def execute(self, sql: str) -> None:
         """Run a statement."""
