@@ -47,6 +47,7 @@ class Cursor:
         self.version = version
         self.psql = psql
         self.at = 0
+        self.named_by_variables: list[str] = []
         self._depth = 0
         self._closing = _matching_parentheses(tokens)
 
@@ -102,6 +103,8 @@ class Cursor:
             raise self.error(
                 'zero-length delimited identifier at or near """"', token, "give it a name"
             )
+        if token.kind == "variable" and token.value not in self.named_by_variables:
+            self.named_by_variables.append(token.value)
         self.at += 1
         return token.name
 

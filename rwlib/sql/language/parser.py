@@ -102,19 +102,27 @@ def parse_leniently(
     statements are left out, a variable such as ``:'name'`` may stand for a value or a name, and a
     missing ``FORMAT`` is left for the reader of the statement to judge.
     """
+    found = read_each(text, psql=psql, version=version).values()
+    statements = [one for one in found if not isinstance(one, SqlSyntaxError)]
+    return statements, [one for one in found if isinstance(one, SqlSyntaxError)]
+
+
+def read_each(
+    text: str, *, psql: bool = False, version: str = DEFAULT_VERSION
+) -> dict[int, ParsedStatement | SqlSyntaxError]:
+    """Return each statement, or its error, by the place in the text where it begins."""
     try:
         tokens = tokenize(text, version=version)
     except SqlSyntaxError as error:
-        return [], [error]
-    statements: list[ParsedStatement] = []
-    errors: list[SqlSyntaxError] = []
+        return {0: error}
+    found: dict[int, ParsedStatement | SqlSyntaxError] = {}
     for own in _split(_with_variables(tokens) if psql else tokens, psql=psql):
         cursor = Cursor(text, own, version=version, psql=psql)
         try:
-            statements.append(_Parser(cursor).statement())
+            found[own[0].start] = _Parser(cursor).statement()
         except SqlSyntaxError as error:
-            errors.append(error)
-    return statements, errors
+            found[own[0].start] = error
+    return found
 
 
 def _split(tokens: list[Token], *, psql: bool) -> list[list[Token]]:
@@ -422,15 +430,13 @@ class _Parser:
 
     def _created(self, kind: CreateKind, name: str, **parts: Any) -> CreateStatement:
         cursor = self.cursor
-        read = cursor.tokens[: cursor.at]
-        variables = tuple(dict.fromkeys(t.value for t in read if t.kind == "variable"))
         return CreateStatement(
             kind,
             name,
             text=cursor.text(),
             line=cursor.line,
             replacing=self.replacing,
-            variables=variables,
+            variables=tuple(cursor.named_by_variables),
             **parts,
         )
 

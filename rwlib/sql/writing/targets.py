@@ -73,7 +73,9 @@ class ConnectorSql:
         }
 
 
-def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[ConnectorSql]:
+def statements_for(
+    target: SqlTarget, role_arn: str, region_name: str, *, version: str | None = None
+) -> list[ConnectorSql]:
     """Return the SQL of every connector of a target.
 
     Parameters
@@ -85,6 +87,8 @@ def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[C
         The role of Step 2.
     region_name
         The bucket's real region.
+    version
+        The version of RisingWave that will run it; without it the newest release.
 
     Raises
     ------
@@ -110,6 +114,7 @@ def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[C
             prefix=target.prefix,
             region_name=region_name,
             options=options,
+            version=version,
         )
         sql = "\n\n".join(statement.sql for statement in statements)
         notes = dict.fromkeys(note for statement in statements for note in statement.notes)
