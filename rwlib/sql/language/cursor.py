@@ -211,13 +211,13 @@ class Cursor:
                 return f"write {written} in its place"
             return "leave it out, or put the name in double quotes"
         if token.kind == "word" and nearest:
-            near = difflib.get_close_matches(token.value.upper(), nearest, n=1, cutoff=0.6)
-            if near and near[0] != token.value.upper():
-                return f"did you mean {near[0]}?"
-            # Two words run together, as in CREATESINK.
-            for word in nearest:
-                if token.value.upper().startswith(word) and len(token.value) > len(word):
+            written = token.value.upper()
+            for word in nearest:  # two words run together, as in CREATESINK
+                if written.startswith(word) and len(written) > len(word) + 2:
                     return f"put a space after {word}"
+            near = difflib.get_close_matches(written, nearest, n=1, cutoff=0.6)
+            if near and near[0] != written:
+                return f"did you mean {near[0]}?"
         return ""
 
 

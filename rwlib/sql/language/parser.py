@@ -297,7 +297,7 @@ class _Parser:
             )
         self._emit()
         if not cursor.peek().is_word("WITH") and not into_table:
-            raise cursor.expected("WITH", nearest=("WITH", "EMIT"))
+            raise cursor.expected("WITH", nearest=("WITH", "EMIT", "FROM", "WHERE", "GROUP"))
         return self._created(
             "sink",
             name,

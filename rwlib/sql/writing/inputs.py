@@ -110,7 +110,8 @@ def refuse_unknown(connector: Connector, options: Mapping[str, object]) -> None:
     """
     definition = Definition(connector, {name: Given("") for name in options})
     for problem in unknown_options(definition):
-        raise refusal(problem)
+        if not problem.refused_by:  # what only some versions know is judged with the rest
+            raise refusal(problem)
     for name in options:
         canonical = connector.canonical(name)
         if canonical not in connector.options:

@@ -17,7 +17,7 @@ from rwlib.sandbox.risingwave.engine.relations import (
 )
 from rwlib.sandbox.risingwave.engine.running import checkpoint, rows_of_source
 from rwlib.sandbox.risingwave.engine.sinks import create_sink
-from rwlib.sql import parse_statements
+from rwlib.sql import known_version, parse_statements
 from rwlib.sql.language import (
     CreateStatement,
     DropStatement,
@@ -54,7 +54,7 @@ def run(platform: Platform, database: Database, text: str) -> Outcome:
     """
     outcome = Outcome("EMPTY")
     try:
-        statements = parse_statements(text)
+        statements = parse_statements(text, version=known_version(platform.version))
     except SqlSyntaxError as error:
         raise failure(error.as_risingwave(text)) from None
     for statement in statements:
