@@ -34,11 +34,23 @@ runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandb
 test: $(VENV)/with-sandbox-test ## Install and run the tests
 	@$(BIN)/python -m pytest
 
+.PHONY: test-fast
+test-fast: $(VENV)/with-sandbox-test ## Run the tests that take a second or less
+	@$(BIN)/python -m pytest -m 'not slow and not long'
+
+.PHONY: test-long
+test-long: $(VENV)/with-sandbox-test ## Run what takes minutes: a thousand random accounts and the like
+	@$(BIN)/python -m pytest -m long
+
 .PHONY: lint
 lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests and notebooks
+	@mkdir -p build
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports > build/imports.txt 2>&1 || { cat build/imports.txt; exit 1; }
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	@$(BIN)/mypy
 	@$(BIN)/python .ci/notebooks_as_modules.py && $(BIN)/mypy build/notebooks/*.py
 
@@ -66,10 +78,25 @@ bench: $(VENV)/with-sandbox-test ## Measure start-up and runs, side by side
 	@$(BIN)/python benchmarks/sandbox.py
 	@$(BIN)/python benchmarks/forms.py
 
+.PHONY: docs
+docs: $(VENV)/with-sandbox-docs ## Build the documentation as a site into site/
+	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/mkdocs build --quiet --strict && echo site/index.html
+
+.PHONY: dist
+dist: $(VENV)/python-ok ## Build the wheel and the source distribution into dist/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	@rm -rf dist build && $(BIN)/python -m build --outdir dist . > /dev/null && ls dist
+
+.PHONY: coverage
+coverage: $(VENV)/with-sandbox-test ## Run the tests and print which lines they reach
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pytest-cov
+	@$(BIN)/python -m pytest --cov rwlib --cov-report term:skip-covered
+
 .PHONY: constraints
 constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave ## Write the installed versions into constraints.txt
-	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches, keep the runs
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

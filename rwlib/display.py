@@ -223,4 +223,8 @@ def facts_of(runbook: Runbook) -> dict[str, Any]:
         },
         "checks": [check.to_dict() for check in runbook.checks],
         "requests": [verdict.to_dict() for verdict in runbook.verdicts],
+        "grants": [
+            {**each.to_dict(), "accepted": each.id in runbook.target.accept_findings}
+            for each in runbook.grants
+        ],
     }

@@ -25,6 +25,8 @@ from types import FrameType
 
 from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
+from rwlib.headless import notebook_path
+from rwlib.runs import file_hash
 
 START = "00_start_here.ipynb"
 _APP_TEMPLATE = "rwlib"
@@ -117,20 +119,30 @@ def _write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def copy_notebooks(source: Path, folder: Path) -> list[Path]:
-    """Copy the notebooks, labs included, that are new or newer than their copy; return the copies.
+    """Copy the notebooks, labs included, that are new or have changed; return the copies.
 
-    A copy that somebody ran or filled in stays as it is until the notebook itself changes.
+    Never writes over a copy that somebody edited or ran: it stays as it is, and the changed
+    notebook is put beside it as ``NAME.new.ipynb``.
     """
     copies = []
+    index = folder / ".copied.json"
+    copied: dict[str, str] = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
     for path in sorted(source.rglob("*.ipynb")):
         inside = path.relative_to(source)
         if any(part.startswith(".") for part in inside.parts) or inside.parts[0] == "runs":
             continue
         copy = folder / inside
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if not copy.exists() or copy.stat().st_mtime < path.stat().st_mtime:
+        wanted, known = file_hash(path), copied.get(inside.as_posix(), "")
+        if not copy.exists() or (known != wanted and file_hash(copy) == known):
             shutil.copyfile(path, copy)
+        elif known and known != wanted:
+            copy = copy.with_suffix(".new.ipynb")
+            shutil.copyfile(path, copy)
+        copied[inside.as_posix()] = wanted
         copies.append(copy)
+    if copies:
+        _write_json(index, copied)
     return copies
 
 
@@ -188,7 +200,8 @@ def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) 
     prepare_switch(runs / "lab", sandbox, chosen)
     own = jupyter_environment(runs)
     folder = runs / "lab" / "notebooks"
-    trust(copy_notebooks(Path(options.notebooks), folder), own)
+    source = Path(options.notebooks) if options.notebooks else notebook_path(START).parent
+    trust(copy_notebooks(source, folder), own)
     port, token = options.port or free_port(), options.token or secrets.token_urlsafe(24)
     make = app_command if options.app else lab_command
     command = make(folder, port, token, browser=options.browser)
@@ -238,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--app", action="store_true", help="Serve pages without code, with Voilà")
     parser.add_argument("--port", type=int, default=0, help="Port; 0 takes a free one")
     parser.add_argument("--token", default="", help="Token; a new secret one by default")
-    parser.add_argument("--notebooks", default="notebooks", help="Folder of the notebooks")
+    parser.add_argument("--notebooks", default="", help="Folder of the notebooks")
     parser.add_argument("--runs", default="runs", help="Folder of runs, inputs and copies")
     parser.add_argument(
         "--no-browser", dest="browser", action="store_false", help="Open no browser"

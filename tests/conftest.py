@@ -32,12 +32,19 @@ import functools  # noqa: E402
 import boto3  # noqa: E402
 import botocore.session  # noqa: E402
 import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 from rwlib.aws.calls import Aws  # noqa: E402
 from rwlib.sandbox.server.server import Sandbox  # noqa: E402
 
 # Every session reads botocore's service models again, which takes most of a test's time.
 botocore.session.create_loader = functools.lru_cache(botocore.session.create_loader)
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 WORKLOAD_IDENTITY_ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"

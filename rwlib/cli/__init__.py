@@ -24,6 +24,7 @@ COMMANDS = {
     "report": "Check that a run's evidence is as it was written.",
     "teardown": "Undo what this runbook made for a target.",
     "diagnose": "Say what an error means, and what to do.",
+    "app": "Open the notebooks in a browser.",
     "lab": "Learn it on set-ups that are broken, and be scored.",
     "sandbox": "Serve AWS and RisingWave Cloud on loopback.",
 }

@@ -13,6 +13,9 @@ from rwlib.target import Target, read_yaml, split_text
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+_METAVARS = {"connectors": "NAME", "accept_findings": "ID"}
+
+
 def target_options(*, without: tuple[str, ...] = ()) -> Callable[[Command], Command]:
     """Add ``--target`` and an option named like each field of `Target`."""
 
@@ -25,12 +28,12 @@ def target_options(*, without: tuple[str, ...] = ()) -> Callable[[Command], Comm
                 command = click.option(
                     f"{option}/--no-{name}", name, default=None, help=info.description
                 )(command)
-            elif name in ("connectors", "tags", "sql_options"):
+            elif name in ("connectors", "tags", "sql_options", "accept_findings"):
                 command = click.option(
                     option,
                     name,
                     multiple=True,
-                    metavar="NAME" if name == "connectors" else "KEY=VALUE",
+                    metavar=_METAVARS.get(name, "KEY=VALUE"),
                     help=f"{info.description}; may be repeated",
                 )(command)
             else:
@@ -61,7 +64,7 @@ def fields_of(target_file: str | None, options: dict[str, Any]) -> dict[str, Any
             values[name] = given
             continue
         parsed = [split_text(name, text) for text in given]
-        if name == "connectors":
+        if name in _METAVARS:
             values[name] = [item for part in parsed for item in part]
         else:
             in_file = values.get(name)

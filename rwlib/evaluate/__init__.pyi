@@ -1,5 +1,14 @@
+from .containment import ANY as ANY
+from .containment import PatternTooLargeError as PatternTooLargeError
+from .containment import Token as Token
+from .containment import arn_tokens as arn_tokens
+from .containment import cells as cells
+from .containment import literal_tokens as literal_tokens
+from .containment import may_overlap as may_overlap
+from .containment import text_tokens as text_tokens
 from .evaluator import evaluate as evaluate
 from .model import Decision as Decision
 from .model import Policies as Policies
 from .model import Reason as Reason
 from .model import Request as Request
+from .model import Unknown as Unknown

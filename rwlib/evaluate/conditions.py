@@ -24,6 +24,7 @@ from rwlib.evaluate.patterns import (
     parse,
     text_of,
     unresolved,
+    variables_of,
 )
 
 SetOperator = Literal["ForAllValues", "ForAnyValue"]
@@ -144,6 +145,16 @@ def _context_value(key: str, value: object) -> str:
     raise InputError(
         f"context.{key}", value, "must be a string, number, boolean or date, or a list of them"
     )
+
+
+def hangs_on(test: Test) -> frozenset[str]:
+    """Name the keys on whose values a line of a Condition element hangs, in lower case."""
+    if test.operator.family == "null" and test.set_operator is not None:
+        return frozenset()
+    keys = frozenset((test.key,))
+    if not test.operator.variables:
+        return keys
+    return keys.union(*(variables_of(template) for template in test.templates))
 
 
 def all_hold(tests: tuple[Test, ...], values: Values) -> bool:

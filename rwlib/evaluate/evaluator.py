@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rwlib.errors import InputError
@@ -12,7 +12,7 @@ from rwlib.evaluate.conditions import context_values
 from rwlib.evaluate.documents import compile_levels, compile_policies
 from rwlib.evaluate.layer import LayerMatch, look, look_at_levels
 from rwlib.evaluate.matching import Subject
-from rwlib.evaluate.model import Decision, Effect, Layer, Policies, Reason, Request
+from rwlib.evaluate.model import Decision, Effect, Layer, Policies, Reason, Request, Unknown
 from rwlib.evaluate.principals import Grant
 
 _ACTION = re.compile(r"[^:\s]+:[^:\s]+")
@@ -35,7 +35,11 @@ class _Sides:
     resource_decides: bool
 
 
-def evaluate(request: Request, policies: Policies) -> Decision:
+def evaluate(
+    request: Request,
+    policies: Policies,
+    unknown: Mapping[str, Unknown] | Collection[str] = (),
+) -> Decision:
     """Decide whether IAM lets a request through, and say why.
 
     Reads nothing but its arguments and changes nothing. An explicit Deny in any policy wins.
@@ -50,11 +54,15 @@ def evaluate(request: Request, policies: Policies) -> Decision:
         Who wants to do what, with which context.
     policies
         Everything that applies to it.
+    unknown
+        Condition keys that the request may have with any value, or may not have; a name that ends
+        with ``/*`` stands for all keys that begin so. As a mapping, with what is known of each.
 
     Returns
     -------
     Decision
-        ``effect`` is ``allowed``, ``explicit-deny`` or ``implicit-deny``.
+        ``effect`` is ``allowed``, ``explicit-deny`` or ``implicit-deny``, and with unknown keys
+        ``depends`` where they decide.
 
     Raises
     ------
@@ -66,9 +74,20 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     Source: IAM User Guide, "How AWS enforcement code logic evaluates requests to allow or deny
     access", "Cross-account policy evaluation logic" and "IAM JSON policy elements reference".
     """
-    caller, subject, account = _subject(request, policies)
-    trust = subject.action.startswith("sts:") and _ROLE.match(request.resource) is not None
-    key = subject.action.startswith("kms:") and _KEY.match(request.resource) is not None
+    if unknown:
+        from rwlib.evaluate.unknown import evaluate_unknown
+
+        return evaluate_unknown(request, policies, unknown)
+    caller, subject, account = subject_of(request, policies)
+    return decide(policies, caller, subject, account)
+
+
+def decide(
+    policies: Policies, caller: RequestCaller, subject: Subject, account: str | None
+) -> Decision:
+    """Decide about a subject that was made of a request, as `evaluate` does."""
+    trust = subject.action.startswith("sts:") and _ROLE.match(subject.resource) is not None
+    key = subject.action.startswith("kms:") and _KEY.match(subject.resource) is not None
     resource_layer: Layer = "trust" if trust else "resource"
 
     scps = look_at_levels("scp", compile_levels(policies.scps, "scp"), subject)
@@ -90,13 +109,13 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     denials = [found for found in (*guards, resource, *own) if found.denies]
     if denials:
         reasons = tuple(reason for found in denials for reason in found.denial())
-        return Decision("explicit-deny", request.action, denials[0].layer, reasons)
+        return Decision("explicit-deny", subject.shown_action, denials[0].layer, reasons)
     for found in guards:
         if not found.allowed:
-            return Decision("implicit-deny", request.action, found.layer, found.shortfall())
+            return Decision("implicit-deny", subject.shown_action, found.layer, found.shortfall())
     return ruled or _weigh(
         _Sides(
-            request.action,
+            subject.shown_action,
             caller,
             caller.account == account,
             resource,
@@ -183,7 +202,14 @@ def _missing(sides: _Sides, lacking: list[LayerMatch]) -> Decision:
     return Decision("implicit-deny", sides.action, lacking[0].layer, reasons)
 
 
-def _subject(request: Request, policies: Policies) -> tuple[RequestCaller, Subject, str | None]:
+def subject_of(request: Request, policies: Policies) -> tuple[RequestCaller, Subject, str | None]:
+    """Take a request apart: its caller, what statements are matched against, whose resource it is.
+
+    Raises
+    ------
+    InputError
+        Part of the request is malformed.
+    """
     action, resource, account = request.action, request.resource, request.resource_account
     if not isinstance(action, str) or not _ACTION.fullmatch(action):
         raise InputError("action", action, 'must be written "service:Operation"')
@@ -201,6 +227,8 @@ def _subject(request: Request, policies: Policies) -> tuple[RequestCaller, Subje
     values = dict(caller_context(caller))
     if account is not None:
         values["aws:resourceaccount"] = (account,)
+        if action.lower().startswith("s3:"):
+            values["s3:resourceaccount"] = (account,)
     for key, found in given.items():
         if found:
             values[key] = found

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from rwlib.evaluate.caller import RequestCaller
-from rwlib.evaluate.conditions import all_hold, holds, mismatch
+from rwlib.evaluate.conditions import all_hold, hangs_on, holds, mismatch
 from rwlib.evaluate.documents import PolicyStatement
 from rwlib.evaluate.elements import Patterns, action_matches, filled_in, resource_matches
 from rwlib.evaluate.model import Mismatch
-from rwlib.evaluate.patterns import Values
+from rwlib.evaluate.patterns import Values, variables_of
 from rwlib.evaluate.principals import (
     Grant,
     PrincipalElement,
@@ -23,7 +24,9 @@ from rwlib.evaluate.principals import (
 class Subject:
     """The request in the form that statements are matched against.
 
-    ``action`` is in lower case, ``has_boundary`` matters to NotPrincipal alone.
+    ``action`` is in lower case, ``has_boundary`` matters to NotPrincipal alone. ``unknown`` holds
+    keys that may have any value: a statement that hangs on one of them counts as covering the
+    request where that makes for more access (``lean`` is ``open``) or for less (``shut``).
     """
 
     caller: RequestCaller
@@ -33,6 +36,8 @@ class Subject:
     values: Values
     canonical_user: str | None
     has_boundary: bool
+    unknown: frozenset[str] = frozenset()
+    lean: Literal["open", "shut"] = "shut"
 
 
 def covers(statement: PolicyStatement, subject: Subject) -> Grant:
@@ -40,6 +45,9 @@ def covers(statement: PolicyStatement, subject: Subject) -> Grant:
 
     A statement without a Principal element speaks of whoever its policy is attached to.
     """
+    if subject.unknown:
+        grant, hangs = may_cover(statement, subject)
+        return Grant.NONE if hangs and statement.deny is (subject.lean == "open") else grant
     if not action_matches(statement.actions, subject.action):
         return Grant.NONE
     resources = statement.resources
@@ -53,6 +61,46 @@ def covers(statement: PolicyStatement, subject: Subject) -> Grant:
     if statement.conditions and not all_hold(statement.conditions, subject.values):
         return Grant.NONE
     return grant
+
+
+def may_cover(statement: PolicyStatement, subject: Subject) -> tuple[Grant, bool]:
+    """Tell how a statement may cover the request, and whether that hangs on unknown keys.
+
+    `Grant.NONE` and False: it does not, whatever the unknown keys are.
+    """
+    never = (Grant.NONE, False)
+    if not action_matches(statement.actions, subject.action):
+        return never
+    hangs = False
+    if statement.resources is not None:
+        fits = _may_fit(statement.resources, subject)
+        if fits is False:
+            return never
+        hangs = fits is None
+    grant = Grant.DIRECT
+    if statement.principals is not None:
+        grant = grant_of(statement.principals, statement.deny, subject)
+        if grant is Grant.NONE:
+            return never
+    for test in statement.conditions:
+        if hangs_on(test) & subject.unknown:
+            hangs = True
+        elif not holds(test, subject.values):
+            return never
+    return grant, hangs
+
+
+def _may_fit(patterns: Patterns, subject: Subject) -> bool | None:
+    """Match the resource; None where an unknown variable decides."""
+    certain = tuple(
+        template for template in patterns.templates if not variables_of(template) & subject.unknown
+    )
+    if len(certain) == len(patterns.templates):
+        return resource_matches(patterns, subject.resource, subject.values)
+    rest = replace(patterns, templates=certain)
+    fits = resource_matches(rest, subject.resource, subject.values)
+    # What the certain patterns match is matched; what they do not, an uncertain one may.
+    return fits if fits is not patterns.negated else None
 
 
 def grant_of(element: PrincipalElement, deny: bool, subject: Subject) -> Grant:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-Effect = Literal["allowed", "explicit-deny", "implicit-deny"]
+Effect = Literal["allowed", "explicit-deny", "implicit-deny", "depends"]
 Layer = Literal["scp", "rcp", "resource", "trust", "identity", "boundary", "session", "service"]
 Outcome = Literal["allowed", "denied", "near-miss", "no-policy", "rule"]
 
@@ -64,8 +65,8 @@ class Request:
         Condition keys and their values: a string, number, boolean, date, or a list of them. A key
         that is missing, ``None`` or an empty list is absent from the request. Keys that follow
         from the principal and the resource (``aws:PrincipalArn``, ``aws:PrincipalAccount``,
-        ``aws:PrincipalType``, ``aws:username``, ``aws:ResourceAccount``, …) are added unless
-        given. The role of a session whose path is not ``/`` is known only from
+        ``aws:PrincipalType``, ``aws:username``, ``aws:ResourceAccount``, ``s3:ResourceAccount`` …)
+        are added unless given. The role of a session whose path is not ``/`` is known only from
         ``aws:PrincipalArn``. Nothing reads the clock: give ``aws:CurrentTime`` where it matters.
     canonical_user
         Canonical user id of the principal's account, for bucket policies that name one.
@@ -77,6 +78,31 @@ class Request:
     resource_account: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     canonical_user: str | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """What is known of a condition key whose value is not.
+
+    Parameters
+    ----------
+    like
+        Patterns with ``*`` and ``?``; the value is like one of them. Empty: any text.
+    kind
+        What the value is: ``number``, ``date`` or ``ip`` (an IPv4 address), else text.
+    since
+        For a date, the earliest that it can be.
+    optional
+        Whether the request may be without the key.
+    many
+        Whether the key may have several values.
+    """
+
+    like: tuple[str, ...] = ()
+    kind: Literal["text", "number", "date", "ip"] = "text"
+    since: datetime | None = None
+    optional: bool = True
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,7 +231,9 @@ class Decision:
     ----------
     effect
         ``allowed``, ``explicit-deny`` (a Deny statement matched) or ``implicit-deny`` (an Allow
-        that was needed is missing).
+        that was needed is missing). With unknown keys these three are said only where they hold
+        whatever the keys are (``implicit-deny`` also where some values meet a Deny and others
+        merely no Allow); else ``depends``.
     action
         The action that was asked for.
     layer
@@ -215,6 +243,11 @@ class Decision:
         Deciding statements first, then near misses, nearest first.
     cautions
         Where AWS's documentation leaves room for another answer, in words.
+    depends_on
+        The unknown keys on which it depends.
+    would_allow
+        What would make it allowed: for each way a value, in words, for each of those keys. Empty
+        where too much is unknown to list the ways.
     """
 
     effect: Effect
@@ -222,6 +255,8 @@ class Decision:
     layer: Layer
     reasons: tuple[Reason, ...]
     cautions: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    would_allow: tuple[Mapping[str, str], ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -235,12 +270,35 @@ class Decision:
         Source: IAM User Guide, "Troubleshoot access denied error messages".
         """
         name = LAYER_NAMES[self.layer]
-        if self.effect == "allowed" or self.layer == "service":
+        if self.effect in ("allowed", "depends") or self.layer == "service":
             return ""
         if self.effect == "implicit-deny":
             return f"because no {name} allows the {self.action} action"
         article = {"trust": "the", "identity": "an"}.get(self.layer, "a")
         return f"with an explicit deny in {article} {name}"
+
+    @property
+    def dependency(self) -> str:
+        """On what it depends, and what would do, in one line; empty where it does not depend."""
+        if not self.depends_on:
+            return ""
+        text = f"depends on {' and '.join(self.depends_on)}"
+        if not self.would_allow:
+            return text
+        if len(self.depends_on) == 1:
+            (key,) = self.depends_on
+            ways = list(dict.fromkeys(way[key] for way in self.would_allow if key in way))
+            joined = " or ".join(ways[:6]) + (" or others" if len(ways) > 6 else "")
+            if key.lower().endswith("sourceip"):
+                joined = joined.replace("absent", "through an S3 endpoint (absent)")
+                return f"{text}; allowed from {joined}"
+            return f"{text}; allowed when it is {joined}"
+        ways = [
+            " and ".join(f"{key} is {value}" for key, value in way.items())
+            for way in self.would_allow[:4]
+        ]
+        more = " or otherwise" if len(self.would_allow) > 4 else ""
+        return f"{text}; allowed when {' or '.join(ways)}{more}"
 
     @property
     def deciding(self) -> tuple[Reason, ...]:

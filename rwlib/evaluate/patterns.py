@@ -104,6 +104,12 @@ def has_variables(template: Template) -> bool:
     return any(isinstance(part, Variable) for part in template)
 
 
+@lru_cache(maxsize=8192)
+def variables_of(template: Template) -> frozenset[str]:
+    """Name the keys that a template asks for, in lower case."""
+    return frozenset(part.key for part in template if isinstance(part, Variable))
+
+
 def fill(template: Template, values: Values) -> tuple[Part, ...] | None:
     """Put the request's values in place of the variables; ``None`` where one has no value.
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rwlib.errors import InputError
 
+_PACKAGE = Path(__file__).resolve().parent.parent
+
 
 def notebook_path(name: str) -> Path:
-    """Return the path of one of the notebooks.
+    """Return the path of one of the notebooks: those of a checkout, else the packaged ones.
+
+    ``RWLIB_NOTEBOOKS`` names another folder.
 
     Raises
     ------
     InputError
         The notebooks are not where the package expects them.
     """
-    import os
-
-    here = Path(__file__).resolve().parent.parent
-    folders = [
-        Path(os.environ["RWLIB_NOTEBOOKS"]) if "RWLIB_NOTEBOOKS" in os.environ else None,
-        here.parent.parent / "notebooks",
-        here.parent / "notebooks",
-    ]
+    given = os.environ.get("RWLIB_NOTEBOOKS", "")
+    folders = [Path(given)] if given else [_PACKAGE.parent / "notebooks", _PACKAGE / "notebooks"]
     for folder in folders:
-        if folder is not None and (folder / name).is_file():
+        if (folder / name).is_file():
             return folder / name
-    raise InputError("RWLIB_NOTEBOOKS", str(folders[0] or ""), f"has no {name}; name its folder")
+    if given:
+        raise InputError("RWLIB_NOTEBOOKS", given, f"has no {name}; name the folder that has it")
+    raise InputError(
+        "RWLIB_NOTEBOOKS", given, f"is empty and {name} is not installed; install the package again"
+    )

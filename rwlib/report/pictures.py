@@ -243,10 +243,37 @@ def access_map(report: Mapping[str, Any]) -> dict[str, dict[str, Cell]]:
     for request in report["requests"]:
         row = grid.setdefault(_place(request, report["target"]), {})
         row.setdefault(_column(request["action"]), []).append(request)
+    # What is granted beyond the need has a row of its own, with the request that proves it.
+    for grant in report.get("grants", ()):
+        proof = grant["witness"]
+        row = grid.setdefault(_beyond(grant), {})
+        row.setdefault(_column(proof["action"]), []).append(
+            {
+                "action": proof["action"],
+                "title": f"{grant['title']} ({grant['id']})",
+                "is": "allowed",
+                "should_be": "allowed" if _tolerated(grant) else "refused",
+            }
+        )
     return {
         place: {column: _cell(requests) for column, requests in row.items()}
         for place, row in grid.items()
     }
+
+
+def _tolerated(grant: Mapping[str, Any]) -> bool:
+    return bool(grant["accepted"]) or grant["kind"] == "unused"
+
+
+def _beyond(grant: Mapping[str, Any]) -> str:
+    """Name the row of a grant beyond the need by what it reaches."""
+    places = [each.removeprefix("arn:aws:s3:::") for each in grant["resources"]]
+    shown = "every resource" if "*" in places else ", ".join(places[:2])
+    if len(places) > 2:
+        shown += f" and {len(places) - 2} more"
+    if grant["accepted"]:
+        return f"{shown}, not needed but accepted"
+    return f"{shown}, beyond the need" if grant["kind"] == "outside" else f"{shown}, not used"
 
 
 def _cell(requests: Sequence[Mapping[str, Any]]) -> Cell:

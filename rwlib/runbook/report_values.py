@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rwlib.cloud import CloudMetadata
     from rwlib.steps import Step
     from rwlib.target import Target
-    from rwlib.verify import Check, Verdict
+    from rwlib.verify import Check, ExcessGrant, Verdict
 
 
 class Run(Protocol):
@@ -33,6 +33,7 @@ class Run(Protocol):
     steps: dict[int, Step]
     checks: list[Check]
     verdicts: list[Verdict]
+    grants: tuple[ExcessGrant, ...]
     sql: list[Any]
     call_counts: dict[str, dict[str, int]]
 
@@ -77,6 +78,10 @@ def build_report(runbook: Run) -> dict[str, Any]:
         "steps": [step.to_dict() for step in runbook.steps.values()],
         "checks": checks,
         "requests": [verdict.to_dict() for verdict in runbook.verdicts],
+        "grants": [
+            {**each.to_dict(), "accepted": each.id in runbook.target.accept_findings}
+            for each in runbook.grants
+        ],
         "sql": [
             {"connector": each.connector, "sql": each.sql, "notes": list(each.notes)}
             for each in runbook.sql
@@ -127,6 +132,7 @@ def unfinished_report(
         "steps": [Step(number, title).to_dict() for number, title in STEPS.items()],
         "checks": [],
         "requests": [],
+        "grants": [],
         "sql": [],
         "calls": {},
         "request_ids": [],

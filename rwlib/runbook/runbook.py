@@ -45,11 +45,14 @@ from rwlib.steps import (
 from rwlib.target import Target, target_from_parameters
 from rwlib.verify import (
     Check,
+    ExcessGrant,
     Situation,
     Verdict,
     ask_aws,
+    check_grants,
     plan_situation,
     read_situation,
+    unaccepted,
     verify,
     with_boundary,
 )
@@ -82,10 +85,12 @@ class Runbook:
     )
     checks: list[Check] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    grants: tuple[ExcessGrant, ...] = ()
     sql: list[Any] = field(default_factory=list)
     call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     situation: Situation | None = None
+    _plan_stands: bool = False
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
     _policy_document: dict[str, Any] | None = None
@@ -187,9 +192,51 @@ class Runbook:
             return self._step(number, apply=False)
 
     def run_step(self, number: int) -> Step:
-        """Change what the step changes when the target says ``apply``, else preview it."""
+        """Change what the step changes when the target says ``apply``, else preview it.
+
+        Raises
+        ------
+        CheckFailedError
+            The plan would let somebody reach what the connectors don't need; nothing was written.
+        """
+        if self.target.apply and number < 5:
+            self.require_plan()
         with self._counting(f"step {number}"):
             return self._step(number, apply=self.target.apply)
+
+    @property
+    def plan_problem(self) -> str:
+        """Why what was judged last must not be written, in one sentence; empty when it may be."""
+        blocking = unaccepted(self.target, self.grants)
+        if not blocking:
+            return ""
+        more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
+        return (
+            f"the role would reach what its connectors don't need: {blocking[0].line}{more}; take "
+            "the grant away, give this target a role_name of its own, or, if it is wanted, set "
+            f"accept_findings: [{', '.join(each.id for each in blocking)}]"
+        )
+
+    def require_plan(self) -> None:
+        """Stop before the first write where the planned state grants more than was asked for.
+
+        Only what reaches outside the target's prefix, bucket and key stops, and only where
+        ``accept_findings`` does not name it. The report says what was found. Taking back is
+        never stopped.
+
+        Raises
+        ------
+        CheckFailedError
+            Names the first such grant and how to accept it; nothing was written.
+        """
+        if self._plan_stands:
+            return
+        if self.situation is None:
+            self.look()
+        if self.plan_problem:
+            self.finish()
+            raise CheckFailedError(f"nothing was written: {self.plan_problem}")
+        self._plan_stands = True
 
     def _step(self, number: int, apply: bool) -> Step:
         step = self.steps[number]
@@ -290,7 +337,12 @@ class Runbook:
     def _step_5(self, step: Step, apply: bool) -> None:
         from rwlib.sql import statements_for
 
-        self.sql = statements_for(self.target, self.role_arn, self.bucket.region_name)
+        self.sql = statements_for(
+            self.target,
+            self.role_arn,
+            self.bucket.region_name,
+            version=self.risingwave_version,
+        )
         step.status = "done"
         if not self.target.run_sql:
             return
@@ -302,6 +354,25 @@ class Runbook:
         if not any(change.writes and not change.applied for change in step.changes):
             return
         step.status = "failed" if apply else "previewed"
+
+    @property
+    def risingwave_version(self) -> str | None:
+        """The cluster's own version of RisingWave; None where nothing says it.
+
+        The management API's ``imageTag``, or ``version()`` where the SQL is to be run.
+        """
+        from rwlib.sql import known_version
+        from rwlib.steps import asked_version
+
+        try:
+            text = ""
+            if self.cloud is not None and self.target.cluster_id:
+                text = self.cloud.cluster(self.target.cluster_id).image_tag
+            if not text and self.target.run_sql:
+                text = asked_version(self.risingwave)
+            return known_version(text) if text else None
+        except RunbookError:
+            return None  # whoever needs the connection says what is wrong with it
 
     @property
     def risingwave(self) -> Connection:
@@ -369,6 +440,12 @@ class Runbook:
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
         )
+        check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
+        after = next(
+            (index for index, each in enumerate(self.checks, 1) if each.id == "requests_refused"),
+            len(self.checks),
+        )
+        self.checks.insert(after, check)
 
     def _ask_aws(self, situation: Situation) -> None:
         self.checks += ask_aws(

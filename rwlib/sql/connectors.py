@@ -159,6 +159,9 @@ class Connector:
         Options that begin so are handed on as they are, whatever their name.
     other_kinds
         The same connector as another kind of object, by kind.
+    path_listed_as_written
+        Whether the path is listed to the letter, and files are named right with a slash at its
+        end: it is then written with one, so that a listing shows nothing beside it.
     s3_at_create
         Whether the CREATE statement itself calls S3, so that a refusal shows at once.
     """
@@ -184,6 +187,7 @@ class Connector:
     append_only_from_fails: Mapping[str, str]
     passed_through: str
     other_kinds: Mapping[str, str]
+    path_listed_as_written: bool
     s3_at_create: bool
     since: str
     license: str
@@ -373,6 +377,7 @@ def _connector(name: str, data: Mapping[str, Any]) -> Connector:
         append_only_from_fails=MappingProxyType(dict(data.get("append_only_from_fails", {}))),
         passed_through=data.get("passed_through", ""),
         other_kinds=MappingProxyType(dict(data.get("other_kinds", {}))),
+        path_listed_as_written=data.get("path_listed_as_written", False),
         s3_at_create=data["s3_at_create"],
         since=data["since"],
         license=data.get("license", ""),

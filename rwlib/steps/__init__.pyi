@@ -2,6 +2,7 @@ from .changes import Change as Change
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff
+from .ownership import is_ours as is_ours
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES
@@ -12,6 +13,7 @@ from .step import StepState as StepState
 from .step1_documents import REASONS as REASONS
 from .step1_documents import documented_policy as documented_policy
 from .step1_documents import glue_settings as glue_settings
+from .step1_documents import listed_at_create as listed_at_create
 from .step1_documents import policy_document as policy_document
 from .step1_policy import ensure_policy as ensure_policy
 from .step2_attachment import ensure_attached as ensure_attached
@@ -28,6 +30,7 @@ from .step4_principals import console_steps as console_steps
 from .step4_principals import ensure_allowed_principal as ensure_allowed_principal
 from .step4_principals import fetch_workload_identity as fetch_workload_identity
 from .step5_sql import Connection as Connection
+from .step5_sql import asked_version as asked_version
 from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
 from .step5_sql import require_complete as require_complete

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,24 +125,47 @@ class Ledger:
     ----------
     path
         The file; None keeps the entries in memory only (previews).
+    places
+        Folders of runs, whose ledgers are this runbook's memory too.
+    target
+        Name of the target that the run is for.
     """
 
     path: Path | None = None
     entries: list[dict[str, Any]] = field(default_factory=list)
+    places: tuple[Path, ...] = ()
+    target: str = ""
 
-    def intend(self, change: Change) -> None:
-        """Record that the change is about to be made; on disk before this returns."""
-        self._add("intended", change)
+    def intend(self, change: Change, **facts: str) -> None:
+        """Record that the change is about to be made; on disk before this returns.
 
-    def done(self, change: Change) -> None:
+        Parameters
+        ----------
+        facts
+            What tells the thing from another of its name: its ``id`` (``RoleId``, ``PolicyId``),
+            or the ``nonce`` that it is going to carry until it has one.
+        """
+        self._add("intended", change, facts)
+
+    def done(self, change: Change, **facts: str) -> None:
         """Record that the change was made."""
-        self._add("done", change)
+        self._add("done", change, facts)
 
     def abandoned(self, change: Change) -> None:
         """Record that an intended change was not made: refused, or somebody else had made it."""
-        self._add("abandoned", change)
+        self._add("abandoned", change, {})
 
-    def _add(self, phase: str, change: Change) -> None:
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """Return what this run and all others recorded about one thing, oldest first."""
+        found = list(self.entries) if self.path is None else []
+        paths = {path.resolve() for place in self.places for path in _ledgers(place)}
+        if self.path is not None and self.path.is_file():
+            paths.add(self.path.resolve())
+        entries = [each for each in found if each["name"] == name]
+        entries += [each for path in paths for each in _entries_about(path, name)]
+        return sorted(entries, key=_time)
+
+    def _add(self, phase: str, change: Change, facts: Mapping[str, str]) -> None:
         entry = {
             "time": datetime.now(UTC).isoformat(timespec="microseconds"),
             "phase": phase,
@@ -151,6 +174,8 @@ class Ledger:
             "name": change.name,
             "before": change.before,
             "after": change.after if phase == "intended" else None,
+            **({"target": self.target} if self.target else {}),
+            **facts,
         }
         self.entries.append(entry)
         if self.path is None:
@@ -170,15 +195,39 @@ def _last_byte(file: BinaryIO) -> bytes:
     return file.read(1)
 
 
+def _ledgers(runs_dir: Path) -> Iterator[Path]:
+    # Only files: a pipe of that name would never end.
+    yield from (path for path in sorted(runs_dir.glob("**/ledger.jsonl")) if path.is_file())
+
+
+def _entries_about(path: Path, name: str) -> Iterator[dict[str, Any]]:
+    for entry in _entries(path):
+        if entry.get("name") == name:
+            yield entry
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:  # the last line of a run that was killed while writing
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _time(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("time", ""))
+
+
 def ledger_history(runs_dir: Path, name: str) -> Iterator[dict[str, Any]]:
     """Yield all ledger entries about one resource, oldest first, over all runs in a folder."""
-    entries = []
-    for path in sorted(runs_dir.glob("**/ledger.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:  # the last line of a run that was killed while writing
-                continue
-            if entry.get("name") == name:
-                entries.append(entry)
-    yield from sorted(entries, key=lambda entry: str(entry.get("time", "")))
+    entries = [each for path in _ledgers(runs_dir) for each in _entries_about(path, name)]
+    yield from sorted(entries, key=_time)
+
+
+def ledger_of_target(places: Iterable[Path], target: str) -> list[dict[str, Any]]:
+    """Return all that runs for one target recorded, oldest first."""
+    paths = {path.resolve() for place in places for path in _ledgers(place)}
+    entries = [each for path in paths for each in _entries(path) if each.get("target") == target]
+    return sorted(entries, key=_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from rwlib.errors import InputError
@@ -23,15 +24,22 @@ _NEEDS = {
 }
 
 REASONS = {
-    "RisingWaveListPrefix": "finds files under the prefix, and nothing beside it",
+    "RisingWaveListPrefix": "finds files under the prefix; where an s3.path of your own is the "
+    "prefix without its slash, the listing also shows names beside it that begin with it",
     "RisingWaveReadObjects": "reads files under the prefix",
     "RisingWaveWriteObjects": "writes files under the prefix; PutObject also covers multipart",
     "RisingWaveDeleteManifests": "the Redshift sink removes its COPY manifests, nothing else",
     "RisingWaveDeleteObjects": "Iceberg replaces and expires files under the warehouse",
     "RisingWaveUseKmsKey": "the bucket is encrypted with this key: GenerateDataKey to write, "
-    "Decrypt to read and for multipart uploads",
+    "Decrypt to read and for multipart uploads; only through S3, and only for this bucket",
     "RisingWaveGlueCatalog": "the Glue catalog of the Iceberg tables",
 }
+
+
+# S3 sends the owner of the bucket with every request about it or its objects. A bucket of that name
+# in another account, such as one made again by somebody else, is out of reach.
+# Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
+OWN_BUCKET = {"StringEquals": {"s3:ResourceAccount": "${aws:PrincipalAccount}"}}
 
 
 def documented_policy(bucket: str, prefix: str) -> dict[str, Any]:
@@ -72,8 +80,12 @@ def recommended_policy(
     *,
     kms_key_arn: str = "",
     glue: Mapping[str, str] | None = None,
+    lists_bare_prefix: bool = False,
 ) -> dict[str, Any]:
     """Return the least privilege that the connectors need, one statement for each purpose.
+
+    The bucket is reached only while it belongs to the role's own account, and its key only
+    through S3 and for objects of the prefix.
 
     Parameters
     ----------
@@ -86,6 +98,9 @@ def recommended_policy(
     glue
         ``account_id``, ``region_name``, ``database`` and ``table`` of a Glue catalog, and
         ``writes`` when tables are created or changed.
+    lists_bare_prefix
+        True when a connector lists the prefix without its slash, which also shows names beside
+        it that begin with it.
     """
     names = list(connectors)
     needs = {need for name in names for need in _NEEDS[name]}
@@ -96,31 +111,48 @@ def recommended_policy(
 
     def allow(sid: str, actions: list[str], resource: Any, condition: Any = None) -> None:
         statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-        statements.append({**statement, "Condition": condition} if condition else statement)
+        statements.append(
+            {**statement, "Condition": deepcopy(condition)} if condition else statement
+        )
 
     if "l" in needs:
-        patterns = [escaped, f"{escaped}/", f"{escaped}/*"]
-        allow(
-            "RisingWaveListPrefix",
-            ["s3:ListBucket"],
-            bucket_arn,
-            {"StringLike": {"s3:prefix": patterns}} if prefix else None,
-        )
+        patterns = [*([escaped] if lists_bare_prefix else []), f"{escaped}/", f"{escaped}/*"]
+        within = {"StringLike": {"s3:prefix": patterns}} if prefix else {}
+        allow("RisingWaveListPrefix", ["s3:ListBucket"], bucket_arn, {**within, **OWN_BUCKET})
     if "g" in needs:
-        allow("RisingWaveReadObjects", ["s3:GetObject"], objects)
+        allow("RisingWaveReadObjects", ["s3:GetObject"], objects, OWN_BUCKET)
     if "p" in needs:
         actions = ["s3:PutObject", *(["s3:AbortMultipartUpload"] if "a" in needs else [])]
-        allow("RisingWaveWriteObjects", actions, objects)
+        allow("RisingWaveWriteObjects", actions, objects, OWN_BUCKET)
     if "d" in needs:
-        allow("RisingWaveDeleteObjects", ["s3:DeleteObject"], objects)
+        allow("RisingWaveDeleteObjects", ["s3:DeleteObject"], objects, OWN_BUCKET)
     elif "m" in needs:
-        allow("RisingWaveDeleteManifests", ["s3:DeleteObject"], f"{objects}/manifest/*")
+        manifests = f"{objects}/manifest/*"
+        allow("RisingWaveDeleteManifests", ["s3:DeleteObject"], manifests, OWN_BUCKET)
     if kms_key_arn:
         actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if "p" in needs else [])]
-        allow("RisingWaveUseKmsKey", actions, kms_key_arn)
+        allow(
+            "RisingWaveUseKmsKey", actions, kms_key_arn, _key_of(kms_key_arn, bucket_arn, objects)
+        )
     if glue is not None:
         allow("RisingWaveGlueCatalog", *_glue_grant(glue))
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _key_of(kms_key_arn: str, bucket_arn: str, objects: str) -> dict[str, dict[str, Any]]:
+    """Keep a key to what S3 encrypts with it for this bucket.
+
+    S3 names what it encrypts in the encryption context: the bucket where a bucket key is used, the
+    object where not. Both are listed, so that objects from before a bucket key stay readable. A
+    key is in the region of its bucket.
+
+    Source: S3 User Guide, "Using server-side encryption with AWS KMS keys" and "Reducing the cost
+    of SSE-KMS with Amazon S3 Bucket Keys"; KMS Developer Guide, "kms:ViaService".
+    """
+    return {
+        "StringEquals": {"kms:ViaService": f"s3.{kms_key_arn.split(':')[3]}.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": [bucket_arn, objects]},
+    }
 
 
 def _glue_grant(glue: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -203,4 +235,29 @@ def policy_document(
         target.prefix,
         kms_key_arn=target.kms_key_arn or kms_key_arn,
         glue=glue,
+        lists_bare_prefix=any(
+            listed_at_create(target, name) == target.prefix for name in target.connectors
+        ),
     )
+
+
+def listed_at_create(target: Target, connector: str) -> str | None:
+    """Return the prefix that CREATE lists as it is written in ``s3.path``; None where none is.
+
+    The file sinks list their path to the letter, without a slash of their own
+    (``src/sink/file_sink/opendal_sink.rs``); a path that nobody gave is written with its slash.
+    """
+    from rwlib.sql import load_connector
+    from rwlib.target import connector_options
+
+    data = load_connector(connector)
+    if not data.path_listed_as_written:
+        return None
+    given = {
+        data.canonical(option): value
+        for option, value in connector_options(target, connector).items()
+    }
+    path = given.get(data.path_option)
+    if isinstance(path, str) and path:
+        return path
+    return f"{target.prefix}/" if target.prefix else ""

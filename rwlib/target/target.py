@@ -96,6 +96,9 @@ class Target(BaseModel):
     sql_options: dict[str, Any] = Field(
         {}, description="Connector options for Step 5, flat or by connector"
     )
+    accept_findings: list[str] = Field(
+        [], description="Ids of findings that are wanted, such as outside-0123abcd"
+    )
     run_sql: bool = Field(False, description="Run the SQL of Step 5 in RisingWave")
     apply: bool = Field(False, description="Write the previewed changes to AWS")
 
@@ -112,11 +115,12 @@ class Target(BaseModel):
     @classmethod
     def _normalise(cls, values: dict[str, Any]) -> dict[str, Any]:
         values = {key: value for key, value in values.items() if value is not None}
-        for field in ("connectors", "tags", "sql_options"):
+        for field in ("connectors", "tags", "sql_options", "accept_findings"):
             if isinstance(values.get(field), str):
                 values[field] = split_text(field, values[field])
-        if isinstance(values.get("connectors"), tuple):
-            values["connectors"] = list(values["connectors"])
+        for field in ("connectors", "accept_findings"):
+            if isinstance(values.get(field), tuple):
+                values[field] = list(values[field])
         if isinstance(values.get("prefix"), str) and values["prefix"] != "/":
             values["prefix"] = values["prefix"].removesuffix("/")
         split_bucket_url(values)

@@ -119,7 +119,18 @@ def _simulation_check(
 def _simulate(
     aws: Aws, role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
-    parameters: dict[str, Any] = {"ContextEntries": _entries(context)} if context else {}
+    # A simulation has the keys that are passed (IAM API reference, SimulatePrincipalPolicy).
+    account = role_arn.split(":")[4]
+    sent = {
+        "aws:PrincipalAccount": account,
+        "aws:PrincipalArn": role_arn,
+        "aws:ResourceAccount": account,
+        "s3:ResourceAccount": account,
+        "aws:SecureTransport": "true",
+        "aws:ViaAWSService": "false",
+        **dict(context),
+    }
+    parameters: dict[str, Any] = {"ContextEntries": _entries(sent)}
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     while True:
         page = aws.read(
@@ -153,10 +164,14 @@ def _answers(result: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, An
     return found
 
 
-def _entries(context: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+def _entries(context: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
-        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
-        for key, value in context
+        {
+            "ContextKeyName": key,
+            "ContextKeyValues": [value],
+            "ContextKeyType": "boolean" if value in ("true", "false") else "string",
+        }
+        for key, value in context.items()
     ]
 
 

@@ -36,7 +36,11 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
     owner: tuple[Status, str] = (
         ("pass", f"account {situation.account_id}")
         if bucket.owned
-        else ("unknown", "AWS does not say whose it is")
+        else (
+            "unknown",
+            "AWS does not say whose it is; if it belongs to another account, the recommended "
+            "policy does not reach it (s3:ResourceAccount)",
+        )
     )
     yield Check("bucket_owner", "bucket", _OWNER_TITLE, owner[0], (owner[1],))
     yield _bucket_policy(situation, verdicts)

@@ -66,6 +66,10 @@ class Check:
         What was seen, one line each.
     fix
         What to do, empty when nothing is to be done.
+    reason
+        Why it does not pass: a code of `rwlib.verify.reasons.REASONS`, empty for a pass.
+    fixed_by
+        Number of the step that mends it when it is applied; None where none does.
     """
 
     id: str
@@ -74,6 +78,8 @@ class Check:
     status: Status
     evidence: tuple[str, ...] = ()
     fix: str = ""
+    reason: str = ""
+    fixed_by: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rwlib.steps import glue_settings
+from rwlib.steps import glue_settings, listed_at_create
 from rwlib.target import connector_options
 
 if TYPE_CHECKING:
@@ -61,17 +61,26 @@ def required_probes(
     key = target.kms_key_arn or kms_key_arn
     if key:
         writes = any(probe.action == "s3:PutObject" for probe in probes)
-        via = {"kms:ViaService": f"s3.{region_name}.amazonaws.com"}
-        probes.append(
-            Probe("kms.decrypt", "decrypt with the bucket's key", True, "kms:Decrypt", key, via)
-        )
-        if writes:
+        # With a bucket key S3 names the bucket in the encryption context, without one the object.
+        bucket = f"arn:aws:s3:::{target.bucket}"
+        folder = f"{target.prefix}/" if target.prefix else ""
+        for what, where, encrypted in (
+            ("", "", f"{bucket}/{folder}part-0.json"),
+            (".bucket", ", with a bucket key", bucket),
+        ):
+            context = {
+                "kms:ViaService": f"s3.{region_name}.amazonaws.com",
+                "kms:EncryptionContext:aws:s3:arn": encrypted,
+            }
             probes.append(
-                Probe(
-                    "kms.encrypt", "encrypt with the bucket's key", True, "kms:GenerateDataKey",
-                    key, via,
-                )
+                Probe(f"kms.decrypt{what}", f"decrypt with the bucket's key{where}", True,
+                      "kms:Decrypt", key, context)
             )  # fmt: skip
+            if writes:
+                probes.append(
+                    Probe(f"kms.encrypt{what}", f"encrypt with the bucket's key{where}", True,
+                          "kms:GenerateDataKey", key, context)
+                )  # fmt: skip
     probes += _glue_probes(target, account_id, region_name)
     return probes
 
@@ -109,7 +118,7 @@ def _connector_probes(target: Target, name: str) -> Iterator[Probe]:
         yield put("stage", f"{root}part-0.json")
     elif name in ("snowflake", "s3_sink"):
         # Lists the path as it is written, without a slash of its own.
-        yield listing("check", target.prefix)
+        yield listing("check", listed_at_create(target, name) or "")
         yield put("write", f"{root}part-0.json")
     elif name == "s3_source":
         from rwlib.sql import listed_prefix

@@ -34,8 +34,8 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
 
 
 def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
-    """See that nothing is allowed that nobody asked for."""
-    title = "What nobody asked for is refused"
+    """See that the sampled requests that must fail do; `check_grants` is the complete answer."""
+    title = "The requests that must fail are refused"
     chosen = [verdict for verdict in verdicts if not verdict.probe.allow]
     bad = [verdict for verdict in chosen if not verdict.as_expected]
     if bad:

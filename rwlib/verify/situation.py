@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import BucketFacts
 from rwlib.errors import InputError
-from rwlib.steps import Change
+from rwlib.steps import Change, is_ours
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -43,6 +43,8 @@ class Situation:
         Unique id of the role (``AROA…``), empty while there is none.
     boundary_arn
         ARN of the permissions boundary, empty where there is none.
+    ours
+        ARNs of the other attached policies that bear this runbook's tag.
     """
 
     caller_arn: str
@@ -59,6 +61,7 @@ class Situation:
     unknown: Mapping[str, str] = field(default_factory=dict)
     role_id: str = ""
     boundary_arn: str = ""
+    ours: frozenset[str] = frozenset()
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""
@@ -94,6 +97,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         default_document,
         inline_policies,
         policy_json,
+        read_policy,
         read_role,
     )
 
@@ -119,6 +123,10 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         )
     attached = attached_policies(aws, target.role_name, unknown)
     identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
+    # The documents were read through the same answers, so this asks for nothing more.
+    ours = frozenset(
+        arn for arn in attached if arn != own_arn and is_ours(read_policy(aws, arn, unknown) or {})
+    )
     identity += [
         (f"inline policy {name}", document)
         for name, document in inline_policies(aws, target.role_name, unknown).items()
@@ -133,6 +141,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         attached=tuple(attached),
         boundary=(boundary_arn, boundary) if boundary else None,
         boundary_arn=boundary_arn,
+        ours=ours,
         **base,
     )
 

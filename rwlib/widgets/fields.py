@@ -22,6 +22,7 @@ LABELS = {
     "connectors": "What you are going to create in RisingWave",
     "kms_key_arn": "KMS key",
     "sql_options": "Options of the connectors",
+    "accept_findings": "Findings that are wanted",
     "run_sql": "Run the SQL in RisingWave from here",
     "allowed_principal_confirmed_by": "Who added the role in the console",
 }
@@ -160,13 +161,15 @@ class Field:
         self._on_edit(self.name, value)
 
     def _read(self, value: Any) -> Any:
-        if self.name in _COLLECTIONS:
+        if self.name in (*_COLLECTIONS, "accept_findings"):
             return split_text(self.name, value)
         return list(value) if isinstance(value, tuple) else value
 
     def _text(self, value: Any) -> Any:
         if self.name == "connectors":
             return tuple(value or ())
+        if self.name == "accept_findings":
+            return ", ".join(map(str, value or ()))
         if self.name in _COLLECTIONS:
             import json
 

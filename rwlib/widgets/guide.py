@@ -128,6 +128,8 @@ class Guide:
             return ("The inputs changed: press Preview",)
         if self.state.state is State.INIT:
             return (f"Step {self.step} {self.state.sentence}",)
+        if 1 <= self.step <= 4 and self.runbook.plan_problem and self.pending().get(self.step):
+            return (f"Nothing can be written: {self.runbook.plan_problem}",)
         return ()
 
     def listen(self, listener: Callable[[], None]) -> None:

@@ -17,7 +17,16 @@ from tests.support import tree
 
 ROOT = tree.ROOT
 # Rooms of tests that are not rooms of rwlib.
-OTHER_TESTS = {"notebooks", "browser", "conformance", "project", "support", "data", "clients"}
+OTHER_TESTS = {
+    "docs",
+    "notebooks",
+    "browser",
+    "conformance",
+    "project",
+    "support",
+    "data",
+    "clients",
+}
 
 
 def names(folder, pattern):

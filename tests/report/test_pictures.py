@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 
 import pytest
 
@@ -119,8 +120,17 @@ def test_colours_of_a_picture_that_stands_alone_touch_no_other(report):
 
 
 def test_names_in_a_picture_are_escaped(report):
-    report["target"]["prefix"] = '<script>alert("x")</script>'
-    ET.fromstring(chain_svg(chain(report)))
+    planted = '<script>alert("x")</script>'
+    report["target"].update(prefix=planted, bucket=planted, role_name=planted)
+    report["role_arn"] = f"arn:aws:iam::111122223333:role/{planted}"
+    for check in report["checks"]:
+        check["evidence"] = [planted]
+        check["title"] = planted
+    for standalone in (True, False):
+        svg = chain_svg(chain(report), standalone=standalone)
+        assert planted[:10] in unescape(svg)
+        assert [each.tag for each in ET.fromstring(svg).iter() if "script" in each.tag] == []
+        assert "<script" not in svg
 
 
 def test_long_names_fit_their_box(report):

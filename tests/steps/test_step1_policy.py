@@ -19,6 +19,7 @@ from rwlib.steps.step1_documents import (
     REASONS,
     documented_policy,
     escape_pattern,
+    listed_at_create,
     policy_document,
     recommended_policy,
 )
@@ -137,6 +138,10 @@ def test_recommended_policy_is_the_union_when_there_are_several_connectors(conne
         recommended_policy([name], "acme-analytics", "risingwave", kms_key_arn=KEY)
         for name in connectors
     ]
+    through_s3 = {
+        "kms_ViaService": "s3.us-east-1.amazonaws.com",
+        "kms_EncryptionContext_aws_s3_arn": f"{BUCKET}/risingwave/a",
+    }
     for action, resource, context in (
         ("s3:PutObject", f"{BUCKET}/risingwave/a", {}),
         ("s3:AbortMultipartUpload", f"{BUCKET}/risingwave/a", {}),
@@ -146,8 +151,8 @@ def test_recommended_policy_is_the_union_when_there_are_several_connectors(conne
         ("s3:ListBucket", BUCKET, {"s3_prefix": "risingwave/"}),
         ("s3:ListBucket", BUCKET, {"s3_prefix": "risingwave"}),
         ("s3:ListBucket", BUCKET, {}),
-        ("kms:Decrypt", KEY, {}),
-        ("kms:GenerateDataKey", KEY, {}),
+        ("kms:Decrypt", KEY, through_s3),
+        ("kms:GenerateDataKey", KEY, through_s3),
     ):
         assert allowed(document, action, resource, **context) == any(
             allowed(each, action, resource, **context) for each in single
@@ -224,11 +229,12 @@ def test_recommended_policy_grants_the_prefix_to_the_letter_whatever_it_holds(
         assert not allowed(document, action, f"arn:aws:s3:::acme-analytics-2/{prefix}/{key}")
     lists = bool(may & LISTERS)
     for text, answer in (
-        (prefix, lists),
+        (prefix, False),
         (f"{prefix}/", lists),
         (f"{prefix}/{key}", lists),
         (f"{prefix}x", False),
-        (prefix.replace("*", "x*x"), lists if "*" not in prefix else False),
+        (prefix.replace("*", "x*x"), False),
+        (prefix.replace("*", "x*x") + "/", lists if "*" not in prefix else False),
         ("", False),
     ):
         assert allowed(document, "s3:ListBucket", BUCKET, s3_prefix=text) == answer, text
@@ -245,6 +251,94 @@ def test_recommended_policy_grants_the_whole_bucket_when_the_prefix_is_empty(con
     assert allowed(document, "s3:ListBucket", BUCKET) == bool(may & LISTERS)
     assert not allowed(document, "s3:GetObject", "arn:aws:s3:::acme-analytics-2/a")
     assert not allowed(document, "s3:DeleteBucket", BUCKET)
+
+
+@pytest.mark.parametrize("prefix", ["risingwave", ""])
+@pytest.mark.parametrize(
+    ("changed", "answer"),
+    [
+        ({}, True),
+        ({"kms_EncryptionContext_aws_s3_arn": BUCKET}, True),
+        ({"kms_EncryptionContext_aws_s3_arn": f"{BUCKET}-2"}, False),
+        ({"kms_EncryptionContext_aws_s3_arn": f"{BUCKET}-2/risingwave/a"}, False),
+        ({"kms_EncryptionContext_aws_s3_arn": None}, False),
+        ({"kms_ViaService": None}, False),
+        ({"kms_ViaService": "secretsmanager.us-east-1.amazonaws.com"}, False),
+        ({"kms_ViaService": "s3.eu-west-1.amazonaws.com"}, False),
+    ],
+)
+def test_recommended_policy_uses_the_key_only_through_s3_and_for_this_bucket(
+    prefix, changed, answer
+):
+    document = recommended_policy(["redshift"], "acme-analytics", prefix, kms_key_arn=KEY)
+    context = {
+        "kms_ViaService": "s3.us-east-1.amazonaws.com",
+        "kms_EncryptionContext_aws_s3_arn": f"{BUCKET}/risingwave/a",
+        **changed,
+    }
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        assert allowed(document, action, KEY, **context) is answer
+
+
+def test_recommended_policy_uses_the_key_for_nothing_beside_the_prefix():
+    document = recommended_policy(["redshift"], "acme-analytics", "p*", kms_key_arn=KEY)
+    for place, answer in (("p*/a", True), ("p/a", False), ("px/a", False), ("a", False)):
+        context = {
+            "kms_ViaService": "s3.us-east-1.amazonaws.com",
+            "kms_EncryptionContext_aws_s3_arn": f"{BUCKET}/{place}",
+        }
+        assert allowed(document, "kms:Decrypt", KEY, **context) is answer, place
+
+
+@pytest.mark.parametrize("connectors", SUBSETS, ids="+".join)
+def test_recommended_policy_reaches_no_bucket_of_that_name_in_another_account(connectors):
+    document = recommended_policy(connectors, "acme-analytics", "risingwave")
+    for action, place in (
+        ("s3:ListBucket", BUCKET),
+        ("s3:GetObject", f"{BUCKET}/risingwave/a"),
+        ("s3:PutObject", f"{BUCKET}/risingwave/a"),
+        ("s3:DeleteObject", f"{BUCKET}/risingwave/t/manifest/a"),
+        ("s3:AbortMultipartUpload", f"{BUCKET}/risingwave/a"),
+    ):
+        context = {"s3_prefix": "risingwave/"} if action == "s3:ListBucket" else {}
+        for owner in ("444455556666", None):
+            there = {"s3_ResourceAccount": owner, **context}
+            assert not allowed(document, action, place, **there), (action, owner)
+
+
+@pytest.mark.parametrize(
+    ("connectors", "options", "bare"),
+    [
+        (["s3_sink"], {}, False),
+        (["snowflake"], {}, False),
+        (["redshift"], {}, False),
+        (["redshift"], {"s3.path": "risingwave"}, False),
+        (["s3_sink"], {"s3.path": "risingwave"}, True),
+        (["s3_sink"], {"s3_sink": {"s3.path": "risingwave"}}, True),
+        (["snowflake"], {"snowflake.s3_path": "risingwave"}, True),
+        (["s3_sink"], {"s3.path": "risingwave/"}, False),
+        (["s3_sink"], {"s3.path": "risingwave/eu"}, False),
+        (["s3_source"], {}, False),
+    ],
+)
+def test_policy_document_lists_the_bare_prefix_only_where_the_sql_does(
+    example, connectors, options, bare
+):
+    from rwlib.sql import statements_for
+
+    wanted = target(example, connectors=connectors, sql_options=options)
+    document = policy_document(wanted, account_id=ACCOUNT, region_name="us-east-1")
+    assert allowed(document, "s3:ListBucket", BUCKET, s3_prefix="risingwave") is bare
+    assert allowed(document, "s3:ListBucket", BUCKET, s3_prefix="risingwave/")
+    for connector in connectors:
+        listed = listed_at_create(wanted, connector)
+        if listed is None:
+            continue
+        assert allowed(document, "s3:ListBucket", BUCKET, s3_prefix=listed)
+        made = statements_for(
+            wanted, role_arn="arn:aws:iam::111122223333:role/r", region_name="us-east-1"
+        )
+        assert f"s3.path = '{listed}'" in made[0].sql
 
 
 @given(st.text(max_size=10))
@@ -278,8 +372,12 @@ def test_policy_document_reads_only_when_the_key_serves_a_source(example):
         region_name="us-east-1",
         kms_key_arn=KEY,
     )
-    assert allowed(document, "kms:Decrypt", KEY)
-    assert not allowed(document, "kms:GenerateDataKey", KEY)
+    through_s3 = {
+        "kms_ViaService": "s3.us-east-1.amazonaws.com",
+        "kms_EncryptionContext_aws_s3_arn": BUCKET,
+    }
+    assert allowed(document, "kms:Decrypt", KEY, **through_s3)
+    assert not allowed(document, "kms:GenerateDataKey", KEY, **through_s3)
 
 
 @pytest.mark.parametrize(

@@ -452,6 +452,7 @@ class Simulator(BusyAws):
             )
             for each in verdicts
         }
+        self.own = {key for each in verdicts for key in each.probe.context}
         self.wrong, self.stopped, self.nested, self.page = wrong, stopped, nested, page
         self.asked = []
 
@@ -463,6 +464,7 @@ class Simulator(BusyAws):
                 context = [
                     (entry["ContextKeyName"], entry["ContextKeyValues"][0])
                     for entry in parameters.get("ContextEntries", [])
+                    if entry["ContextKeyName"] in self.own
                 ]
                 effect = self.answers.get((action, resource, *context), "implicit-deny")
                 if action in self.wrong:
@@ -501,6 +503,25 @@ def test_simulation_passes_when_aws_says_the_same_in_any_form(aws_environment, t
         entry["ContextKeyValues"] for asked in simulator.asked
         for entry in asked.get("ContextEntries", [])
     )  # fmt: skip
+
+
+def test_simulation_passes_every_key_that_the_documents_use(aws_environment, target):
+    _, simulator = simulation(target)
+    document = policy_document(target, account_id=ROLE_ARN.split(":")[4], region_name="us-east-1")
+    used = {
+        key
+        for statement in document["Statement"]
+        for tests in statement.get("Condition", {}).values()
+        for key in tests
+    } | {"aws:PrincipalAccount"}
+    assert "s3:ResourceAccount" in used
+    for asked in simulator.asked:
+        passed = {entry["ContextKeyName"] for entry in asked["ContextEntries"]}
+        assert used - {"s3:prefix"} <= passed
+        if asked["ActionNames"] == ["s3:ListBucket"]:
+            assert "s3:prefix" in passed or not any(
+                entry["ContextKeyName"] == "s3:delimiter" for entry in asked["ContextEntries"]
+            )
 
 
 def test_simulation_fails_with_both_answers_when_aws_says_otherwise(aws_environment, target):

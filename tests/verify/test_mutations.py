@@ -445,6 +445,7 @@ def test_verification_names_the_bucket_when_it_was_deleted(aws, example):
 
 def test_documented_policy_fails_where_the_page_is_wrong(aws, example):
     values = {**example, "policy_style": "documented", "connectors": ["s3_sink"]}
+    values["sql_options"] = {"s3.path": values["prefix"]}  # as the page's own examples write it
     set_up(aws, values)
     found, _ = failing(aws, values)
     assert set(found) == {"requests_allowed"}

@@ -135,7 +135,7 @@ def _path(definition: Definition, value: str) -> Problems:
         return
     prefix = definition.expected.prefix
     if prefix is not None and not is_inside(prefix, value.lstrip("/")):
-        yield _outside(definition, "s3.path", value, f"write s3.path = '{prefix.strip('/')}'")
+        yield _outside(definition, "s3.path", value, f"write s3.path = '{_directory(definition)}'")
 
 
 def _no_path(definition: Definition) -> Problems:
@@ -143,9 +143,16 @@ def _no_path(definition: Definition) -> Problems:
     option = definition.connector.path_option
     if prefix and option == "s3.path" and not definition.has(option):
         clause = "is missing: files go to the root of the bucket, and the role may not write there"
-        fix = f"add s3.path = '{prefix}'"
+        fix = f"add s3.path = '{_directory(definition)}'"
         line = definition.line
         yield Problem("sql_outside_prefix", "error", option, "", clause, fix, line)
+
+
+def _directory(definition: Definition) -> str:
+    """Return the target's prefix as this connector's ``s3.path`` is best written."""
+    prefix = (definition.expected.prefix or "").strip("/")
+    slash = "/" if prefix and definition.connector.path_listed_as_written else ""
+    return prefix + slash
 
 
 def _warehouse(definition: Definition, value: str) -> Problems:

@@ -56,12 +56,15 @@ class ConnectorSql:
     ----------
     sql
         All of them as one text.
+    version
+        The version of RisingWave they were written for; empty where nobody knew it.
     """
 
     connector: str
     sql: str
     statements: tuple[Statement, ...]
     notes: tuple[str, ...]
+    version: str = ""
 
     @property
     def placeholders(self) -> dict[str, str]:
@@ -118,7 +121,7 @@ def statements_for(
         )
         sql = "\n\n".join(statement.sql for statement in statements)
         notes = dict.fromkeys(note for statement in statements for note in statement.notes)
-        results.append(ConnectorSql(name, sql, tuple(statements), tuple(notes)))
+        results.append(ConnectorSql(name, sql, tuple(statements), tuple(notes), version or ""))
     return results
 
 

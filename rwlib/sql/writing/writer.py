@@ -221,7 +221,8 @@ class Writer:
                 self.notes.append(
                     "With an empty s3.path the manifest's URLs hold '//': give a prefix if you can."
                 )
-            return where.directory
+            slash = "/" if where.directory and self.connector.path_listed_as_written else ""
+            return where.directory + slash
         if has_wildcards(where.directory):
             raise InputError(
                 "prefix",

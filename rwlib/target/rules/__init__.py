@@ -16,6 +16,7 @@ from rwlib.target.rules.identities import (
     tags,
 )
 from rwlib.target.rules.names import (
+    accept_findings,
     cluster_id,
     connectors,
     glue_name,
@@ -49,4 +50,5 @@ RULES: dict[str, Callable[[str, Any], Any]] = {
     "operator_role_arn": role_arn,
     "allowed_principal_confirmed_by": one_line,
     "sql_options": sql_options,
+    "accept_findings": accept_findings,
 }

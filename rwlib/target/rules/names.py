@@ -96,6 +96,23 @@ def sql_options(field: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def accept_findings(field: str, value: Any) -> list[str]:
+    """Accept ids of findings as the verdict shows them, each once."""
+    if not isinstance(value, list):
+        raise InputError(field, value, wrong_type(list, ""))
+    seen: list[str] = []
+    for item in value:
+        text = text_of(field, item).strip()
+        if not re.fullmatch(r"(outside|unused)-[0-9a-f]{8}", text):
+            raise InputError(
+                field, item, "is not the id of a finding; copy one from the verdict, such as "
+                "outside-0123abcd"
+            )  # fmt: skip
+        if text not in seen:
+            seen.append(text)
+    return seen
+
+
 def _option_problem(value: Any, levels: int) -> str:
     """Say why a value cannot stand in a report and a statement, empty when it can."""
     if isinstance(value, str):

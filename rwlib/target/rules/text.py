@@ -46,7 +46,7 @@ def split_text(field: str, text: str) -> Any:
         except (ValueError, RecursionError):
             raise InputError(field, text, "is not valid JSON") from None
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if field == "connectors":
+    if field in ("connectors", "accept_findings"):
         return parts
     pairs = {}
     for part in parts:

@@ -3,7 +3,7 @@ CREATE SINK s3_sink FROM "<your-table-or-view>" WITH (
     type = 'append-only',
     s3.region_name = 'eu-west-1',
     s3.bucket_name = 'example-bucket',
-    s3.path = 'rw/orders',
+    s3.path = 'rw/orders/',
     s3.assume_role = 'arn:aws:iam::111122223333:role/risingwave-s3-access',
     enable_config_load = 'true'
 )

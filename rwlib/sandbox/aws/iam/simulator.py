@@ -30,7 +30,9 @@ PRINCIPAL_KEYS = ("aws:PrincipalArn", "aws:username", "aws:userid")
 LAYERS = {"resource": "Resource Policy", "scp": "Organizations Policy"}
 _VARIABLE = re.compile(r"\$\{([^},]+)[^}]*\}")
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
-_KNOWN = ("aws:currenttime", "aws:epochtime", "aws:principalarn", "aws:principalaccount")
+_KNOWN = ("aws:currenttime", "aws:epochtime", "aws:principalarn")
+# What a request would carry and a simulation does not, unless it is passed as a context entry.
+_NOT_ADDED = ("aws:PrincipalAccount", "aws:ResourceAccount", "s3:ResourceAccount")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Simulator:
         ]
         boundary = _documents(given, "PermissionsBoundaryPolicyInputList")
         account = caller.account
-        context = _context(given.get("ContextEntries") or [])
+        passed = _context(given.get("ContextEntries") or [])
+        context = {**dict.fromkeys(_NOT_ADDED), **passed}
         principal = given.get("CallerArn")
         if not principal:
             # Policies alone belong to nobody: the keys of a principal are not in the request.
@@ -246,6 +249,6 @@ def _missing(setting: Setting, decision: Decision) -> str:
     keys: set[str] = set()
     for text in [text for _, text in setting.identity] + setting.boundary:
         keys.update(keys_of(text))
-    have = {key.lower() for key in setting.context}
+    have = {key.lower() for key, value in setting.context.items() if value is not None}
     absent = sorted(key for key in keys if key.lower() not in have | set(_KNOWN))
     return "".join(f"<member>{xml_text(key)}</member>" for key in absent)

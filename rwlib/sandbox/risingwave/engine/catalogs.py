@@ -21,7 +21,7 @@ def catalogs(database: Database) -> dict[str, tuple[list[str], list[list[Any]]]]
                     *(sink.object_id, sink.name, 2, 1, sink.connector.upper(), sink.definition),
                     *(json.dumps(sink.shown_options), sink.sink_type.upper().replace("-", "_")),
                     json.dumps({"format": sink.format, "encode": sink.encode}),
-                    *(sink.created_at, 0),
+                    *(sink.created_at, False),
                 ]
                 for sink in sinks
             ],
@@ -48,7 +48,7 @@ def catalogs(database: Database) -> dict[str, tuple[list[str], list[list[Any]]]]
         ),
         "rw_sink_decouple": (
             ["sink_id", "is_decouple", "watermark_vnode_count"],
-            [[sink.object_id, 1, 256] for sink in sinks],
+            [[sink.object_id, True, 256] for sink in sinks],
         ),
         "rw_event_logs": (
             ["unique_id", "timestamp", "event_type", "info"],

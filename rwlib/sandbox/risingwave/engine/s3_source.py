@@ -9,12 +9,15 @@ import csv
 import fnmatch
 import io
 import json
+from typing import Any
 
 from rwlib.sandbox.risingwave.engine.failures import from_meta
 from rwlib.sandbox.risingwave.engine.objects import Database, Relation, Row
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError, OpenDalOperator
 from rwlib.sandbox.risingwave.engine.options import bad_value_text, unknown_option_text
 from rwlib.sandbox.risingwave.engine.platform import MAIN, Platform
+from rwlib.sandbox.risingwave.engine.typed_files import parquet_rows
+from rwlib.sandbox.risingwave.engine.values import from_python, type_name
 from rwlib.sql import listed_prefix, load_connector
 
 _LOG_TARGET = "risingwave_connector::source::filesystem::opendal_source"
@@ -74,17 +77,38 @@ def _directory(relation: Relation) -> str:
 
 
 def _decoded(content: bytes, relation: Relation) -> list[Row]:
-    """Read rows of JSON lines or CSV; Parquet is fetched and not taken apart."""
-    names = [name for name, _ in relation.columns]
+    """Read the rows of a file; a value that is none of its column's type becomes NULL.
+
+    ``src/connector/src/parser``: such a value is logged, and the row is kept.
+    """
+    return [
+        {name: _value(row.get(name), type_name(kind)) for name, kind in relation.columns}
+        for row in _rows_of(content, relation)
+    ]
+
+
+def _rows_of(content: bytes, relation: Relation) -> list[Row]:
+    if relation.encode == "PARQUET":
+        return parquet_rows(content)
     text = content.decode("utf-8", "replace")
     if relation.encode == "JSON":
         found = [_json_row(line) for line in text.splitlines() if line.strip()]
-        return [{name: row.get(name) for name in names} for row in found if row is not None]
+        return [row for row in found if row is not None]
     if relation.encode == "CSV":
+        names = [name for name, _ in relation.columns]
         delimiter = relation.options.get("delimiter", ",")[:1] or ","
         lines = list(csv.reader(io.StringIO(text), delimiter=delimiter))
         return [dict(zip(names, line, strict=False)) for line in lines[1:]]
     return []
+
+
+def _value(value: Any, kind: str) -> Any:
+    if value == "" and kind != "varchar":
+        return None
+    try:
+        return from_python(value, kind)
+    except (ValueError, TypeError):
+        return None
 
 
 def _json_row(line: str) -> Row | None:

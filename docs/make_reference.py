@@ -1,0 +1,184 @@
+"""Write the reference pages from the code's own tables: ``python docs/make_reference.py``.
+
+The pages are stored, and ``tests/docs/test_reference.py`` compares them with what this makes, so a
+command, a field, a check or a cause that is added or taken away shows.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rwlib import errors
+from rwlib.cli import COMMANDS
+from rwlib.diagnose.ids import CAUSES, CLASSES
+from rwlib.target import Target
+from rwlib.verify.check import HOPS
+from rwlib.verify.reasons import REASONS
+
+HERE = Path(__file__).resolve().parent
+MADE = "<!-- Made by docs/make_reference.py from the code's own tables; do not edit. -->"
+EXIT_CODES = {
+    0: "Done and verified.",
+    1: "A check failed, or the plan would let RisingWave reach more than was asked for.",
+    2: "Bad input: one sentence says which field, what was given and what to do; nothing was made.",
+    3: "A person must act: Step 4 without an API key, or a plan that was not approved.",
+    4: "Credentials or a service refused, or could not be reached.",
+    130: "Stopped by Ctrl-C; run it again to go on.",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by its path below docs/."""
+    return {
+        "reference/commands.md": commands(),
+        "reference/target.md": target(),
+        "reference/checks.md": checks(),
+        "reference/causes.md": causes(),
+        "reference/exit-codes.md": exit_codes(),
+    }
+
+
+def commands() -> str:
+    """Describe every command and its options, as click knows them."""
+    lines = ["# Commands", "", MADE, ""]
+    for name, sentence in COMMANDS.items():
+        module = importlib.import_module(f"rwlib.cli.{name.replace('-', '_')}")
+        lines += [f"## rwlib {name}", "", sentence, ""]
+        lines += list(_command(module.command))
+    return _text(lines)
+
+
+def _command(command: click.Command, prefix: str = "") -> Iterator[str]:
+    if command.help:
+        yield from (_paragraphs(command.help), "")
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from (f"### {prefix or command.name} {name}", "")
+            yield from _command(inner, f"{prefix or command.name} {name}")
+        return
+    context = click.Context(command)
+    arguments = [each for each in command.params if isinstance(each, click.Argument)]
+    if arguments:
+        shown = ", ".join(f"`{each.make_metavar(context)}`" for each in arguments)
+        yield from (f"Arguments: {shown}", "")
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    if options:
+        yield from ("| option | |", "|---|---|")
+        for each in options:
+            names = ", ".join(f"`{name}`" for name in [*each.opts, *each.secondary_opts])
+            yield f"| {names} | {_cell(each.help or '')} |"
+        yield ""
+
+
+def target() -> str:
+    """Describe every field of a target."""
+    lines = [
+        "# Target",
+        "",
+        MADE,
+        "",
+        "The same names are the keys of a target file, the papermill parameters of every notebook, "
+        "the columns of a batch file and the options of the command line "
+        "(`--role-name` for `role_name`).",
+        "",
+        "| field | default | |",
+        "|---|---|---|",
+    ]
+    for name, info in Target.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        shown = "" if default in ("", [], {}, None) else f"`{default}`"
+        lines.append(f"| `{name}` | {shown} | {_cell(info.description or '')} |")
+    return _text(lines)
+
+
+def checks() -> str:
+    """Describe every hop, and every reason for which a check does not pass."""
+    lines = [
+        "# Checks",
+        "",
+        MADE,
+        "",
+        "A check says `pass`, `fail`, `unknown` or `manual`. In JSON it carries a `reason`, one of "
+        "the codes below, and in `fixed_by` the step that mends it, where one does.",
+        "",
+    ]
+    for title in ["", *HOPS]:
+        rows = [each for each in REASONS.values() if each.hop == title]
+        if not rows:
+            continue
+        lines += [f"## {title or 'Any hop'}", ""]
+        for each in rows:
+            mended = f" Step {each.fixed_by} mends it." if each.fixed_by else ""
+            lines += [f"### {each.code}", "", f"{_sentence(each.title)} {each.meaning}", ""]
+            lines += [f"*What to do:* {each.fix}{mended}", ""] if each.fix else []
+    return _text(lines)
+
+
+def causes() -> str:
+    """Describe what an error can be, and why it can have happened."""
+    lines = [
+        "# Errors and causes",
+        "",
+        MADE,
+        "",
+        "## What an error is",
+        "",
+        "| class | |",
+        "|---|---|",
+    ]
+    lines += _rows(CLASSES)
+    lines += ["", "## Why it happened", "", "| cause | |", "|---|---|", *_rows(CAUSES), ""]
+    return _text(lines)
+
+
+def exit_codes() -> str:
+    """Describe the exit codes, and hold them against the errors' own."""
+    known = {
+        found.exit_code
+        for found in vars(errors).values()
+        if isinstance(found, type) and issubclass(found, errors.RunbookError)
+    }
+    unexplained = known - set(EXIT_CODES)
+    if unexplained:
+        raise SystemExit(f"no sentence for exit code {sorted(unexplained)}")
+    lines = ["# Exit codes", "", MADE, "", "| code | |", "|---|---|"]
+    lines += [f"| {code} | {_cell(text)} |" for code, text in EXIT_CODES.items()]
+    return _text(lines)
+
+
+def _rows(table: Mapping[str, Any]) -> list[str]:
+    return [f"| `{name}` | {_cell(_sentence(text))} |" for name, text in table.items()]
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else f"{text}."
+
+
+def _paragraphs(text: str) -> str:
+    return text.replace("\b", "").strip()
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, text in pages().items():
+        path = HERE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""What two policy patterns have in common and where they differ, decided exactly.
+
+Every pattern is a small automaton. `cells` walks all automata at once and finds each combination
+of patterns that some text matches, with the shortest such text. Containment, overlap and
+difference are questions about those combinations, so none is decided by trying samples.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
+
+from rwlib.errors import RunbookError
+from rwlib.evaluate.patterns import Part, Values, Wild, fill, parse
+
+_PREFERRED = "xzqwkvyjabcdefghilmnoprstu0123456789-_~"
+_LARGEST = 200_000
+
+
+class Token(NamedTuple):
+    """One place of a pattern: which characters fit, and whether any number of them does."""
+
+    characters: frozenset[str]
+    negated: bool = False
+    many: bool = False
+
+    def fits(self, character: str) -> bool:
+        """Tell whether the character may stand here."""
+        return (character in self.characters) is not self.negated
+
+
+ANY = Token(frozenset(), negated=True, many=True)
+
+
+class PatternTooLargeError(RunbookError):
+    """The patterns differ in more ways than can be looked at."""
+
+
+@lru_cache(maxsize=4096)
+def text_tokens(text: str, variables: bool = True) -> tuple[Token, ...]:
+    """Return the automaton of a ``StringLike`` pattern; variables of the request match nothing."""
+    parts = fill(parse(text, variables), {})
+    return () if parts is None else tuple(_tokens(parts, ""))
+
+
+def arn_tokens(
+    text: str, values: Values | None = None, *, variables: bool = True
+) -> tuple[Token, ...] | None:
+    """Return the automaton of a ``Resource`` pattern, as `rwlib.evaluate.patterns.arn_glob` reads.
+
+    The first five fields keep their wildcards to themselves, except for a ``*`` that ends one.
+    None where a variable has no value: such a pattern matches nothing.
+    """
+    if text == "*":
+        return (ANY,)
+    parts = fill(parse(text, variables), values or {})
+    if parts is None:
+        return None
+    if not any(isinstance(part, Wild) for part in parts):
+        return literal_tokens("".join(str(part) for part in parts))
+    fields: list[list[Part]] = [[]]
+    for part in parts:
+        if isinstance(part, Wild):
+            fields[-1].append(part)
+            continue
+        first, *others = part.split(":", 6 - len(fields))
+        fields[-1].append(first)
+        fields.extend([other] for other in others)
+    found: list[Token] = []
+    for number, field in enumerate(fields):
+        if number:
+            found.append(Token(frozenset(":")))
+        if number >= 5:
+            found.extend(_tokens(field, ""))
+            continue
+        kept = [part for part in field if part != ""]
+        found.extend(_tokens(kept, ":"))
+        if kept[-1:] == [Wild.MANY]:
+            found[-1] = ANY
+    return tuple(found)
+
+
+def literal_tokens(text: str) -> tuple[Token, ...]:
+    """Return the automaton of one text."""
+    return tuple(Token(frozenset(character)) for character in text)
+
+
+def _tokens(parts: Iterable[Part], excluded: str) -> Iterator[Token]:
+    for part in parts:
+        if isinstance(part, Wild):
+            yield Token(frozenset(excluded), negated=True, many=part is Wild.MANY)
+        else:
+            yield from literal_tokens(part)
+
+
+class _Machine:
+    """All automata side by side in one integer: a bit for each place of each pattern."""
+
+    def __init__(self, patterns: Sequence[Sequence[Token]]) -> None:
+        self.finals: list[int] = []
+        self.spans: list[int] = []
+        self.skips = 0
+        start, offset = 0, 0
+        for pattern in patterns:
+            start |= 1 << offset
+            for place, token in enumerate(pattern):
+                if token.many:
+                    self.skips |= 1 << (offset + place)
+            size = len(pattern) + 1
+            self.spans.append(((1 << size) - 1) << offset)
+            self.finals.append(1 << (offset + size - 1))
+            offset += size
+        self.start = self._closed(start)
+        self.steps = self._alphabet(patterns)
+
+    def _closed(self, state: int) -> int:
+        while True:
+            more = state | ((state & self.skips) << 1)
+            if more == state:
+                return state
+            state = more
+
+    def _alphabet(self, patterns: Sequence[Sequence[Token]]) -> list[tuple[str, int, int]]:
+        """Return one character for each way in which characters are told apart."""
+        named = set().union(*(token.characters for token in chain.from_iterable(patterns)))
+        fresh = next(
+            character
+            for character in chain(_PREFERRED, map(chr, range(0x100, 0x1000)))
+            if character not in named
+        )
+        ranks = {character: rank for rank, character in enumerate(_PREFERRED)}
+        ordered = sorted(named, key=lambda each: (ranks.get(each, len(ranks)), each))
+        tokens: dict[Token, int] = {}
+        offset = 0
+        for pattern in patterns:
+            for place, token in enumerate(pattern):
+                tokens[token] = tokens.get(token, 0) | (1 << (offset + place))
+            offset += len(pattern) + 1
+        found: dict[tuple[int, int], str] = {}
+        for character in [fresh, *ordered]:
+            moves = loops = 0
+            for token, places in tokens.items():
+                if token.fits(character):
+                    if token.many:
+                        loops |= places
+                    else:
+                        moves |= places
+            found.setdefault((moves, loops), character)
+        return [(character, moves, loops) for (moves, loops), character in found.items()]
+
+    def step(self, state: int, moves: int, loops: int) -> int:
+        """Read one character."""
+        return self._closed(((state & moves) << 1) | (state & loops))
+
+
+def cells(
+    inside: Sequence[Sequence[Token]], beside: Sequence[Sequence[Token]] = ()
+) -> dict[frozenset[int], str]:
+    """Find every combination of the patterns ``beside`` that a text inside all others matches.
+
+    Parameters
+    ----------
+    inside
+        Automata that a text must match, every one of them.
+    beside
+        Automata that a text may match or not.
+
+    Returns
+    -------
+    For each possible set of indexes into ``beside``, the shortest text that matches exactly those.
+
+    Raises
+    ------
+    PatternTooLargeError
+        There are more combinations than can be looked at.
+    """
+    machine = _Machine([*inside, *beside])
+    needed, free = machine.finals[: len(inside)], machine.finals[len(inside) :]
+    must = sum(needed)
+    spans = machine.spans[: len(inside)]
+    found: dict[frozenset[int], str] = {}
+    seen = {machine.start}
+    waiting = deque([(machine.start, "")])
+    while waiting:
+        state, text = waiting.popleft()
+        if state & must == must:
+            key = frozenset(index for index, final in enumerate(free) if state & final)
+            found.setdefault(key, text)
+        for character, moves, loops in machine.steps:
+            after = machine.step(state, moves, loops)
+            if after in seen or not all(after & span for span in spans):
+                continue
+            if len(seen) > _LARGEST:
+                raise PatternTooLargeError(
+                    "the policies' patterns are too many and too intertwined to be compared"
+                )
+            seen.add(after)
+            waiting.append((after, text + character))
+    return found
+
+
+def is_contained(pattern: Sequence[Token], others: Sequence[Sequence[Token]]) -> bool:
+    """Tell whether every text that a pattern matches is matched by one of the others."""
+    return difference(pattern, others) is None
+
+
+def difference(pattern: Sequence[Token], others: Sequence[Sequence[Token]]) -> str | None:
+    """Return the shortest text that a pattern matches and none of the others; None without one."""
+    return cells([pattern], others).get(frozenset())
+
+
+def may_overlap(pattern: Sequence[Token], other: Sequence[Token]) -> bool:
+    """Tell quickly whether two patterns might have a text in common, by how they begin."""
+    for left, right in zip(pattern, other, strict=False):
+        if left.many or right.many:
+            return True
+        if not left.negated and not right.negated and not left.characters & right.characters:
+            return False
+    return len(pattern) == len(other) or any(
+        token.many for token in (*pattern[len(other) :], *other[len(pattern) :])
+    )

@@ -1,0 +1,280 @@
+"""Evaluation when the values of some condition keys are not known.
+
+Two evaluations bound the answer: one in which every statement that hangs on an unknown key counts
+for more access, one in which it counts for less. Where they agree, the answer holds whatever the
+keys are. Where they do not, one value of each class of values (`rwlib.evaluate.values`) is tried
+for each key, in every combination; that decides exactly. Where there are too many combinations,
+or a key's values cannot be divided into classes, the answer is that it depends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+from rwlib.evaluate.caller import RequestCaller
+from rwlib.evaluate.conditions import Test, hangs_on
+from rwlib.evaluate.documents import PolicyStatement, compile_levels, compile_policies
+from rwlib.evaluate.elements import Patterns, resource_matches
+from rwlib.evaluate.evaluator import decide, subject_of
+from rwlib.evaluate.matching import Subject, may_cover
+from rwlib.evaluate.model import Decision, Policies, Request, Unknown
+from rwlib.evaluate.patterns import Template, variables_of
+from rwlib.evaluate.values import Cell, Uses, cells, inserted_texts, parts_that_fit
+
+_COMPLETE_KEYS = 3
+_MOST_COMBINATIONS = 3000
+_MOST_COMPLETE = 60_000
+_ANYTHING = Unknown()
+
+
+def evaluate_unknown(
+    request: Request, policies: Policies, unknown: Mapping[str, Unknown] | Collection[str]
+) -> Decision:
+    """Decide about a request some of whose keys are unknown; see `rwlib.evaluate.evaluate`."""
+    caller, subject, account = subject_of(request, policies)
+    known_of = _described(unknown)
+    statements = list(_statements(policies, subject))
+    names = _names(statements, known_of, subject)
+    values = {key: value for key, value in subject.values.items() if key not in names}
+    subject = replace(subject, values=values, unknown=frozenset(names))
+    deciding = _Deciding(policies, caller, subject, account)
+    certain = deciding.certain(subject)
+    if certain is not None:
+        return certain
+    return _divide(deciding, statements, names)
+
+
+@dataclass(frozen=True)
+class _Deciding:
+    """The policies and the caller, asked about one subject after the other."""
+
+    policies: Policies
+    caller: RequestCaller
+    subject: Subject
+    account: str | None
+
+    def certain(self, subject: Subject) -> Decision | None:
+        """Return the decision when it is the same whatever the unknown keys are."""
+        shut = self._decide(replace(subject, lean="shut"))
+        if shut.allowed or not subject.unknown:
+            return shut
+        opened = self._decide(replace(subject, lean="open"))
+        return None if opened.allowed else opened
+
+    def _decide(self, subject: Subject) -> Decision:
+        return decide(self.policies, self.caller, subject, self.account)
+
+
+def _described(unknown: Mapping[str, Unknown] | Collection[str]) -> dict[str, Unknown]:
+    if isinstance(unknown, Mapping):
+        return {key.lower(): about for key, about in unknown.items()}
+    return {key.lower(): _ANYTHING for key in unknown}
+
+
+def _statements(policies: Policies, subject: Subject) -> Iterator[PolicyStatement]:
+    """Yield every statement of every policy that may concern the request."""
+    trust = subject.action.startswith("sts:")
+    for level in (
+        *compile_levels(policies.scps, "scp"),
+        *compile_levels(policies.rcps, "rcp"),
+        compile_policies(policies.resource, "trust" if trust else "resource"),
+        compile_policies(policies.identity, "identity"),
+        compile_policies(policies.boundary, "boundary"),
+        compile_policies(policies.session, "session"),
+    ):
+        for policy in level:
+            yield from policy.statements
+
+
+@dataclass
+class _Name:
+    """An unknown key that a policy names: as it is written there, and what is known of it."""
+
+    shown: str
+    about: Unknown
+    tests: list[Test] = field(default_factory=list)
+    inserted: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
+    divisible: bool = True
+
+
+def _names(
+    statements: Iterable[PolicyStatement], known_of: Mapping[str, Unknown], subject: Subject
+) -> dict[str, _Name]:
+    """Return the unknown keys that the policies name; only these can matter."""
+    families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}
+    found: dict[str, _Name] = {}
+
+    def add(key: str, shown: str) -> None:
+        about = known_of.get(key)
+        if about is None and key not in subject.values:
+            about = next((each for start, each in families.items() if key.startswith(start)), None)
+        if about is not None and (key not in found or found[key].shown == key):
+            found[key] = _Name(shown, about)
+
+    for statement in statements:
+        for test in statement.conditions:
+            for key in hangs_on(test):
+                add(key, test.shown_key if key == test.key else key)
+        if statement.resources is not None:
+            for template in statement.resources.templates:
+                for key in variables_of(template):
+                    add(key, key)
+    return found
+
+
+def _divide(
+    deciding: _Deciding, statements: Sequence[PolicyStatement], names: Mapping[str, _Name]
+) -> Decision:
+    subject = deciding.subject
+    relevant = _uses(statements, names, subject)
+    divided: dict[str, tuple[Cell, ...]] = {}
+    for key, name in relevant.items():
+        uses = Uses(tuple(dict.fromkeys(name.tests)), tuple(name.inserted))
+        found = cells(key, uses, name.about, subject.values) if name.divisible else None
+        if found is not None:
+            divided[key] = _distinct(key, found)
+    combinations = 1
+    for found in divided.values():
+        combinations *= len(found)
+    most = _MOST_COMPLETE if len(relevant) <= _COMPLETE_KEYS else _MOST_COMBINATIONS
+    if not divided or combinations > most:
+        return _depends(deciding, relevant, list(relevant), ())
+    return _try_all(deciding, relevant, divided)
+
+
+def _uses(
+    statements: Iterable[PolicyStatement], names: Mapping[str, _Name], subject: Subject
+) -> dict[str, _Name]:
+    """Return the unknown keys on which a statement that may cover the request hangs, with how."""
+    found: dict[str, _Name] = {}
+
+    def of(key: str) -> _Name:
+        if key not in found:
+            found[key] = _Name(names[key].shown, names[key].about)
+        return found[key]
+
+    for statement in statements:
+        _, hangs = may_cover(statement, subject)
+        if not hangs:
+            continue
+        for test in statement.conditions:
+            keys = hangs_on(test) & subject.unknown
+            others = keys - {test.key}
+            if test.key in keys:
+                of(test.key).tests.append(test)
+                if others:
+                    for key in keys:
+                        of(key).divisible = False
+            elif len(others) == 1:
+                (key,) = others
+                name = of(key)
+                texts = inserted_texts(test, key, subject.values)
+                if texts is None or name.about.many:
+                    name.divisible = False
+                else:
+                    name.inserted.append(texts)
+            else:
+                for key in others:
+                    of(key).divisible = False
+        for template in statement.resources.templates if statement.resources else ():
+            keys = variables_of(template) & subject.unknown
+            for key in keys:
+                name = of(key)
+                parts = _parts_for(template, key, subject) if len(keys) == 1 else None
+                if parts is None or name.about.many:
+                    name.divisible = False
+                else:
+                    name.inserted.append((parts, False))
+    return found
+
+
+def _parts_for(template: Template, key: str, subject: Subject) -> tuple[str, ...] | None:
+    """Return the values of a variable that make a resource's pattern match the request's."""
+    alone = Patterns((key,), False, False, frozenset(), (), (template,))
+
+    def fits(text: str) -> bool:
+        return resource_matches(alone, subject.resource, {**subject.values, key: (text,)})
+
+    return parts_that_fit(subject.resource, fits)
+
+
+def _distinct(key: str, found: Iterable[Cell]) -> tuple[Cell, ...]:
+    return tuple({each.values: each for each in found}.values())
+
+
+def _try_all(
+    deciding: _Deciding, relevant: Mapping[str, _Name], divided: Mapping[str, tuple[Cell, ...]]
+) -> Decision:
+    subject = deciding.subject
+    keys = list(divided)
+    rest = subject.unknown - set(keys)
+    outcomes: dict[tuple[int, ...], bool | None] = {}
+    allowed: list[tuple[tuple[int, ...], Decision]] = []
+    refused: list[Decision] = []
+    for choice in product(*(range(len(divided[key])) for key in keys)):
+        chosen = {key: divided[key][index].values for key, index in zip(keys, choice, strict=True)}
+        values = {**subject.values, **{key: each for key, each in chosen.items() if each}}
+        decision = deciding.certain(replace(subject, values=values, unknown=rest))
+        outcomes[choice] = None if decision is None else decision.allowed
+        if decision is not None and decision.allowed:
+            allowed.append((choice, decision))
+        elif decision is not None:
+            refused.append(decision)
+    if len(allowed) == len(outcomes):
+        return allowed[0][1]
+    if len(refused) == len(outcomes):
+        mild = [each for each in refused if each.effect == "implicit-deny"]
+        return (mild or refused)[0]
+    matters = _mattering(outcomes, [len(divided[key]) for key in keys])
+    deciders = [key for key, does in zip(keys, matters, strict=True) if does]
+    deciders += [key for key in relevant if key not in divided and None in outcomes.values()]
+    ways: dict[tuple[tuple[str, str], ...], None] = {}
+    for choice, _ in allowed:
+        way = tuple(
+            (relevant[key].shown, divided[key][index].words)
+            for key, index, does in zip(keys, choice, matters, strict=True)
+            if does
+        )
+        ways[way] = None
+    return _depends(deciding, relevant, deciders, [dict(way) for way in _shorter(list(ways))])
+
+
+def _mattering(outcomes: Mapping[tuple[int, ...], object], sizes: Sequence[int]) -> list[bool]:
+    """Tell of each key whether another value of it alone can change the outcome."""
+
+    def differs(choice: tuple[int, ...], position: int, other: int) -> bool:
+        changed = (*choice[:position], other, *choice[position + 1 :])
+        return outcomes[choice] is not outcomes[changed]
+
+    return [
+        any(
+            differs(choice, position, other)
+            for choice in outcomes
+            if choice[position] == 0
+            for other in range(1, size)
+        )
+        for position, size in enumerate(sizes)
+    ]
+
+
+def _shorter(ways: list[tuple[tuple[str, str], ...]]) -> list[tuple[tuple[str, str], ...]]:
+    """Put the ways first that name a value rather than what a value must not be."""
+    return sorted(
+        ways, key=lambda way: sum(words.startswith(("other than", "outside")) for _, words in way)
+    )
+
+
+def _depends(
+    deciding: _Deciding,
+    relevant: Mapping[str, _Name],
+    deciders: Sequence[str],
+    ways: Sequence[Mapping[str, str]],
+) -> Decision:
+    subject = deciding.subject
+    shut = decide(
+        deciding.policies, deciding.caller, replace(subject, lean="shut"), deciding.account
+    )
+    keys = tuple(relevant[key].shown for key in deciders)
+    return replace(shut, effect="depends", depends_on=keys, would_allow=tuple(ways))

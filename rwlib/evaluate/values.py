@@ -1,0 +1,436 @@
+"""The values that a condition key can have, as far as policies can tell them apart.
+
+For one key, the lines of the policies that look at it divide all its possible values into few
+classes: two values of one class make the same lines true. `cells` gives one value of each class.
+Text is divided exactly: the policies' patterns are run side by side as automata, and every set of
+patterns that some text matches together is found. Numbers, dates and addresses are divided at the
+values that the policies name.
+Source for what an operator compares: IAM User Guide, "Condition operators".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from rwlib.evaluate.conditions import Test, holds
+from rwlib.evaluate.model import Unknown
+from rwlib.evaluate.operators import moment, network, number
+from rwlib.evaluate.patterns import Part, Values, Wild, fill, text_of, variables_of
+
+_MOST_STATES = 6000
+_MOST_CELLS = 200
+_LONGEST_VALUE = 160
+
+
+class Cell(NamedTuple):
+    """One value (or none, or several) that stands for its whole class, and its words."""
+
+    values: tuple[str, ...]
+    words: str
+
+
+ABSENT = Cell((), "absent")
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Where the policies look at a key: in lines of its own, and as a variable elsewhere.
+
+    Each of ``inserted`` holds the texts that make one pattern with the variable match.
+    """
+
+    tests: tuple[Test, ...]
+    inserted: tuple[tuple[tuple[str, ...], bool], ...] = ()
+
+
+def cells(key: str, uses: Uses, about: Unknown, values: Values) -> tuple[Cell, ...] | None:
+    """Return one value of each class of a key's values; None where they cannot be told apart.
+
+    Parameters
+    ----------
+    values
+        The known keys, which fill in the variables of the policies.
+    """
+    kinds = {_kind(test) for test in uses.tests} - {"null"}
+    if uses.inserted:
+        kinds.add("text")
+    kind = next(iter(kinds), about.kind)
+    if len(kinds) > 1 or kind == "bytes" or about.kind not in ("text", kind):
+        return None
+    found = {
+        "text": _texts,
+        "number": _numbers,
+        "date": _dates,
+        "ip": _addresses,
+    }[kind](uses, about, values)
+    if found is None or len(found) > _MOST_CELLS:
+        return None
+    if about.many:
+        found = _together(uses.tests, key, found, values)
+        if found is None:
+            return None
+    return (*found, ABSENT) if about.optional else tuple(found)
+
+
+def _kind(test: Test) -> str:
+    operator = test.operator
+    if operator.family == "null":
+        return "null"
+    if operator.family != "plain":
+        return "text"
+    name = operator.name
+    for start, kind in (("Numeric", "number"), ("Date", "date"), ("Binary", "bytes")):
+        if name.startswith(start):
+            return kind
+    return "ip"
+
+
+def _literals(test: Test) -> list[str]:
+    return [
+        text_of(tuple(part for part in template if not isinstance(part, tuple)))
+        for template in test.templates
+    ]
+
+
+# Text ---------------------------------------------------------------------------------------------
+
+_ANY, _NO_COLON = "any", "no colon"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A pattern as an automaton: for each place a character, a class, or a star of a class."""
+
+    shown: str
+    steps: tuple[tuple[str, str], ...]
+    ignore_case: bool = False
+
+    def start(self) -> frozenset[int]:
+        return self._closed({0})
+
+    def step(self, places: frozenset[int], character: str) -> frozenset[int]:
+        lower = character.lower()
+        found = set()
+        for place in places:
+            if place == len(self.steps):
+                continue
+            what, text = self.steps[place]
+            if what == "is":
+                same = text.lower() == lower if self.ignore_case else text == character
+                if same:
+                    found.add(place + 1)
+            elif text == _ANY or character != ":":
+                found.add(place + 1 if what == "one" else place)
+        return self._closed(found)
+
+    def accepts(self, places: frozenset[int]) -> bool:
+        return len(self.steps) in places
+
+    def _closed(self, places: set[int]) -> frozenset[int]:
+        todo = list(places)
+        while todo:
+            place = todo.pop()
+            is_star = place < len(self.steps) and self.steps[place][0] == "many"
+            if is_star and place + 1 not in places:
+                places.add(place + 1)
+                todo.append(place + 1)
+        return frozenset(places)
+
+
+def _pattern(parts: Sequence[Part], *, arn: bool = False, ignore_case: bool = False) -> _Pattern:
+    steps: list[tuple[str, str]] = []
+    colons = 0
+    for part in parts:
+        where = _NO_COLON if arn and colons < 5 else _ANY
+        if isinstance(part, Wild):
+            steps.append(("many" if part is Wild.MANY else "one", where))
+            continue
+        for character in part:
+            colons += character == ":"
+            steps.append(("is", character))
+    return _Pattern(text_of(tuple(parts)), tuple(steps), ignore_case)
+
+
+def _patterns(test: Test, values: Values) -> Iterator[_Pattern]:
+    for template in test.templates:
+        parts = fill(template, values) if test.operator.variables else None
+        if parts is None:
+            if variables_of(template):
+                continue
+            parts = tuple(part for part in template if not isinstance(part, tuple))
+        family, name = test.operator.family, test.operator.name
+        if name == "Bool":
+            text = text_of(parts)
+            if text.lower() in ("true", "false"):
+                yield _pattern((text,), ignore_case=True)
+        elif family == "string":
+            yield _pattern((text_of(parts),), ignore_case=name.endswith("IgnoreCase"))
+        elif family == "like":
+            yield _pattern(parts)
+        elif text_of(parts).count(":") >= 5 or any(isinstance(part, Wild) for part in parts):
+            literal = "".join(part for part in parts if not isinstance(part, Wild))
+            if literal.count(":") >= 5:
+                yield _pattern(parts, arn=True)
+
+
+def _texts(uses: Uses, about: Unknown, values: Values) -> list[Cell] | None:
+    patterns = [
+        each
+        for test in uses.tests
+        if test.operator.family != "null"
+        for each in _patterns(test, values)
+    ]
+    patterns = list(dict.fromkeys(patterns))
+    shown = len(patterns)
+    for texts, ignore_case in uses.inserted:
+        patterns += [_pattern((text,), ignore_case=ignore_case) for text in texts]
+    patterns = list(dict.fromkeys(patterns))
+    domain = [_pattern(_glob_parts(text)) for text in about.like]
+    # For a set operator an empty text is no value at all.
+    apart = any(test.set_operator for test in uses.tests)
+    found = _witnesses(patterns, domain, apart)
+    if found is None:
+        return None
+    result = []
+    for vector, text in found.items():
+        named = [each.shown for each, fits in zip(patterns, vector, strict=False) if fits]
+        others = list(dict.fromkeys(each.shown for each in patterns[:shown]))
+        words = " and ".join(dict.fromkeys(named)) if named else _other_than(others)
+        result.append(Cell((text,), words))
+    return result
+
+
+def _glob_parts(text: str) -> tuple[Part, ...]:
+    wild = {"*": Wild.MANY, "?": Wild.ONE}
+    return tuple(wild.get(character, character) for character in text)
+
+
+def _other_than(texts: Sequence[str]) -> str:
+    return f"other than {' or '.join(texts[:4])}" if texts else "present"
+
+
+def _witnesses(
+    patterns: Sequence[_Pattern], domain: Sequence[_Pattern], empty_apart: bool = False
+) -> dict[tuple[bool, ...], str] | None:
+    """Find a shortest text for every set of patterns that one text matches together."""
+    every = [*patterns, *domain]
+    letters = {text for each in every for what, text in each.steps if what == "is"}
+    letters |= {
+        variant
+        for each in patterns
+        if each.ignore_case
+        for what, text in each.steps
+        if what == "is"
+        for variant in (text.lower(), text.upper())
+        if len(variant) == 1
+    }
+    if any(text == _NO_COLON for each in every for _, text in each.steps):
+        letters.add(":")
+    alphabet = [_fresh(letters), *sorted(letters)]
+    start = tuple(each.start() for each in every)
+    seen = {start}
+    todo: list[tuple[tuple[frozenset[int], ...], str]] = [(start, "")]
+    found: dict[tuple[bool, ...], str] = {}
+    dead = tuple(frozenset[int]() for _ in domain)
+    for state, text in todo:
+        size = len(patterns)
+        inside = not domain or any(
+            each.accepts(places) for each, places in zip(domain, state[size:], strict=True)
+        )
+        if inside:
+            vector = tuple(
+                each.accepts(places) for each, places in zip(patterns, state[:size], strict=True)
+            )
+            found.setdefault((*vector, empty_apart and not text), text)
+        if len(found) > _MOST_CELLS:
+            return None
+        for character in alphabet:
+            following = tuple(
+                each.step(places, character) for each, places in zip(every, state, strict=True)
+            )
+            again = following in seen and not (empty_apart and not text)
+            if again or (domain and following[size:] == dead):
+                continue
+            if len(seen) >= _MOST_STATES:
+                return None
+            seen.add(following)
+            todo.append((following, text + character))
+    return found
+
+
+def _fresh(letters: set[str]) -> str:
+    """Return a character that is none of these, in no case."""
+    return next(each for each in map(chr, range(0x2190, 0x2FFF)) if each not in letters)
+
+
+def inserted_texts(test: Test, key: str, values: Values) -> tuple[tuple[str, ...], bool] | None:
+    """Return the texts that a variable's key must have for a line on a known key to match.
+
+    They are parts of the known value. None where they cannot be listed.
+    """
+    actual = values.get(test.key, ())
+    if any(len(text) > _LONGEST_VALUE for text in actual):
+        return None
+    ignore_case = test.operator.name.endswith("IgnoreCase") or test.operator.name == "Bool"
+    nothing = _fresh(set("".join(actual)))
+    otherwise = holds(test, {**values, key: (nothing,)})
+    texts = [
+        text for text in _parts_of(actual) if holds(test, {**values, key: (text,)}) is not otherwise
+    ]
+    return tuple(texts), ignore_case
+
+
+def _parts_of(texts: Iterable[str]) -> Iterator[str]:
+    seen = set()
+    for text in texts:
+        for begin in range(len(text)):
+            for end in range(begin + 1, len(text) + 1):
+                part = text[begin:end]
+                if part not in seen:
+                    seen.add(part)
+                    yield part
+    if "" not in seen:
+        yield ""
+
+
+def parts_that_fit(resource: str, fits: Callable[[str], bool]) -> tuple[str, ...] | None:
+    """Return the parts of a resource's name that make a pattern with a variable match it."""
+    if len(resource) > _LONGEST_VALUE:
+        return None
+    return tuple(text for text in _parts_of([resource]) if fits(text))
+
+
+# Numbers, dates and addresses -------------------------------------------------------------------
+
+
+def _named(uses: Uses) -> list[str]:
+    return list(
+        dict.fromkeys(
+            text
+            for test in uses.tests
+            if test.operator.family != "null"
+            for text in _literals(test)
+        )
+    )
+
+
+def _between(points: Sequence[Decimal], step: Decimal) -> list[Decimal]:
+    found: list[Decimal] = []
+    for index, point in enumerate(points):
+        before = points[index - 1] if index else point - step * 2
+        found += [(before + point) / 2, point]
+    return [*found, points[-1] + step] if points else [Decimal(0)]
+
+
+def _numbers(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
+    named = {value: text for text in _named(uses) if (value := number(text)) is not None}
+    points = sorted(named)
+    found = [
+        Cell((format(value, "f"),), _place(value, points, named, "below", "above"))
+        for value in _between(points, Decimal(1))
+    ]
+    if about.kind != "number":
+        found.append(Cell(("no number",), "not a number"))
+    return found
+
+
+def _place(
+    value: Decimal, points: Sequence[Decimal], named: dict[Decimal, str], below: str, above: str
+) -> str:
+    if value in named:
+        return named[value]
+    lower = [each for each in points if each < value]
+    upper = [each for each in points if each > value]
+    words = [f"{above} {named[lower[-1]]}"] if lower else []
+    words += [f"{below} {named[upper[0]]}"] if upper else []
+    return " and ".join(words) or "present"
+
+
+def _dates(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
+    named = {value: text for text in _named(uses) if (value := moment(text)) is not None}
+    points = sorted(named)
+    since = about.since.timestamp() if about.since else None
+    chosen = _between(points, Decimal(86400))
+    if since is not None:
+        earliest = Decimal(int(since))
+        chosen = sorted({earliest, *(each for each in chosen if each >= earliest)})
+    found = []
+    for value in chosen:
+        text = _iso(value)
+        if text is not None:
+            found.append(Cell((text,), _place(value, points, named, "before", "after")))
+    if about.kind != "date":
+        found.append(Cell(("no date",), "not a date"))
+    return found
+
+
+def _iso(seconds: Decimal) -> str | None:
+    try:
+        when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
+            seconds=int(seconds), microseconds=int((seconds % 1) * 1_000_000)
+        )
+    except OverflowError:
+        return None
+    return when.isoformat().replace("+00:00", "Z")
+
+
+def _addresses(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
+    named = {text: net for text in _named(uses) if (net := network(text)) is not None}
+    found: list[Cell] = []
+    versions = (4,) if about.kind == "ip" else (4, 6)
+    for version in versions:
+        size = 2 ** (32 if version == 4 else 128)
+        make = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
+        nets = {text: net for text, net in named.items() if net.version == version}
+        points = {0}
+        for net in nets.values():
+            points.add(int(net.network_address))
+            points.add(int(net.broadcast_address) + 1)
+        for point in sorted(points):
+            if point >= size:
+                continue
+            address = make(point)
+            inside = [text for text, net in nets.items() if address in net]
+            inside.sort(key=lambda text: nets[text].prefixlen, reverse=True)
+            words = inside[0] if inside else f"outside {' and '.join(list(nets)[:4])}"
+            found.append(Cell((str(address),), words if nets else "present"))
+    if about.kind != "ip":
+        found.append(Cell(("no address",), "not an address"))
+    return found
+
+
+# Several values -----------------------------------------------------------------------------------
+
+
+def _together(
+    tests: Sequence[Test], key: str, single: Sequence[Cell], values: Values
+) -> list[Cell] | None:
+    """Return the sets of values that the lines can tell apart, for a key with several values."""
+
+    def state(texts: tuple[str, ...]) -> tuple[object, ...]:
+        with_texts = {**values, key: texts}
+        return (
+            tuple(holds(test, with_texts) for test in tests),
+            len(texts) > 1,
+            any(texts),
+        )
+
+    found = {state(each.values): each for each in single}
+    todo = list(found.values())
+    for each in todo:
+        for other in single:
+            if other.values[0] in each.values:
+                continue
+            both = Cell((*each.values, *other.values), f"{each.words} with {other.words}")
+            which = state(both.values)
+            if which not in found:
+                if len(found) >= _MOST_CELLS:
+                    return None
+                found[which] = both
+                todo.append(both)
+    return list(found.values())

@@ -1,0 +1,135 @@
+"""Parquet files, and RisingWave's types in Arrow's words.
+
+pyarrow is imported when the first such file is written or read. The types are those of
+``src/common/src/array/arrow/arrow_iceberg.rs``, which file sinks and Iceberg share: smallint
+becomes a 32-bit integer, every numeric ``decimal(38, 10)``, jsonb and intervals text.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from decimal import ROUND_DOWN, Decimal, localcontext
+from typing import Any
+
+from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, failure
+from rwlib.sandbox.risingwave.engine.objects import Row
+from rwlib.sandbox.risingwave.engine.values import to_python, type_name
+
+Columns = Sequence[tuple[str, str]]
+"""Names and definitions of columns."""
+
+_PRECISION, _SCALE = 38, 10
+
+
+def pyarrow_module() -> Any:
+    """Import pyarrow.
+
+    Raises
+    ------
+    RefusedStatementError
+        It is not installed; the text names the extra.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise missing_files_extra("pyarrow") from None
+    return pyarrow
+
+
+def missing_files_extra(package: str) -> RefusedStatementError:
+    """Say that Parquet and Iceberg need an extra."""
+    return failure(
+        f"the sandbox needs {package} to write and read Parquet and Iceberg files; install it with "
+        "`pip install 'risingwave-iam-runbook[files]'`"
+    )
+
+
+def parquet_file(columns: Columns, rows: Sequence[Row]) -> bytes:
+    """Write rows as one Parquet file."""
+    pyarrow = pyarrow_module()
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(arrow_table(columns, rows), sink)
+    return sink.getvalue()
+
+
+def parquet_rows(content: bytes) -> list[Row]:
+    """Read a Parquet file's rows as Python values; what is no Parquet file has none."""
+    pyarrow = pyarrow_module()
+    try:
+        table = pyarrow.parquet.read_table(io.BytesIO(content))
+    except (pyarrow.ArrowException, OSError):
+        return []
+    rows: list[Row] = table.to_pylist()
+    return rows
+
+
+def arrow_table(columns: Columns, rows: Sequence[Row]) -> Any:
+    """Give rows as an Arrow table with RisingWave's types."""
+    pyarrow = pyarrow_module()
+    kinds = [(name, type_name(kind)) for name, kind in columns]
+    schema = pyarrow.schema([(name, arrow_type(kind)) for name, kind in kinds])
+    arrays = [
+        pyarrow.array([_value(row.get(name), kind) for row in rows], type=schema.field(name).type)
+        for name, kind in kinds
+    ]
+    return pyarrow.Table.from_arrays(arrays, schema=schema)
+
+
+def arrow_type(kind: str) -> Any:
+    """Give the Arrow type of a RisingWave type.
+
+    Raises
+    ------
+    RefusedStatementError
+        The sandbox cannot write it.
+    """
+    pyarrow = pyarrow_module()
+    if kind.endswith("[]"):
+        return pyarrow.list_(arrow_type(kind[:-2]))
+    types = {
+        "bool": pyarrow.bool_(),
+        "int2": pyarrow.int32(),
+        "int4": pyarrow.int32(),
+        "int8": pyarrow.int64(),
+        "float4": pyarrow.float32(),
+        "float8": pyarrow.float64(),
+        "numeric": pyarrow.decimal128(_PRECISION, _SCALE),
+        "varchar": pyarrow.string(),
+        "jsonb": pyarrow.string(),
+        "interval": pyarrow.string(),
+        "date": pyarrow.date32(),
+        "time": pyarrow.time64("us"),
+        "timestamp": pyarrow.timestamp("us"),
+        "timestamptz": pyarrow.timestamp("us", tz="+00:00"),
+        "bytea": pyarrow.binary(),
+    }
+    if kind not in types:
+        raise failure(
+            f"Feature is not yet implemented: columns of type {kind} in the files of this sandbox"
+        )
+    return types[kind]
+
+
+def _value(value: Any, kind: str) -> Any:
+    if kind.endswith("[]") and isinstance(value, list):
+        return [_value(item, kind[:-2]) for item in value]
+    found = to_python(value, kind)
+    return _decimal(found) if kind == "numeric" and found is not None else found
+
+
+def _decimal(number: Decimal) -> Decimal | None:
+    """Cut a numeric to the digits that the file has, as RisingWave does.
+
+    ``decimal_to_arrow``: more digits after the point are cut off, an infinity becomes the largest
+    number, NaN becomes NULL.
+    """
+    if number.is_nan():
+        return None
+    with localcontext() as context:
+        context.prec = 2 * _PRECISION
+        largest = Decimal(10) ** (_PRECISION - _SCALE) - Decimal(1).scaleb(-_SCALE)
+        if number.is_infinite():
+            return largest if number > 0 else -largest
+        return number.quantize(Decimal(1).scaleb(-_SCALE), rounding=ROUND_DOWN)

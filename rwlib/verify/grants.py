@@ -1,0 +1,855 @@
+"""Everything that the role may do beyond what its connectors need, each with a request as proof.
+
+All policies in effect are read: attached and inline ones, the permissions boundary, the bucket
+policy and the key policy, and the trust policy for who may assume the role. Each Allow is compared
+with the least privilege of the connectors. How resource patterns and the values of condition keys
+overlap is decided exactly (`rwlib.evaluate.containment`); whether a request that lies beyond the
+need goes through is decided by the evaluator. No request, no finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice, product
+from typing import Any, Literal
+
+from rwlib.errors import InputError
+from rwlib.evaluate import (
+    ANY,
+    PatternTooLargeError,
+    Policies,
+    Request,
+    Token,
+    arn_tokens,
+    cells,
+    evaluate,
+    literal_tokens,
+    may_overlap,
+    text_tokens,
+)
+from rwlib.steps import policy_document, statements_of
+from rwlib.target import Target
+from rwlib.verify.check import Check, Status
+from rwlib.verify.deciding import role_session
+from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.situation import Situation
+
+Kind = Literal["outside", "unused"]
+
+_CONTEXTS = 400
+_BUCKET_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
+_DIGITS = frozenset("0123456789")
+_REGION_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+# What a key's users do; the rest changes the key itself. Source: KMS developer guide, "AWS KMS
+# permissions".
+_CRYPTOGRAPHY = ("decrypt", "encrypt", "reencrypt", "generatedatakey", "describekey", "generatemac",
+                 "verify", "sign", "getpublickey")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ExcessGrant:
+    """Something that a policy allows and that no connector of the target needs.
+
+    Parameters
+    ----------
+    id
+        Stable: the same grant has the same id in every run, wherever it is granted.
+    kind
+        ``outside`` when another prefix, bucket, service or principal becomes reachable;
+        ``unused`` when it stays inside the target's prefix, bucket or key.
+    title
+        The grant in plain words.
+    witness
+        A request that the policies allow and that no connector makes.
+    sources
+        The policies that grant it.
+    assumes
+        What else must hold on the resource's side; empty when nothing must.
+    """
+
+    id: str
+    kind: Kind
+    title: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    sources: tuple[str, ...]
+    witness: Request
+    assumes: str = ""
+
+    @property
+    def line(self) -> str:
+        """The grant, its proof and its id in one line of evidence."""
+        shown = {
+            key: value for key, value in self.witness.context.items() if key.lower() not in _OWN
+        }
+        where = "".join(f", with {key} {value}" for key, value in shown.items())
+        asked = f"{self.witness.action} on {self.witness.resource}{where}"
+        if self.actions == ("sts:AssumeRole",) and self.resources == ("the role itself",):
+            who = self.witness.principal
+            name = who if isinstance(who, str) else next(iter(who.values()))
+            asked = f"{self.witness.action} by {name}{where}"
+        more = f", {self.assumes}" if self.assumes else ""
+        return f"{self.title}; for example {asked}{more} [{self.id}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the grant as plain JSON values."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "title": self.title,
+            "actions": list(self.actions),
+            "resources": list(self.resources),
+            "sources": list(self.sources),
+            "assumes": self.assumes,
+            "witness": {
+                "principal": self.witness.principal,
+                "action": self.witness.action,
+                "resource": self.witness.resource,
+                "context": {key: str(value) for key, value in self.witness.context.items()},
+            },
+        }
+
+
+# Keys that every request of the role's session has with this very value, or none.
+_OWN = frozenset(
+    (
+        "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid",
+        "aws:username", "aws:principalisawsservice", "aws:principalservicename",
+        "aws:principalservicenameslist", "aws:resourceaccount", "s3:resourceaccount",
+        "aws:currenttime", "aws:epochtime", "aws:multifactorauthpresent",
+        "aws:multifactorauthage", "aws:viaawsservice", "aws:securetransport",
+        "aws:federatedprovider", "kms:calleraccount", "aws:sourceaccount", "aws:sourcearn",
+    )
+)  # fmt: skip
+_FREE_ALL_THE_SAME = frozenset({"aws:securetransport"})
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A statement as it is written, with where it stands."""
+
+    source: str
+    layer: Literal["identity", "resource"]
+    document: Mapping[str, Any]
+    variables: bool
+
+    @property
+    def allows(self) -> bool:
+        return self.document.get("Effect") == "Allow"
+
+    def _listed(self, name: str) -> tuple[str, ...]:
+        value = self.document.get(name, ())
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        return self._listed("Action")
+
+    @property
+    def not_actions(self) -> tuple[str, ...]:
+        return self._listed("NotAction")
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        return self._listed("Resource")
+
+    @property
+    def not_resources(self) -> tuple[str, ...]:
+        return self._listed("NotResource")
+
+    @cached_property
+    def matches(self) -> Callable[[str], bool]:
+        """Whether an action in lower case is one of the statement's."""
+        negated = bool(self.not_actions)
+        pattern = _action_pattern(self.not_actions or self.actions)
+        return lambda name: (pattern.fullmatch(name) is None) is negated
+
+    @cached_property
+    def tests(self) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
+        """Operator, key in lower case, key as written, and values of each condition."""
+        found = []
+        for operator, keys in (self.document.get("Condition") or {}).items():
+            for key, given in keys.items():
+                values = given if isinstance(given, list) else [given]
+                texts = tuple(
+                    str(each).lower() if isinstance(each, bool) else str(each) for each in values
+                )
+                found.append((operator, key.lower(), key, texts))
+        return tuple(found)
+
+    @property
+    def bare(self) -> str:
+        """The statement without its Sid, for comparing."""
+        return json.dumps(
+            {key: value for key, value in self.document.items() if key != "Sid"}, sort_keys=True
+        )
+
+
+def _action_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
+    texts = [re.escape(each.lower()).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns]
+    return re.compile("|".join(texts) or r"(?!)")
+
+
+def _statements(
+    source: str, document: Mapping[str, Any] | None, layer: Literal["identity", "resource"]
+) -> list[_Statement]:
+    if not document:
+        return []
+    variables = document.get("Version") == "2012-10-17"
+    return [_Statement(source, layer, each, variables) for each in statements_of(document)]
+
+
+@dataclass
+class _Found:
+    """What one statement grants beyond the need, by kind."""
+
+    actions: list[str] = field(default_factory=list)
+    resources: list[str] = field(default_factory=list)
+    witness: Request | None = None
+    assumes: str = ""
+
+
+def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, Any]]:
+    """Return the least privilege of the target's connectors, and of the other targets' policies.
+
+    What another target of this runbook has been granted on the same role was asked for too, so
+    that two buckets of one cluster may share a role.
+    """
+    wanted = target.model_copy(update={"policy_style": "recommended"})
+    place = {
+        "account_id": situation.account_id,
+        "region_name": situation.bucket.region_name,
+        "kms_key_arn": situation.bucket.kms_key_arn,
+    }
+    try:
+        own = policy_document(wanted, **place)
+    except InputError:
+        # Without a Glue database nothing of Glue is needed for certain.
+        own = policy_document(
+            wanted.model_copy(update={"connectors": ["s3_sink"], "glue_database": ""}), **place
+        )
+    asked = [
+        document
+        for name, document in situation.identity
+        if name in situation.ours and name != situation.policy_arn
+    ]
+    return [own, *asked]
+
+
+def excess_grants(
+    target: Target, situation: Situation, workload_identity_arn: str = ""
+) -> tuple[ExcessGrant, ...]:
+    """List every grant beyond what the target's connectors need, those outside first.
+
+    Raises
+    ------
+    InputError
+        A policy in effect is malformed.
+    PatternTooLargeError
+        Patterns are too many to be compared exactly.
+    """
+    if situation.trust_policy is None:
+        return ()
+    search = _Search(target, situation)
+    found = [*search.grants(), *_trust_grants(target, situation, workload_identity_arn)]
+    merged: dict[str, ExcessGrant] = {}
+    for each in found:
+        known = merged.get(each.id)
+        if known is None:
+            merged[each.id] = each
+        elif not set(each.sources) <= set(known.sources):
+            from dataclasses import replace
+
+            merged[each.id] = replace(known, sources=(*known.sources, *each.sources))
+    return tuple(sorted(merged.values(), key=lambda each: (each.kind != "outside", each.title)))
+
+
+def check_grants(
+    target: Target, situation: Situation, workload_identity_arn: str = ""
+) -> tuple[Check, tuple[ExcessGrant, ...]]:
+    """See that the role reaches nothing beyond what its connectors need.
+
+    A grant outside that ``accept_findings`` doesn't name fails. What stays inside the target's
+    prefix, bucket and key is reported and passes, so that the documented policy can be used.
+    """
+    title = "The role reaches nothing that its connectors don't need"
+
+    def verdict(status: Status, evidence: Iterable[str], fix: str = "") -> Check:
+        return Check("excess_grants", "requests", title, status, tuple(evidence), fix)
+
+    try:
+        found = excess_grants(target, situation, workload_identity_arn)
+    except PatternTooLargeError as error:
+        return verdict("unknown", [str(error)]), ()
+    accepted = set(target.accept_findings)
+    notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
+    gone = accepted - {each.id for each in found}
+    notes += [f"accept_findings names {each}, which is not found" for each in sorted(gone)]
+    notes += [each.line for each in found if each.kind == "unused" and each.id not in accepted]
+    blocking = unaccepted(target, found)
+    if blocking:
+        return (
+            verdict(
+                "fail",
+                [*(each.line for each in blocking), *notes],
+                "take the grant away where it stands, or give this target a role_name of its "
+                f"own; if it is wanted: accept_findings: [{', '.join(e.id for e in blocking)}]",
+            ),
+            found,
+        )
+    if unread := situation.unread_grants():
+        lines = [f"{what} not looked at, though it could grant more: {why}"
+                 for what, why in unread.items()]  # fmt: skip
+        return verdict("unknown", [*lines, *notes]), found
+    if situation.trust_policy is None:
+        return verdict("pass", ["there is no role yet"]), found
+    return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
+
+
+def unaccepted(target: Target, found: Iterable[ExcessGrant]) -> list[ExcessGrant]:
+    """Return the grants that reach outside and that the target does not name as wanted."""
+    wanted = set(target.accept_findings)
+    return [each for each in found if each.kind == "outside" and each.id not in wanted]
+
+
+class _Search:
+    """The search through all statements in effect on one role."""
+
+    def __init__(self, target: Target, situation: Situation) -> None:
+        self.target = target
+        self.situation = situation
+        self.account = situation.account_id
+        self.bucket_arn = f"arn:aws:s3:::{target.bucket}"
+        self.key_arn = target.kms_key_arn or situation.bucket.kms_key_arn
+        self.session = role_session(situation.role_arn)
+        documents = needed_documents(target, situation)
+        self.needed = [("needed", json.dumps(each)) for each in documents]
+        self.identity = [(name, json.dumps(document)) for name, document in situation.identity]
+        bucket = situation.bucket
+        attached = [
+            each for name, document in situation.identity
+            for each in _statements(name, document, "identity")
+        ]  # fmt: skip
+        self.statements = [
+            *attached,
+            *_statements("the bucket policy", bucket.policy, "resource"),
+            *_statements("the key policy", bucket.kms_key_policy, "resource"),
+        ]
+        limits = _statements(*situation.boundary, "identity") if situation.boundary else []
+        needs = [each for document in documents for each in _statements("", document, "identity")]
+        self.deciding = [*needs, *limits, *(each for each in self.statements if not each.allows)]
+        self.same = {each.bare for each in needs}
+        self.base = self._base()
+        self.values = {
+            key.lower(): (str(value),) for key, value in self.base.items() if key.lower() in _OWN
+        } | {"aws:principalaccount": (self.account,)}
+        prefix = target.prefix
+        self.folder = f"{self.bucket_arn}/{prefix}/" if prefix else f"{self.bucket_arn}/"
+        self.inside = [(*literal_tokens(self.folder), ANY), literal_tokens(self.bucket_arn)]
+        self._shapes: dict[tuple[str, str], tuple[Token, ...]] = {}
+        self._overlaps: dict[tuple[str, str], bool] = {}
+
+    def _base(self) -> dict[str, Any]:
+        situation = self.situation
+        base: dict[str, Any] = {
+            "aws:PrincipalArn": situation.role_arn,
+            "aws:SecureTransport": "true",
+            "aws:ViaAWSService": "false",
+            "aws:MultiFactorAuthPresent": "false",
+            "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "s3:ResourceAccount": self.account,
+        }
+        if situation.role_id:
+            base["aws:userid"] = f"{situation.role_id}:reqsign"
+        return base
+
+    def grants(self) -> Iterator[ExcessGrant]:
+        """Yield what each Allow grants beyond the need."""
+        for statement in self.statements:
+            if statement.allows and statement.bare not in self.same:
+                yield from self._of_statement(statement)
+
+    def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
+        found: dict[Kind, _Found] = {}
+        but = ", ".join(statement.not_actions)
+        asked = statement.actions or ((f"everything but {but}",) if but else ())
+        resources = statement.resources or (("*",) if statement.not_resources else ())
+        for action in asked:
+            best: dict[Kind, list[tuple[str, Request, str]]] = {"outside": [], "unused": []}
+            for resource in resources:
+                hit = self._of_pair(statement, "" if but else action, resource)
+                if hit is not None:
+                    kind, request, assumes = hit
+                    best[kind].append((resource, request, assumes))
+            for kind, hits in best.items():
+                if not hits:
+                    continue
+                record = found.setdefault(kind, _Found())
+                record.actions.append(action)
+                for resource, request, assumes in hits:
+                    if resource not in record.resources:
+                        record.resources.append(resource)
+                    if record.witness is None or (record.assumes and not assumes):
+                        record.witness, record.assumes = request, assumes
+        for kind, record in found.items():
+            yield self._grant(statement, kind, record)
+
+    def _grant(self, statement: _Statement, kind: Kind, record: _Found) -> ExcessGrant:
+        assert record.witness is not None
+        keys = tuple(dict.fromkeys(key for _, _, key, _ in statement.tests))
+        excluded = statement.not_resources
+        resources = tuple(f"everything but {', '.join(excluded)}" for _ in "1" if excluded)
+        resources = resources or tuple(record.resources)
+        under = f", under conditions on {' and '.join(keys)}" if keys else ""
+        source = statement.source.rpartition(":policy/")[2] or statement.source
+        title = f"{source} allows {_actions_in_words(record.actions)} on " + (
+            f"{_resources_in_words(resources)}{under}"
+        )
+        condition = json.dumps(statement.document.get("Condition") or {}, sort_keys=True)
+        return ExcessGrant(
+            _grant_id(kind, record.actions, resources, condition),
+            kind,
+            title,
+            tuple(record.actions),
+            resources,
+            (statement.source,),
+            record.witness,
+            record.assumes,
+        )
+
+    def _of_pair(
+        self, statement: _Statement, action_pattern: str, resource: str
+    ) -> tuple[Kind, Request, str] | None:
+        """Find the worst request that a statement allows for one action and resource pattern."""
+        tokens = arn_tokens(resource, self.values, variables=statement.variables)
+        if tokens is None:
+            return None
+        seen: set[Any] = set()
+        unused: tuple[Kind, Request, str] | None = None
+        for name, action in self._actions(statement, action_pattern):
+            shapes = [
+                each for each in self._shapes_of(action) if self._overlap(each, resource, tokens)
+            ]
+            if not shapes:
+                continue
+            deciders = tuple(
+                index for index, each in enumerate(self.deciding) if each.matches(name)
+            )
+            tests = [*statement.tests]
+            for index in deciders:
+                tests += self.deciding[index].tests
+            free = frozenset(key for _, key, _, _ in tests if action.may_carry(key))
+            signature = (tuple(shapes), deciders, free, self._group(action, name))
+            if signature in seen:
+                continue
+            seen.add(signature)
+            deciding = [self.deciding[index] for index in deciders]
+            for kind, request, assumes in self._requests(
+                statement, action, shapes, tokens, deciding
+            ):
+                if kind == "outside":
+                    return kind, request, assumes
+                unused = unused or (kind, request, assumes)
+        return unused
+
+    def _actions(self, statement: _Statement, pattern: str) -> Iterator[tuple[str, IamAction]]:
+        known = iam_actions()
+        name = pattern.lower()
+        if name and "*" not in name and "?" not in name:
+            if ":" in name:
+                yield name, known.get(name) or unlisted(pattern)
+            return
+        fits = _action_pattern([pattern]).fullmatch if name else None
+        for each, action in known.items():
+            if (fits(each) is not None) if fits else statement.matches(each):
+                yield each, action
+
+    def _group(self, action: IamAction, name: str) -> tuple[str, bool, bool]:
+        """Tell actions apart by what `kind_of` looks at."""
+        cryptography = name.partition(":")[2].startswith(_CRYPTOGRAPHY)
+        return action.level, "s3:prefix" in action.keys, name.startswith("kms:") and cryptography
+
+    def _shapes_of(self, action: IamAction) -> tuple[str, ...]:
+        if action.listed and not action.shapes:
+            return ("*",)
+        return action.shapes or ("",)
+
+    def _overlap(self, shape: str, resource: str, tokens: Sequence[Token]) -> bool:
+        key = (shape, resource)
+        if key not in self._overlaps:
+            self._overlaps[key] = any(
+                may_overlap(self._shape(shape, account), tokens) for account in (self.account, "")
+            )
+        return self._overlaps[key]
+
+    def _shape(self, template: str, account: str) -> tuple[Token, ...]:
+        key = (template, account)
+        if key not in self._shapes:
+            self._shapes[key] = tuple(_shape_tokens(template, account))
+        return self._shapes[key]
+
+    def _requests(
+        self,
+        statement: _Statement,
+        action: IamAction,
+        shapes: Sequence[str],
+        tokens: Sequence[Token],
+        deciding: Sequence[_Statement],
+    ) -> Iterator[tuple[Kind, Request, str]]:
+        """Yield requests that the statement allows, that go through, and that nobody needs."""
+        beside = [*self.inside]
+        for each in (statement, *deciding):
+            named = each.resources if each is not statement else ()
+            for text in (*named, *each.not_resources):
+                other = arn_tokens(text, self.values, variables=each.variables)
+                if other is not None and other not in beside and text != "*":
+                    beside.append(other)
+        contexts: list[dict[str, str]] | None = None
+        for shape in shapes:
+            for account in (self.account, ""):
+                places = cells([self._shape(shape, account), tokens], beside)
+                for place in sorted(places.values(), key=len):
+                    if contexts is None:
+                        contexts = self._contexts(statement, action, deciding)
+                    for context in contexts:
+                        yield from self._tried(statement, action, place, context)
+                if places:
+                    break
+
+    def _tried(
+        self, statement: _Statement, action: IamAction, place: str, context: Mapping[str, str]
+    ) -> Iterator[tuple[Kind, Request, str]]:
+        owner = (place.split(":") + [""] * 5)[4] or self.account
+        request = Request(self.session, action.name, place, owner, {**self.base, **context})
+        alone = json.dumps({"Version": "2012-10-17" if statement.variables else "2008-10-17",
+                            "Statement": [statement.document]})  # fmt: skip
+        side, assumes = self._resource_side(request)
+        if statement.layer == "identity":
+            only = Policies(identity=[("alone", alone)], resource=side)
+            free = Policies(resource=side)
+            if owner == self.account and evaluate(request, free).allowed:
+                return
+        else:
+            only = Policies(resource=alone)
+        if not evaluate(request, only).allowed:
+            return
+        if not evaluate(
+            request,
+            Policies(identity=self.identity, resource=side, boundary=self.situation.boundary),
+        ).allowed:
+            return
+        if evaluate(
+            request, Policies(identity=self.needed, resource=_open_to(self.account))
+        ).allowed:
+            return
+        yield self.kind_of(request, action), request, assumes
+
+    def _resource_side(self, request: Request) -> tuple[Mapping[str, Any] | None, str]:
+        """Return the resource's own policy, and what is assumed where it is not known."""
+        bucket, place = self.situation.bucket, request.resource
+        if place == self.bucket_arn or place.startswith(f"{self.bucket_arn}/"):
+            return bucket.policy, ""
+        if place == self.key_arn and bucket.kms_key_policy is not None:
+            return bucket.kms_key_policy, ""
+        if place == self.situation.role_arn and request.action.lower() == "sts:assumerole":
+            return self.situation.trust_policy, ""
+        if place.startswith("arn:") and request.resource_account != self.account:
+            return _open_to(self.account), "where the other account lets this one in"
+        if request.action.lower().startswith("sts:") and ":role/" in place:
+            return _open_to(self.account), "where that role trusts the account"
+        if place.startswith("arn:aws:kms:"):
+            return _open_to(self.account), "where the key policy is AWS's default one"
+        return None, ""
+
+    def kind_of(self, request: Request, action: IamAction) -> Kind:
+        """Tell whether a request reaches beyond the target's prefix, bucket and key."""
+        prefix, place, name = self.target.prefix, request.resource, request.action.lower()
+        reads = action.level in "RL"
+        inside = False
+        if place.startswith(self.folder):
+            inside = True
+        elif place == self.bucket_arn:
+            inside = reads
+            if "s3:prefix" in action.keys and prefix:
+                asked = str(request.context.get("s3:prefix") or "")
+                inside = asked == prefix or asked.startswith(f"{prefix}/")
+        elif self.key_arn and place == self.key_arn:
+            inside = reads or name.partition(":")[2].startswith(_CRYPTOGRAPHY)
+        elif name.startswith("glue:") and action.level in "RLW":
+            glue = Request(self.session, "glue:GetTable", place, self.account, self.base)
+            inside = evaluate(glue, Policies(identity=self.needed[:1])).allowed
+        return "unused" if inside else "outside"
+
+    def _contexts(
+        self, statement: _Statement, action: IamAction, deciding: Sequence[_Statement]
+    ) -> list[dict[str, str]]:
+        """Return what the keys that the policies ask for can be, so that the statement holds."""
+        tests: dict[str, list[tuple[str, tuple[str, ...], bool]]] = {}
+        spelled: dict[str, str] = {}
+        for each in (statement, *deciding):
+            for operator, key, shown, values in each.tests:
+                if (key in _OWN and key not in _FREE_ALL_THE_SAME) or not action.may_carry(key):
+                    continue
+                tests.setdefault(key, []).append((operator, values, each.variables))
+                spelled.setdefault(key, shown)
+        choices: list[list[tuple[str, str] | None]] = []
+        for key, asked in tests.items():
+            found: list[tuple[str, str] | None] = [
+                None if value is None else (spelled[key], value)
+                for value in _possible_values(asked, self._inside_values(key))
+            ]
+            choices.append([each for each in found if self._holds(statement, key, each)])
+        contexts = []
+        for chosen in islice(product(*choices), _CONTEXTS):
+            contexts.append(dict(pair for pair in chosen if pair is not None))
+        return contexts
+
+    def _inside_values(self, key: str) -> list[tuple[Token, ...]]:
+        prefix = self.target.prefix
+        if key != "s3:prefix" or not prefix:
+            return []
+        return [literal_tokens(prefix), (*literal_tokens(f"{prefix}/"), ANY)]
+
+    def _holds(self, statement: _Statement, key: str, value: tuple[str, str] | None) -> bool:
+        """Tell whether the statement's own conditions on one key hold with a value."""
+        condition: dict[str, Any] = {}
+        for operator, found, shown, values in statement.tests:
+            if found == key:
+                condition.setdefault(operator, {})[shown] = list(values)
+        if not condition:
+            return True
+        document = {
+            "Version": "2012-10-17" if statement.variables else "2008-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}
+            ],
+        }
+        context = {**self.base, **(dict([value]) if value else {})}
+        request = Request(self.session, "s3:GetObject", "arn:aws:s3:::x/x", None, context)
+        return evaluate(request, Policies(identity=[("condition", json.dumps(document))])).allowed
+
+
+def _possible_values(
+    tests: Sequence[tuple[str, tuple[str, ...], bool]], inside: Sequence[tuple[Token, ...]]
+) -> list[str | None]:
+    """Return a value of a key for each way in which the tests can come out, absence first."""
+    patterns: list[tuple[Token, ...]] = [*inside]
+    found: list[str | None] = [None]
+    for operator, values, variables in tests:
+        name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
+        if "ip" in name and "address" in name:
+            found += [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
+        elif name == "bool":
+            found += ["true", "false"]
+        elif name == "null":
+            found.append("x")
+        elif name.startswith("numeric"):
+            for each in values:
+                if re.fullmatch(r"-?\d+", each):
+                    found += [each, str(int(each) - 1), str(int(each) + 1)]
+                else:
+                    found.append(each)
+        elif name.startswith("date"):
+            found += [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+        elif name.startswith("arn"):
+            patterns += [tokens for each in values
+                         if (tokens := arn_tokens(each, variables=variables))]  # fmt: skip
+        elif name.endswith("like"):
+            patterns += [tokens for each in values if (tokens := text_tokens(each, variables))]
+        else:
+            patterns += [literal_tokens(each) for each in values if each]
+            if "ignorecase" not in name and name.startswith("binary"):
+                found += values
+    if patterns:
+        anything = (Token(frozenset(), negated=True), ANY)
+        texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
+        found += sorted(texts, key=lambda text: len(text or ""))
+    return list(dict.fromkeys(found))
+
+
+def _shape_tokens(template: str, account: str) -> Iterator[Token]:
+    if not template:
+        yield ANY
+        return
+    pieces = re.split(r"\$\{([^}]*)\}", template)
+    for index, piece in enumerate(pieces):
+        if index % 2 == 0:
+            yield from literal_tokens(piece)
+        elif piece == "Partition":
+            yield from literal_tokens("aws")
+        elif piece == "Account":
+            yield from literal_tokens(account) if account else [Token(_DIGITS)] * 12
+        elif piece == "Region":
+            yield Token(_REGION_CHARACTERS)
+            yield Token(_REGION_CHARACTERS, many=True)
+        elif piece == "BucketName":
+            yield from [Token(_BUCKET_CHARACTERS)] * 3
+            yield Token(_BUCKET_CHARACTERS, many=True)
+        else:
+            last = index == len(pieces) - 2 and not pieces[-1]
+            excluded = frozenset() if last else frozenset(":/")
+            yield Token(excluded, negated=True)
+            yield Token(excluded, negated=True, many=True)
+
+
+def _open_to(account_id: str) -> dict[str, Any]:
+    """Return a resource's policy that leaves the decision to the account's own policies."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
+                "Action": "*",
+                "Resource": "*",
+            }
+        ],
+    }
+
+
+def _grant_id(kind: str, actions: Iterable[str], resources: Iterable[str], condition: str) -> str:
+    said = json.dumps(
+        [kind, sorted(each.lower() for each in actions), sorted(resources), condition]
+    )
+    return f"{kind}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+
+
+def _actions_in_words(actions: Sequence[str]) -> str:
+    if "*" in actions or "*:*" in actions:
+        return "every action"
+    return _counted(actions, "actions")
+
+
+def _resources_in_words(resources: Sequence[str]) -> str:
+    if "*" in resources:
+        return "every resource"
+    return _counted([each.removeprefix("arn:aws:s3:::") for each in resources], "resources")
+
+
+def _counted(names: Sequence[str], what: str) -> str:
+    if len(names) <= 4:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} more {what}"
+
+
+def _trust_grants(target: Target, situation: Situation, workload: str) -> Iterator[ExcessGrant]:
+    """Yield who may assume the role beside the Workload Identity, and Redshift where it copies."""
+    wanted = {workload or target.workload_identity_arn}
+    if "redshift" in target.connectors:
+        wanted.add("redshift.amazonaws.com")
+    for statement in _statements("the trust policy", situation.trust_policy, "resource"):
+        actions = [
+            each for each in ("sts:AssumeRole", "sts:AssumeRoleWithSAML",
+                              "sts:AssumeRoleWithWebIdentity")
+            if statement.matches(each.lower())
+        ]  # fmt: skip
+        if not statement.allows or not actions:
+            continue
+        for kind, name in _principals(statement.document):
+            if name in wanted:
+                continue
+            grant = _trust_grant(situation, statement, kind, name)
+            if grant is not None:
+                yield grant
+
+
+def _principals(statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "NotPrincipal" in statement:
+        yield "AWS", "*"
+        return
+    given = statement.get("Principal", {})
+    if given == "*":
+        yield "AWS", "*"
+        return
+    for kind, names in given.items():
+        for name in [names] if isinstance(names, str) else names:
+            yield kind, name
+
+
+def _trust_grant(
+    situation: Situation, statement: _Statement, kind: str, name: str
+) -> ExcessGrant | None:
+    account = situation.account_id
+    of = re.fullmatch(r"arn:[^:]*:(?:iam|sts)::(\d{12}):.*|(\d{12})", name)
+    theirs = (of[1] or of[2]) if of else ""
+    caller, who, action = name, name, "sts:AssumeRole"
+    if kind == "AWS" and name == "*":
+        theirs = "999999999999" if account != "999999999999" else "888888888888"
+        caller, who = f"arn:aws:iam::{theirs}:role/any-role", "everybody"
+    elif kind == "AWS" and of and (of[2] or name.endswith(":root")):
+        caller, who = f"arn:aws:iam::{theirs}:role/any-role", f"every role of account {theirs}"
+    elif kind == "Federated":
+        action = "sts:AssumeRoleWithWebIdentity"
+        action = "sts:AssumeRoleWithSAML" if ":saml-provider/" in name else action
+    elif kind == "AWS" and not theirs:
+        return None
+    outside = kind == "Federated" or (kind == "AWS" and theirs != account)
+    request = _assuming(situation, statement, kind, caller, action)
+    if request is None:
+        return None
+    found: Kind = "outside" if outside else "unused"
+    under = [key for _, _, key, _ in statement.tests]
+    conditions = f", under conditions on {' and '.join(dict.fromkeys(under))}" if under else ""
+    condition = json.dumps(statement.document.get("Condition") or {}, sort_keys=True)
+    return ExcessGrant(
+        _grant_id(found, ["sts:AssumeRole"], [f"{kind} {name}"], condition),
+        found,
+        f"The trust policy lets {who} assume the role{conditions}",
+        ("sts:AssumeRole",),
+        ("the role itself",),
+        ("the trust policy",),
+        request,
+    )
+
+
+def _assuming(
+    situation: Situation, statement: _Statement, kind: str, caller: str, action: str
+) -> Request | None:
+    """Return a request with which a caller assumes the role; None when no value of a key does."""
+    allow = _allow(action, situation.role_arn)
+    tests: dict[str, list[tuple[str, tuple[str, ...], bool]]] = {}
+    spelled: dict[str, str] = {}
+    for each in _statements("", situation.trust_policy, "resource"):
+        if each.allows and each is not statement and each.document != statement.document:
+            continue
+        for operator, key, shown, values in each.tests:
+            if key in ("aws:principalarn", "aws:principalaccount", "aws:principaltype"):
+                continue
+            tests.setdefault(key, []).append((operator, values, each.variables))
+            spelled.setdefault(key, shown)
+    choices = [
+        [(spelled[key], value) for value in _possible_values(asked, [])]
+        for key, asked in tests.items()
+    ]
+    principal: str | dict[str, str] = caller
+    own: dict[str, str] = {}
+    if kind == "AWS" and ":role/" in caller:
+        principal, own = role_session(caller, "session"), {"aws:PrincipalArn": caller}
+    elif kind in ("Service", "Federated"):
+        principal = {kind: caller}
+    for chosen in islice(product(*choices), _CONTEXTS):
+        context = own | {key: value for key, value in chosen if value is not None}
+        try:
+            request = Request(principal, action, situation.role_arn, situation.account_id, context)
+            decision = evaluate(
+                request,
+                Policies(identity=[("their side", allow)], resource=situation.trust_policy),
+            )
+        except InputError:
+            return None
+        if decision.allowed:
+            return request
+    return None
+
+
+def _allow(action: str, resource: str) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}],
+    }

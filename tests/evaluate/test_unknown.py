@@ -1,0 +1,287 @@
+"""Evaluation with unknown keys: what it says holds for every assignment, and is said where it does.
+
+The concrete evaluator is the judge: every assignment of the unknown keys is put to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rwlib.evaluate import Policies, Request, Unknown, evaluate
+
+ROLE = "arn:aws:iam::111122223333:role/r"
+BUCKET = "arn:aws:s3:::acme-analytics"
+REQUEST = Request(
+    "arn:aws:sts::111122223333:assumed-role/r/reqsign",
+    "s3:PutObject",
+    f"{BUCKET}/risingwave/a.json",
+    "111122223333",
+    {"aws:PrincipalArn": ROLE, "aws:SecureTransport": True, "s3:prefix": "risingwave/a"},
+)
+ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def policy(*statements):
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def deny(operator, key, value):
+    return {**ALLOW, "Effect": "Deny", "Condition": {operator: {key: value}}}
+
+
+def under(*statements):
+    return Policies(identity=policy(ALLOW, *statements))
+
+
+def test_nothing_changes_where_no_policy_names_the_key():
+    known = evaluate(REQUEST, under())
+    assert evaluate(REQUEST, under(), {"aws:SourceIp"}) == known
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        (
+            deny("NotIpAddress", "aws:SourceIp", "203.0.113.0/24"),
+            "depends on aws:SourceIp; allowed from 203.0.113.0/24",
+        ),
+        (
+            deny("StringNotEquals", "aws:SourceVpce", "vpce-1"),
+            "depends on aws:SourceVpce; allowed when it is vpce-1",
+        ),
+        (
+            deny("StringEquals", "aws:SourceVpce", ["vpce-1", "vpce-2"]),
+            "depends on aws:SourceVpce; allowed when it is absent or other than vpce-1 or vpce-2",
+        ),
+        (
+            deny("Null", "aws:SourceVpce", "true"),
+            "depends on aws:SourceVpce; allowed when it is present",
+        ),
+        (
+            deny("NumericLessThan", "s3:TlsVersion", 1.2),
+            "depends on s3:TlsVersion; allowed when it is absent or 1.2 or above 1.2 or not a "
+            "number",
+        ),
+    ],
+)
+def test_dependency_names_the_key_and_what_would_do(statement, says):
+    unknown = {"aws:SourceIp": Unknown(kind="ip"), "aws:SourceVpce": Unknown(),
+               "s3:TlsVersion": Unknown()}  # fmt: skip
+    decision = evaluate(REQUEST, under(statement), unknown)
+    assert decision.effect == "depends"
+    words = decision.dependency.split("; allowed ")
+    expected = says.split("; allowed ")
+    assert words[0] == expected[0]
+    assert set(words[1].removeprefix("when it is ").split(" or ")) == set(
+        expected[1].removeprefix("when it is ").split(" or ")
+    )
+
+
+def test_two_lines_that_together_cover_every_value_decide():
+    # Refused inside and outside of the network, and without an address.
+    both = under(
+        deny("IpAddress", "aws:SourceIp", "203.0.113.0/24"),
+        deny("NotIpAddress", "aws:SourceIp", "203.0.113.0/24"),
+    )
+    assert evaluate(REQUEST, both, {"aws:SourceIp"}).effect == "explicit-deny"
+
+
+def test_patterns_that_exclude_each_other_never_match_together():
+    never = {
+        **ALLOW,
+        "Effect": "Deny",
+        "Condition": {"StringLike": {"aws:userid": "AROA*"}, "StringNotLike": {"aws:userid": "A*"}},
+    }
+    assert evaluate(REQUEST, under(never), {"aws:userid"}).effect == "allowed"
+
+
+def test_what_is_known_of_an_unknown_value_counts():
+    statement = deny("StringNotLike", "aws:userid", "AROA*")
+    about = Unknown(like=("AROA*:*",), optional=False)
+    assert evaluate(REQUEST, under(statement), {"aws:userid": about}).effect == "allowed"
+    assert evaluate(REQUEST, under(statement), {"aws:userid"}).effect == "depends"
+
+
+def test_an_unknown_value_in_the_resource_pattern_is_found():
+    own = policy({**ALLOW, "Resource": BUCKET + "/${aws:PrincipalTag/team}/*"})
+    decision = evaluate(REQUEST, Policies(identity=own), {"aws:PrincipalTag/*"})
+    assert decision.dependency == (
+        "depends on aws:principaltag/team; allowed when it is risingwave"
+    )
+
+
+def test_four_keys_are_not_followed_but_bounded():
+    keys = ["a:1", "a:2", "a:3", "a:4"]
+    many = [deny("StringEquals", key, [f"v{number}" for number in range(12)]) for key in keys]
+    decision = evaluate(REQUEST, under(*many), set(keys))
+    assert (decision.effect, set(decision.depends_on)) == ("depends", set(keys))
+
+
+# Every assignment ---------------------------------------------------------------------------------
+
+TEXTS = ["", "a", "ab", "abc", "b", "A", "true", "arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b",
+         "risingwave", "1", "2"]  # fmt: skip
+PATTERNS = ["*", "a*", "*b*", "?b", "", "${aws:PrincipalArn}", "A", "abc", "risingwave"]
+ARNS = ["arn:aws:iam::*:role/*", "arn:aws:iam::1:role/a", "arn:*:role/a", "a"]
+NUMBERS = ["1", "2", "2.5", "10", "x"]
+DATES = ["2026-01-01T00:00:00Z", "2027-01-01", "1700000000", "x"]
+NETS = ["10.0.0.0/8", "10.1.0.0/16", "203.0.113.7", "0.0.0.0/0", "2001:db8::/32"]
+OPERATORS = {
+    **dict.fromkeys(
+        (
+            *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase"),
+            *("StringLike", "StringNotLike", "Bool"),
+        ),
+        PATTERNS,
+    ),
+    **dict.fromkeys(("ArnLike", "ArnNotEquals"), ARNS),
+    **dict.fromkeys(("NumericLessThan", "NumericGreaterThanEquals", "NumericNotEquals"), NUMBERS),
+    **dict.fromkeys(("DateLessThan", "DateGreaterThanEquals", "DateEquals"), DATES),
+    **dict.fromkeys(("IpAddress", "NotIpAddress"), NETS),
+    "Null": ["true", "false"],
+}  # fmt: skip
+KEYS = ["k:one", "k:two", "k:three", "k:many"]
+POOL = [
+    *TEXTS, "10.1.2.3", "10.9.9.9", "203.0.113.7", "198.51.100.1", "2001:db8::1", "2", "3", "2.5",
+    "2026-06-01T00:00:00Z", "2020-01-01", "2030-01-01", "zzz", "xab", "aB",
+]  # fmt: skip
+
+
+@st.composite
+def lines(draw):
+    name = draw(st.sampled_from(sorted(OPERATORS)))
+    shown = name
+    if name != "Null":
+        shown = draw(st.sampled_from(["", "ForAnyValue:", "ForAllValues:"])) + name
+        shown += draw(st.sampled_from(["", "IfExists"]))
+    values = draw(st.lists(st.sampled_from(OPERATORS[name]), min_size=1, max_size=3))
+    if draw(st.booleans()) and name.startswith("String"):
+        values.append("${" + draw(st.sampled_from(KEYS)) + "}")
+        return shown, draw(st.sampled_from(["s3:prefix", *KEYS])), values
+    return shown, draw(st.sampled_from(KEYS)), values
+
+
+@st.composite
+def statements(draw):
+    condition: dict = {}
+    for operator, key, values in draw(st.lists(lines(), max_size=2)):
+        condition.setdefault(operator, {})[key] = values
+    resource = draw(st.sampled_from(["*", BUCKET + "/${k:one}/*", BUCKET + "/*", "arn:aws:s3:::x"]))
+    return {
+        "Effect": draw(st.sampled_from(["Allow", "Deny"])),
+        "Action": draw(st.sampled_from(["*", "s3:Put*", "s3:Get*"])),
+        "Resource": resource,
+        **({"Condition": condition} if condition else {}),
+    }
+
+
+assignments = st.fixed_dictionaries(
+    {},
+    optional={
+        **{key: st.sampled_from(POOL) for key in KEYS[:3]},
+        "k:many": st.lists(st.sampled_from(POOL), min_size=1, max_size=3, unique=True),
+    },
+)
+UNKNOWN = {**dict.fromkeys(KEYS[:3], Unknown()), "k:many": Unknown(many=True)}
+
+
+def concrete(policies, assignment):
+    request = Request(
+        REQUEST.principal, REQUEST.action, REQUEST.resource, REQUEST.resource_account,
+        {**REQUEST.context, **assignment},
+    )  # fmt: skip
+    return evaluate(request, policies)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(statements(), min_size=1, max_size=4),
+    st.lists(statements(), max_size=2),
+    st.lists(assignments, min_size=12, max_size=25),
+)
+def test_what_is_said_holds_for_every_assignment(own, on_bucket, tried):
+    resource = policy(*({**each, "Principal": "*"} for each in on_bucket)) if on_bucket else None
+    policies = Policies(identity=policy(*own), resource=resource)
+    decision = evaluate(REQUEST, policies, UNKNOWN)
+    found = [concrete(policies, assignment) for assignment in tried]
+    if decision.effect == "allowed":
+        assert all(each.allowed for each in found)
+    elif decision.effect == "explicit-deny":
+        assert all(each.effect == "explicit-deny" for each in found)
+    elif decision.effect == "implicit-deny":
+        assert not any(each.allowed for each in found)
+    else:
+        assert decision.depends_on
+
+
+ONE_KIND = {
+    "k:one": ("StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "ArnLike"),
+    "k:two": ("IpAddress", "NotIpAddress"),
+    "k:three": ("NumericLessThan", "NumericGreaterThanEquals", "NumericNotEquals"),
+}
+EVERY = {
+    "k:one": [
+        None,
+        "",
+        "a",
+        "ab",
+        "abc",
+        "A",
+        "*",
+        "?b",
+        "xb",
+        "zz",
+        "a*",
+        "*b*",
+        "risingwave",
+        "arn:aws:iam::1:role/a",
+        "arn:aws:iam::2:role/b",
+        "xby",
+        "by",
+        "arn:aws:iam::*:role/*",
+    ],
+    "k:two": [
+        None,
+        "10.1.2.3",
+        "10.9.9.9",
+        "203.0.113.7",
+        "203.0.113.8",
+        "2001:db8::1",
+        "::1",
+        "x",
+    ],
+    "k:three": [None, "0", "1", "1.5", "2", "2.2", "2.5", "7", "10", "11", "x"],
+}
+
+
+@st.composite
+def plain_statements(draw):
+    condition: dict = {}
+    for key in draw(st.lists(st.sampled_from(sorted(ONE_KIND)), unique=True, max_size=2)):
+        name = draw(st.sampled_from(ONE_KIND[key]))
+        values = draw(st.lists(st.sampled_from(OPERATORS[name]), min_size=1, max_size=2))
+        condition.setdefault(name, {})[key] = [each for each in values if "$" not in each] or ["a"]
+    return {
+        "Effect": draw(st.sampled_from(["Allow", "Deny"])),
+        "Action": "*",
+        "Resource": "*",
+        **({"Condition": condition} if condition else {}),
+    }
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(plain_statements(), min_size=1, max_size=3))
+def test_up_to_three_keys_are_told_exactly(own):
+    policies = Policies(identity=policy(*own))
+    decision = evaluate(REQUEST, policies, dict.fromkeys(ONE_KIND, Unknown()))
+    found = {
+        concrete(
+            policies, {key: value for key, value in zip(EVERY, each, strict=True) if value}
+        ).allowed
+        for each in itertools.product(*EVERY.values())
+    }
+    assert (decision.effect == "depends") == (len(found) == 2)
