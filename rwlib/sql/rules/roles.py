@@ -21,7 +21,7 @@ def role(definition: Definition) -> Problems:
             yield from _role_arn(definition, option, value)
     if definition.uses_connection or any(map(definition.has, connector.role_options)):
         return
-    if definition.needs_no_role:
+    if definition.needs_no_role or _wants_signatures(definition):
         return
     if any(map(_names_a_role, definition.options)):
         return  # the wrong option is reported where it stands
@@ -58,7 +58,8 @@ def config_load(definition: Definition) -> Problems:
     connector = definition.connector
     names_a_role = any(map(_names_a_role, definition.options))
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
-    if definition.uses_connection or ((has_keys or definition.needs_no_role) and not names_a_role):
+    without_role = has_keys or definition.needs_no_role or _wants_signatures(definition)
+    if definition.uses_connection or (without_role and not names_a_role):
         return
     if definition.is_on("enable_config_load"):
         return
@@ -163,12 +164,9 @@ def _signed_catalog(definition: Definition) -> Problems:
     ``src/connector/src/connector_common/iceberg/mod.rs:1094-1111``: requests are signed with
     ``s3.access.key`` and ``s3.secret.key``, never with the role.
     """
-    if not (definition.text("catalog.type") or "").startswith("rest"):
+    if not _wants_signatures(definition):
         return
-    places = ("warehouse.path", "catalog.uri", "catalog.rest.signing_name")
-    is_s3_tables = any("s3tables" in (definition.text(place) or "") for place in places)
-    if not is_s3_tables and not definition.is_on("catalog.rest.sigv4_enabled"):
-        return
+    is_s3_tables = _is_s3_tables(definition)
     if definition.has("s3.access.key") and definition.has("s3.secret.key"):
         return
     clause = (
@@ -187,6 +185,17 @@ def _signed_catalog(definition: Definition) -> Problems:
         "catalog.type = 'glue' with a bucket of your own",
         definition.line_of("catalog.uri"),
     )
+
+
+def _wants_signatures(definition: Definition) -> bool:
+    if not (definition.text("catalog.type") or "").startswith("rest"):
+        return False
+    return _is_s3_tables(definition) or definition.is_on("catalog.rest.sigv4_enabled")
+
+
+def _is_s3_tables(definition: Definition) -> bool:
+    places = ("warehouse.path", "catalog.uri", "catalog.rest.signing_name")
+    return any("s3tables" in (definition.text(place) or "") for place in places)
 
 
 def is_static_key(option_name: str) -> bool:
