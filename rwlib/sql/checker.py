@@ -373,7 +373,7 @@ def _other_connector(statement: CreateStatement, name: str) -> Iterator[Problem]
         )
     elif name in out_of_scope() or name in other_connectors():
         yield from _borrowed_role_options(statement, name)
-    elif near := nearest(name, (*own, *sorted(other_connectors())), count=1):
+    elif near := nearest(name, (*own, *sorted(other_connectors()), *out_of_scope()), count=1):
         yield _bad_connector(
             name, "is no connector of RisingWave", f"did you mean {near[0]}?", line
         )

@@ -148,7 +148,20 @@ def test_nothing_is_nested_too_deeply_for_an_answer():
         ("SET x TOO 1", "did you mean TO?"),
         ("CREATE TABLE t (id int name varchar)", "put a comma before name"),
         ("CREATE TABLE t (order int)", 'put the reserved word in double quotes: "order"'),
-        ("CREATE TABLE t (a varchar(10))", "leave out the size; RisingWave's type has none"),
+        (
+            "CREATE TABLE t (a varchar(10))",
+            "write varchar without a size; RisingWave's type has none",
+        ),
+        ("CREATE TABLE t (a int unsigned)", "leave it out; RisingWave has no unsigned types"),
+        ("SELECT * FORM t", "did you mean FROM?"),
+        ("SELECT a, FROM t", "leave out the comma before FROM"),
+        ("CREATE SINK s FROM t WITH (a = 'b' c = 'd')", "put a comma before c"),
+        ("CREATE SINK s FROM t WITH a = 'b'", "put the options in parentheses: WITH (…)"),
+        (
+            "CREATE SINK IF NOT EXIST s FROM t WITH (a = 'b')",
+            "write IF NOT EXISTS and then the name",
+        ),
+        ("DROP SINK IF EXIST s", "write IF EXISTS and then the name"),
     ],
 )
 def test_error_says_what_to_write(sql, advice):

@@ -94,10 +94,14 @@ class Cursor:
         if not token.is_name:
             raise self.expected("identifier")
         if not reserved and token.kind == "word" and token.value.upper() in RESERVED:
+            after_comma = self.at > 0 and self.tokens[self.at - 1].is_symbol(",")
+            ends_a_list = token.is_word("FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION")
             raise self.error(
                 f"syntax error at or near {token.value}",
                 token,
-                f'put the reserved word in double quotes: "{token.value}"',
+                f"leave out the comma before {token.value}"
+                if after_comma and ends_a_list
+                else f'put the reserved word in double quotes: "{token.value}"',
             )
         if token.kind == "quoted" and not token.value:
             raise self.error(
@@ -215,7 +219,8 @@ class Cursor:
             for word in nearest:  # two words run together, as in CREATESINK
                 if written.startswith(word) and len(written) > len(word) + 2:
                     return f"put a space after {word}"
-            near = difflib.get_close_matches(written, nearest, n=1, cutoff=0.6)
+            swapped = [word for word in nearest if sorted(word) == sorted(written)]
+            near = swapped or difflib.get_close_matches(written, nearest, n=1, cutoff=0.6)
             if near and near[0] != written:
                 return f"did you mean {near[0]}?"
         return ""

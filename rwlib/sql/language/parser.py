@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from rwlib.sql.language.clauses import (
@@ -178,10 +179,23 @@ class _Parser:
         SqlSyntaxError
             RisingWave's parser would refuse it, or something follows its end.
         """
-        found = self._statement()
-        if self.cursor.peek().kind != "end":
-            raise self._unexpected_end()
+        try:
+            found = self._statement()
+            if self.cursor.peek().kind != "end":
+                raise self._unexpected_end()
+        except SqlSyntaxError as error:
+            error.advice = error.advice or self._misspelt_condition()
+            raise
         return found
+
+    def _misspelt_condition(self) -> str:
+        """Advise ``IF NOT EXISTS`` where a part of it is read as a name instead."""
+        tokens = self.cursor.tokens
+        for token, second in pairwise(tokens):
+            if token.is_word("IF") and second.is_word("NOT", "EXIST", "EXISTS"):
+                dropped = tokens[0].is_word("DROP")
+                return f"write IF {'' if dropped else 'NOT '}EXISTS and then the name"
+        return ""
 
     def _unexpected_end(self) -> SqlSyntaxError:
         words = ("WITH", "FORMAT", "ENGINE", "FROM", "AS", "INCLUDE", "CASCADE")
