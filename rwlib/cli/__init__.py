@@ -24,6 +24,8 @@ COMMANDS = {
     "report": "Check that a run's evidence is as it was written.",
     "teardown": "Undo what this runbook made for a target.",
     "diagnose": "Say what an error means, and what to do.",
+    "export": "Write the same set-up for Terraform, CloudFormation or a shell.",
+    "operator-policy": "Print the least IAM policy that an operator needs.",
     "app": "Open the notebooks in a browser.",
     "lab": "Learn it on set-ups that are broken, and be scored.",
     "sandbox": "Serve AWS and RisingWave Cloud on loopback.",
@@ -39,7 +41,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"rwlib.cli.{cmd_name}")
+        module = importlib.import_module(f"rwlib.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

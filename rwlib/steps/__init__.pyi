@@ -2,6 +2,10 @@ from .changes import Change as Change
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff
+from .left_over import left_over as left_over
+from .ownership import MANAGED_BY as MANAGED_BY
+from .ownership import Claim as Claim
+from .ownership import claims_on as claims_on
 from .ownership import is_ours as is_ours
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
@@ -16,6 +20,7 @@ from .step1_documents import glue_settings as glue_settings
 from .step1_documents import listed_at_create as listed_at_create
 from .step1_documents import policy_document as policy_document
 from .step1_policy import ensure_policy as ensure_policy
+from .step1_policy import remove_policy as remove_policy
 from .step2_attachment import ensure_attached as ensure_attached
 from .step2_attachment import wait_until_seen as wait_until_seen
 from .step2_role import ensure_role as ensure_role
@@ -29,11 +34,14 @@ from .step3_trust import ensure_trust as ensure_trust
 from .step4_principals import console_steps as console_steps
 from .step4_principals import ensure_allowed_principal as ensure_allowed_principal
 from .step4_principals import fetch_workload_identity as fetch_workload_identity
+from .step4_principals import mark_registered as mark_registered
 from .step5_sql import Connection as Connection
+from .step5_sql import Refusal as Refusal
 from .step5_sql import asked_version as asked_version
 from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
 from .step5_sql import require_complete as require_complete
 from .step5_sql import run_statements as run_statements
 from .teardown import tear_down as tear_down
+from .teardown.earlier import remove_left_over as remove_left_over
 from .teardown.work import TearDown as TearDown

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rwlib.errors import ForeignTrustError
+from rwlib.steps.changes import canonical
 
 SID = "RisingWaveCloudAssumeRole"
 REDSHIFT_SID = "RisingWaveCloudRedshiftCopy"
@@ -52,66 +53,148 @@ def own_statements(workload_identity_arn: str, connectors: Iterable[str]) -> lis
     return statements
 
 
+Written = Callable[[Mapping[str, Any]], bool]
+
+
+def claimed_by_trust(document: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the Workload Identity of a new role's trust policy, and whether Redshift is in it."""
+    own = {each.get("Sid"): each for each in statements_of(document)}
+    principals = principals_of(own.get(SID, {}))
+    return (principals[0] if principals else ""), REDSHIFT_SID in own
+
+
+def is_own_text(statement: Mapping[str, Any]) -> bool:
+    """True when the statement reads as this runbook would write it for the principal it names.
+
+    That alone does not make it this runbook's: somebody may have written the same.
+    """
+    principals = principals_of(statement)
+    workload = principals[0] if len(principals) == 1 else ""
+    own = own_statements(workload, ["redshift"])
+    return any(canonical(statement) == canonical(each) for each in own)
+
+
 @dataclass(frozen=True)
 class TrustMerge:
     """A merged trust policy.
 
     ``document`` is what the role's trust policy becomes; ``kept`` names the statements of others,
-    which are unchanged; ``flags`` are sentences about what deserves a look.
+    which are unchanged; ``flags`` are sentences about what deserves a look; ``added`` and
+    ``removed`` are statements of this runbook.
     """
 
     document: dict[str, Any]
     changed: bool
     kept: tuple[str, ...]
     flags: tuple[str, ...]
+    added: tuple[Mapping[str, Any], ...] = ()
+    removed: tuple[Mapping[str, Any], ...] = ()
 
 
 def merge_trust(
-    existing: Mapping[str, Any] | None, workload_identity_arn: str, connectors: Iterable[str] = ()
+    existing: Mapping[str, Any] | None,
+    workload_identity_arn: str,
+    connectors: Iterable[str] = (),
+    *,
+    written: Written | None = None,
+    keep_redshift: bool = False,
 ) -> TrustMerge:
     """Merge this runbook's statements into an existing trust policy.
 
-    Replaces its own statements by Sid and keeps all others as they are, in their order. Adds
-    nothing where somebody else's statement grants the same already.
+    Keeps every statement that it did not write, in its order, whatever its Sid. Adds nothing
+    where somebody else's statement grants the same already.
+
+    Parameters
+    ----------
+    written
+        Tells whether this runbook wrote a statement; without it, it wrote none.
+    keep_redshift
+        True when another target needs Redshift's statement.
 
     Raises
     ------
     ForeignTrustError
         A statement for the Workload Identity asks for an external id or a session name, which
-        RisingWave cannot send; or RisingWave's statement has a wildcard principal.
+        RisingWave cannot send; or RisingWave's statement has a wildcard principal; or a statement
+        with this runbook's Sid says something that it did not write.
     """
     if existing is None:
-        return TrustMerge(trust_policy(workload_identity_arn, connectors), True, (), ())
+        document = trust_policy(workload_identity_arn, connectors)
+        return TrustMerge(document, True, (), (), tuple(document["Statement"]))
     document = copy.deepcopy(dict(existing))
     statements = statements_of(document)
     for statement in statements:
         _refuse(statement, workload_identity_arn)
     own = {each["Sid"]: each for each in own_statements(workload_identity_arn, connectors)}
+    asked = set(own)
     merged: list[Any] = []
+    ours: list[Any] = []
+    added: list[Any] = []
+    removed: list[Any] = []
     for statement in statements:
         sid = statement.get("Sid")
-        if sid in own:
-            wanted = own.pop(sid)
-            merged.append(statement if _same(statement, wanted) else wanted)
-        else:
-            merged.append(statement)
-    foreign = [each for each in statements if each.get("Sid") not in (SID, REDSHIFT_SID)]
-    merged += [each for each in own.values() if not any(_grants(other, each) for other in foreign)]
+        wrote = sid in (SID, REDSHIFT_SID) and written is not None and written(statement)
+        if sid in own and _same(statement, own[sid]):
+            own.pop(sid)
+            ours.append(statement)
+        elif sid in own and (wrote or _names_the_dead(statement, own[sid])):
+            removed.append(statement)
+            statement = own.pop(sid)
+            added.append(statement)
+        elif sid in asked:
+            raise ForeignTrustError(
+                f"trust policy: statement {sid} is not what this runbook writes, so it is "
+                "somebody else's and stays as it is; give it another Sid, or give another role_name"
+            )
+        elif wrote and not keep_redshift:
+            removed.append(statement)
+            continue
+        merged.append(statement)
+    foreign = [each for each in statements if each not in ours and each not in removed]
+    missing = [each for each in own.values() if not any(_grants(other, each) for other in foreign)]
+    merged += missing
+    added += missing
     changed = merged != statements
     if changed:
         document["Statement"] = merged
     kept = tuple(_title(each, index) for index, each in enumerate(statements) if each in foreign)
     flags = _flags(foreign, workload_identity_arn)
-    return TrustMerge(document, changed, kept, flags)
+    return TrustMerge(document, changed, kept, flags, tuple(added), tuple(removed))
 
 
-def remove_own_statements(existing: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return a trust policy without this runbook's statements, None when nothing is left."""
+def _names_the_dead(statement: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """True for a statement of ours whose principal was deleted.
+
+    AWS then shows the deleted principal's id in place of its ARN, and it matches nobody any more
+    (IAM user guide, "AWS JSON policy elements: Principal").
+    """
+    principals = principals_of(statement)
+    if len(principals) != 1 or not re.fullmatch(r"A(RO|ID)A[A-Z0-9]+", principals[0]):
+        return False
+    return canonical({**statement, "Principal": wanted["Principal"]}) == canonical(wanted)
+
+
+def remove_own_statements(
+    existing: Mapping[str, Any], written: Written | None = None
+) -> dict[str, Any] | None:
+    """Return a trust policy without this runbook's statements, None when nothing is left.
+
+    Parameters
+    ----------
+    written
+        Tells whether this runbook wrote a statement; without it, what reads as it would write it.
+    """
     document = copy.deepcopy(dict(existing))
-    rest = [each for each in statements_of(document) if each.get("Sid") not in (SID, REDSHIFT_SID)]
+    wrote = written or is_own_text
+    rest = [
+        each
+        for each in statements_of(document)
+        if each.get("Sid") not in (SID, REDSHIFT_SID) or not wrote(each)
+    ]
     if not rest:
         return None
-    document["Statement"] = rest
+    if len(rest) < len(statements_of(document)):
+        document["Statement"] = rest
     return document
 
 

@@ -18,7 +18,13 @@ from rwlib.verify.check import Check, Verdict
 from rwlib.verify.deciding import probe_role
 from rwlib.verify.kms import check_kms
 from rwlib.verify.requests import check_allowed, check_refused
-from rwlib.verify.role import check_boundary, check_identity, check_policy, check_role
+from rwlib.verify.role import (
+    check_boundary,
+    check_identity,
+    check_left_over,
+    check_policy,
+    check_role,
+)
 from rwlib.verify.situation import Situation
 from rwlib.verify.trust import check_redshift_trust, check_trust
 
@@ -53,6 +59,8 @@ def verify(
     )
     at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
     checks.insert(at, _allowed_principal(aws, target, situation, cloud))
+    at = next((i for i, check in enumerate(checks) if check.hop == "boundary"), at)
+    checks[at:at] = check_left_over(aws, target, situation)
     return checks, verdicts
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rwlib.steps import canonical, document_diff, statements_of
+from rwlib.errors import RunbookError
+from rwlib.steps import canonical, document_diff, left_over, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import APPLY, Check, Status, Verdict
 from rwlib.verify.deciding import decide
 from rwlib.verify.situation import Situation
+
+if TYPE_CHECKING:
+    from rwlib.aws import Aws
 
 
 def check_identity(situation: Situation) -> Check:
@@ -64,6 +68,25 @@ def check_role(target: Target, situation: Situation) -> Check:
         return Check("role_exists", "role", title, "fail", (situation.role_arn,), APPLY)
     planned = ("it is going to be created or is there already",) if situation.planned else ()
     return Check("role_exists", "role", title, "pass", (situation.role_arn, *planned))
+
+
+def check_left_over(aws: Aws, target: Target, situation: Situation) -> Iterable[Check]:
+    """Name what earlier runs for this target made and it does not ask for any more.
+
+    There is no such check while nothing is left over. A plan takes it away, so it is looked for
+    in what AWS shows only.
+    """
+    if situation.planned or situation.trust_policy is None:
+        return
+    title = "Nothing of earlier runs for this target is left over"
+    try:
+        changes = left_over(aws, target)
+    except RunbookError as error:
+        yield Check("left_over", "role", title, "unknown", (str(error),))
+        return
+    if changes:
+        evidence = tuple(f"{each.resource} {each.name}: {each.detail}" for each in changes)
+        yield Check("left_over", "role", title, "fail", evidence, APPLY)
 
 
 def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]) -> Check:

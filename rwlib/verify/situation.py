@@ -165,6 +165,13 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
             )
         elif change.resource == "trust policy" and change.after is not None:
             planned = replace(planned, trust_policy=change.after)
+        elif change.resource == "attachment" and change.action == "delete":
+            arn = change.name.partition(" to ")[0]
+            planned = replace(
+                planned,
+                attached=tuple(each for each in planned.attached if each != arn),
+                identity=tuple(each for each in planned.identity if each[0] != arn),
+            )
         elif change.resource == "attachment" and change.action == "create":
             document = planned.policy_document
             if document is not None:

@@ -64,6 +64,7 @@ def test_caller_identity_is_asked_once(aws):
     assert len(aws.calls) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "error", "words"),
     [

@@ -19,6 +19,8 @@ from rwlib.target.target import Target
 from tests.support import places
 from tests.support.operator_role import OPERATOR, as_user_who_may_assume_it
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def opening(monkeypatch):

@@ -24,6 +24,8 @@ from rwlib.runs.manifest import verify_manifest
 from tests.support import places
 from tests.support.waiting import is_running, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = places.ROOT
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 

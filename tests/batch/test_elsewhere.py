@@ -20,6 +20,8 @@ from rwlib.cli import cli
 from rwlib.target.target import Target
 from tests.support import places
 
+pytestmark = pytest.mark.slow
+
 ROOT = places.ROOT
 ARGO = ROOT / "docs" / "argo"
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"

@@ -125,6 +125,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_row_is_one_sentence_and_nothing_is_created(
     aws_environment, tmp_path, monkeypatch, capsys, case
@@ -169,6 +170,7 @@ def test_bad_file_says_where_it_is_bad(tmp_path, name, text, words):
     assert all(word in str(raised.value) for word in words), raised.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "yaml"])
 def test_memory_is_flat_when_there_are_many_rows(tmp_path, ending):
     def peak(count):

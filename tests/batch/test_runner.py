@@ -30,6 +30,8 @@ from rwlib.runs.manifest import verify_manifest
 from tests.support import places
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = places.ROOT
 NOTEBOOK = ROOT / "notebooks" / "runbook.ipynb"
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
@@ -114,7 +116,7 @@ def test_batch_sets_targets_up_once_and_looks_again_later(
     first = run_batch(options(path, apply=True))
     assert (first.exit_code, dict(first.counts)) == (0, {"done": 3})
     assert sorted(made(aws_environment)) == sorted(
-        ["CreatePolicy", "CreateRole", "AttachRolePolicy"] * 3
+        ["CreatePolicy", "TagPolicy", "CreateRole", "TagRole", "AttachRolePolicy"] * 3
     )
     after = account_state()
 

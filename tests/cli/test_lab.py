@@ -19,6 +19,8 @@ from rwlib.labs.model import all_labs
 from rwlib.labs.scores import Learner, Score, as_csv, as_html, find_results, merge, read_results
 from rwlib.labs.session import open_lab, start_lab
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def given(shared_sandbox, monkeypatch, tmp_path):

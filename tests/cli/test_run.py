@@ -76,12 +76,14 @@ def test_bad_target_file_is_one_sentence(tmp_path, text, words):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_unknown_profile_is_bad_input(aws_environment, example):
     code, _, err = rwlib("run", *options(example, aws_profile="nobody"))
     assert code == 2
     assert "aws_profile: 'nobody' does not exist" in err
 
 
+@pytest.mark.slow
 def test_unreadable_credentials_file_is_bad_input(aws_environment, example, tmp_path, monkeypatch):
     path = tmp_path / "config"
     path.write_text("[profile x\nthis is no ini file")

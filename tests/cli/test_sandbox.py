@@ -9,9 +9,12 @@ import subprocess
 import sys
 
 import boto3
+import pytest
 
 from tests.support.command_line import rwlib
 from tests.support.places import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_environment_is_printed_and_serves_until_it_is_interrupted(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.command_line import options, rwlib
 
 
@@ -13,6 +15,7 @@ def test_missing_credentials_are_exit_code_4(aws_environment, example, monkeypat
     assert "no usable AWS credentials" in err
 
 
+@pytest.mark.slow
 def test_unreachable_endpoint_is_exit_code_4(aws_environment, example, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

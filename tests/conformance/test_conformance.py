@@ -9,6 +9,8 @@ import pytest
 from rwlib.sandbox.server.server import Sandbox
 from tests.conformance.scenario import Play, World, agrees, rows
 
+pytestmark = pytest.mark.slow
+
 ROWS = rows()
 
 

@@ -11,6 +11,8 @@ from rwlib.diagnose.diagnosis import diagnose
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.diagnose.model import Diagnosis
 
+pytestmark = pytest.mark.slow
+
 CALLER = "arn:aws:sts::444455556666:assumed-role/g1jk13sq56ejdref71h1cvokbh-role/reqsign"
 ROLE = "arn:aws:iam::111122223333:role/risingwave-s3-access"
 ASSUME = f"User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {ROLE}"

@@ -14,6 +14,8 @@ from rwlib.verify.known import CheckedFacts
 from rwlib.verify.situation import read_situation
 from tests.verify.test_mutations import MUTATIONS, set_up
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 
 # A fault, and the causes of which one must be named first or beside the others.

@@ -21,6 +21,8 @@ from rwlib.diagnose.stream import LONGEST_RECORD, read_blocks
 from rwlib.errors import InputError
 from tests.support import places
 
+pytestmark = pytest.mark.slow
+
 KNOWN = [
     json.loads(line)["text"]
     for line in (places.DATA / "diagnose" / "known.jsonl").read_text("utf-8").splitlines()

@@ -23,6 +23,8 @@ from rwlib.errors import InputError
 from rwlib.evaluate.evaluator import evaluate
 from rwlib.evaluate.model import Policies, Request
 
+pytestmark = pytest.mark.slow
+
 OWN, OTHER = "111122223333", "777788889999"
 SESSION = f"arn:aws:sts::{OWN}:assumed-role/reader/job-1"
 PRINCIPALS = [

@@ -17,6 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 import rwlib.headless.engine
 from tests.support.engine_comparison import DATA, assert_equal, run, run_elsewhere
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = ["outputs", "widgets", "failing", "long"]
 
 

@@ -21,6 +21,8 @@ from rwlib.headless.engine import execute
 from tests.support import places
 from tests.support.engine_comparison import DATA, assert_equal, run, run_elsewhere
 
+pytestmark = pytest.mark.slow
+
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 
 

@@ -14,6 +14,8 @@ from papermill.exceptions import PapermillExecutionError
 from rwlib.headless.engine import execute
 from tests.support import places
 
+pytestmark = pytest.mark.slow
+
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 ROOT = str(places.ROOT)
 

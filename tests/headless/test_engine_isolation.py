@@ -22,6 +22,8 @@ from rwlib.headless.engine import execute, process
 from rwlib.headless.engine.forgetting import forget
 from tests.support import places
 
+pytestmark = pytest.mark.slow
+
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 ROOT = str(places.ROOT)
 

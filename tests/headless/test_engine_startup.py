@@ -18,6 +18,8 @@ from rwlib.headless.engine.startup import without_modules
 from tests.support import places
 from tests.support.engine_comparison import DATA
 
+pytestmark = pytest.mark.slow
+
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 ROOT = str(places.ROOT)
 

@@ -13,6 +13,7 @@ from rwlib.headless.engine.streams import Capture
 from rwlib.headless.engine.wire import Channel, Unpacker, pack
 
 
+@pytest.mark.slow
 @given(
     frames=st.lists(st.lists(st.binary(max_size=40), max_size=4), max_size=6),
     sizes=st.lists(st.integers(1, 30), min_size=1, max_size=50),

@@ -42,6 +42,7 @@ def test_labs_are_numbered_without_a_gap_and_cover_the_failures():
     assert find_lab("03") is find_lab(3) is find_lab("wrong_principal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_check_fails_before_the_solution_and_passes_after_it(start, number):
     lab = start(number)
@@ -57,6 +58,7 @@ def test_check_fails_before_the_solution_and_passes_after_it(start, number):
     assert score.missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "name"), WRONG)
 def test_check_fails_when_the_repair_is_a_wrong_one(start, number, name):
     lab = start(number)
@@ -69,6 +71,7 @@ def test_check_fails_when_the_repair_is_a_wrong_one(start, number, name):
     assert failing(result) - {"RisingWave works when it tries again"} or not wrong.hides
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_last_lab_is_solved_only_when_every_fault_is_repaired(start, seed):
     lab = start(NUMBERS[-1], seed=seed)

@@ -42,6 +42,7 @@ def test_every_lab_has_its_notebook_and_every_notebook_its_lab():
     assert sorted(path.name for path in FOLDER.glob("*.ipynb")) == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lab", LABS, ids=NAMES)
 def test_notebook_is_solved_when_its_solution_cell_runs(lab, environment, tmp_path):
     book = execute(
@@ -57,6 +58,7 @@ def test_notebook_is_solved_when_its_solution_cell_runs(lab, environment, tmp_pa
     assert results["labs"][str(lab.number)]["passed"]
 
 
+@pytest.mark.slow
 def test_notebook_runs_to_its_end_when_nothing_is_repaired(environment, tmp_path):
     book = execute(FOLDER / NAMES[9], tmp_path / "out.ipynb", timeout=120, environment=environment)
     text = json.dumps([cell.get("outputs", []) for cell in book.cells])
@@ -64,6 +66,7 @@ def test_notebook_runs_to_its_end_when_nothing_is_repaired(environment, tmp_path
     assert "no permissions boundary allows the s3:PutObject action" in text
 
 
+@pytest.mark.slow
 def test_nbval_passes_a_notebook_with_a_sandbox_of_its_own(tmp_path):
     """Also what a learner has: nothing given, the sandbox ends with the kernel."""
     environment = {**os.environ, "RWLIB_LABS": str(tmp_path)}

@@ -113,6 +113,7 @@ def test_notebook_says_what_it_needs_changes_and_how_it_is_undone(name):
     assert "## What is next" in text
 
 
+@pytest.mark.slow
 def test_each_notebook_runs_alone_in_order(aws_environment, example, tmp_path):
     for name in [*STEPS, "90_tear_down.ipynb"]:
         book = execute(name, {**example, "apply": True}, tmp_path)
@@ -125,6 +126,7 @@ def test_each_notebook_runs_alone_in_order(aws_environment, example, tmp_path):
         assert errors == [], name
 
 
+@pytest.mark.slow
 def test_notebooks_preview_when_apply_is_false(aws_environment, example, tmp_path):
     aws_environment.forget_calls()
     for name in ("01_create_s3_policy.ipynb", "02_create_role.ipynb"):
@@ -133,6 +135,7 @@ def test_notebooks_preview_when_apply_is_false(aws_environment, example, tmp_pat
     assert not {a for a in actions if a.startswith(("Create", "Put", "Update", "Attach"))}
 
 
+@pytest.mark.slow
 def test_wrong_input_is_one_sentence_in_a_notebook(aws_environment, example, tmp_path):
     with pytest.raises(PapermillExecutionError) as caught:
         execute("01_create_s3_policy.ipynb", {**example, "bucket": "Bad_Bucket"}, tmp_path)
@@ -143,6 +146,7 @@ def test_wrong_input_is_one_sentence_in_a_notebook(aws_environment, example, tmp
     assert "Traceback" not in "\n".join(error.traceback)
 
 
+@pytest.mark.slow
 def test_diagnosis_names_the_cause_in_a_notebook(aws_environment, example, tmp_path):
     log = tmp_path / "error.log"
     log.write_text(
@@ -157,6 +161,7 @@ def test_diagnosis_names_the_cause_in_a_notebook(aws_environment, example, tmp_p
     assert "wJalrXUtnFEMI" not in outputs_of(book)
 
 
+@pytest.mark.slow
 def test_check_ends_the_notebook_when_the_set_up_is_broken(aws_environment, example, tmp_path):
     with pytest.raises(PapermillExecutionError) as caught:
         execute("06_verify_setup.ipynb", example, tmp_path)

@@ -90,6 +90,7 @@ def test_settling_twice_changes_nothing():
         assert nbformat.writes(settled(book)) == nbformat.writes(read(name))
 
 
+@pytest.mark.slow
 def test_notebooks_run_again_give_what_is_stored(tmp_path):
     """nbval runs every notebook with its defaults; the example inputs come from the file."""
     with example_world(tmp_path):

@@ -57,15 +57,16 @@ def test_steps_have_no_module_without_a_step():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_has_one_module_and_one_test_file(command):
-    assert names("rwlib/cli", f"{command}.py") == [f"{command}.py"]
-    assert names("tests/cli", f"test_{command}.py") == [f"test_{command}.py"]
+    module = command.replace("-", "_")
+    assert names("rwlib/cli", f"{module}.py") == [f"{module}.py"]
+    assert names("tests/cli", f"test_{module}.py") == [f"test_{module}.py"]
 
 
 def test_modules_with_a_command_are_those_of_the_group():
     with_command = {
         path.stem for path in tree.modules("cli") if "command" in tree.door(f"cli.{path.stem}")
     }
-    assert with_command == set(COMMANDS)
+    assert with_command == {command.replace("-", "_") for command in COMMANDS}
 
 
 def test_checks_are_made_in_verify_only():
@@ -162,3 +163,28 @@ def test_tests_stand_in_the_rooms_of_what_they_test():
     }
     assert folders - set(tree.ROOMS) - OTHER_TESTS == set()
     assert set(tree.ROOMS) - folders == set()
+
+
+def is_slow(node):
+    return any("pytest.mark.slow" in ast.unparse(each) for each in node)
+
+
+def fast_tests(path):
+    """The tests of a file that are not marked slow, one by one or all."""
+    body = tree.parsed(path).body
+    if is_slow(each.value for each in body if isinstance(each, ast.Assign)
+               and ast.unparse(each.targets[0]) == "pytestmark"):  # fmt: skip
+        return []
+    return [
+        node.name
+        for node in body
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and not is_slow(node.decorator_list)
+    ]
+
+
+@pytest.mark.parametrize("room", tree.ROOMS)
+def test_fast_tests_reach_every_room(room):
+    files = (ROOT / "tests" / room).rglob("test_*.py")
+    assert [name for path in files for name in fast_tests(path)] != []

@@ -59,6 +59,7 @@ def report():
     }
 
 
+@pytest.mark.slow
 def test_every_hop_of_a_check_has_its_box(aws_environment, example):
     book = Runbook.start(example)
     book.look()
@@ -167,6 +168,7 @@ def test_one_wrong_request_among_right_ones_makes_its_cell_wrong(report):
     assert len(row["Write"].requests) == 1
 
 
+@pytest.mark.slow
 def test_report_page_holds_picture_and_map(aws_environment, example, tmp_path):
     book = Runbook.start(example, run_dir=tmp_path / "run")
     book.look()

@@ -64,11 +64,18 @@ def writes(aws: Aws):
     return [f"{call.service}:{call.operation}" for call in aws.calls if call.writes]
 
 
+@pytest.mark.slow
 def test_run_ends_verified_when_nothing_was_there(aws_environment, example):
     book = complete({**example, "apply": True})
     assert [check.id for check in book.checks if check.status == "fail"] == []
     assert book.exit_code == 0
-    assert writes(book.aws) == ["iam:create_policy", "iam:create_role", "iam:attach_role_policy"]
+    assert writes(book.aws) == [
+        "iam:create_policy",
+        "iam:tag_policy",
+        "iam:create_role",
+        "iam:tag_role",
+        "iam:attach_role_policy",
+    ]
 
 
 def test_run_writes_nothing_when_previewing(aws_environment, example):
@@ -81,6 +88,7 @@ def test_run_writes_nothing_when_previewing(aws_environment, example):
     assert book.exit_code == 0
 
 
+@pytest.mark.slow
 def test_run_writes_nothing_the_second_time(aws_environment, example):
     complete({**example, "apply": True})
     before = state()
@@ -90,6 +98,7 @@ def test_run_writes_nothing_the_second_time(aws_environment, example):
     assert {step.status for number, step in again.steps.items() if number < 4} == {"unchanged"}
 
 
+@pytest.mark.slow
 def test_run_asks_for_no_fact_twice_when_nothing_changes(aws_environment, example):
     complete({**example, "apply": True})
     aws_environment.forget_calls()
@@ -129,6 +138,7 @@ def stop_at(monkeypatch, number, after):
     monkeypatch.setattr(Aws, "_call", call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adopted", [False, True], ids=["new role", "existing role"])
 def test_run_ends_the_same_when_stopped_at_any_call(aws_environment, example, monkeypatch, adopted):
     """Before every call, and after the effect of every writing call."""
@@ -187,6 +197,7 @@ def run_at_once(environment, targets):
     return found
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_lose_nothing_when_they_share_a_role(aws_environment, example, tmp_path):
     trust = {"Version": "2012-10-17", "Statement": [FOREIGN]}
     iam = boto3.client("iam")
@@ -255,6 +266,7 @@ def test_ledger_says_what_was_created(aws_environment, example, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_role_never_trusts_more_than_asked(aws_environment, example, monkeypatch):
     sent = []
     real = Aws._call

@@ -168,6 +168,7 @@ def write_notebook(path):
     return path
 
 
+@pytest.mark.slow
 def test_no_secret_is_written_even_when_a_notebook_shows_them_all(tmp_path):
     path = write_notebook(tmp_path / "n.ipynb")
     place = tmp_path / "runs" / "t"
@@ -186,6 +187,7 @@ def test_no_secret_is_written_even_when_a_notebook_shows_them_all(tmp_path):
     assert verify_manifest(place)[0] == []
 
 
+@pytest.mark.slow
 def test_batch_writes_no_secret_when_they_are_in_every_source(
     aws_environment, tmp_path, monkeypatch, capfd
 ):

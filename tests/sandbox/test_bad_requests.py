@@ -194,6 +194,7 @@ def test_bad_authorization_gets_an_error_of_aws(sandbox, header):
     assert answer.status_code in (400, 403)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD"]),
@@ -208,6 +209,7 @@ def test_any_request_to_s3_gets_an_answer_of_aws(sandbox, method, path, query, b
     assert is_aws_error(answer), (answer.status_code, answer.text[:300])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     document=st.text(max_size=80)
@@ -254,6 +256,7 @@ def test_any_policy_document_gets_an_answer_of_aws(clients, document):
     assert [status for status in statuses if status >= 500] == []
 
 
+@pytest.mark.slow
 def test_a_thousand_requests_of_eight_clients_get_the_right_verdicts():
     """Each client is its own account, and asks for its own and for another's bucket."""
     accounts = [f"{number}" * 12 for number in range(1, 9)]

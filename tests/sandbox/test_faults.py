@@ -25,6 +25,7 @@ def test_throttling_of_every_call_is_answered_by_each_service_in_its_way(sandbox
     assert refusal(client(sandbox, "kms").list_keys)[0] == "ThrottlingException"
 
 
+@pytest.mark.slow
 def test_throttling_of_some_calls_is_overcome_by_an_sdk_that_tries_again(sandbox):
     sandbox.set_faults(throttle=0.3, seed=1)
     iam = boto3.client(
@@ -99,6 +100,7 @@ def test_propagation_keeps_the_old_policy_in_force(sandbox):
     assert refusal(sts.assume_role, RoleArn=arn, RoleSessionName="s3")[0] == "AccessDenied"
 
 
+@pytest.mark.slow
 def test_kill_after_a_call_ends_the_process_with_the_call_kept(tmp_path):
     spawned = Sandbox.spawn(state=tmp_path, faults={"kill_after": 2, "only": "iam:Create*"})
     iam = client(spawned, "iam")

@@ -25,6 +25,8 @@ from rwlib.steps.step1_documents import recommended_policy
 from rwlib.steps.step3_documents import trust_policy
 from tests.support.management_api import health, query, records
 
+pytestmark = pytest.mark.slow
+
 ORDERS = "019d023e-68a6-74db-b73c-e18859fc5171"
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 REGIONS = {"acme-analytics": "us-east-1", "acme-encrypted": "eu-central-1"}

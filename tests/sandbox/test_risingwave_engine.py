@@ -20,6 +20,8 @@ from rwlib.cloud.transport import SqlError
 from rwlib.sandbox.server.server import Sandbox
 from tests.support.management_api import ask_database, health, records
 
+pytestmark = pytest.mark.slow
+
 ORDERS = "019d023e-68a6-74db-b73c-e18859fc5171"
 PREVIEW = "019d023e-7000-7a11-8c11-0000000000a1"
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"

@@ -15,6 +15,8 @@ from rwlib.errors import InputError, ServiceError
 from rwlib.sandbox.endpoint import Endpoint
 from rwlib.sandbox.server.server import Sandbox
 
+pytestmark = pytest.mark.slow
+
 
 def client(sandbox: Endpoint, service: str, account: str = "111122223333", region="us-east-1"):
     return boto3.client(

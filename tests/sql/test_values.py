@@ -14,6 +14,8 @@ from rwlib.sql.language.parser import parse_statements
 from rwlib.sql.writing.quoting import identifier, object_name, string_literal
 from rwlib.sql.writing.statements import build_statements
 
+pytestmark = pytest.mark.slow
+
 ROLE = "arn:aws:iam::111122223333:role/risingwave-s3-access"
 WHERE = {
     "role_arn": ROLE,

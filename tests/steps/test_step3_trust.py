@@ -99,21 +99,54 @@ def test_trust_policy_names_redshift_when_its_copy_uses_the_role():
         ({"Version": "2008-10-17", "Id": "x", "Statement": EC2}, [],
          {"Version": "2008-10-17", "Id": "x", "Statement": [EC2, OWN]}),
         ({"Statement": [EC2]}, [], {"Statement": [EC2, OWN]}),
-        (document(EC2, {**OWN, "Principal": {"AWS": OTHER_CLUSTER}}, TEAM), [],
-         document(EC2, OWN, TEAM)),
         (document({**OWN, "Principal": {"AWS": "AROA1234567890ABCDEFG"}}), [], document(OWN)),
-        (document({**OWN, "Principal": {"AWS": [WORKLOAD, OTHER_CLUSTER]}}), [], document(OWN)),
-        (document({**OWN, "Effect": "Deny"}, TEAM), [], document(OWN, TEAM)),
-        (document({**OWN, "Action": ["sts:AssumeRole", "sts:TagSession"]}), [], document(OWN)),
     ],
 )  # fmt: skip
-def test_merge_owns_its_sid_and_keeps_the_rest(existing, connectors, merged):
+def test_merge_adds_its_statements_and_keeps_the_rest(existing, connectors, merged):
     before = copy.deepcopy(existing)
     merge = merge_trust(existing, WORKLOAD, connectors)
     assert (merge.document, merge.changed) == (merged, True)
     assert existing == before
     again = merge_trust(merge.document, WORKLOAD, connectors)
     assert (again.document, again.changed) == (merged, False)
+
+
+SOMEBODYS = [
+    {**OWN, "Principal": {"AWS": OTHER_CLUSTER}},
+    {**OWN, "Principal": {"AWS": [WORKLOAD, OTHER_CLUSTER]}},
+    {**OWN, "Effect": "Deny"},
+    {**OWN, "Action": ["sts:AssumeRole", "sts:TagSession"]},
+    {**OWN, "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}},
+    {**OWN, "Principal": {"AWS": "AROA1234567890ABCDEFG"}, "Effect": "Deny"},
+    {**COPY, "Principal": {"Service": "ec2.amazonaws.com"}},
+    {**COPY, "Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}},
+]
+
+
+@pytest.mark.parametrize("statement", SOMEBODYS)
+def test_merge_refuses_a_statement_with_its_sid_that_it_did_not_write(statement):
+    with pytest.raises(ForeignTrustError, match=r"is somebody else's and stays as it is; give"):
+        merge_trust(document(TEAM, statement), WORKLOAD, ["redshift"])
+
+
+@pytest.mark.parametrize("statement", SOMEBODYS)
+def test_merge_replaces_what_it_wrote(statement):
+    merge = merge_trust(
+        document(TEAM, statement), WORKLOAD, ["redshift"], written=lambda each: each == statement
+    )
+    assert sorted(each["Sid"] for each in merge.document["Statement"]) == sorted(
+        [SID, REDSHIFT_SID, "Team"]
+    )
+    assert statement not in merge.document["Statement"]
+    assert OWN in merge.document["Statement"]
+
+
+@pytest.mark.parametrize(("wrote", "needed"), [(True, False), (True, True), (False, False)])
+def test_merge_takes_redshift_away_when_it_wrote_it_and_nobody_needs_it(wrote, needed):
+    merge = merge_trust(
+        document(OWN, COPY), WORKLOAD, written=lambda _: wrote, keep_redshift=needed
+    )
+    assert (COPY in merge.document["Statement"]) == (needed or not wrote)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +286,7 @@ documents = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(documents, st.sampled_from([[], ["redshift"], ["s3_sink"]]))
 def test_merge_keeps_every_foreign_statement_whatever_it_says(existing, connectors):
     before = json.dumps(existing)
@@ -408,7 +442,7 @@ def test_trust_gives_up_with_a_sentence_when_somebody_keeps_overwriting_it(iam):
 
 
 def test_trust_is_never_wider_than_before_and_the_grant_asked_for(iam):
-    make_role(iam, document(EC2, {**OWN, "Principal": {"AWS": OTHER_CLUSTER}}))
+    make_role(iam, document(EC2))
     busy = BusyAws(
         after={"update_assume_role_policy": [lambda: put_trust(iam, FRIEND), lambda: None]}
     )

@@ -39,6 +39,7 @@ def test_preview_says_what_would_be_listed_and_writes_nothing(cloud):
     assert list(cloud.allowed_iam_roles(CLUSTER).role_arns) == before
 
 
+@pytest.mark.slow
 def test_role_is_listed_beside_the_others_when_applied(cloud):
     ensure_allowed_principal(cloud, CLUSTER, OTHER, apply=True)
     ledger = Ledger()

@@ -265,6 +265,7 @@ def refused_with(make, *arguments, **values):
         return None, error
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*Target.model_fields, "self", "x"]), anything | near))
 def test_values_make_a_target_or_an_input_error_whatever_they_are(changes):
     target, error = refused_with(Target, **{**VALUES, **changes})

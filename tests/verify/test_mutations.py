@@ -19,6 +19,8 @@ from rwlib.target.target import Target
 from rwlib.verify.hops import check_situation
 from rwlib.verify.situation import read_situation
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "111122223333"
 ROLE = "risingwave-s3-access"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
