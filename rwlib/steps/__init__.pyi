@@ -40,6 +40,7 @@ from .step4_principals import fetch_workload_identity as fetch_workload_identity
 from .step4_principals import mark_registered as mark_registered
 from .step5_sql import Connection as Connection
 from .step5_sql import Refusal as Refusal
+from .step5_sql import asked_version as asked_version
 from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
 from .step5_sql import require_complete as require_complete

@@ -176,6 +176,15 @@ def _said_about(dsn: str, error: Exception) -> str:
     return mask(without_parts(line, passwords_of(dsn)))
 
 
+def asked_version(connection: Connection) -> str:
+    """Return what RisingWave says of its own version, or an empty text."""
+    try:
+        rows = connection.rows("SELECT version()")
+    except Refusal:
+        return ""
+    return str(rows[0][0]) if rows and rows[0] else ""
+
+
 def open_connection(cloud: Cloud | None, cluster_id: str) -> Connection:
     """Connect to RisingWave: over ``RW_DSN`` where it is set, else through the management API.
 

@@ -40,6 +40,7 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
             target=target,
             role_arn=situation.role_arn,
             region_name=situation.bucket.region_name,
+            version=getattr(each, "version", None) or None,
         )
         if finding.severity == "error"
     ]
