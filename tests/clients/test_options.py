@@ -23,7 +23,7 @@ ALGORITHMS = ("CRC32", "SHA1", "SHA256")
 
 def needs(module):
     if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed; it is in the extra [clients]")
+        pytest.skip(f"{module} is not installed")
 
 
 def refused(call, *arguments, **named):
