@@ -25,6 +25,7 @@ from rwlib.aws import (
     with_key,
 )
 from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
+from rwlib.runbook.approval import require_approved
 from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
     STEPS,
@@ -192,6 +193,8 @@ class Runbook:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
         self.situation = planned
+        if self.target.apply:
+            require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
         self._judge(planned)
         return planned
 
@@ -335,6 +338,7 @@ class Runbook:
                     self.workload_identity_arn,
                     self.target.connectors,
                     owner=self.target.name,
+                    region_name=self.bucket.region_name,
                     ledger=self.ledger,
                     apply=apply,
                 )
@@ -469,6 +473,7 @@ class Runbook:
             self.policy_document,
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
+            egress_ips=self.cloud_metadata.egress_ips if self.cloud_metadata else (),
         )
         check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
         after = next(
