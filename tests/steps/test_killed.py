@@ -86,6 +86,7 @@ def check(aws_environment, monkeypatch, example, runs, rounds):
     assert stopped
 
 
+@pytest.mark.slow
 def test_run_and_tear_down_end_the_same_when_killed(aws_environment, monkeypatch, example, runs):
     check(aws_environment, monkeypatch, example, runs, rounds=3)
 

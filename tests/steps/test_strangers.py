@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from rwlib.aws.calls import Aws, policy_json
 from rwlib.errors import RunbookError
 from rwlib.runbook.runbook import Runbook
-from rwlib.steps.ownership import claims_on, is_ours, statement_key, tag_map
+from rwlib.steps.ownership import CLAIM, claims_on, is_ours, statement_key, tag_map
 from rwlib.steps.step3_documents import SID, statements_of
 from rwlib.steps.teardown import tear_down
 from rwlib.target.target import Target
@@ -201,8 +201,10 @@ class Strangers:
         if self.role_id:
             assert role is not None
             assert role["RoleId"] == self.role_id
+            # A copied claim is the one key that a target must be able to write: its own.
             found = tag_map(role.get("Tags", []))
-            assert {key: found.get(key) for key in self.tags} == self.tags
+            theirs = {k: value for k, value in self.tags.items() if not k.startswith(CLAIM)}
+            assert {key: found.get(key) for key in theirs} == theirs
         if role is None:
             assert not self.statements
             assert not self.attached
@@ -336,8 +338,9 @@ def two_targets(aws_environment, example, monkeypatch):
     return machine(aws_environment, example)
 
 
+@pytest.mark.slow
 def test_strangers_find_all_as_they_left_it(two_targets):
-    run(two_targets, examples=24, steps=6)
+    run(two_targets, examples=24, steps=5)
 
 
 @pytest.mark.long
