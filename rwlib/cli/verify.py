@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rwlib.cli.options import read_target, row_fields, target_options
+from rwlib.errors import InputError
 
 
 @click.command("verify")
@@ -17,21 +18,32 @@ from rwlib.cli.options import read_target, row_fields, target_options
     "--targets", type=click.Path(), help="Watch every target of a YAML, CSV or JSONL file"
 )
 @click.option("--workers", type=click.IntRange(1, 256), help="Targets at once, with --targets")
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Let RisingWave itself assume the role and list, with a source that is dropped again",
+)
 @click.option("--evidence", is_flag=True, help="Show the evidence of passed checks too")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
 def command(
     target_file: str | None,
     targets: str | None,
     workers: int | None,
+    live: bool,
     evidence: bool,
     as_json: bool,
     **fields: Any,
 ) -> int:
     """Give the verdict of every hop; writes nothing, in AWS or here.
 
+    With --live a temporary source in RisingWave assumes the role and lists the prefix; what it
+    intends stands in the run's ledger, and it is dropped whatever happens.
+
     With --targets every target of the file is looked at and compared with the last look, whose
     report in runs/ is all that is written. Exits with 1 when a check failed or anything changed.
     """
+    if targets and live:
+        raise InputError("--live", "", "goes with one target, not with --targets")
     if targets:
         return _watch(targets, target_file, workers or 0, as_json, fields)
     from rwlib.cli.printing import echo_json, print_report
@@ -40,6 +52,8 @@ def command(
     target = read_target(target_file, fields, apply=False)
     runbook = Runbook.start(target.model_dump())
     runbook.verify_live()
+    if live:
+        runbook.verify_by_risingwave()
     report = build_report(runbook)
     if as_json:
         echo_json(report)

@@ -24,8 +24,9 @@ from rwlib.aws import (
     read_role,
     with_key,
 )
-from rwlib.errors import CheckFailedError, InputError, RunbookError
-from rwlib.runs import new_run_dir
+from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
+from rwlib.runbook.approval import require_approved
+from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
     STEPS,
     Change,
@@ -38,7 +39,10 @@ from rwlib.steps import (
     ensure_role,
     ensure_trust,
     fetch_workload_identity,
+    mark_registered,
     policy_document,
+    remove_left_over,
+    remove_policy,
     trust_policy,
     wait_until_seen,
 )
@@ -124,7 +128,13 @@ class Runbook:
     @property
     def ledger(self) -> Ledger:
         """The record of what this run creates or replaces."""
-        return Ledger(self.run_dir / "ledger.jsonl" if self.run_dir else None)
+        path = self.run_dir / "ledger.jsonl" if self.run_dir else None
+        return Ledger(path, places=self._places, target=self.target.name)
+
+    @property
+    def _places(self) -> tuple[Path, ...]:
+        """The folders of runs whose ledgers are remembered."""
+        return runs_folders(self.run_dir)
 
     @property
     def role_arn(self) -> str:
@@ -183,6 +193,8 @@ class Runbook:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
         self.situation = planned
+        if self.target.apply:
+            require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
         self._judge(planned)
         return planned
 
@@ -261,6 +273,7 @@ class Runbook:
             self.target.policy_name,
             self.policy_document,
             tags=self.target.tags,
+            owner=self.target.name,
             used_by=self.target.role_name,
             ledger=self.ledger,
             apply=apply,
@@ -289,9 +302,20 @@ class Runbook:
             step.record(role)
             policy_arn = target.policy_arn_in(self.aws.account_id)
             attachment = ensure_attached(
-                self.aws, target.role_name, policy_arn, ledger=self.ledger, apply=apply
+                self.aws,
+                target.role_name,
+                policy_arn,
+                document=self.policy_document,
+                tags=target.tags,
+                ledger=self.ledger,
+                apply=apply,
             )
             step.record(attachment)
+            # Last, so that RisingWave always has what it needs.
+            changes, kept = remove_left_over(self.aws, target, ledger=self.ledger, apply=apply)
+            for change in changes:
+                step.record(change)
+            step.instructions += [each for each in kept if each not in step.instructions]
         if role.applied or attachment.applied:
             wait_until_seen(self.aws, target.role_name, policy_arn)
 
@@ -299,10 +323,7 @@ class Runbook:
         """Delete the policy that this run made: AWS found a bad input only at the role."""
         made = [each for each in self.steps[1].changes if each.applied and each.action == "create"]
         for change in made:
-            removal = Change("delete", change.resource, change.name, before=change.after)
-            self.ledger.intend(removal)
-            self.aws.write("iam", "delete_policy", about=change.name, PolicyArn=change.name)
-            self.ledger.done(removal)
+            remove_policy(self.aws, change.name, self.ledger)
 
     def _step_3(self, step: Step, apply: bool) -> None:
         if read_role(self.aws, self.target.role_name) is None:
@@ -317,6 +338,7 @@ class Runbook:
                     self.workload_identity_arn,
                     self.target.connectors,
                     owner=self.target.name,
+                    region_name=self.bucket.region_name,
                     ledger=self.ledger,
                     apply=apply,
                 )
@@ -329,15 +351,28 @@ class Runbook:
             )
             step.status = "manual"
             return
+        role = read_role(self.aws, self.target.role_name)
+        mark = mark_registered(self.aws, role, self.target.cluster_id) if role else None
         change = ensure_allowed_principal(
-            self.cloud, self.target.cluster_id, self.role_arn, ledger=self.ledger, apply=apply
+            self.cloud,
+            self.target.cluster_id,
+            self.role_arn,
+            role_id=role["RoleId"] if role else "",
+            record=mark,
+            ledger=self.ledger,
+            apply=apply,
         )
         step.record(change)
 
     def _step_5(self, step: Step, apply: bool) -> None:
         from rwlib.sql import statements_for
 
-        self.sql = statements_for(self.target, self.role_arn, self.bucket.region_name)
+        self.sql = statements_for(
+            self.target,
+            self.role_arn,
+            self.bucket.region_name,
+            version=self.risingwave_version,
+        )
         step.status = "done"
         if not self.target.run_sql:
             return
@@ -349,6 +384,25 @@ class Runbook:
         if not any(change.writes and not change.applied for change in step.changes):
             return
         step.status = "failed" if apply else "previewed"
+
+    @property
+    def risingwave_version(self) -> str | None:
+        """The cluster's own version of RisingWave; None where nothing says it.
+
+        The management API's ``imageTag``, or ``version()`` where the SQL is to be run.
+        """
+        from rwlib.sql import known_version
+        from rwlib.steps import asked_version
+
+        try:
+            text = ""
+            if self.cloud is not None and self.target.cluster_id:
+                text = self.cloud.cluster(self.target.cluster_id).image_tag
+            if not text and self.target.run_sql:
+                text = asked_version(self.risingwave)
+            return known_version(text) if text else None
+        except RunbookError:
+            return None  # whoever needs the connection says what is wrong with it
 
     @property
     def risingwave(self) -> Connection:
@@ -381,6 +435,34 @@ class Runbook:
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
             return self._verdict(self.situation)
+
+    def verify_by_risingwave(self) -> list[Check]:
+        """Let RisingWave itself assume the role and list, beside the verdict of every hop.
+
+        A temporary source does it, and is dropped whatever happens. Nothing is written in AWS.
+
+        Raises
+        ------
+        CredentialsError
+            There is no way to RisingWave.
+        """
+        from rwlib.verify import check_live
+
+        if self.situation is None or self.situation.planned:
+            self.verify_live()
+        assert self.situation is not None
+        if self.cloud is None and not os.environ.get("RW_DSN", "").strip():
+            raise CredentialsError(
+                "--live: there is no way to RisingWave; set RW_DSN, or cluster_id with "
+                "RWC_API_KEY and RWC_API_SECRET"
+            )
+        if self.situation.trust_policy is None and not self.situation.why_unknown("role"):
+            raise InputError(
+                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+            )
+        self.checks = [each for each in self.checks if not each.id.startswith("live_")]
+        self.checks += check_live(self.risingwave, self.target, self.situation, ledger=self.ledger)
+        return self.checks
 
     def _verdict(self, situation: Situation) -> list[Check]:
         self._judge(situation)
@@ -415,6 +497,7 @@ class Runbook:
             self.policy_document,
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
+            egress_ips=self.cloud_metadata.egress_ips if self.cloud_metadata else (),
         )
         check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
         after = next(
@@ -439,19 +522,34 @@ class Runbook:
                 known=self.checks,
             )
 
-    def tear_down(self) -> TearDown:
-        """Take back what was made for this target when it says ``apply``, else preview that."""
+    def tear_down(self, *, drop_sql: bool = False, stale_principals: bool = False) -> TearDown:
+        """Take back what was made for this target when it says ``apply``, else preview that.
+
+        Parameters
+        ----------
+        drop_sql
+            Drop what runs for this target made in RisingWave.
+        stale_principals
+            Remove the cluster's Allowed Principals whose role does not exist.
+        """
         from rwlib.steps import tear_down
 
+        target = self.target
+        if not target.workload_identity_arn:
+            found = {"workload_identity_arn": self.workload_identity_arn}
+            target = target.model_copy(update=found)
         runs_dir = self.run_dir.parent if self.run_dir else Path("runs")
         with self._counting("tear down"), self._role_lock(self.target.apply):
             return tear_down(
                 self.aws,
-                self.target,
+                target,
                 runs_dir=runs_dir,
                 ledger=self.ledger,
-                apply=self.target.apply,
+                apply=target.apply,
                 cloud=self.cloud,
+                connect=lambda: self.risingwave,
+                drop_sql=drop_sql,
+                stale_principals=stale_principals,
             )
 
     @property
@@ -514,8 +612,9 @@ class Runbook:
         CheckFailedError
             Names what is left.
         """
-        if self.target.apply and left.changes:
-            raise CheckFailedError(f"still there: {left.changes[0].name}; run it again")
+        there = [*(each.name for each in left.changes), *left.left]
+        if self.target.apply and there:
+            raise CheckFailedError(f"still there: {there[0]}; look at it, then run it again")
 
     @contextmanager
     def _counting(self, phase: str) -> Iterator[None]:

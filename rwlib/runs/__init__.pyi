@@ -1,4 +1,5 @@
 from .folder import new_run_dir as new_run_dir
+from .folder import runs_folders as runs_folders
 from .folder import usable_folder as usable_folder
 from .lock import BusyError as BusyError
 from .lock import exclusive as exclusive

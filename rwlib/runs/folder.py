@@ -28,6 +28,28 @@ def new_run_dir(name: str, *, make: bool = True) -> Path:
     return path
 
 
+def runs_folders(run_dir: Path | None) -> tuple[Path, ...]:
+    """Return the folders that hold what runs remember: that of all runs, and this run's own.
+
+    A row of a batch is two folders deep: its batch's folder stands among the others.
+    """
+    found = [Path(os.environ.get("RWLIB_RUNS", "runs")).resolve()]
+    if run_dir is not None:
+        parent = run_dir.resolve().parent
+        found.append(parent)
+        if _STAMPED.match(parent.name):
+            found.append(parent.parent)
+    # The outermost alone: what is below it is found with it.
+    return tuple(
+        each
+        for each in dict.fromkeys(found)
+        if not any(other != each and other in each.parents for other in found)
+    )
+
+
+_STAMPED = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z_")
+
+
 def _take(path: Path, make: bool) -> bool:
     """Make the folder, or see that it is free; two runs of one second get two folders."""
     if not make:

@@ -80,3 +80,14 @@ class KeyView:
     manager: str
     aliases: tuple[str, ...]
     grants: tuple[tuple[str, frozenset[str], Mapping[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True)
+class CorsView:
+    """One rule of a bucket's CORS configuration."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    exposed: tuple[str, ...]
+    max_age: str | None

@@ -1,4 +1,5 @@
 from .checker import check_sql as check_sql
+from .checker import connectors_without_role as connectors_without_role
 from .connectors import Connector as Connector
 from .connectors import iceberg_catalogs as iceberg_catalogs
 from .connectors import load_connector as load_connector
@@ -10,6 +11,7 @@ from .prefixes import listed_prefix as listed_prefix
 from .rules.options import unknown_options as unknown_options
 from .rules.problems import Definition as Definition
 from .rules.problems import Given as Given
+from .writing.quoting import identifier as identifier
 from .writing.rendering import Statement as Statement
 from .writing.targets import ConnectorSql as ConnectorSql
 from .writing.targets import statements_for as statements_for

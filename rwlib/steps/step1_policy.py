@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import default_document, policy_users, policy_versions, read_policy, version_document
 from rwlib.errors import ConflictError
 from rwlib.steps.changes import Change, Ledger, canonical
-from rwlib.steps.ownership import MANAGED_BY, MANAGED_BY_VALUE, is_ours, tag_list, tag_map
+from rwlib.steps.ownership import (
+    ID_TAG,
+    MANAGED_BY,
+    MANAGED_BY_VALUE,
+    Claim,
+    check_tags,
+    claim_key,
+    differing_tags,
+    id_of,
+    is_ours,
+    is_pending,
+    new_nonce,
+    other_claims,
+    tag_list,
+    tags_of,
+    taken_over,
+)
 from rwlib.steps.quotas import (
     POLICY_SIZE_QUOTA,
     VERSIONS_QUOTA,
@@ -34,6 +51,7 @@ def ensure_policy(
     document: Mapping[str, Any],
     *,
     tags: Mapping[str, str] | None = None,
+    owner: str = "",
     used_by: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
@@ -43,13 +61,14 @@ def ensure_policy(
 
     Safe to run again: an equal document is left alone, whatever its formatting. Another document
     becomes a new default version; where five exist, the oldest that is not the default is
-    deleted. Never changes a policy that this runbook did not make and that something other than
-    ``used_by`` uses.
+    deleted. Never writes a policy that this runbook did not make, or that another target has.
 
     Parameters
     ----------
     policy_name
         1-128 characters, not an ARN.
+    owner
+        Name of the target, whose claim on the policy is kept as a tag.
     used_by
         Name of the role that may use the policy already.
 
@@ -58,13 +77,14 @@ def ensure_policy(
     PolicyLimitError
         The document is larger than the account's quota.
     ConflictError
-        Somebody else uses a policy of that name with another document.
+        A policy of that name is somebody else's and has another document, or another target has
+        it; nothing was written.
     """
     from rwlib.aws import Aws
 
     aws = Aws.of(session)
     arn = f"arn:aws:iam::{aws.account_id}:policy/{policy_name}"
-    ledger = ledger or Ledger()
+    work = _Policy(aws, arn, document, dict(tags or {}), owner, used_by, ledger or Ledger(), sleep)
     check_size(
         document,
         account_quota(aws, "PolicySizeQuota", POLICY_SIZE_QUOTA, document),
@@ -73,126 +93,245 @@ def ensure_policy(
     )
     policy = read_policy(aws, arn)
     if policy is not None:
-        return _update(aws, arn, policy, document, tags or {}, used_by, ledger, apply)
-    change = Change("create", "IAM policy", arn, after=dict(document), calls=("iam:CreatePolicy",))
-    if not apply:
-        return change
-    if _create(aws, policy_name, document, tags or {}, change, ledger):
-        return change.done()
-    # Another run was quicker, or the answer to our own call was lost: go on from what is. IAM is
-    # eventually consistent, so it may take a moment to show.
-    for pause in (0.0, 0.5, 1.0, 2.0):
-        sleep(pause)
-        aws.forget(arn)
-        policy = read_policy(aws, arn)
-        if policy is not None:
-            break
-    if policy is None:
-        ledger.abandoned(change)
-        raise ConflictError(
-            f"policy_name: {policy_name!r} exists under another path; give another name"
-        )
-    if not is_ours(policy):
-        ledger.abandoned(change)
-        return _update(aws, arn, policy, document, tags or {}, used_by, ledger, apply)
-    ledger.done(change)
-    _update(aws, arn, policy, document, tags or {}, used_by, ledger, apply)
-    return change.done()
+        return work.update(policy, apply)
+    return work.create(policy_name, apply)
 
 
-def _create(
-    aws: Aws,
-    policy_name: str,
-    document: Mapping[str, Any],
-    tags: Mapping[str, str],
-    change: Change,
-    ledger: Ledger,
-) -> bool:
-    """Create the policy; False when there is one of that name already."""
-    from botocore.exceptions import ClientError
-
-    from rwlib.aws import error_code, refused
-
-    ledger.intend(change)
-    try:
-        aws.write(
-            "iam",
-            "create_policy",
-            about=change.name,
-            PolicyName=policy_name,
-            PolicyDocument=policy_text(document),
-            Description="S3 access for RisingWave Cloud",
-            Tags=tag_list({**tags, MANAGED_BY: MANAGED_BY_VALUE}),
-        )
-    except ClientError as error:
-        if error_code(error) == "EntityAlreadyExists":
-            return False
-        ledger.abandoned(change)
-        raise refused(error, f"creating policy {policy_name}") from error
-    ledger.done(change)
-    return True
-
-
-def _update(
+def still_ours(
     aws: Aws,
     arn: str,
-    policy: Mapping[str, Any],
-    document: Mapping[str, Any],
-    tags: Mapping[str, str],
-    used_by: str,
     ledger: Ledger,
-    apply: bool,
-) -> Change:
-    current = version_document(aws, arn, policy["DefaultVersionId"])
-    equal = canonical(current) == canonical(document)
-    # Somebody else's policy is not tagged.
-    present = tag_map(policy.get("Tags", []))
-    missing = {key: text for key, text in tags.items() if present.get(key) != text}
-    missing = missing if is_ours(policy) else {}
-    if equal and not missing:
-        return Change("none", "IAM policy", arn, before=current, after=current)
-    if not equal:
-        _refuse_shared(aws, arn, policy, used_by)
-    oldest = "" if equal else _version_in_the_way(aws, arn)
-    details = [] if equal else [f"new default version, {policy['DefaultVersionId']} stays"]
-    details += [f"tags {', '.join(missing)}"] if missing else []
-    change = Change(
-        "update",
-        "IAM policy",
-        arn,
-        "; ".join(details),
-        before=current,
-        after=dict(document),
-        calls=(
-            *(("iam:DeletePolicyVersion",) if oldest else ()),
-            *(() if equal else ("iam:CreatePolicyVersion",)),
-            *(("iam:TagPolicy",) if missing else ()),
-        ),
-        notes=(f"five versions exist: deletes the oldest, {oldest}",) if oldest else (),
-    )
-    if not apply:
-        return change
-    if oldest:
-        _delete_version(aws, arn, oldest, ledger)
-    ledger.intend(change)
-    if not equal:
-        _new_version(aws, arn, document, change, ledger)
-    if missing:
-        _write(aws, "tag_policy", arn, "tagging", Tags=tag_list(missing))
-    ledger.done(change)
-    return change.done()
+    tags: Mapping[str, str] | None = None,
+    policy_id: str = "",
+) -> dict[str, Any]:
+    """Read a policy again, directly before it is written, and return it.
+
+    Raises
+    ------
+    ConflictError
+        It is gone, or somebody made it again or took it over.
+    """
+    aws.forget(arn)
+    policy = read_policy(aws, arn)
+    if policy is None or policy_id not in ("", id_of(policy)) or not is_ours(policy, ledger, tags):
+        raise taken_over(f"policy {arn}")
+    return policy
 
 
-def _refuse_shared(aws: Aws, arn: str, policy: Mapping[str, Any], used_by: str) -> None:
-    used = policy.get("AttachmentCount") or policy.get("PermissionsBoundaryUsageCount")
-    if is_ours(policy) or not used:
+def remove_policy(aws: Aws, arn: str, ledger: Ledger) -> None:
+    """Delete a policy that this run made and nothing uses yet; one that changed stays."""
+    policy = read_policy(aws, arn)
+    if policy is None:
         return
-    others = [name for kind, name in policy_users(aws, arn) if (kind, name) != ("role", used_by)]
-    if others:
-        raise ConflictError(
-            f"policy_name: {policy['PolicyName']!r} exists, was not made by this runbook and is "
-            f"used by {', '.join(others)}; give another policy_name"
+    removal = Change("delete", "IAM policy", arn)
+    ledger.intend(removal, id=id_of(policy))
+    still_ours(aws, arn, ledger, policy_id=id_of(policy))
+    _write(aws, "delete_policy", arn, "deleting")
+    ledger.done(removal, id=id_of(policy))
+
+
+@dataclass
+class _Policy:
+    """One policy on its way to what a target asks for."""
+
+    aws: Aws
+    arn: str
+    document: Mapping[str, Any]
+    tags: dict[str, str]
+    owner: str
+    used_by: str
+    ledger: Ledger
+    sleep: Callable[[float], None]
+
+    def wanted_tags(self, policy_id: str) -> dict[str, str]:
+        claim = Claim.of(self.owner)
+        claims = {claim.key: claim.value(policy_id)} if self.owner else {}
+        return {**self.tags, MANAGED_BY: MANAGED_BY_VALUE, ID_TAG: policy_id, **claims}
+
+    def create(self, policy_name: str, apply: bool) -> Change:
+        change = Change(
+            "create",
+            "IAM policy",
+            self.arn,
+            after=dict(self.document),
+            calls=("iam:CreatePolicy", "iam:TagPolicy"),
         )
+        nonce = new_nonce()
+        check_tags({}, self.wanted_tags(nonce), f"policy {policy_name}")
+        if not apply:
+            return change
+        policy_id = self._create(policy_name, change, nonce)
+        if policy_id:
+            self._tag({ID_TAG: policy_id, **self._claim(policy_id)}, policy_id)
+            return change.done()
+        policy = self._read_until_seen(policy_name, change)
+        if not is_ours(policy, self.ledger, self.tags):
+            self.ledger.abandoned(change)
+            return self.update(policy, apply)
+        self.ledger.done(change, id=id_of(policy), nonce=nonce)
+        self.update(policy, apply)
+        return change.done()
+
+    def _claim(self, policy_id: str) -> dict[str, str]:
+        key = claim_key(self.owner)
+        return {each: value for each, value in self.wanted_tags(policy_id).items() if each == key}
+
+    def _create(self, policy_name: str, change: Change, nonce: str) -> str:
+        """Create the policy and return its id; empty when there is one of that name already."""
+        from botocore.exceptions import ClientError
+
+        from rwlib.aws import error_code, refused
+
+        self.ledger.intend(change, nonce=nonce)
+        try:
+            answer = self.aws.write(
+                "iam",
+                "create_policy",
+                about=self.arn,
+                PolicyName=policy_name,
+                PolicyDocument=policy_text(self.document),
+                Description="S3 access for RisingWave Cloud",
+                Tags=tag_list({**self.tags, MANAGED_BY: MANAGED_BY_VALUE, ID_TAG: nonce}),
+            )
+        except ClientError as error:
+            if error_code(error) == "EntityAlreadyExists":
+                return ""
+            self.ledger.abandoned(change)
+            raise refused(error, f"creating policy {policy_name}") from error
+        policy_id = id_of(answer["Policy"])
+        self.ledger.done(change, id=policy_id, nonce=nonce)
+        return policy_id
+
+    def _read_until_seen(self, policy_name: str, change: Change) -> dict[str, Any]:
+        """Read a policy that exists: another run was quicker, or our own answer was lost.
+
+        IAM is eventually consistent, so it may take a moment to show; and the other run may take
+        a moment to say whose it is.
+        """
+        policy: dict[str, Any] | None = None
+        for pause in (0.0, 0.5, 1.0, 2.0):
+            self.sleep(pause)
+            self.aws.forget(self.arn)
+            policy = read_policy(self.aws, self.arn)
+            if policy is None or (
+                is_pending(policy) and not is_ours(policy, self.ledger, self.tags)
+            ):
+                continue
+            return policy
+        if policy is None:
+            self.ledger.abandoned(change)
+            raise ConflictError(
+                f"policy_name: {policy_name!r} exists under another path; give another name"
+            )
+        return policy
+
+    def update(self, policy: Mapping[str, Any], apply: bool) -> Change:
+        aws, arn = self.aws, self.arn
+        current = version_document(aws, arn, policy["DefaultVersionId"])
+        equal = canonical(current) == canonical(self.document)
+        if not is_ours(policy, self.ledger, self.tags):
+            if not equal:
+                self._refuse_foreign(policy)
+            return Change("none", "IAM policy", arn, before=current, after=current)
+        self._refuse_other_target(policy)
+        missing = differing_tags(policy, self.wanted_tags(id_of(policy)))
+        check_tags(tags_of(policy), missing, f"policy {policy['PolicyName']}")
+        if equal and not missing:
+            return Change("none", "IAM policy", arn, before=current, after=current)
+        oldest = "" if equal else _version_in_the_way(aws, arn)
+        details = [] if equal else [f"new default version, {policy['DefaultVersionId']} stays"]
+        details += [f"tags {', '.join(missing)}"] if missing else []
+        change = Change(
+            "update",
+            "IAM policy",
+            arn,
+            "; ".join(details),
+            before=current,
+            after=dict(self.document),
+            calls=(
+                *(("iam:DeletePolicyVersion",) if oldest else ()),
+                *(() if equal else ("iam:CreatePolicyVersion",)),
+                *(("iam:TagPolicy",) if missing else ()),
+            ),
+            notes=(f"five versions exist: deletes the oldest, {oldest}",) if oldest else (),
+        )
+        if not apply:
+            return change
+        policy_id = id_of(policy)
+        if oldest:
+            self._delete_version(oldest, policy_id)
+        # Our own marks are no change of anything; the ledger has them from the creation.
+        told = not equal or not self.tags.keys().isdisjoint(missing)
+        if told:
+            self.ledger.intend(change, id=policy_id)
+        if not equal:
+            self._still(policy_id)
+            _new_version(aws, arn, self.document, change, self.ledger)
+        if missing:
+            self._still(policy_id)
+            self._tag(missing, policy_id)
+        if told:
+            self.ledger.done(change, id=policy_id)
+        return change.done()
+
+    def _still(self, policy_id: str) -> None:
+        policy = still_ours(self.aws, self.arn, self.ledger, self.tags, policy_id)
+        self._refuse_other_target(policy)
+
+    def _refuse_foreign(self, policy: Mapping[str, Any]) -> None:
+        users = [
+            name
+            for kind, name in policy_users(self.aws, self.arn)
+            if (kind, name) != ("role", self.used_by)
+        ]
+        used = f" and is used by {', '.join(users)}" if users else ""
+        raise ConflictError(
+            f"policy_name: {policy['PolicyName']!r} exists with another document, was not made "
+            f"by this runbook{used}; give another policy_name"
+        )
+
+    def _refuse_other_target(self, policy: Mapping[str, Any]) -> None:
+        others = other_claims(policy, self.owner) if self.owner else []
+        if others:
+            names = ", ".join(sorted(claim.target for claim in others))
+            raise ConflictError(
+                f"policy_name: {policy['PolicyName']!r} belongs to target {names}; give this "
+                "target a policy_name of its own"
+            )
+
+    def _delete_version(self, version: str, policy_id: str) -> None:
+        before = version_document(self.aws, self.arn, version)
+        removal = Change("delete", "policy version", f"{self.arn} {version}", before=before)
+        self.ledger.intend(removal, id=policy_id)
+        self._still(policy_id)
+        _write(
+            self.aws,
+            "delete_policy_version",
+            self.arn,
+            f"deleting version {version} of",
+            VersionId=version,
+        )
+        self.ledger.done(removal, id=policy_id)
+
+    def _tag(self, tags: Mapping[str, str], policy_id: str) -> None:
+        """Tag the policy; what was made a moment ago may not be known everywhere yet."""
+        from botocore.exceptions import ClientError
+
+        from rwlib.aws import is_missing, refused
+
+        for pause in (0.5, 1.0, 2.0, 4.0, 0.0):
+            try:
+                self.aws.write(
+                    "iam", "tag_policy", about=self.arn, PolicyArn=self.arn, Tags=tag_list(tags)
+                )
+                return
+            except ClientError as error:
+                if not is_missing(error) or not pause:
+                    raise refused(error, f"tagging policy {self.arn}") from error
+            self.sleep(pause)
+            policy = read_policy(self.aws, self.arn)
+            if policy is not None and id_of(policy) != policy_id:
+                raise taken_over(f"policy {self.arn}")
 
 
 def _version_in_the_way(aws: Aws, arn: str) -> str:
@@ -205,14 +344,6 @@ def _version_in_the_way(aws: Aws, arn: str) -> str:
     if len(versions) < VERSIONS_QUOTA:
         return ""
     return str(min(spare, key=lambda version: int(version[1:])))
-
-
-def _delete_version(aws: Aws, arn: str, version: str, ledger: Ledger) -> None:
-    before = version_document(aws, arn, version)
-    removal = Change("delete", "policy version", f"{arn} {version}", before=before)
-    ledger.intend(removal)
-    _write(aws, "delete_policy_version", arn, f"deleting version {version} of", VersionId=version)
-    ledger.done(removal)
 
 
 def _new_version(

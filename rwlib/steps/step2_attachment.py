@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import attached_policies, read_role
+from rwlib.aws import attached_policies, default_document, read_policy, read_role
 from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, Ledger, canonical
+from rwlib.steps.ownership import id_of, is_ours, taken_over
 
 if TYPE_CHECKING:
     import boto3
@@ -24,14 +25,26 @@ def ensure_attached(
     role_name: str,
     policy_arn: str,
     *,
+    document: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
     ledger: Ledger | None = None,
     apply: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Change:
     """Make the managed policy be attached to the role; never detaches another.
 
+    Parameters
+    ----------
+    document
+        What the policy says. A policy that somebody made under its name in the meantime, and that
+        says something else, is not attached; it is read directly before.
+    tags
+        The target's own.
+
     Raises
     ------
+    ConflictError
+        The policy is not this runbook's any more, and says something else; nothing was written.
     PolicyLimitError
         The role has as many policies as the account allows; nothing was written.
     """
@@ -41,7 +54,8 @@ def ensure_attached(
 
     aws = Aws.of(session)
     ledger = ledger or Ledger()
-    attached = attached_policies(aws, role_name) if read_role(aws, role_name) else []
+    role = read_role(aws, role_name)
+    attached = attached_policies(aws, role_name) if role else []
     if policy_arn in attached:
         return Change("none", "attachment", f"{policy_arn} to {role_name}")
     if len(attached) >= ATTACHED_QUOTA:
@@ -66,14 +80,33 @@ def ensure_attached(
     )
     if not apply:
         return change
-    ledger.intend(change)
+    facts = {"id": id_of(role)} if role else {}
+    ledger.intend(change, **facts)
     try:
+        if document is not None:
+            _refuse_another(aws, policy_arn, document, tags, ledger)
         _attach(aws, role_name, policy_arn, sleep)
     except RunbookError:
         ledger.abandoned(change)
         raise
-    ledger.done(change)
+    ledger.done(change, **facts)
     return change.done()
+
+
+def _refuse_another(
+    aws: Aws,
+    policy_arn: str,
+    document: Mapping[str, Any],
+    tags: Mapping[str, str] | None,
+    ledger: Ledger,
+) -> None:
+    aws.forget(policy_arn)
+    policy = read_policy(aws, policy_arn)
+    if policy is None or is_ours(policy, ledger, tags):
+        return
+    found = default_document(aws, policy_arn)
+    if found is None or canonical(found) != canonical(document):
+        raise taken_over(f"policy {policy_arn}")
 
 
 def _attach(aws: Aws, role_name: str, policy_arn: str, sleep: Callable[[float], None]) -> None:

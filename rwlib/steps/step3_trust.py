@@ -1,7 +1,8 @@
 """Step 3 - Configure the trust policy.
 
-This runbook owns the statement with the Sid ``RisingWaveCloudAssumeRole`` (and, for Redshift's
-COPY, ``RisingWaveCloudRedshiftCopy``). Every other statement stays as it is.
+This runbook writes one statement, with the Sid ``RisingWaveCloudAssumeRole`` (and, for Redshift's
+COPY, ``RisingWaveCloudRedshiftCopy``), and tags the role with what it wrote. Every other statement
+stays as it is, whatever its Sid.
 """
 
 from __future__ import annotations
@@ -10,13 +11,26 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rwlib.errors import ForeignTrustError, InputError, RunbookError
 from rwlib.steps.changes import Change, Ledger
-from rwlib.steps.ownership import TARGET_TAG, tag_map
+from rwlib.steps.ownership import (
+    STATEMENT,
+    TARGET_TAG,
+    check_tags,
+    claims_on,
+    digest,
+    id_of,
+    other_claims,
+    statement_key,
+    tags_of,
+    taken_over,
+    written_statements,
+)
 from rwlib.steps.quotas import TRUST_SIZE_QUOTA, account_quota, check_size, policy_text
+from rwlib.steps.step2_role import refuse_other_workload, still_same_role, tag_role
 from rwlib.steps.step3_documents import (
     REDSHIFT_SID,
     SID,
@@ -39,6 +53,7 @@ def ensure_trust(
     connectors: Iterable[str] = (),
     *,
     owner: str = "",
+    region_name: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
     sleep: Callable[[float], None] = time.sleep,
@@ -46,13 +61,17 @@ def ensure_trust(
     """Make the role's trust policy let the Workload Identity in.
 
     Reads right before it writes, reads back after, and merges again if somebody else wrote in
-    between. Never changes a statement that is not this runbook's.
+    between. Never changes a statement that this runbook did not write; takes its own statement
+    for Redshift away when no target asks for it any more.
 
     Parameters
     ----------
     owner
-        Name of the target. A role that is tagged for another target and trusts another Workload
-        Identity is refused: two clusters on one role would reach each other's buckets.
+        Name of the target; with it, what is written is recorded in the role's tags. A role that
+        another target claims for another Workload Identity is refused: two clusters on one role
+        would reach each other's buckets.
+    region_name
+        Region of the bucket, in which RisingWave asks STS; empty where it is not known.
 
     Raises
     ------
@@ -67,7 +86,7 @@ def ensure_trust(
     ledger = ledger or Ledger()
     connectors = list(connectors)
 
-    def merged() -> tuple[dict[str, Any], str, TrustMerge]:
+    def merged() -> _Merged:
         from rwlib.aws import policy_json, read_role
 
         role = read_role(aws, role_name)
@@ -75,35 +94,117 @@ def ensure_trust(
             raise RunbookError(f"role_name: {role_name!r} does not exist; run Step 2 first")
         existing = policy_json(role["AssumeRolePolicyDocument"])
         _refuse_other_target(role, existing, workload_identity_arn, owner)
-        merge = merge_trust(existing, workload_identity_arn, connectors)
+        wrote = written_statements(role, ledger)
+        others = other_claims(role, owner) if owner else claims_on(role)
+        merge = merge_trust(
+            existing,
+            workload_identity_arn,
+            connectors,
+            role_arn=str(role["Arn"]),
+            region_name=region_name,
+            written=lambda statement: statement_key(statement) in wrote,
+            keep_redshift=any(claim.redshift for claim in others),
+        )
         check_size(
             merge.document,
             account_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, merge.document),
             f"trust policy of {role_name}",
             "remove statements that nobody needs, or give another role_name",
         )
-        return existing, str(role["Arn"]), merge
+        tags = {statement_key(each): id_of(role) for each in merge.added}
+        check_tags(tags_of(role), tags, f"role {role_name}")
+        return _Merged(existing, role, merge, bool(owner))
 
-    existing, arn, merge = merged()
+    found = merged()
+    existing, arn, merge = found.existing, str(found.role["Arn"]), found.merge
     notes = (
         *(f"kept: {each}" for each in merge.kept),
         *(f"look at this: {each}" for each in merge.flags),
     )
     if not merge.changed:
+        if apply and found.stale_tags:  # a run was stopped before it took them off
+            forget_statements(aws, role_name, id_of(found.role))
         return Change("none", "trust policy", arn, before=existing, after=existing, notes=notes)
     change = Change(
         "update",
         "trust policy",
         arn,
-        f"trusts {workload_identity_arn}",
+        _detail(merge, workload_identity_arn),
         before=existing,
         after=merge.document,
-        calls=("iam:UpdateAssumeRolePolicy",),
+        calls=(
+            *(("iam:TagRole",) if found.missing_tags else ()),
+            "iam:UpdateAssumeRolePolicy",
+            *(("iam:UntagRole",) if merge.removed else ()),
+        ),
         notes=notes,
     )
     if not apply:
         return change
     return _write_until_read_back(aws, role_name, merged, change, ledger, sleep)
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """A role as it was read, and what its trust policy becomes."""
+
+    existing: dict[str, Any]
+    role: dict[str, Any]
+    merge: TrustMerge
+    recorded: bool
+
+    @property
+    def missing_tags(self) -> dict[str, str]:
+        """The tags that say what is written for a target, where they are not there yet."""
+        if not self.recorded:
+            return {}
+        own = id_of(self.role)
+        wanted = {statement_key(each): own for each in self.merge.added}
+        present = tags_of(self.role)
+        return {key: value for key, value in wanted.items() if present.get(key) != value}
+
+    @property
+    def stale_tags(self) -> list[str]:
+        """The tags of statements that are not there any more."""
+        return _stale(self.role, self.existing)
+
+
+def _stale(role: Mapping[str, Any], trust: Mapping[str, Any]) -> list[str]:
+    there = {statement_key(each) for each in statements_of(trust)}
+    return [
+        key
+        for key, value in tags_of(role).items()
+        if key.startswith(STATEMENT) and value == id_of(role) and key not in there
+    ]
+
+
+def _detail(merge: TrustMerge, workload_identity_arn: str) -> str:
+    added = [principal for each in merge.added for principal in _principals(each)]
+    removed = [principal for each in merge.removed for principal in _principals(each)]
+    gone = [each for each in removed if each not in added]
+    parts = [f"trusts {workload_identity_arn}"] if added or not gone else []
+    parts += [f"no longer trusts {', '.join(gone)}, which nobody asks for"] if gone else []
+    return "; ".join(parts)
+
+
+def _principals(statement: Mapping[str, Any]) -> list[str]:
+    return [*principals_of(statement), *principals_of(statement, "Service")]
+
+
+def forget_statements(aws: Aws, role_name: str, role_id: str) -> None:
+    """Take off the tags of statements that are not in the role's trust policy any more."""
+    from botocore.exceptions import ClientError
+
+    from rwlib.aws import policy_json, refused
+
+    role = still_same_role(aws, role_name, role_id)
+    stale = _stale(role, policy_json(role["AssumeRolePolicyDocument"]))
+    if not stale:
+        return
+    try:
+        aws.write("iam", "untag_role", about=f"role {role_name}", RoleName=role_name, TagKeys=stale)
+    except ClientError as error:
+        raise refused(error, f"untagging role {role_name}") from error
 
 
 def _explain_invalid_principal(role_name: str, message: str, change: Change) -> None:
@@ -137,7 +238,7 @@ def _explain_invalid_principal(role_name: str, message: str, change: Change) -> 
 def _write_until_read_back(
     aws: Aws,
     role_name: str,
-    merged: Callable[[], tuple[dict[str, Any], str, TrustMerge]],
+    merged: Callable[[], _Merged],
     change: Change,
     ledger: Ledger,
     sleep: Callable[[float], None],
@@ -148,17 +249,33 @@ def _write_until_read_back(
 
     about = f"role {role_name}"
     written: dict[str, Any] | None = None
+    role_id, removed = "", False
     for attempt in range(8):
         aws.forget(about)
-        existing, _, merge = merged()
+        found = merged()
+        merge, role_id = found.merge, role_id or id_of(found.role)
+        if id_of(found.role) != role_id:
+            raise taken_over(f"role {role_name}")
         if not merge.changed:
-            return change.done() if written else replace(change, action="none", after=existing)
+            if removed:
+                forget_statements(aws, role_name, role_id)
+            return (
+                change.done() if written else replace(change, action="none", after=found.existing)
+            )
         if written is not None and attempt % 3:
             # Not there yet, or overwritten: IAM is eventually consistent, so look again first.
             sleep(min(0.25 * 2**attempt, 5.0))
             continue
-        change = replace(change, before=existing, after=merge.document)
-        ledger.intend(change)
+        if found.missing_tags:
+            # Recorded first, so that what a run wrote before it was stopped is known as ours.
+            tag_role(aws, found.role, found.missing_tags, fresh=True, sleep=sleep)
+            found = merged()
+            merge = found.merge
+            if id_of(found.role) != role_id:
+                raise taken_over(f"role {role_name}")
+        change = replace(change, before=found.existing, after=merge.document)
+        removed = removed or bool(merge.removed)
+        ledger.intend(change, id=role_id)
         try:
             aws.write(
                 "iam",
@@ -172,7 +289,7 @@ def _write_until_read_back(
             _explain_invalid_principal(role_name, str(error), change)
             raise refused(error, f"writing the trust policy of {role_name}") from error
         written = merge.document
-        ledger.done(change)
+        ledger.done(change, id=role_id)
     raise RunbookError(
         f"trust policy of {role_name}: somebody else keeps writing it; stop that, then run again. "
         f"It was last written as {json.dumps(written)}"
@@ -182,7 +299,9 @@ def _write_until_read_back(
 def _refuse_other_target(
     role: Mapping[str, Any], existing: Mapping[str, Any], workload_identity_arn: str, owner: str
 ) -> None:
-    other = tag_map(role.get("Tags", [])).get(TARGET_TAG, "")
+    if owner:
+        refuse_other_workload(role, owner, digest(workload_identity_arn))
+    other = tags_of(role).get(TARGET_TAG, "")
     if not owner or not other or other == owner:
         return
     for statement in statements_of(existing):

@@ -6,14 +6,17 @@ only the roles on that list. Across accounts AWS wants both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rwlib.errors import InputError
 from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.ownership import check_tags, id_of, principal_key, tags_of
+from rwlib.steps.step2_role import still_same_role, tag_role
 from rwlib.target import Target
 
 if TYPE_CHECKING:
+    from rwlib.aws import Aws
     from rwlib.cloud import Cloud, CloudMetadata
 
 CONSOLE = "https://cloud.risingwave.com/"
@@ -71,11 +74,37 @@ def fetch_workload_identity(
     return found, metadata
 
 
+def mark_registered(
+    aws: Aws, role: Mapping[str, Any], cluster_id: str
+) -> Callable[[], Callable[[], None]]:
+    """Return what marks a role as registered by this runbook: a tag that holds the role's id."""
+    key, role_id = principal_key(cluster_id), id_of(role)
+
+    def unmark() -> None:
+        still_same_role(aws, role["RoleName"], role_id)
+        aws.write(
+            "iam",
+            "untag_role",
+            about=f"role {role['RoleName']}",
+            RoleName=role["RoleName"],
+            TagKeys=[key],
+        )
+
+    def mark() -> Callable[[], None]:
+        check_tags(tags_of(role), {key: role_id}, f"role {role['RoleName']}")
+        tag_role(aws, role, {key: role_id})
+        return unmark
+
+    return mark
+
+
 def ensure_allowed_principal(
     cloud: Cloud,
     cluster_id: str,
     role_arn: str,
     *,
+    role_id: str = "",
+    record: Callable[[], Callable[[], None]] | None = None,
     ledger: Ledger | None = None,
     apply: bool = False,
     progress: Callable[[Any], None] | None = None,
@@ -84,6 +113,15 @@ def ensure_allowed_principal(
 
     The management API applies a change later than it accepts it, so this returns when the list
     is ready and holds the role.
+
+    Parameters
+    ----------
+    role_id
+        Id of the role that is registered, kept in the ledger.
+    record
+        Called directly before the entry is asked for: it marks the role as registered by this
+        runbook, for runs that do not see the ledger. Gives what takes the mark off again when
+        somebody else was quicker.
     """
     ledger = ledger or Ledger()
     before = cloud.allowed_iam_roles(cluster_id)
@@ -97,10 +135,18 @@ def ensure_allowed_principal(
     )
     if not apply:
         return change
-    ledger.intend(change)
+    if role_arn in before:
+        # Listed, and not applied yet: by a run of ours that was stopped, or by somebody else.
+        cloud.add_allowed_role(cluster_id, role_arn, progress=progress)
+        return Change("none", RESOURCE, name, before=listed, after=listed)
+    facts = {"id": role_id} if role_id else {}
+    unmark = record() if record is not None else None
+    ledger.intend(change, **facts)
     made = cloud.add_allowed_role(cluster_id, role_arn, progress=progress)
     if not made.changed:
         ledger.abandoned(change)
+        if unmark is not None:
+            unmark()
         return Change("none", RESOURCE, name, before=listed, after=list(made.after.role_arns))
-    ledger.done(change)
+    ledger.done(change, **facts)
     return change.done()

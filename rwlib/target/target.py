@@ -7,6 +7,7 @@ columns of a batch file and the command line's options.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -141,22 +142,48 @@ class Target(BaseModel):
                 "the cluster, or give cluster_id",
             )
         if self.role_name and not self.policy_name:
-            # A name of its own per bucket and prefix: two targets that share a role would
+            # A name of its own per target: two that share a role, or a bucket too, would
             # otherwise write each other's policy.
-            name = f"{self.role_name}-{self.bucket}"
-            if self.prefix:
-                # A long name loses its end, so what it loses goes into the digest.
-                place = f"{name[119:]}/{self.prefix}" if len(name) > 119 else self.prefix
-                name = f"{name[:119]}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-            object.__setattr__(self, "policy_name", name)
+            name = f"{self.role_name}-{self.bucket}"[:119]
+            object.__setattr__(self, "policy_name", f"{name}-{self._policy_digest()}")
         if not self.name:
-            object.__setattr__(self, "name", self.policy_name[:64].replace(",", "-"))
+            name = self.policy_name.replace(",", "-")
+            if len(name) > 64:
+                name = f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+            object.__setattr__(self, "name", name)
         return self
 
     @classmethod
     def from_file(cls, path: str | Path, **changes: Any) -> Target:
         """Read a target from a YAML file; ``changes`` stand in for the file's values."""
         return cls(**{**read_yaml(path), **changes})
+
+    def _policy_digest(self) -> str:
+        """Eight digits that stand for all that makes this target's policy another one's not.
+
+        A named target keeps its policy when a detail of it changes; one without a name is told
+        from others by every field that decides what the policy says.
+        """
+        fields: dict[str, Any] = {
+            "role_name": self.role_name,
+            "bucket": self.bucket,
+            "prefix": self.prefix,
+            "connectors": sorted(self.connectors),
+            "name": self.name,
+        }
+        if not self.name:
+            fields |= {
+                "style": self.policy_style,
+                "kms": self.kms_key_arn,
+                "glue": [
+                    self.glue_catalog_id,
+                    self.glue_region_name,
+                    self.glue_database,
+                    self.glue_table,
+                ],
+                "options": _catalog_options(self.sql_options),
+            }
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
 
     def role_arn_in(self, account_id: str) -> str:
         """ARN of the role in the given 12-digit account."""
@@ -165,6 +192,19 @@ class Target(BaseModel):
     def policy_arn_in(self, account_id: str) -> str:
         """ARN of the customer-managed policy in the given 12-digit account."""
         return f"arn:aws:iam::{account_id}:policy/{self.policy_name}"
+
+
+def _catalog_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the connector options that a policy depends on: those that name an Iceberg table."""
+    wanted = ("catalog.", "glue.", "database.name", "table.name")
+    found: dict[str, Any] = {}
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            inner = _catalog_options(value)
+            found |= {key: inner} if inner else {}
+        elif key.startswith(wanted):
+            found[key] = str(value)
+    return found
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

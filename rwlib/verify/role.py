@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rwlib.steps import canonical, document_diff, statements_of
+from rwlib.errors import RunbookError
+from rwlib.steps import canonical, document_diff, left_over, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import APPLY, Check, Status, Verdict
 from rwlib.verify.deciding import decide
 from rwlib.verify.situation import Situation
+
+if TYPE_CHECKING:
+    from rwlib.aws import Aws
 
 
 def check_identity(situation: Situation) -> Check:
@@ -30,16 +34,20 @@ def check_policy(
     document, why = situation.policy_document, situation.why_unknown(situation.policy_arn)
     title = f"Policy {target.policy_name} is the one this target asks for"
     if document is None and why:
-        yield Check("policy_documents", "policy", title, "unknown", (why,))
+        yield Check("policy_documents", "policy", title, "unknown", (why,), reason="not_readable")
     elif document is None:
         evidence = f"there is no {situation.policy_arn}"
-        yield Check("policy_documents", "policy", title, "fail", (evidence,), APPLY)
+        yield Check(
+            "policy_documents", "policy", title, "fail", (evidence,), APPLY, "policy_missing", 1
+        )
     elif canonical(document) == canonical(wanted):
         size = len(statements_of(document))
         yield Check("policy_documents", "policy", title, "pass", (f"{size} statements, equal",))
     else:
         diff = tuple(document_diff(document, wanted).splitlines()[2:])
-        yield Check("policy_documents", "policy", title, "fail", diff, APPLY)
+        yield Check(
+            "policy_documents", "policy", title, "fail", diff, APPLY, "policy_old_version", 1
+        )
     yield _attached(situation)
 
 
@@ -47,10 +55,12 @@ def _attached(situation: Situation) -> Check:
     title = "The policy is attached to the role"
     why = situation.why_unknown("role") or situation.why_unknown("attached policies")
     if why and situation.policy_arn not in situation.attached:
-        return Check("policy_attached", "policy", title, "unknown", (why,))
+        return Check("policy_attached", "policy", title, "unknown", (why,), reason="not_readable")
     if situation.trust_policy is None or situation.policy_arn not in situation.attached:
         evidence = f"{situation.policy_arn} is not attached to {situation.role_arn}"
-        return Check("policy_attached", "policy", title, "fail", (evidence,), APPLY)
+        return Check(
+            "policy_attached", "policy", title, "fail", (evidence,), APPLY, "policy_not_attached", 2
+        )
     evidence = f"{situation.policy_arn} is attached"
     return Check("policy_attached", "policy", title, "pass", (evidence,))
 
@@ -59,11 +69,34 @@ def check_role(target: Target, situation: Situation) -> Check:
     """See that the role exists."""
     title = f"Role {target.role_name} exists"
     if why := situation.why_unknown("role"):
-        return Check("role_exists", "role", title, "unknown", (why,))
+        return Check("role_exists", "role", title, "unknown", (why,), reason="not_readable")
     if situation.trust_policy is None:
-        return Check("role_exists", "role", title, "fail", (situation.role_arn,), APPLY)
+        return Check(
+            "role_exists", "role", title, "fail", (situation.role_arn,), APPLY, "role_missing", 2
+        )
     planned = ("it is going to be created or is there already",) if situation.planned else ()
     return Check("role_exists", "role", title, "pass", (situation.role_arn, *planned))
+
+
+def check_left_over(aws: Aws, target: Target, situation: Situation) -> Iterable[Check]:
+    """Name what earlier runs for this target made and it does not ask for any more.
+
+    There is no such check while nothing is left over. A plan takes it away, so it is looked for
+    in what AWS shows only.
+    """
+    if situation.planned or situation.trust_policy is None:
+        return
+    if situation.why_unknown("attached policies"):  # another check says so
+        return
+    title = "Nothing of earlier runs for this target is left over"
+    try:
+        changes = left_over(aws, target)
+    except RunbookError as error:
+        yield Check("left_over", "role", title, "unknown", (str(error),))
+        return
+    if changes:
+        evidence = tuple(f"{each.resource} {each.name}: {each.detail}" for each in changes)
+        yield Check("left_over", "role", title, "fail", evidence, APPLY)
 
 
 def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]) -> Check:
@@ -71,11 +104,17 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
     title, wanted = "The permissions boundary leaves room for the connectors", ""
     wanted = target.permissions_boundary_arn
 
-    def verdict(status: Status, *evidence: str, fix: str = "") -> Check:
-        return Check("boundary", "boundary", title, status, evidence, fix)
+    def verdict(
+        status: Status,
+        *evidence: str,
+        fix: str = "",
+        reason: str = "",
+        fixed_by: int | None = None,
+    ) -> Check:
+        return Check("boundary", "boundary", title, status, evidence, fix, reason, fixed_by)
 
     if why := situation.why_unknown("role"):
-        return verdict("unknown", why)
+        return verdict("unknown", why, reason="not_readable")
     found = situation.boundary_arn
     if wanted and found != wanted and situation.trust_policy is not None:
         return verdict(
@@ -83,10 +122,11 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
             f"{wanted} is not set on the role, {found or 'none'} is",
             fix=f"set it: aws iam put-role-permissions-boundary --role-name {target.role_name} "
             f"--permissions-boundary {wanted} (apply does so for a role that this runbook made)",
+            reason="boundary_not_set",
         )
     if situation.boundary is None:
         if why := situation.why_unknown(found or wanted):
-            return verdict("unknown", f"{found or wanted}: {why}")
+            return verdict("unknown", f"{found or wanted}: {why}", reason="not_readable")
         return verdict("pass", "none is set")
     stopped = [
         each
@@ -97,8 +137,11 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
     ]
     if not stopped:
         return verdict("pass", f"{found} allows every request")
+    if all(each.depends for each in stopped):
+        return verdict("unknown", *(each.line for each in stopped), reason="depends_on_context")
     return verdict(
         "fail",
-        *(each.line for each in stopped),
+        *(each.line for each in stopped if not each.depends),
+        reason="boundary_denies",
         fix=f"whoever owns {found} must allow these requests in it; no policy of the role can",
     )

@@ -45,7 +45,13 @@ def test_row_that_was_not_planned_is_not_run(aws_environment, runs, one_fork_ser
 
     result = run_batch(options(path, apply=True, plan=True, approve=approve_and_edit))
     assert (result.exit_code, dict(result.counts)) == (2, {"done": 1, "error": 2})
-    assert made(aws_environment) == ["CreatePolicy", "CreateRole", "AttachRolePolicy"]
+    assert made(aws_environment) == [
+        "CreatePolicy",
+        "TagPolicy",
+        "CreateRole",
+        "TagRole",
+        "AttachRolePolicy",
+    ]
     said = {each["name"]: each["problem"] for each in summary_of(result)["targets"]}
     assert said["t0"] == said["late"] == "it was changed after the plan was made; plan again"
 

@@ -116,7 +116,7 @@ def test_batch_sets_targets_up_once_and_looks_again_later(
     first = run_batch(options(path, apply=True))
     assert (first.exit_code, dict(first.counts)) == (0, {"done": 3})
     assert sorted(made(aws_environment)) == sorted(
-        ["CreatePolicy", "CreateRole", "AttachRolePolicy"] * 3
+        ["CreatePolicy", "TagPolicy", "CreateRole", "TagRole", "AttachRolePolicy"] * 3
     )
     after = account_state()
 

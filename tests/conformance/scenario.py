@@ -179,6 +179,15 @@ def document(statements: Any) -> str:
     return json.dumps(whole or {"Version": "2012-10-17", "Statement": statements})
 
 
+def _inside(value: Any, path: str) -> Any:
+    """Follow names and numbers into an answer; a policy's text is read on the way."""
+    for part in path.split("."):
+        if isinstance(value, str):
+            value = json.loads(value)
+        value = value[int(part) if isinstance(value, list) else part]
+    return value
+
+
 class Play:
     """One row, played once."""
 
@@ -326,13 +335,14 @@ class Play:
         result = getattr(client, method)(**arguments)
         if "keep" in step:
             for name, path in step["keep"].items():
-                value: Any = result
-                for part in path.split("."):
-                    value = value[part]
-                self.names[name] = value
+                self.names[name] = _inside(result, path)
         for key, wanted in self.filled(step.get("expect", {})).items():
             if result.get(key) != wanted:
                 raise AssertionError(f"{key} is {result.get(key)!r}, not {wanted!r}")
+        for path, wanted in self.filled(step.get("expect_in", {})).items():
+            found = _inside(result, path)
+            if found != wanted:
+                raise AssertionError(f"{path} is {found!r}, not {wanted!r}")
         if "errors" in step:
             refused = [error["Key"] for error in result.get("Errors", [])]
             assert refused == step["errors"], refused

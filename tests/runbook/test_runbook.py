@@ -43,9 +43,10 @@ def state():
     for role in iam.list_roles()["Roles"]:
         name = role["RoleName"]
         detail = iam.get_role(RoleName=name)["Role"]
+        tags = [str(each).replace(detail["RoleId"], "ROLE") for each in detail.get("Tags", [])]
         found[f"role {name}"] = {
             "trust": detail["AssumeRolePolicyDocument"],
-            "tags": sorted(map(str, detail.get("Tags", []))),
+            "tags": sorted(tags),
             "attached": sorted(
                 each["PolicyArn"]
                 for each in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
@@ -57,6 +58,10 @@ def state():
             PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"]
         )["PolicyVersion"]
         found[f"policy {policy['PolicyName']}"] = version["Document"]
+        found[f"tags of {policy['PolicyName']}"] = sorted(
+            str(each).replace(policy["PolicyId"], "POLICY")
+            for each in iam.get_policy(PolicyArn=policy["Arn"])["Policy"].get("Tags", [])
+        )
     return json.loads(json.dumps(found))
 
 
@@ -69,7 +74,13 @@ def test_run_ends_verified_when_nothing_was_there(aws_environment, example):
     book = complete({**example, "apply": True})
     assert [check.id for check in book.checks if check.status == "fail"] == []
     assert book.exit_code == 0
-    assert writes(book.aws) == ["iam:create_policy", "iam:create_role", "iam:attach_role_policy"]
+    assert writes(book.aws) == [
+        "iam:create_policy",
+        "iam:tag_policy",
+        "iam:create_role",
+        "iam:tag_role",
+        "iam:attach_role_policy",
+    ]
 
 
 def test_run_writes_nothing_when_previewing(aws_environment, example):

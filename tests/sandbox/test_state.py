@@ -168,3 +168,74 @@ def test_bodies_of_deleted_objects_are_removed(tmp_path):
         s3.put_object(Bucket="passing", Key="goes", Body=b"goes")
         s3.delete_object(Bucket="passing", Key="goes")
     assert len(list((tmp_path / "bodies").iterdir())) == 1
+
+
+READS = {
+    "iam": ("list_roles", "list_users", "get_account_summary", "get_account_authorization_details"),
+    "s3": ("list_buckets",),
+    "kms": ("list_keys", "list_aliases"),
+    "glue": ("get_databases", "get_crawlers", "list_jobs", "list_registries"),
+    "redshift": ("describe_clusters", "describe_cluster_snapshots", "describe_tags"),
+    "redshift-serverless": ("list_namespaces",),
+    "sts": ("get_caller_identity",),
+}
+
+
+def test_folder_is_readable_after_a_call_of_every_service(tmp_path, caplog):
+    with Sandbox(state=tmp_path) as first:
+        for service, names in READS.items():
+            for name in names:
+                getattr(client(first, service), name)()
+        redshift = client(first, "redshift")
+        redshift.create_cluster(
+            ClusterIdentifier="kept",
+            NodeType="ra3.large",
+            MasterUsername="someone",
+            MasterUserPassword="Password1",
+        )
+    assert [record.getMessage() for record in caplog.records if "not kept" in record.msg] == []
+    with Sandbox(state=tmp_path) as second:
+        found = client(second, "redshift").describe_clusters()["Clusters"]
+        assert [cluster["ClusterIdentifier"] for cluster in found] == ["kept"]
+
+
+def test_piece_that_could_not_be_read_again_is_left_out(tmp_path, caplog):
+    with Sandbox(state=tmp_path) as first:
+        client(first, "iam").create_user(UserName="before")
+        with first.application.world.entered():
+            moto_iam = first.application.world.iam.account(CUSTOMER)
+            moto_iam.strange = print
+        client(first, "iam").create_user(UserName="after")
+        del moto_iam.strange
+        assert "was not kept" in caplog.text
+    with Sandbox(state=tmp_path) as second:
+        users = {user["UserName"] for user in client(second, "iam").list_users()["Users"]}
+        assert {"before", "after"} <= users
+
+
+@pytest.mark.parametrize("name", ["", "pieces", "bodies", "lock", "sandbox.json"])
+def test_planted_link_is_not_followed(tmp_path, name):
+    outside = tmp_path / "outside"
+    folder = tmp_path / "state"
+    if name in ("lock", "sandbox.json"):
+        outside.write_text("precious")
+        folder.mkdir()
+        (folder / name).symlink_to(outside)
+    elif name:
+        outside.mkdir()
+        folder.mkdir()
+        (folder / name).symlink_to(outside)
+    else:
+        outside.mkdir()
+        folder.symlink_to(outside)
+    with pytest.raises(InputError, match="state"):
+        Sandbox(state=folder, seed=False).start()
+    assert outside.read_text() == "precious" if outside.is_file() else not list(outside.iterdir())
+
+
+def test_folder_in_use_names_the_process_that_holds_it(tmp_path):
+    with (
+        Sandbox(state=tmp_path, seed=False),
+        pytest.raises(ConflictError, match=rf"process {os.getpid()}, since 20"),
+    ):
+        Sandbox(state=tmp_path, seed=False).start()

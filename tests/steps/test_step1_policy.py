@@ -486,7 +486,11 @@ def test_policy_is_created_with_its_tags_when_there_is_none(aws, iam):
     assert (change.action, change.applied) == ("create", True)
     assert change.sentence == f"Created IAM policy {ARN}"
     assert live_document(iam) == DOCUMENT
-    assert tags_of(iam) == {"team": "data", "managed-by": "risingwave-iam-runbook"}
+    assert tags_of(iam) == {
+        "team": "data",
+        "managed-by": "risingwave-iam-runbook",
+        "risingwave-iam-runbook/id": iam.get_policy(PolicyArn=ARN)["Policy"]["PolicyId"],
+    }
 
 
 def test_policy_is_left_alone_when_only_its_formatting_differs(aws, iam):
@@ -604,12 +608,12 @@ def test_policy_is_not_ours_when_somebody_else_made_it_first(iam, tmp_path):
 
     busy = BusyAws(before={"create_policy": [theirs]})
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    change = ensure_policy(busy, NAME, DOCUMENT, ledger=ledger, apply=True, sleep=Sleeps())
-    assert change.action == "update"
+    with pytest.raises(ConflictError, match="was not made by this runbook; give another"):
+        ensure_policy(busy, NAME, DOCUMENT, ledger=ledger, apply=True, sleep=Sleeps())
     assert [(entry["action"], entry["phase"]) for entry in ledger.entries] == [
-        ("create", "intended"), ("create", "abandoned"), ("update", "intended"), ("update", "done"),
+        ("create", "intended"), ("create", "abandoned"),
     ]  # fmt: skip
-    assert tags_of(iam) == {}
+    assert (live_document(iam), version_ids(iam), tags_of(iam)) == (OTHER, {"v1"}, {})
 
 
 def test_policy_is_refused_when_the_name_is_taken_under_another_path(aws, iam):

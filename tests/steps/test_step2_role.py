@@ -14,6 +14,7 @@ from rwlib.aws.iam import attached_policies, read_role
 from rwlib.errors import InputError, PolicyLimitError, ServiceError
 from rwlib.runbook.runbook import Runbook
 from rwlib.steps.changes import Ledger
+from rwlib.steps.ownership import Claim, statement_key
 from rwlib.steps.step2_attachment import ensure_attached, wait_until_seen
 from rwlib.steps.step2_role import ensure_role
 from rwlib.steps.step3_documents import trust_policy
@@ -85,8 +86,10 @@ def test_role_is_created_with_everything_in_one_call_when_there_is_none(iam):
     assert (preview.action, writes(aws)) == ("create", [])
     change = ensure_role(aws, ROLE, TRUST, **settings, apply=True)
     assert change.sentence == f"Created IAM role arn:aws:iam::111122223333:role/data/{ROLE}"
-    assert writes(aws) == ["create_role"]
+    assert writes(aws) == ["create_role", "tag_role"]
     assert [json.loads(text) for _, text in aws.sent] == [TRUST]
+    role_id = iam.get_role(RoleName=ROLE)["Role"]["RoleId"]
+    claim = Claim.of("orders", WORKLOAD, redshift=True)
     assert live(iam) == {
         "path": "/data/",
         "trust": TRUST,
@@ -96,6 +99,9 @@ def test_role_is_created_with_everything_in_one_call_when_there_is_none(iam):
             "team": "data",
             "managed-by": "risingwave-iam-runbook",
             "risingwave-iam-runbook:target": "orders",
+            "risingwave-iam-runbook/id": role_id,
+            claim.key: claim.value(role_id),
+            **{statement_key(each): role_id for each in TRUST["Statement"]},
         },
         "attached": [],
     }
@@ -312,7 +318,7 @@ def test_steps_end_the_same_when_an_answer_is_lost(
     sandbox, iam, example, monkeypatch, tmp_path, operation
 ):
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(time=time.time, sleep=Sleeps()))
-    first = {**example, "apply": True}
+    first = {**example, "apply": True, "policy_name": "orders"}
     if operation == "CreatePolicyVersion":
         Runbook.start({**first, "connectors": ["s3_sink"]}).run_step(1)
     if operation == "UpdateAssumeRolePolicy":

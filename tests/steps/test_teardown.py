@@ -285,18 +285,6 @@ def test_tear_down_keeps_what_somebody_else_was_quicker_to_make(iam, example, ru
     assert state(iam) == before
 
 
-def test_tear_down_gives_somebody_elses_policy_its_version_back(iam, example, runs):
-    arn = make_policy(iam, Target(**example).policy_name)
-    apply(example, runs / "1")
-    apply({**example, "connectors": ["s3_source"]}, runs / "2")
-    left = undo(example, runs)
-    assert state(iam)[Target(**example).policy_name] == ALLOW
-    versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
-    assert [each["VersionId"] for each in versions] == ["v1"]
-    assert ROLE not in state(iam)
-    assert any("not made by this runbook" in kept for kept in left.kept)
-
-
 class StoppedError(BaseException):
     """Stands for a process that ends in the middle."""
 

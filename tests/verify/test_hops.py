@@ -269,7 +269,8 @@ def test_operator_learns_what_was_not_looked_at_when_a_read_is_denied(
         RoleName="risingwave-s3-access",
         PolicyName="by-hand",
         PolicyDocument='{"Version": "2012-10-17", "Statement": {"Effect": "Allow", '
-        '"Action": "ec2:Describe*", "Resource": "*"}}',
+        '"Action": "s3:GetObjectTagging", '
+        '"Resource": "arn:aws:s3:::acme-analytics/risingwave/*"}}',
     )
     denied = BusyAws(before={operation: [lambda: client_error("AccessDenied")] * 3})
     target = Target(**example)

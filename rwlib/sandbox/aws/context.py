@@ -149,7 +149,8 @@ def s3_context(request: AwsRequest, action: str) -> Context:
         context["s3:VersionId"] = version
     given = request.authorization
     if given is not None:
-        context["s3:authType"] = "REST-QUERY-STRING" if given.presigned else "REST-HEADER"
+        by_header = "REST-HEADER" if request.check_form_signature is None else "POST"
+        context["s3:authType"] = "REST-QUERY-STRING" if given.presigned else by_header
         context["s3:signatureversion"] = "AWS4-HMAC-SHA256" if given.version == 4 else "AWS"
     tagging = request.headers.get("x-amz-tagging")
     if tagging:

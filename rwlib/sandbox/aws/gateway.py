@@ -6,6 +6,8 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -22,12 +24,26 @@ from rwlib.sandbox.aws.kms.service import KmsService
 from rwlib.sandbox.aws.protocols import read_operation
 from rwlib.sandbox.aws.redshift_serverless import Namespaces, ServerlessService
 from rwlib.sandbox.aws.request import AwsRequest, read_request
+from rwlib.sandbox.aws.s3.content import open_content
+from rwlib.sandbox.aws.s3.cors import cors_headers, matching_rule
 from rwlib.sandbox.aws.s3.operations import s3_operation
+from rwlib.sandbox.aws.s3.post import (
+    UploadForm,
+    answer_form,
+    authorization_of,
+    check_form_signature,
+    check_policy,
+    is_form,
+    put_instead,
+    read_form,
+)
 from rwlib.sandbox.aws.s3.service import S3Service
 from rwlib.sandbox.aws.session_tokens import Mint
 from rwlib.sandbox.aws.sts import StsService
 from rwlib.sandbox.aws.wire import inner_authorization
 from rwlib.sandbox.moto_seam.world import World
+from rwlib.sandbox.origin import is_of_another_site
+from rwlib.sandbox.views import CorsView
 
 REMEMBERED = 20_000
 """Calls that are kept in the list of calls."""
@@ -105,12 +121,21 @@ class Gateway:
         LostAnswerError
             The call took effect, and its answer is to be lost.
         """
-        caller, number = ANONYMOUS, 0
+        caller, number, rule = ANONYMOUS, 0, None
         request: AwsRequest | None = None
         try:
             request = read_request(environ, body)
             with self.world.entered():
+                bucket = request.path[1:].partition("/")[0]
+                rule = self._cors_rule(request, bucket)
+                if rule is None and request.method != "OPTIONS":
+                    _refuse_other_sites(request)
+                form = self._form(request)
                 caller = authenticate(request, self.mint, self.directory)
+                if form is not None:
+                    put_instead(request, form, bucket)
+                if request.service == "s3":
+                    open_content(request)
                 signed_for = "s3" if request.service == "s3control" else request.service
                 request.environ["HTTP_AUTHORIZATION"] = inner_authorization(
                     signed_for, request.region
@@ -118,6 +143,8 @@ class Gateway:
                 self._name(request)
                 number = self.faults.before(request)
                 answer = self._services[request.service].answer(request, caller)
+                if form is not None:
+                    answer = answer_form(request, form, bucket, answer)
                 if answer.status >= 500:
                     answer = self._broken(request, answer.body)
                 if answer.status < 300 and not request.action.startswith(READS):
@@ -126,10 +153,32 @@ class Gateway:
             answer = self._refused(request, error)
         except Exception as error:  # noqa: BLE001 - whatever breaks, AWS's shape goes out
             answer = self._broken(request, error)
+        if rule is not None and request is not None and request.method != "OPTIONS":
+            more = cors_headers(rule, request.headers["origin"])
+            answer = replace(answer, headers=(*answer.headers, *more))
         self._write_down(request, caller, answer)
         if self.faults.loses(number):
             raise LostAnswerError
         return answer, self.faults.kills(number)
+
+    def _form(self, request: AwsRequest) -> UploadForm | None:
+        """Read an upload from a form, and who signed it."""
+        if request.service != "s3" or request.authorization is not None or not is_form(request):
+            return None
+        form = read_form(request)
+        request.authorization = given = authorization_of(form)
+        if given is not None:
+            request.region = given.region or request.region
+            request.check_form_signature = partial(check_form_signature, form, given)
+        check_policy(form, request.path[1:].partition("/")[0])
+        return form
+
+    def _cors_rule(self, request: AwsRequest, bucket: str) -> CorsView | None:
+        """Give the rule of the bucket that lets the page in whose name a browser asks."""
+        origin = request.headers.get("origin")
+        if origin is None or request.service != "s3":
+            return None
+        return matching_rule(self.world.s3.cors_rules(bucket), origin, request.method)
 
     def _name(self, request: AwsRequest) -> None:
         if request.service == "s3":
@@ -171,6 +220,16 @@ class Gateway:
                 "status": answer.status,
                 "error": code,
             }
+        )
+
+
+def _refuse_other_sites(request: AwsRequest) -> None:
+    if is_of_another_site(request.headers):
+        raise AwsError(
+            "AccessDenied",
+            "This request was sent by a page of another site. The sandbox answers programs on "
+            "this machine, and pages that a bucket's CORS configuration lets in.",
+            403,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -50,6 +51,20 @@ class Authorization:
     token: str = ""
 
 
+@dataclass(frozen=True)
+class Seal:
+    """What signs the chunks of a body after the request itself.
+
+    ``key`` is the signing key of ``scope``; ``signature`` the request's own, from which the chain
+    of the chunks' signatures starts.
+    """
+
+    key: bytes
+    scope: str
+    stamp: str
+    signature: str
+
+
 @dataclass
 class AwsRequest:
     """One request to AWS.
@@ -71,6 +86,17 @@ class AwsRequest:
     """The operation's name in the service's API, such as ``AssumeRole``."""
     parameters: dict[str, Any] = field(default_factory=dict)
     bucket_in_host: bool = False
+    seal: Seal | None = None
+    """Set once the signature was checked; None for Signature Version 2 and without one."""
+    check_form_signature: Callable[[str], None] | None = None
+    """Set for an upload from a form, whose signature is made another way."""
+    content_error: AwsError | None = None
+    """What is wrong with the content, for S3 to say after it has asked who may write."""
+
+    @property
+    def chunked_transfer(self) -> bool:
+        """Whether the body came without its length."""
+        return "chunked" in self.headers.get("transfer-encoding", "").lower()
 
     @property
     def path(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from rwlib.sandbox.aws.directory import Directory
 from rwlib.sandbox.aws.documents import listed, statements_of
 
-_ACCOUNT = re.compile(r"\d{12}|arn:aws:iam::\d{12}:root")
+_ACCOUNT = re.compile(r"arn:aws:iam::\d{12}:root")
 _UNIQUE_ID = re.compile(r"(AROA|AIDA)[A-Z0-9]{12,}")
 _SESSION = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/*?]+)/([^/*?]+)")
 _FEDERATED_USER = re.compile(r"arn:aws:sts::\d{12}:federated-user/[^*?]+")
@@ -66,7 +66,7 @@ class InvalidPrincipalError(Exception):
 
 
 def check_principals(document: dict[str, Any], directory: Directory) -> bool:
-    """Refuse principals that do not exist; put ARNs where unique ids of existing ones stand.
+    """Refuse principals that do not exist; put ARNs where accounts and unique ids stand.
 
     Returns
     -------
@@ -107,6 +107,8 @@ def _checked(kind: str, value: Any, directory: Directory) -> Any:
 
 
 def _checked_aws(value: str, directory: Directory) -> str:
+    if len(value) == 12 and value.isascii() and value.isdigit():
+        return f"arn:aws:iam::{value}:root"  # This is how AWS shows it from then on.
     if value == "*" or _ACCOUNT.fullmatch(value):
         return value
     if _UNIQUE_ID.fullmatch(value):

@@ -15,7 +15,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from rwlib.sandbox.answer import AwsError
-from rwlib.sandbox.aws.request import Authorization, AwsRequest
+from rwlib.sandbox.aws.request import Authorization, AwsRequest, Seal
 
 SKEW = 15 * 60
 """Seconds by which a request's time may differ."""
@@ -43,6 +43,9 @@ def check_signature(request: AwsRequest, secret: str, now: float) -> None:
     """
     given = request.authorization
     assert given is not None
+    if request.check_form_signature is not None:
+        request.check_form_signature(secret)
+        return
     if given.version == 2:
         _check_version_2(request, given, secret, now)
         return
@@ -66,10 +69,11 @@ def check_signature(request: AwsRequest, secret: str, now: float) -> None:
     stamp = when.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-    key = _signing_key(secret, given.date, given.region, given.service)
+    key = signing_key(secret, given.date, given.region, given.service)
     wanted = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(wanted.encode(), given.signature.encode()):
         raise mismatch(request.service)
+    request.seal = Seal(key, scope, stamp, wanted)
 
 
 def mismatch(service: str, why: str = "") -> AwsError:
@@ -91,7 +95,8 @@ def mismatch(service: str, why: str = "") -> AwsError:
 
 
 @lru_cache(maxsize=1024)
-def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """Derive the key that signs for a day, a Region and a service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
@@ -166,20 +171,39 @@ def _check_expiry(request: AwsRequest, stamp: float, now: float) -> None:
 
 def _payload_hash(request: AwsRequest, given: Authorization) -> str:
     stated = request.headers.get("x-amz-content-sha256")
-    if given.presigned and stated is None:
-        return "UNSIGNED-PAYLOAD" if request.service == "s3" else _sha256(request.body)
+    if given.presigned and (stated is None or "x-amz-content-sha256" not in given.signed_headers):
+        stated = request.argument("X-Amz-Content-Sha256")
+        unsigned = request.service == "s3" and stated is None
+        return "UNSIGNED-PAYLOAD" if unsigned else stated or _sha256(request.body)
+    if request.service != "s3":
+        plain = stated is None or stated != "UNSIGNED-PAYLOAD"
+        return _sha256(request.body) if plain else "UNSIGNED-PAYLOAD"
     if stated is None:
-        return _sha256(request.body)
-    if stated == "UNSIGNED-PAYLOAD" or stated.startswith("STREAMING-"):
-        return stated
-    if request.service in ("s3", "s3control") and stated != _sha256(request.body):
         raise AwsError(
-            "XAmzContentSHA256Mismatch",
-            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"
         )
-    return _sha256(request.body)
+    if stated not in PAYLOADS and not _HASH.fullmatch(stated):
+        raise AwsError(
+            "InvalidArgument",
+            f"x-amz-content-sha256 must be {', '.join(PAYLOADS[:-1])}, {PAYLOADS[-1]} or a valid "
+            "sha256 value.",
+            fields={"ArgumentName": "x-amz-content-sha256", "ArgumentValue": stated},
+        )
+    return stated  # Whether the content has it, S3 looks at last.
 
 
+PAYLOADS = (
+    "UNSIGNED-PAYLOAD",
+    "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
+    "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
+)
+"""What may stand for the hash of a content. Source: Amazon S3 API Reference, "Authenticating
+Requests: Using the Authorization Header (AWS Signature Version 4)"."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 

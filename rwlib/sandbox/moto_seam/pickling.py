@@ -13,6 +13,7 @@ import pickle
 import re
 import threading
 from collections.abc import Callable
+from types import FunctionType, MethodType
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
@@ -35,11 +36,20 @@ _PLAIN = {
     ("collections", "OrderedDict"),
     ("collections", "defaultdict"),
     ("copyreg", "_reconstructor"),
+    ("collections", "deque"),
+    ("decimal", "Decimal"),
+    ("uuid", "UUID"),
+    *(
+        ("ipaddress", f"IPv{version}{kind}")
+        for version in (4, 6)
+        for kind in ("Address", "Network")
+    ),
     ("requests.structures", "CaseInsensitiveDict"),
     (__name__, "make_lock"),
     (__name__, "make_key_store"),
     (__name__, "make_private_key"),
     (__name__, "make_pattern"),
+    (__name__, "make_method"),
 }
 
 Store = Callable[[str, bytes], None]
@@ -71,6 +81,20 @@ def make_private_key(pem: bytes) -> Any:
 def make_pattern(text: str, flags: int) -> re.Pattern[str]:
     """Compile a pattern again."""
     return re.compile(text, flags)
+
+
+def make_method(owner: Any, name: str) -> Any:
+    """Bind one of moto's methods again.
+
+    Raises
+    ------
+    UnreadableStateError
+        The owner is not moto's, or has no such method.
+    """
+    function = getattr(type(owner), name, None)
+    if not type(owner).__module__.startswith("moto.") or not isinstance(function, FunctionType):
+        raise UnreadableStateError(f"a kept state may not hold the method {name}")
+    return MethodType(function, owner)
 
 
 class _Body(bytes):
@@ -106,6 +130,8 @@ class _Pickler(pickle.Pickler):
                 serialization.NoEncryption(),
             )
             return make_private_key, (pem,)
+        if isinstance(obj, MethodType):
+            return make_method, (obj.__self__, obj.__name__)
         if isinstance(obj, _LOCK):
             return make_lock, ()
         if isinstance(obj, re.Pattern):

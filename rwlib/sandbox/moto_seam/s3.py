@@ -7,7 +7,7 @@ from typing import Any
 from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, s3_backends
 
 from rwlib.sandbox.moto_seam.backends import backends, loaded
-from rwlib.sandbox.views import BucketView, ObjectView, UploadView
+from rwlib.sandbox.views import BucketView, CorsView, ObjectView, UploadView
 
 BLOCKS = {
     "block_public_acls": "BlockPublicAcls",
@@ -76,6 +76,25 @@ class MotoS3:
                     "BucketKeyEnabled": "false",
                 }
             }
+
+    def has_versions(self, name: str) -> bool:
+        """Whether versioning was ever switched on for a bucket."""
+        bucket = self.moto_bucket(name)
+        return bucket is not None and bucket.versioning_status is not None
+
+    def cors_rules(self, name: str) -> list[CorsView]:
+        """Give the rules of a bucket's CORS configuration, none where it has none."""
+        bucket = self.moto_bucket(name)
+        return [
+            CorsView(
+                tuple(rule.allowed_origins or ()),
+                tuple(rule.allowed_methods or ()),
+                tuple(rule.allowed_headers or ()),
+                tuple(rule.exposed_headers or ()),
+                str(rule.max_age_seconds) if rule.max_age_seconds else None,
+            )
+            for rule in (bucket.cors if bucket is not None else ())
+        ]
 
     def moto_bucket(self, name: str) -> FakeBucket | None:
         """Give moto's bucket of that name."""

@@ -119,18 +119,30 @@ class World:
         UnreadableStateError
             It is not a piece this version has written.
         """
+        service, account, region, backend = self._piece(name, data, fetch)
+        dict.__setitem__(backends(service)[account], region, backend)
+        if service == "s3":
+            for bucket in backend.buckets:
+                s3_backends.bucket_accounts[bucket] = (region, account)
+
+    def check_piece(self, name: str, data: bytes) -> None:
+        """Make sure that a piece could be put back.
+
+        Raises
+        ------
+        UnreadableStateError
+            It could not.
+        """
+        self._piece(name, data, lambda _: b"")
+
+    def _piece(self, name: str, data: bytes, fetch: Fetch) -> tuple[str, str, str, Any]:
         parts = _PIECE.fullmatch(name)
         if parts is None or parts["service"] not in SERVICES:
             raise UnreadableStateError(f"{name} is no piece of a state")
-        account, region = parts["account"], parts["region"]
-        there = backends(parts["service"])
         backend = loads(data, fetch, _managed)
-        if type(backend) is not there.backend:
+        if type(backend) is not backends(parts["service"]).backend:
             raise UnreadableStateError(f"{name} holds something else")
-        dict.__setitem__(there[account], region, backend)
-        if parts["service"] == "s3":
-            for bucket in backend.buckets:
-                s3_backends.bucket_accounts[bucket] = (region, account)
+        return parts["service"], parts["account"], parts["region"], backend
 
     def _save(self) -> None:
         for service in loaded():

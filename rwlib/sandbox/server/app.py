@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rwlib.errors import InputError
-from rwlib.sandbox.answer import Answer, AwsError, error_answer
+from rwlib.sandbox.answer import Answer, AwsError, error_answer, json_answer
 from rwlib.sandbox.aws.faults import Faults, read_faults
 from rwlib.sandbox.aws.gateway import Gateway
 from rwlib.sandbox.aws.redshift_serverless import Namespaces
 from rwlib.sandbox.aws.session_tokens import Mint
 from rwlib.sandbox.example_world import seed as seed_world
 from rwlib.sandbox.moto_seam.world import World
+from rwlib.sandbox.origin import is_of_another_site, is_own_host
 from rwlib.sandbox.server.control import answer_control
 from rwlib.sandbox.server.state import StateFolder, secret_of, text_of
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 RISINGWAVE = "rwlib.sandbox.risingwave.api"
 """The module that answers under ``/_rwc/``: ``application(sandbox)`` gives a WSGI application."""
+
+
+_OF_BROWSERS = frozenset(
+    {"HTTP_HOST", "HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE"},
+)
 
 
 class Served(Protocol):
@@ -151,6 +157,14 @@ class Application:
     def handle(self, environ: dict[str, Any], body: bytes) -> Answer:
         """Answer one request."""
         path = environ["PATH_INFO"]
+        own = path.startswith(("/_sandbox/", "/_rwc/"))
+        headers = {
+            key[5:].lower().replace("_", "-"): environ[key] for key in _OF_BROWSERS & environ.keys()
+        }
+        if not is_own_host(headers.get("host", "")):
+            return self._elsewhere(own, "its Host is not a name of this machine")
+        if own and is_of_another_site(headers):
+            return self._elsewhere(own, "it was sent by a page of another site")
         if path.startswith("/_sandbox/"):
             return answer_control(self, environ, body)
         if path.startswith("/_rwc/"):
@@ -159,6 +173,18 @@ class Application:
             return _call_wsgi(self._risingwave, environ, body)
         answer, dies = self.gateway.handle(environ, body)
         return Answer(answer.status, answer.headers, answer.body, _die) if dies else answer
+
+    def connect_sql(self, tenant: str, database: str) -> Any:
+        """Give what answers a Postgres client; `LookupError` says why there is nothing."""
+        if self._risingwave is None:
+            raise LookupError("there is no RisingWave here")
+        return self._risingwave.connect(tenant, database)
+
+    def _elsewhere(self, own: bool, why: str) -> Answer:
+        text = f"The sandbox answers programs on this machine; this request is refused: {why}."
+        if own:
+            return json_answer({"message": text}, 403)
+        return error_answer("s3", AwsError("AccessDenied", text, 403))
 
     def _changed(self, services: frozenset[str]) -> None:
         if self._state is not None:

@@ -9,7 +9,6 @@ import json
 import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 from rwlib.errors import RunbookError
 from rwlib.evaluate import Policies, Request, evaluate
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from rwlib.sandbox.aws.session_tokens import Mint
     from rwlib.sandbox.moto_seam.world import World
     from rwlib.sandbox.views import PrincipalView
-
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 class Controlled(Protocol):
@@ -50,11 +47,9 @@ class Controlled(Protocol):
 def answer_control(application: Controlled, environ: dict[str, Any], body: bytes) -> Answer:
     """Answer a call of the sandbox's own interface.
 
-    A page in a browser must not reach it: requests with an ``Origin``, or for another host name
-    than a loopback one, are refused.
+    A page in a browser must not reach it: whatever names an ``Origin`` is refused.
     """
-    host = urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname
-    if "HTTP_ORIGIN" in environ or host not in LOOPBACK_NAMES:
+    if "HTTP_ORIGIN" in environ:
         return json_answer({"message": "only for programs on this machine"}, 403)
     method = environ["REQUEST_METHOD"]
     name, _, rest = environ["PATH_INFO"].removeprefix("/_sandbox/").partition("/")

@@ -18,9 +18,7 @@ from werkzeug.serving import BaseWSGIServer
 from rwlib.errors import InputError
 from rwlib.sandbox.answer import Answer, AwsError, error_answer
 from rwlib.sandbox.aws.faults import LostAnswerError
-
-LARGEST_BODY = 512 * 1024 * 1024
-"""Bytes of one request that are read; more is refused as S3 refuses an object that is too big."""
+from rwlib.sandbox.server.body import Bodies, content_length
 
 Handler = Callable[[dict[str, Any], bytes], Answer]
 
@@ -35,6 +33,7 @@ class Listener(ThreadingMixIn, BaseWSGIServer):
     def __init__(self, host: str, port: int, handle: Handler) -> None:
         check_loopback(host)
         self.handle_request_whole = handle
+        self.bodies = Bodies()
         self._open: set[socket.socket] = set()
         super().__init__(host, port, _refuse_wsgi, handler=_RequestHandler)
 
@@ -90,43 +89,32 @@ class _RequestHandler(MotoRequestHandler):
     wbufsize = -1
     timeout = 60
 
+    def handle_expect_100(self) -> bool:
+        """Leave it to the reading of the body, so that what is refused is not asked for."""
+        return True
+
     def run_wsgi(self) -> None:
         """Read the request, hand it over and write its answer."""
         server: Any = self.server
         self.environ = environ = self.make_environ()
         try:
             if self.headers.get("Expect", "").strip().lower() == "100-continue":
+                content_length(self.headers)
                 self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 self.wfile.flush()
-            body = self._read_body(environ)
+            with server.bodies.read(self.headers, self.rfile) as body:
+                answer = server.handle_request_whole(environ, body)
+                del body
         except AwsError as error:
             self.close_connection = True
             self._send(error_answer("s3", error))
             return
-        except OSError:
-            self.close_connection = True
-            return
-        try:
-            answer = server.handle_request_whole(environ, body)
-        except LostAnswerError:
+        except (OSError, LostAnswerError):
             self.close_connection = True
             return
         self._send(answer)
         if answer.then is not None:
             answer.then()
-
-    def _read_body(self, environ: dict[str, Any]) -> bytes:
-        if environ.get("wsgi.input_terminated"):
-            return bytes(environ["wsgi.input"].read(LARGEST_BODY))
-        given = environ.get("CONTENT_LENGTH") or "0"
-        if not (given.isascii() and given.isdigit()):
-            raise AwsError("InvalidArgument", "The Content-Length header is not a number.")
-        length = int(given)
-        if length > LARGEST_BODY:
-            raise AwsError(
-                "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size."
-            )
-        return bytes(self.rfile.read(length)) if length else b""
 
     def _send(self, answer: Answer) -> None:
         silent = self.command == "HEAD" or answer.status in (204, 304)

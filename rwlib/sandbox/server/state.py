@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from filelock import Timeout
 
 from rwlib.errors import ConflictError, InputError
 from rwlib.sandbox.moto_seam.pickling import UnreadableStateError
 from rwlib.sandbox.moto_seam.world import MOTO_VERSION, World
-from rwlib.sandbox.server.state_lock import state_lock
+from rwlib.sandbox.server.state_lock import StateLock
 
 FORMAT = 1
 
@@ -39,19 +40,21 @@ class StateFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+        # The parents may be reached through links; what is kept may not.
+        self.path = path.parent.resolve() / path.name
         try:
             for folder in (self.path, self._pieces, self._bodies):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_folder(folder)
+            self._lock = StateLock(self.path)
+            taken = self._lock.acquire()
         except OSError as error:
             raise InputError("state", str(path), f"cannot be used as a folder: {error}") from error
-        self._lock = state_lock(self.path)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
+        if not taken:
+            holder = self._lock.holder()
             raise ConflictError(
-                f"state: {path} is in use by another sandbox; stop it, or take another folder"
-            ) from None
+                f"state: {path} is in use by another sandbox{f' ({holder})' if holder else ''}; "
+                "stop it, or take another folder"
+            )
         self._written: dict[str, str] = {}
 
     @property
@@ -79,10 +82,16 @@ class StateFolder:
         InputError
             The folder holds something that this version does not read.
         """
-        if not self._manifest.exists():
-            return None
         try:
-            manifest = json.loads(self._manifest.read_bytes())
+            text = _read(self._manifest)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(
+                "state", str(self.path), f"cannot be read: {error}; take an empty folder"
+            ) from error
+        try:
+            manifest = json.loads(text)
             if manifest["format"] != FORMAT or manifest["moto"] != _series(MOTO_VERSION):
                 raise UnreadableStateError(
                     f"it was kept by format {manifest['format']} with moto {manifest['moto']}"
@@ -90,7 +99,7 @@ class StateFolder:
             with world.entered():
                 for file in sorted(self._pieces.iterdir()):
                     if file.suffix != ".tmp":
-                        world.read_piece(file.name, file.read_bytes(), self._body)
+                        world.read_piece(file.name, _read(file), self._body)
         except (UnreadableStateError, ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(
                 "state", str(self.path), f"cannot be read: {error}; take an empty folder"
@@ -101,9 +110,20 @@ class StateFolder:
     def save(
         self, world: World, own: dict[str, Any], services: frozenset[str] | None = None
     ) -> None:
-        """Write what has changed; the world must be entered."""
+        """Write what has changed; the world must be entered.
+
+        A piece that could not be read again is not written: the one before it stays, and the log
+        says what was left out. So a folder is readable whatever was called.
+        """
         for name, backend in world.pieces(services):
-            data = world.write_piece(backend, self._store)
+            try:
+                data = world.write_piece(backend, self._store)
+                if self._written.get(name) == _digest(data):
+                    continue
+                world.check_piece(name, data)
+            except Exception as error:  # noqa: BLE001 - a call must not fail for its state's sake
+                logging.getLogger(__name__).error("%s was not kept: %r", name, error)
+                continue
             self._write_changed(self._pieces / name, data)
         manifest = {"format": FORMAT, "moto": _series(MOTO_VERSION), "own": own}
         self._write_changed(self._manifest, json.dumps(manifest).encode())
@@ -131,25 +151,56 @@ class StateFolder:
 
     def _store(self, digest: str, body: bytes) -> None:
         file = self._bodies / digest
-        if not file.exists():
+        if file.is_symlink() or not file.is_file():
             _replace(file, body)
 
     def _body(self, digest: str) -> bytes:
-        return (self._bodies / digest).read_bytes()
+        return _read(self._bodies / digest)
 
     def _write_changed(self, file: Path, data: bytes) -> None:
-        digest = hashlib.sha256(data).hexdigest()
+        digest = _digest(data)
         if self._written.get(file.name) != digest:
             _replace(file, data)
             self._written[file.name] = digest
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder that is really there and really ours.
+
+    Raises
+    ------
+    OSError
+        It is a symbolic link, something else than a folder, or another user's.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(f"{folder.name} is a symbolic link; name the folder itself")
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(f"{folder.name} is not a folder")
+    if found.st_uid != os.geteuid():
+        raise PermissionError(f"{folder.name} belongs to another user")
+
+
+def _read(file: Path) -> bytes:
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as opened:
+        return opened.read()
+
+
 def _replace(file: Path, data: bytes) -> None:
+    """Put a file in place in one step; a symbolic link in its place is replaced, not followed."""
     temporary = file.with_name(f"{file.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as out:
         out.write(data)
     temporary.replace(file)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _series(version: str) -> str:

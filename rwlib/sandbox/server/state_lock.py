@@ -2,22 +2,68 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import time
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 
+class StateLock:
+    """The lock of a state folder; the system frees it when its process ends, however it ends.
 
-def state_lock(folder: Path) -> FileLock:
-    """Return the lock of a state folder; the system frees it if the server dies."""
-    return FileLock(folder / "lock")
+    The file says who holds it. A symbolic link in its place is never followed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if nobody has it; give whether it was taken.
+
+        Raises
+        ------
+        OSError
+            The file cannot be opened, or is a symbolic link.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}, since {since}\n".encode(), 0)
+        return True
+
+    def holder(self) -> str:
+        """Say who took the lock last: the process and since when; empty where nobody said."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return ""
+        with os.fdopen(descriptor, "rb") as file:
+            text = file.read(200).decode(errors="replace").partition("\n")[0]
+        return text if text.isprintable() else ""
+
+    def release(self) -> None:
+        """Give the lock back; safe to call again."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.ftruncate(descriptor, 0)
+            os.close(descriptor)
 
 
 def in_use(folder: Path) -> bool:
     """Whether a sandbox serves the state in the folder."""
-    lock = state_lock(folder)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock = StateLock(folder)
+    if not lock.acquire():
         return True
     lock.release()
     return False

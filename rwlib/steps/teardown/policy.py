@@ -1,20 +1,37 @@
-"""Tear down the policy: deleted when it is ours, else given its version back."""
+"""Take a policy back: deleted when it is ours and nobody else uses or claims it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from rwlib.aws import policy_users, policy_versions, version_document
-from rwlib.steps.changes import Change, canonical, ledger_history
+from rwlib.aws import policy_users, policy_versions, read_policy, version_document
+from rwlib.steps.changes import Change
+from rwlib.steps.ownership import id_of, is_ours, other_claims
 from rwlib.steps.teardown.work import Work
 
 
-def take_back_policy(work: Work, policy: Mapping[str, Any], arn: str, ours: bool) -> None:
-    """Delete our policy unless others use it; give somebody else's its version back."""
-    aws, name = work.aws, policy["PolicyName"]
-    if not ours:
-        _restore(work, policy, arn)
+def why_not_ours(work: Work, arn: str, policy_id: str) -> str:
+    """Read a policy again and say why it is not this target's to write; empty when it is."""
+    work.aws.forget(arn)
+    policy = read_policy(work.aws, arn)
+    if policy is None:
+        return ""
+    if id_of(policy) != policy_id or not is_ours(policy, work.ledger, work.target.tags):
+        return "it was made again or taken over by somebody else in the meantime"
+    if others := other_claims(policy, work.target.name):
+        return f"target {others[0].target} uses it"
+    return ""
+
+
+def take_back_policy(work: Work, policy: Mapping[str, Any]) -> None:
+    """Delete our policy unless others use it; somebody else's stays as it is."""
+    aws, name, arn = work.aws, policy["PolicyName"], policy["Arn"]
+    if not is_ours(policy, work.ledger, work.target.tags):
+        work.keep(f"policy {name}: it was not made by this runbook")
+        return
+    if others := other_claims(policy, work.target.name):
+        work.keep(f"policy {name}: target {others[0].target} uses it")
         return
     users = [
         f"{kind} {user}"
@@ -22,10 +39,16 @@ def take_back_policy(work: Work, policy: Mapping[str, Any], arn: str, ours: bool
         if (kind, user) != ("role", work.target.role_name)
     ]
     if users:
-        work.result.kept.append(f"policy {name}: {', '.join(users)} uses it")
+        text = f"policy {name}: {', '.join(users)} uses it"
+        work.keep(text, text)
         return
     versions = policy_versions(aws, arn)
     spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
+    policy_id = id_of(policy)
+
+    def same() -> str:
+        return why_not_ours(work, arn, policy_id)
+
     work.do(
         Change(
             "delete",
@@ -38,41 +61,21 @@ def take_back_policy(work: Work, policy: Mapping[str, Any], arn: str, ours: bool
         *(("delete_policy_version", {"PolicyArn": arn, "VersionId": each}) for each in spare),
         ("delete_policy", {"PolicyArn": arn}),
         about=arn,
+        same=same,
+        resource_id=policy_id,
     )
 
 
-def _restore(work: Work, policy: Mapping[str, Any], arn: str) -> None:
-    """Give a policy that is not ours the version back that runs of ours replaced."""
-    aws, name, now = work.aws, policy["PolicyName"], policy["DefaultVersionId"]
-    replaced = [
-        entry
-        for entry in ledger_history(work.runs_dir, arn)
-        if entry["action"] == "update" and entry["phase"] == "intended" and entry["before"]
-    ]
-    versions = policy_versions(aws, arn) if replaced else []
-    documents = {
-        each["VersionId"]: version_document(aws, arn, each["VersionId"]) for each in versions
-    }
-    wanted, ours = documents.get(now), []
-    for entry in reversed(replaced):
-        if canonical(entry["after"]) == canonical(wanted) and entry["after"] != entry["before"]:
-            ours.append(canonical(wanted))
-            wanted = entry["before"]
-    earlier = [v for v, document in documents.items() if canonical(document) == canonical(wanted)]
-    if ours and earlier:
-        gone = [v for v, document in documents.items() if canonical(document) in ours]
-        work.do(
-            Change(
-                "update",
-                "IAM policy",
-                arn,
-                f"default version back to {earlier[0]}",
-                before=documents[now],
-                after=wanted,
-                calls=("iam:SetDefaultPolicyVersion", "iam:DeletePolicyVersion"),
-            ),
-            ("set_default_policy_version", {"PolicyArn": arn, "VersionId": earlier[0]}),
-            *(("delete_policy_version", {"PolicyArn": arn, "VersionId": each}) for each in gone),
-            about=arn,
-        )
-    work.result.kept.append(f"policy {name}: it was not made by this runbook")
+def detach(work: Work, role_name: str, policy: Mapping[str, Any]) -> None:
+    """Detach our policy from the role."""
+    arn, policy_id = policy["Arn"], id_of(policy)
+
+    def same() -> str:
+        return why_not_ours(work, arn, policy_id)
+
+    work.do(
+        Change("delete", "attachment", f"{arn} to {role_name}", calls=("iam:DetachRolePolicy",)),
+        ("detach_role_policy", {"RoleName": role_name, "PolicyArn": arn}),
+        about=f"attachments {role_name}",
+        same=same,
+    )

@@ -160,7 +160,7 @@ def tags(field: str, value: Any) -> dict[str, str]:
             raise InputError(field, key, "is too long; a key has 1 to 128, a value 256 characters")
         if key.lower().startswith("aws:"):
             raise InputError(field, key, "begins with aws:, which AWS keeps for itself")
-        if key.lower() in ("managed-by", "risingwave-iam-runbook:target"):
+        if key.lower() == "managed-by" or key.lower().startswith("risingwave-iam-runbook"):
             raise InputError(
                 field, key, "is the tag by which this runbook knows its own; give another key"
             )

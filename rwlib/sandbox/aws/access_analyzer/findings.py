@@ -186,7 +186,7 @@ def _action_problem(action: str) -> str | None:
     if service not in known_services():
         return "INVALID_SERVICE_IN_ACTION"
     known = known_actions(service)
-    if known is None or name == "*":
+    if name == "*":
         return None
     pattern = re.escape(action.lower()).replace(r"\*", ".*").replace(r"\?", ".")
     return None if any(re.fullmatch(pattern, one) for one in known) else "INVALID_ACTION"

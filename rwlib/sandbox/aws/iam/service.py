@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -71,6 +72,8 @@ class IamService:
                 forget_principal(self.directory, *gone)
             if request.action == "CreateUser":
                 return self._named(request, account, answer)
+            if request.action == "GetAccountAuthorizationDetails":
+                return self._with_policy_names(account, answer)
             if request.action == "GetUser":
                 return self._with_boundary(request, account, answer)
         return answer
@@ -102,6 +105,23 @@ class IamService:
             "</PermissionsBoundary></User>"
         )
         return answer.with_body(answer.body.replace(b"</User>", element.encode()))
+
+    def _with_policy_names(self, account: str, answer: Answer) -> Answer:
+        """Add the name and the id of each managed policy, which moto leaves out."""
+        head, start, policies = answer.body.decode().partition("<Policies>")
+        known = self.world.iam.account(account).managed_policies
+
+        def named(found: re.Match[str]) -> str:
+            policy = known.get(found[1])
+            if policy is None:
+                return found[0]
+            return (
+                f"{found[0]}<PolicyName>{xml_text(policy.name)}</PolicyName>"
+                f"<PolicyId>{policy.id}</PolicyId>"
+            )
+
+        whole = re.sub(r"<Arn>(arn:[^<]+:policy/[^<]+)</Arn>", named, policies)
+        return answer.with_body((head + start + whole).encode())
 
     def _own_answer(self, request: AwsRequest, account: str, caller: Caller) -> Answer | None:
         match request.action:

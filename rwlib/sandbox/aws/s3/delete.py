@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 from xml.etree import ElementTree
 
@@ -10,6 +11,7 @@ from rwlib.sandbox.aws.s3.operations import S3Operation
 from rwlib.sandbox.aws.s3.xml import NAMESPACE, malformed_xml, read_xml
 
 if TYPE_CHECKING:
+    from rwlib.sandbox.aws.request import AwsRequest
     from rwlib.sandbox.aws.s3.call import S3Call
     from rwlib.sandbox.moto_seam.world import World
 
@@ -24,9 +26,18 @@ class Deciding(Protocol):
     def require(self, call: S3Call, action: str, operation: S3Operation | None = None) -> None:
         """Raise where the caller may not."""
 
+    def forward(self, request: AwsRequest, account: str) -> Answer:
+        """Let moto answer."""
+
 
 def delete_objects(service: Deciding, call: S3Call) -> Answer:
     """Delete the keys the caller may delete, and report the others as errors."""
+    headers = call.request.headers
+    if "content-md5" not in headers and not any(n.startswith("x-amz-checksum-") for n in headers):
+        raise AwsError(
+            "InvalidRequest",
+            "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
+        )
     root = read_xml(call.request.body)
     refused: list[tuple[str, AwsError]] = []
     asked = 0
@@ -51,10 +62,8 @@ def delete_objects(service: Deciding, call: S3Call) -> Answer:
     )
     if len(refused) == asked:
         return xml_answer(f'<DeleteResult xmlns="{NAMESPACE}">{errors}</DeleteResult>')
-    request = call.request
-    body = ElementTree.tostring(root) if refused else request.body
-    environ = {**request.environ, "HTTP_CONTENT_MD5": ""} if refused else request.environ
-    answer = service.world.call("s3", environ, body, call.bucket.account)
+    body = ElementTree.tostring(root) if refused else call.request.body
+    answer = service.forward(replace(call.request, body=body), call.bucket.account)
     if not refused:
         return answer
     whole = answer.body.replace(b"</DeleteResult>", errors.encode() + b"</DeleteResult>")

@@ -169,7 +169,7 @@ def s3_operation(request: AwsRequest) -> S3Operation:
     if not bucket:
         if request.method == "GET":
             return S3Operation("ListBuckets", "s3:ListAllMyBuckets")
-        raise _not_allowed(request, "SERVICE")
+        raise not_allowed(request, "SERVICE")
     table = OBJECT if key else BUCKET
     names = {name for name, _ in request.query}
     for parameter, operation, action in table.get(request.method, ()):
@@ -183,10 +183,11 @@ def s3_operation(request: AwsRequest) -> S3Operation:
                 operation, operation
             )
         return S3Operation(operation, f"s3:{action}", bucket, key, version)
-    raise _not_allowed(request, "OBJECT" if key else "BUCKET")
+    raise not_allowed(request, "OBJECT" if key else "BUCKET")
 
 
-def _not_allowed(request: AwsRequest, resource: str) -> AwsError:
+def not_allowed(request: AwsRequest, resource: str) -> AwsError:
+    """Build S3's refusal of an operation that the resource does not have."""
     return AwsError(
         "MethodNotAllowed",
         "The specified method is not allowed against this resource.",

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from urllib.parse import parse_qs, unquote
 
-from rwlib.sandbox.answer import Answer, AwsError
+from rwlib.sandbox.answer import Answer, AwsError, xml_answer
 from rwlib.sandbox.aws.authorize import Ask, Authorizer
 from rwlib.sandbox.aws.caller import Caller
 from rwlib.sandbox.aws.context import s3_context
@@ -14,19 +14,28 @@ from rwlib.sandbox.aws.kms.access import KeyAccess
 from rwlib.sandbox.aws.request import AwsRequest
 from rwlib.sandbox.aws.s3.actions import actions_of, tags_in_body, wrong_region
 from rwlib.sandbox.aws.s3.call import S3Call
+from rwlib.sandbox.aws.s3.cors import preflight
 from rwlib.sandbox.aws.s3.delete import delete_objects
 from rwlib.sandbox.aws.s3.encryption import Encryption
 from rwlib.sandbox.aws.s3.names import check_bucket_name, check_key, could_exist
-from rwlib.sandbox.aws.s3.operations import S3Operation, s3_operation
+from rwlib.sandbox.aws.s3.operations import S3Operation, not_allowed, s3_operation
 from rwlib.sandbox.aws.s3.public import is_public
 from rwlib.sandbox.aws.s3.rules import check_request
-from rwlib.sandbox.aws.s3.xml import check_form, malformed_xml, takes_xml
+from rwlib.sandbox.aws.s3.xml import NAMESPACE, check_form, malformed_xml, takes_xml
 from rwlib.sandbox.views import BucketView, ObjectView
 
 OWNER_ONLY = frozenset(
     {"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "GetBucketPolicyStatus"}
 )
 READS_OBJECT = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "GetObjectTagging"})
+WRITES_VERSION = frozenset(
+    {
+        *("PutObject", "CopyObject", "CompleteMultipartUpload", "CreateMultipartUpload"),
+        *("DeleteObject", "GetObject", "HeadObject", "PutObjectTagging", "GetObjectTagging"),
+        *("DeleteObjectTagging", "PutObjectAcl", "GetObjectAcl", "GetObjectAttributes"),
+    }
+)
+"""Operations whose answers name a version, where the bucket has versions."""
 TAGGED = ("s3:GetObject", "s3:DeleteObject", "s3:PutObjectTagging", "s3:PutObjectAcl")
 
 
@@ -42,11 +51,13 @@ class S3Service:
         """Authorise and answer one request; the world must be entered."""
         operation = s3_operation(request)
         request.action = operation.name
+        if takes_xml(request, operation):
+            _raise_content_error(request)
         check_form(request, operation)
         if not operation.bucket:
             ask = Ask(operation.action, "*", caller.account, context=s3_context(request, ""))
             self._require(request, caller, ask)
-            return self._forward(request, caller.account)
+            return self.forward(request, caller.account)
         if operation.name == "CreateBucket":
             return self._create_bucket(request, caller, operation)
         bucket = self._bucket(request, operation)
@@ -55,26 +66,30 @@ class S3Service:
             check_key(operation.key)
             call.object = self.world.s3.object(bucket.name, operation.key, operation.version)
         if operation.name == "Preflight":
-            return self._forward(request, bucket.account)
+            return preflight(self.world.s3.cors_rules(bucket.name), request.headers)
         if operation.name == "DeleteObjects":
             return delete_objects(self, call)
         try:
             self._authorize(call)
+            _raise_content_error(request)
             check_request(call, self.authorizer.directory)
+            if operation.name == "SelectObjectContent":
+                # Source: Amazon S3 User Guide, "Querying data in place with Amazon S3 Select":
+                # it is no longer open to accounts that had not used it before.
+                raise not_allowed(request, "OBJECT")
             headers = self.encryption.check(call)
         except AwsError as error:
             if request.method == "HEAD" and operation.name == "HeadBucket":
                 error.headers = {**error.headers, "x-amz-bucket-region": bucket.region}
             raise
         try:
-            answer = self._forward(request, bucket.account, headers)
+            answer = self.forward(request, bucket.account, headers)
         except (KeyError, TypeError, AttributeError, ValueError):
             # moto takes a document apart as it comes; one of another form than it expects breaks.
             if takes_xml(request, operation):
                 raise malformed_xml() from None
             raise
-        self._after(call, answer)
-        return answer
+        return self._after(call, answer)
 
     def require(self, call: S3Call, action: str, operation: S3Operation | None = None) -> None:
         """Refuse unless the caller may do the action on what the call names.
@@ -141,7 +156,7 @@ class S3Service:
         ask = Ask(operation.action, operation.resource, caller.account, None, context)
         self._require(request, caller, ask)
         is_new = self.world.s3.bucket(operation.bucket) is None
-        answer = self._forward(request, caller.account)
+        answer = self.forward(request, caller.account)
         if answer.status < 300 and is_new:
             given = "x-amz-object-ownership" in request.headers
             self.world.s3.set_new_bucket_defaults(operation.bucket, ownership=not given)
@@ -242,21 +257,29 @@ class S3Service:
                 self.require(call, "s3:PutObjectTagging")
         self.encryption.check_read(read)
 
-    def _forward(
+    def forward(
         self, request: AwsRequest, account: str, headers: dict[str, str] | None = None
     ) -> Answer:
+        """Let moto answer, with the bucket in the path wherever the client had put it."""
         environ = {**request.environ, **(headers or {})}
         if request.bucket_in_host:
             environ["PATH_INFO"] = unquote(request.raw_path).encode().decode("latin-1")
             query = request.environ["REQUEST_URI"].partition("?")[2]
             uri = request.raw_path + (f"?{query}" if query else "")
             environ["REQUEST_URI"] = environ["RAW_URI"] = uri
-        return self.world.call("s3", environ, request.body, account)
+        answer = self.world.call("s3", environ, request.body, account)
+        kept = tuple(h for h in answer.headers if not h[0].lower().startswith("access-control-"))
+        return replace(answer, headers=kept)
 
-    def _after(self, call: S3Call, answer: Answer) -> None:
+    def _after(self, call: S3Call, answer: Answer) -> Answer:
         if answer.status >= 300:
-            return
+            return answer
         name = call.operation.name
+        if name == "GetBucketPolicyStatus" and call.bucket.policy:
+            public = str(is_public(call.bucket.policy)).lower()
+            return xml_answer(
+                f'<PolicyStatus xmlns="{NAMESPACE}"><IsPublic>{public}</IsPublic></PolicyStatus>'
+            )
         if name == "CreateMultipartUpload":
             found = re.search(rb"<UploadId>([^<]+)</UploadId>", answer.body)
             if found:
@@ -264,3 +287,16 @@ class S3Service:
                 self.world.s3.mark_initiator(call.bucket.name, found[1].decode(), arn)
         elif name == "DeleteBucketEncryption":
             self.world.s3.set_default_encryption(call.bucket.name)
+        if name in WRITES_VERSION and not self.world.s3.has_versions(call.bucket.name):
+            # A bucket whose versioning was never switched on names no version, not even "null".
+            named = ("x-amz-version-id", "x-amz-copy-source-version-id")
+            kept = tuple(header for header in answer.headers if header[0].lower() not in named)
+            answer = replace(answer, headers=kept)
+            if name == "CompleteMultipartUpload":
+                answer = answer.with_body(answer.body.replace(b"<VersionId>null</VersionId>", b""))
+        return answer
+
+
+def _raise_content_error(request: AwsRequest) -> None:
+    if request.content_error is not None:
+        raise request.content_error

@@ -1,0 +1,83 @@
+"""``rwlib export``: the same set-up as Terraform, CloudFormation, a shell script or JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rwlib.cli.options import read_target, row_fields, target_options
+
+
+@click.command("export")
+@target_options(without=("apply", "run_sql"))
+@click.option(
+    "--targets", type=click.Path(), help="Export all targets of a YAML, CSV or JSONL file"
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["terraform", "cloudformation", "cli", "json"]),
+    required=True,
+    help="What to write",
+)
+@click.option("--out", type=click.Path(file_okay=False), help="Folder; printed without it")
+@click.option("--offline", is_flag=True, help="Ask nobody; what the target leaves open is an error")
+@click.option("--json", "as_json", is_flag=True, help="Print the files as one JSON object")
+def command(
+    target_file: str | None,
+    targets: str | None,
+    format_name: str,
+    out: str | None,
+    offline: bool,
+    as_json: bool,
+    **fields: Any,
+) -> int:
+    """Write the set-up for somebody else's pipeline; creates nothing in AWS.
+
+    The documents are those that `rwlib run` writes, so `rwlib verify` afterwards gives the same
+    verdict. AWS is read only for what the target leaves open: the bucket's region and key, and
+    what is there already.
+    """
+    from rwlib.cli.printing import echo_json
+    from rwlib.export import export_plan, export_target, export_targets
+
+    if targets:
+        from rwlib.batch import read_targets
+
+        rows = read_targets(targets, row_fields(target_file, fields))
+        files = export_targets(
+            [export_plan(each, offline=offline) for _, each in rows], format_name
+        )
+    else:
+        target = read_target(target_file, fields, apply=False)
+        files = export_target(export_plan(target, offline=offline), format_name)
+    if out:
+        for path in _write(Path(out), files):
+            click.echo(f"Wrote {path}")
+    elif as_json:
+        echo_json(files)
+    else:
+        for number, (name, text) in enumerate(files.items()):
+            if len(files) > 1:
+                click.echo(("\n" if number else "") + f"# {name}")
+            click.echo(text, nl=False)
+    return 0
+
+
+def _write(folder: Path, files: dict[str, str]) -> list[Path]:
+    """Write the files; one of that name with other contents is never written over."""
+    from rwlib.errors import InputError
+
+    for name, text in files.items():
+        path = folder / name
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise InputError("out", str(path), "is there with other contents; give another folder")
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        if name.endswith(".sh"):
+            path.chmod(0o755)
+    return [folder / name for name in files]

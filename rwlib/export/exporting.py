@@ -1,0 +1,92 @@
+"""One target or many, as files of a format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from rwlib.errors import InputError
+from rwlib.export.cloudformation import cloudformation
+from rwlib.export.plan import ROLE_ARN, ExportPlan
+from rwlib.export.shell import shell
+from rwlib.export.terraform import terraform, terraform_for_many
+from rwlib.export.words import NOT_EXPORTED, principal_steps
+
+
+def _documents(plan: ExportPlan) -> dict[str, str]:
+    """Return the documents and names as one JSON file, for a tool that is not listed here."""
+    target = plan.target
+    found = {
+        "target": target.name,
+        "region_name": plan.region_name,
+        "policy": {"name": target.policy_name, "document": plan.policy},
+        "role": {
+            "name": target.role_name,
+            "path": target.role_path,
+            "trust_policy": plan.trust,
+            "permissions_boundary_arn": target.permissions_boundary_arn,
+            "max_session_duration": target.max_session_duration,
+        },
+        "tags": target.tags,
+        "allowed_principal": {
+            "cluster_id": target.cluster_id,
+            "workload_identity_arn": plan.workload_identity_arn,
+            "how": principal_steps(plan),
+        },
+        "sql": [
+            {"connector": connector, "sql": text.replace(ROLE_ARN, "<the role's ARN>")}
+            for connector, text in plan.sql
+        ],
+        "not_exported": NOT_EXPORTED,
+    }
+    return {"set_up.json": json.dumps(found, indent=2, ensure_ascii=False) + "\n"}
+
+
+FORMATS: Final[dict[str, Callable[[ExportPlan], dict[str, str]]]] = {
+    "terraform": terraform,
+    "cloudformation": cloudformation,
+    "cli": shell,
+    "json": _documents,
+}
+
+
+def export_target(plan: ExportPlan, format_name: str) -> dict[str, str]:
+    """Return the files of one target in a format, by their names; writes nothing.
+
+    Parameters
+    ----------
+    format_name
+        ``terraform``, ``cloudformation``, ``cli`` or ``json``.
+
+    Raises
+    ------
+    InputError
+        There is no such format.
+    """
+    if format_name not in FORMATS:
+        raise InputError(
+            "format", format_name, f"is not a format; give one of {', '.join(FORMATS)}"
+        )
+    return FORMATS[format_name](plan)
+
+
+def export_targets(plans: Sequence[ExportPlan], format_name: str) -> dict[str, str]:
+    """Return the files of many targets: one Terraform module, else a folder for each target.
+
+    Raises
+    ------
+    InputError
+        There is no such format, or two targets have one name.
+    """
+    names = [plan.target.name for plan in plans]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError("name", twice[0], "is the name of two targets; give each its own")
+    if format_name == "terraform":
+        return terraform_for_many(plans)
+    return {
+        f"{plan.target.name}/{name}": text
+        for plan in plans
+        for name, text in export_target(plan, format_name).items()
+    }

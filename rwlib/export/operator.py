@@ -1,0 +1,125 @@
+"""The least IAM policy that an operator needs to run, verify or tear down one target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import yaml
+
+from rwlib.errors import InputError
+from rwlib.target import Target
+
+PURPOSES: Final = ("run", "verify", "teardown")
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    """Return which actions each purpose calls, and on what; counted in the sandbox by a test."""
+    text = resources.files("rwlib").joinpath("data", "operator_actions.yaml").read_text("utf-8")
+    found: Mapping[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def operator_policy(
+    target: Target, purpose: str = "run", *, account_id: str = "*", kms_key_arn: str = ""
+) -> dict[str, Any]:
+    """Return the least policy that an operator needs for one target; touches nothing.
+
+    Each action is one that is really called, narrowed to this role, policy, bucket and key where
+    IAM knows a resource for it. A policy may be attached only to this role and only this policy;
+    a role may be made only with the boundary that the target asks for.
+
+    Parameters
+    ----------
+    purpose
+        ``run`` (Steps 1-5 and the verdict), ``verify`` (reads only) or ``teardown``.
+    account_id
+        12 digits; without it the ARNs fit any account.
+    kms_key_arn
+        Key of the bucket, where the target does not name it; without either, any key.
+
+    Raises
+    ------
+    InputError
+        There is no such purpose.
+
+    Notes
+    -----
+    Source: Service Authorization Reference, "Actions, resources, and condition keys" for IAM, S3,
+    KMS, STS, Redshift, Redshift Serverless and IAM Access Analyzer.
+    """
+    if purpose not in PURPOSES:
+        raise InputError("for", purpose, f"is not a purpose; give one of {', '.join(PURPOSES)}")
+    # GetCallerIdentity needs no permission.
+    resources_of = _resources(target, account_id, kms_key_arn)
+    statements = []
+    for kind, actions in _table()[purpose].items():
+        wanted = [name for name in actions if _is_needed(name, target)]
+        if not wanted:
+            continue
+        statements += _statements(kind, wanted, resources_of[kind], target, resources_of)
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _resources(target: Target, account_id: str, kms_key_arn: str) -> dict[str, str]:
+    policies = [f"arn:aws:iam::{account_id}:policy/{target.policy_name}"]
+    derived = f"{target.role_name}-{target.bucket}"[:119]
+    if target.policy_name.startswith(derived):
+        # A target whose prefix or connectors change gets a policy of another name, and the one
+        # before it is taken away.
+        policies = [f"arn:aws:iam::{account_id}:policy/{derived}*"]
+    key = target.kms_key_arn or kms_key_arn or f"arn:aws:kms:*:{account_id}:key/*"
+    return {
+        "role": f"arn:aws:iam::{account_id}:role{target.role_path}{target.role_name}",
+        "policy": policies[0],
+        "bucket": f"arn:aws:s3:::{target.bucket}",
+        "key": key,
+        "any": "*",
+    }
+
+
+def _is_needed(action: str, target: Target) -> bool:
+    """Leave out what this target never calls."""
+    if action.startswith("redshift"):
+        return "redshift" in target.connectors
+    if action in ("iam:TagRole", "iam:TagPolicy", "iam:UntagRole", "iam:UntagPolicy"):
+        return True
+    if action.startswith("iam:") and "PermissionsBoundary" in action:
+        return bool(target.permissions_boundary_arn)
+    return True
+
+
+def _statements(
+    kind: str, actions: list[str], resource: str, target: Target, known: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the statements for one kind of resource; what takes a condition stands apart."""
+    name = kind.title()
+    conditioned = {
+        "iam:AttachRolePolicy": {"ArnEquals": {"iam:PolicyARN": known["policy"]}},
+        "iam:DetachRolePolicy": {"ArnLike": {"iam:PolicyARN": known["policy"]}},
+    }
+    conditioned["iam:AttachRolePolicy"] = {"ArnLike": {"iam:PolicyARN": known["policy"]}}
+    if target.permissions_boundary_arn:
+        boundary = {"ArnEquals": {"iam:PermissionsBoundary": target.permissions_boundary_arn}}
+        conditioned["iam:CreateRole"] = boundary
+        conditioned["iam:PutRolePermissionsBoundary"] = boundary
+    plain = [action for action in actions if action not in conditioned]
+    found: list[dict[str, Any]] = []
+    if plain:
+        found.append(
+            {"Sid": f"On{name}", "Effect": "Allow", "Action": sorted(plain), "Resource": resource}
+        )
+    for action in sorted(set(actions) & set(conditioned)):
+        found.append(
+            {
+                "Sid": action.partition(":")[2],
+                "Effect": "Allow",
+                "Action": action,
+                "Resource": resource,
+                "Condition": conditioned[action],
+            }
+        )
+    return found

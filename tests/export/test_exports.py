@@ -1,0 +1,192 @@
+"""Exports: their documents are the runbook's own, in the words of each tool."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+import hcl2
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rwlib.errors import InputError
+from rwlib.export.cloudformation import cloudformation
+from rwlib.export.exporting import export_target, export_targets
+from rwlib.export.hcl import quoted
+from rwlib.export.plan import Existing, make_plan
+from rwlib.export.shell import shell
+from rwlib.export.terraform import terraform, terraform_for_many
+from rwlib.target.target import Target
+from tests.support import places
+
+EXAMPLES = sorted((places.ROOT / "examples").glob("*.yaml"))
+NASTY = "we*ird/a?b/${aws:username} 'q' \"d\" `b` $(id) ü"
+# Resource types and arguments of the providers, as their own documentation lists them.
+PROVIDER_NAMES = {
+    "aws_iam_policy": {"name", "policy", "tags"},
+    "aws_iam_role": {
+        *("name", "path", "permissions_boundary", "max_session_duration"),
+        *("assume_role_policy", "tags"),
+    },
+    "aws_iam_role_policy_attachment": {"role", "policy_arn"},
+    "risingwavecloud_cluster_allowed_iam_roles": {"cluster_id", "role_arns"},
+}
+
+
+def target_of(path, **changes):
+    return Target(**{**yaml.safe_load(path.read_text()), "run_sql": False, **changes})
+
+
+def plan_of(path, existing=None, **changes):
+    return make_plan(
+        target_of(path, **changes),
+        workload_identity_arn="arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role",
+        region_name="us-east-1",
+        kms_key_arn="arn:aws:kms:us-east-1:111122223333:key/1111aaaa-22bb-33cc-44dd-555566667777",
+        account_id="111122223333",
+        existing=existing,
+    )
+
+
+def unescaped(text):
+    return text.replace("$${", "${").replace("%%{", "%{")
+
+
+def tree(item):
+    """What python-hcl2 read, as plain values: strings unquoted and their escapes undone."""
+    if isinstance(item, dict):
+        return {tree(k): tree(v) for k, v in item.items() if not k.startswith("__")}
+    if isinstance(item, list):
+        return [tree(each) for each in item]
+    if isinstance(item, str) and item[:1] == '"' == item[-1:]:
+        return unescaped(json.loads(item))
+    return item
+
+
+def resources_of(text):
+    found = {}
+    for entry in hcl2.loads(text).get("resource", []):
+        for kind, named in tree(entry).items():
+            found[kind] = next(iter(named.values()))
+    return found
+
+
+def encoded(text):
+    """The value inside ``${jsonencode(...)}``, read as HCL."""
+    inner = text.removeprefix("${").removesuffix("}").removeprefix("jsonencode(")
+    return tree(hcl2.loads(f"x = {inner.removesuffix(')')}\n")["x"])
+
+
+def formatted(text):
+    done = subprocess.run(
+        ["terraform", "fmt", "-"],
+        input=text, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+needs_terraform = pytest.mark.skipif(
+    shutil.which("terraform") is None, reason="terraform is not installed"
+)
+
+
+@needs_terraform
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_terraform_is_formatted_as_terraform_does_it(path):
+    found = Existing("arn:aws:iam::111122223333:policy/p", "r", True, ("arn:aws:iam::1:role/x",))
+    nasty = plan_of(path, found, prefix="we ird/a$b")
+    for plan in (plan_of(path), nasty):
+        for text in terraform(plan).values():
+            assert formatted(text) == text
+    for text in terraform_for_many([plan_of(each) for each in EXAMPLES]).values():
+        assert formatted(text) == text
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_terraform_holds_the_documents_of_the_runbook(path):
+    plan = plan_of(path)
+    found = resources_of(terraform(plan)["main.tf"])
+    for kind, items in found.items():
+        assert set(items) <= PROVIDER_NAMES[kind]
+    assert encoded(found["aws_iam_policy"]["policy"]) == plan.policy
+    assert encoded(found["aws_iam_role"]["assume_role_policy"]) == plan.trust
+    assert found["aws_iam_role"]["tags"]["managed-by"] == "terraform"
+    assert ("risingwavecloud_cluster_allowed_iam_roles" in found) == bool(plan.target.cluster_id)
+
+
+def test_terraform_takes_over_what_is_there():
+    found = Existing(
+        "arn:aws:iam::111122223333:policy/p", "r", True,
+        ("arn:aws:iam::111122223333:role/risingwave-redshift", "arn:aws:iam::1:role/other"),
+    )  # fmt: skip
+    text = terraform(plan_of(places.ROOT / "examples" / "redshift.yaml", found))["main.tf"]
+    ids = [tree(each)["id"] for each in hcl2.loads(text)["import"]]
+    cluster = target_of(places.ROOT / "examples" / "redshift.yaml").cluster_id
+    assert ids == [found.policy_arn, "r", f"r/{found.policy_arn}", cluster]
+    listed = resources_of(text)["risingwavecloud_cluster_allowed_iam_roles"]["role_arns"]
+    assert listed == ["arn:aws:iam::1:role/other", "${aws_iam_role.risingwave.arn}"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_cloudformation_has_no_findings_and_the_documents_of_the_runbook(path):
+    cfnlint = pytest.importorskip("cfnlint.api", reason="cfn-lint is not installed")
+    plan = plan_of(path)
+    text = cloudformation(plan)["template.yaml"]
+    assert [str(each) for each in cfnlint.lint(text)] == []
+    loaded = yaml.load(text, Loader=Tagged)
+    properties = loaded["Resources"]["Policy"]["Properties"]
+    assert properties["PolicyDocument"] == plan.policy
+    role = loaded["Resources"]["Role"]["Properties"]
+    trust = json.loads(
+        json.dumps(role["AssumeRolePolicyDocument"]).replace(
+            "WorkloadIdentityArn", plan.workload_identity_arn
+        )
+    )
+    assert trust == plan.trust
+
+
+class Tagged(yaml.SafeLoader):
+    """Reads CloudFormation's short tags as their text."""
+
+
+for tag in ("!Ref", "!Sub", "!GetAtt"):
+    Tagged.add_constructor(tag, lambda loader, node: node.value)
+
+
+def test_shell_script_is_posix_and_quotes_every_value():
+    plan = plan_of(places.ROOT / "examples" / "redshift.yaml", prefix=NASTY, tags={"a:b": "c=d"})
+    text = shell(plan)["set_up.sh"]
+    done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    head = text.partition("say() {")[0]
+    shown = subprocess.run(
+        ["sh"], input=f'{head}\nprintf "%s\\0" "$policy" "$trust" "$tags"',
+        capture_output=True, text=True, check=True,
+    ).stdout.split("\0")  # fmt: skip
+    assert json.loads(shown[0]) == plan.policy
+    assert json.loads(shown[1]) == plan.trust
+    assert {"Key": "a:b", "Value": "c=d"} in json.loads(shown[2])
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=60))
+@settings(max_examples=200)
+def test_string_of_hcl_is_read_back_as_it_was(text):
+    # terraform and python-hcl2 read JSON's escapes but for surrogate pairs, which are not written.
+    assert unescaped(json.loads(quoted(text))) == text
+    assert "${" not in quoted(text).replace("$${", "")
+
+
+def test_what_is_missing_is_one_sentence():
+    target = target_of(places.ROOT / "examples" / "s3_sink.yaml", region_name="")
+    with pytest.raises(InputError, match=r"region_name: '' is empty"):
+        make_plan(target, workload_identity_arn="arn:aws:iam::444455556666:role/x")
+    with pytest.raises(InputError, match="is not a format"):
+        export_target(plan_of(EXAMPLES[0]), "pulumi")
+    with pytest.raises(InputError, match="the name of two targets"):
+        export_targets([plan_of(EXAMPLES[0]), plan_of(EXAMPLES[0])], "json")

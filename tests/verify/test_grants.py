@@ -1,0 +1,397 @@
+"""Every grant beyond the need is found, and every finding has a request that goes through."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rwlib.aws import BucketFacts
+from rwlib.errors import CheckFailedError, InputError
+from rwlib.evaluate import Policies, Request, evaluate
+from rwlib.runbook.runbook import Runbook
+from rwlib.steps import policy_document, trust_policy
+from rwlib.target import Target
+from rwlib.verify.grants import check_grants, excess_grants, needed_documents
+from rwlib.verify.situation import Situation
+
+ACCOUNT = "111122223333"
+WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+BUCKET = "arn:aws:s3:::acme-analytics"
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+VALUES = {
+    "workload_identity_arn": WORKLOAD,
+    "bucket": "acme-analytics",
+    "prefix": "risingwave",
+    "connectors": ["redshift"],
+}
+
+
+def target_of(**changes):
+    return Target(**{**VALUES, **changes})
+
+
+def situation_of(target, *extra, trust=None, bucket_policy=None, boundary=None):
+    arn = target.policy_arn_in(ACCOUNT)
+    document = policy_document(target, account_id=ACCOUNT, region_name="us-east-1")
+    return Situation(
+        caller_arn=f"arn:aws:iam::{ACCOUNT}:user/ada",
+        account_id=ACCOUNT,
+        role_arn=target.role_arn_in(ACCOUNT),
+        trust_policy=trust or trust_policy(WORKLOAD, target.connectors),
+        identity=((arn, document), *((f"extra-{n}", doc) for n, doc in enumerate(extra))),
+        policy_arn=arn,
+        policy_document=document,
+        attached=(arn,),
+        boundary=boundary,
+        bucket=BucketFacts(target.bucket, "us-east-1", True, policy=bucket_policy),
+        role_id="AROAEXAMPLE",
+    )
+
+
+def document(effect="Allow", **statement):
+    return {"Version": "2012-10-17", "Statement": [{"Effect": effect, **statement}]}
+
+
+def allow(actions, resources, **more):
+    return document(Action=actions, Resource=resources, **more)
+
+
+CASES = [
+    ("nothing more", (), set()),
+    ("administrator", (allow("*", "*"),), {"outside"}),
+    ("sibling", (allow("s3:GetObject", f"{BUCKET}/risingwave*"),), {"outside"}),
+    ("inside, not needed", (allow("s3:PutObjectAcl", f"{BUCKET}/risingwave/*"),), {"unused"}),
+    ("inside, needed", (allow("s3:GetObject", f"{BUCKET}/risingwave/a/*"),), set()),
+    ("another bucket", (allow("s3:PutObject", "arn:aws:s3:::acme-*/*"),), {"outside"}),
+    ("the bucket's policy", (allow("s3:PutBucketPolicy", BUCKET),), {"outside"}),
+    ("the bucket's region", (allow("s3:GetBucketLocation", BUCKET),), {"unused"}),
+    ("iam", (allow("iam:*", "*"),), {"outside"}),
+    ("another role", (allow("sts:AssumeRole", "arn:aws:iam::*:role/*"),), {"outside"}),
+    ("other keys", (allow("kms:Decrypt", f"arn:aws:kms:*:{ACCOUNT}:key/*"),), {"outside"}),
+    ("every listing", (allow("s3:ListBucket", BUCKET),), {"outside"}),
+    (
+        "listing of a sibling",
+        (allow("s3:ListBucket", BUCKET, Condition={"StringLike": {"s3:prefix": "risingwave*"}}),),
+        {"outside"},
+    ),
+    (
+        "listing of a part",
+        (allow("s3:ListBucket", BUCKET, Condition={"StringLike": {"s3:prefix": "risingwave/a*"}}),),
+        set(),
+    ),
+    ("all but iam", (document(NotAction="iam:*", Resource="*"),), {"outside"}),
+    ("all other objects", (document(Action="s3:GetObject", NotResource=f"{BUCKET}/*"),),
+     {"outside"}),
+    ("denied again", (allow("s3:*", "*"), document("Deny", Action="s3:*",
+     NotResource=f"{BUCKET}/risingwave/*")), {"unused"}),
+    ("denied wholly", (allow("ec2:*", "*"), document("Deny", Action="ec2:*", Resource="*")),
+     set()),
+    ("from one network", (allow("s3:GetObject", "*", Condition={"IpAddress": {
+        "aws:SourceIp": "10.0.0.0/8"}}),), {"outside"}),
+    ("never true", (allow("s3:GetObject", "*", Condition={"StringEquals": {
+        "aws:PrincipalAccount": "999999999999"}}),), set()),
+    ("an action on no such resource", (allow("s3:GetObject", BUCKET),), set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("extra", "kinds"), [row[1:] for row in CASES], ids=[r[0] for r in CASES])
+def test_grant_beyond_the_need_is_found_with_its_kind(extra, kinds):
+    target = target_of()
+    situation = situation_of(target, *extra)
+    found = excess_grants(target, situation)
+    assert {each.kind for each in found} == kinds
+    for each in found:
+        proves(target, situation, each)
+
+
+def proves(target, situation, grant):
+    """See that the witness goes through, and that the need doesn't cover it."""
+    if grant.assumes or ":role/" in grant.witness.resource:
+        return
+    policies = Policies(
+        identity=list(situation.identity),
+        resource=situation.bucket.policy if grant.witness.resource.startswith(BUCKET) else None,
+        boundary=situation.boundary,
+    )
+    assert evaluate(grant.witness, policies).allowed
+    needed = Policies(identity=[("needed", each) for each in needed_documents(target, situation)])
+    assert not evaluate(grant.witness, needed).allowed
+
+
+def test_boundary_takes_away_what_a_policy_grants():
+    target = target_of()
+    boundary = ("boundary", allow("s3:*", f"{BUCKET}/risingwave/*"))
+    found = excess_grants(target, situation_of(target, allow("*", "*"), boundary=boundary))
+    assert [each.kind for each in found] == ["unused"]
+
+
+def test_bucket_policy_that_names_everybody_counts():
+    policy = document(Principal="*", Action="s3:GetObject", Resource=f"{BUCKET}/*")
+    target = target_of()
+    (found,) = excess_grants(target, situation_of(target, bucket_policy=policy))
+    assert (found.kind, found.sources) == ("outside", ("the bucket policy",))
+
+
+def test_documented_policy_is_only_unused_unless_its_prefix_is_a_pattern():
+    plain, star = (
+        target_of(policy_style="documented"),
+        target_of(policy_style="documented", prefix="rw*"),
+    )
+    assert {each.kind for each in excess_grants(plain, situation_of(plain))} == {"unused"}
+    assert "outside" in {each.kind for each in excess_grants(star, situation_of(star))}
+    escaped = target_of(prefix="rw*")
+    assert excess_grants(escaped, situation_of(escaped)) == ()
+
+
+@pytest.mark.parametrize(
+    ("principal", "kind"),
+    [
+        ({"AWS": "*"}, "outside"),
+        ({"AWS": "arn:aws:iam::444455556666:root"}, "outside"),
+        ({"AWS": "arn:aws:iam::999999999999:role/x"}, "outside"),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:role/etl"}, "unused"),
+        ({"Service": "ec2.amazonaws.com"}, "unused"),
+    ],
+)
+def test_whoever_else_may_assume_the_role_is_found(principal, kind):
+    target = target_of()
+    trust = trust_policy(WORKLOAD, ["redshift"])
+    trust["Statement"].append(
+        {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    )
+    (found,) = excess_grants(target, situation_of(target, trust=trust))
+    assert found.kind == kind
+    assert evaluate(
+        found.witness,
+        Policies(identity=[allow("sts:AssumeRole", "*")], resource=trust),
+    ).allowed
+
+
+def test_policy_of_another_target_of_this_runbook_counts_as_asked_for():
+    target = target_of()
+    situation = situation_of(target, allow("s3:GetObject", "arn:aws:s3:::acme-other/rw/*"))
+    assert [each.kind for each in excess_grants(target, situation)] == ["outside"]
+    assert excess_grants(target, replace(situation, ours=frozenset({"extra-0"}))) == ()
+
+
+def test_accepted_finding_is_reported_and_passes():
+    target = target_of()
+    situation = situation_of(target, allow("*", "*"))
+    check, (found,) = check_grants(target, situation)
+    assert check.status == "fail"
+    assert found.id in check.fix
+    accepting = target_of(accept_findings=[found.id, "outside-00000000"])
+    check, _ = check_grants(accepting, situation)
+    assert check.status == "pass"
+    assert check.evidence[0].startswith("accepted: ")
+    assert "outside-00000000" in check.evidence[1]
+
+
+def test_id_that_is_not_a_findings_is_refused():
+    with pytest.raises(InputError, match="accept_findings: 'all' is not the id of a finding"):
+        target_of(accept_findings=["all"])
+    assert target_of(accept_findings="outside-01234567, unused-89abcdef").accept_findings == [
+        "outside-01234567",
+        "unused-89abcdef",
+    ]
+
+
+# Random roles: what brute force finds, the analysis finds, and the other way round -------------
+
+ACTIONS = [
+    "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "s3:DeleteBucket",
+    "s3:GetObjectAcl", "s3:*", "s3:Get*", "s3:*Object", "*", "iam:CreateUser", "iam:Pass*",
+    "glue:GetTable", "ec2:Describe*",
+]  # fmt: skip
+RESOURCES = [
+    "*", f"{BUCKET}", f"{BUCKET}/*", f"{BUCKET}/risingwave/*", f"{BUCKET}/risingwave*",
+    f"{BUCKET}/r?singwave/*", f"{BUCKET}/risingwave/manifest/*", "arn:aws:s3:::acme-*",
+    "arn:aws:s3:::acme-other/x/*", f"arn:aws:iam::{ACCOUNT}:user/*", "arn:aws:s3:::*/risingwave/*",
+]  # fmt: skip
+CONDITIONS = [
+    {}, {}, {},
+    {"StringLike": {"s3:prefix": "risingwave/*"}},
+    {"StringLike": {"s3:prefix": ["r*", "x"]}},
+    {"StringNotLike": {"s3:prefix": "risingwave*"}},
+    {"Bool": {"aws:SecureTransport": "true"}},
+    {"Bool": {"aws:SecureTransport": "false"}},
+    {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+    {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+    {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}},
+    {"Null": {"aws:SourceVpce": "true"}},
+]  # fmt: skip
+PLACES = [
+    BUCKET, f"{BUCKET}/a", f"{BUCKET}/risingwave/a", f"{BUCKET}/risingwave2/a",
+    f"{BUCKET}/rxsingwave/a", f"{BUCKET}/risingwave/t/manifest/m", "arn:aws:s3:::acme-other",
+    "arn:aws:s3:::acme-other/x/a", "arn:aws:s3:::zzz/risingwave/b",
+    f"arn:aws:iam::{ACCOUNT}:user/eve", "*",
+]  # fmt: skip
+FITS = {
+    "s3:GetObject": "object", "s3:PutObject": "object", "s3:DeleteObject": "object",
+    "s3:GetObjectAcl": "object", "s3:ListBucket": "bucket", "s3:DeleteBucket": "bucket",
+    "iam:CreateUser": "user", "ec2:DescribeInstances": "none",
+}  # fmt: skip
+
+
+def shape_of(place):
+    if place == "*":
+        return "none"
+    if place.startswith("arn:aws:iam"):
+        return "user"
+    return "object" if "/" in place else "bucket"
+
+
+@st.composite
+def statements(draw):
+    effect = draw(st.sampled_from(["Allow", "Allow", "Allow", "Deny"]))
+    made = {"Effect": effect}
+    actions = draw(st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=3, unique=True))
+    resources = draw(st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=3, unique=True))
+    made["NotAction" if draw(st.integers(0, 7)) == 0 else "Action"] = actions
+    made["NotResource" if draw(st.integers(0, 7)) == 0 else "Resource"] = resources
+    condition = draw(st.sampled_from(CONDITIONS))
+    return {**made, "Condition": condition} if condition else made
+
+
+def brute_force(target, situation):
+    """Try requests one by one, and return those that go through though nobody needs them."""
+    needed = Policies(identity=[("n", each) for each in needed_documents(target, situation)])
+    held = Policies(identity=list(situation.identity), boundary=situation.boundary)
+    base = {"aws:PrincipalArn": situation.role_arn, "aws:ViaAWSService": False}
+    for action, shape in FITS.items():
+        for place in (each for each in PLACES if shape_of(each) == shape):
+            prefixes = ("risingwave", "risingwave/a", "risingwave2", "x", None)
+            for prefix in prefixes if action == "s3:ListBucket" else (None,):
+                for address in ("203.0.113.5", "192.0.2.1", None):
+                    for secure in ("true", "false"):
+                        for region in ("eu-west-1", "us-east-1"):
+                            context = {
+                                **base,
+                                "aws:SecureTransport": secure,
+                                "aws:RequestedRegion": region,
+                                "aws:SourceIp": address,
+                                "s3:prefix": prefix,
+                            }
+                            request = Request(
+                                f"arn:aws:sts::{ACCOUNT}:assumed-role/risingwave-s3-access/reqsign",
+                                action, place, ACCOUNT, context,
+                            )  # fmt: skip
+                            if (
+                                evaluate(request, held).allowed
+                                and not evaluate(request, needed).allowed
+                            ):
+                                yield request
+
+
+def agrees_with_brute_force(extra, boundary):
+    target = target_of()
+    documents = [{"Version": "2012-10-17", "Statement": [each]} for each in extra]
+    bound = (
+        ("b", {"Version": "2012-10-17", "Statement": [{**boundary, "Effect": "Allow"}]})
+        if boundary
+        else None
+    )
+    situation = situation_of(target, *documents, boundary=bound)
+    found = excess_grants(target, situation)
+    for each in found:
+        proves(target, situation, each)
+    policies = {f"extra-{number}": doc for number, doc in enumerate(documents)}
+    reported = {source for each in found for source in each.sources}
+    for request in brute_force(target, situation):
+        grantors = {
+            name
+            for name, doc in policies.items()
+            if evaluate(request, Policies(identity=[(name, doc)])).allowed
+        }
+        assert grantors & reported, (request, [each.line for each in found])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(statements(), min_size=1, max_size=3), st.none() | statements())
+def test_random_roles_hold_nothing_that_is_not_reported(extra, boundary):
+    agrees_with_brute_force(extra, boundary)
+
+
+@pytest.mark.long
+@settings(max_examples=500, deadline=None)
+@given(st.lists(statements(), min_size=1, max_size=4), st.none() | statements())
+def test_many_random_roles_hold_nothing_that_is_not_reported(extra, boundary):
+    agrees_with_brute_force(extra, boundary)
+
+
+# The gate ------------------------------------------------------------------------------------
+
+
+def admin_role(aws):
+    iam = aws.client("iam")
+    iam.create_role(
+        RoleName="risingwave-s3-access",
+        AssumeRolePolicyDocument=json.dumps(
+            document(Principal={"Service": "ec2.amazonaws.com"}, Action="sts:AssumeRole")
+        ),
+    )
+    iam.put_role_policy(
+        RoleName="risingwave-s3-access",
+        PolicyName="everything",
+        PolicyDocument=json.dumps(allow("*", "*")),
+    )
+    return iam
+
+
+def test_run_writes_nothing_when_the_adopted_role_is_an_administrator(aws, example):
+    admin_role(aws)
+    book = Runbook.start({**example, "apply": True})
+    with pytest.raises(CheckFailedError, match="nothing was written"):
+        book.run_step(1)
+    assert [call for call in book.aws.calls if call.writes] == []
+    report = json.loads((book.run_dir / "report.json").read_text())
+    assert report["exit_code"] == 1
+    (grant,) = [each for each in report["grants"] if each["kind"] == "outside"]
+    assert grant["witness"]["action"]
+    assert grant["accepted"] is False
+
+
+def test_run_goes_on_when_the_finding_is_accepted(aws, example):
+    admin_role(aws)
+    seen = Runbook.start(example)
+    seen.look()
+    ids = [each.id for each in seen.grants if each.kind == "outside"]
+    book = Runbook.start({**example, "apply": True, "accept_findings": ids})
+    for number in (1, 2, 3):
+        book.run_step(number)
+    book.verify()
+    report = book.finish()
+    check = next(each for each in report["checks"] if each["id"] == "excess_grants")
+    assert check["status"] == "pass"
+    assert report["target"]["accept_findings"] == ids
+    assert [each["accepted"] for each in report["grants"] if each["kind"] == "outside"] == [True]
+
+
+def test_witness_goes_through_in_the_sandbox(aws, example):
+    iam = admin_role(aws)
+    seen = Runbook.start(example)
+    seen.look()
+    (grant,) = [each for each in seen.grants if each.kind == "outside"]
+    answer = iam.simulate_custom_policy(
+        PolicyInputList=[json.dumps(allow("*", "*"))],
+        ActionNames=[grant.witness.action],
+        ResourceArns=[grant.witness.resource],
+    )
+    assert answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
+
+
+def test_two_buckets_of_one_cluster_share_a_role(aws, example):
+    for bucket in ("acme-analytics", "acme-lake"):
+        values = {**example, "name": bucket, "bucket": bucket, "apply": True}
+        if bucket == "acme-lake":
+            aws.client("s3").create_bucket(Bucket=bucket)
+        book = Runbook.start(values)
+        for number in (1, 2, 3):
+            book.run_step(number)
+    book.verify()
+    check = next(each for each in book.checks if each.id == "excess_grants")
+    assert check.status == "pass"
