@@ -221,14 +221,14 @@ def test_verdict_on_a_request_is_what_happens(account, on_bucket, own):
     compare_s3(account, on_bucket, own)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=MANY, **FIXED)
 @given(st.lists(trust_statements(), min_size=1, max_size=3))
 def test_many_verdicts_on_the_trust_policy_are_what_happens(account, statements):
     compare_trust(account, statements)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=MANY, **FIXED)
 @given(st.lists(s3_statements(True), max_size=2), st.lists(s3_statements(False), max_size=2))
 def test_many_verdicts_on_requests_are_what_happens(account, on_bucket, own):
