@@ -31,15 +31,15 @@ runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandb
 	@$(BIN)/rwlib run --target $(TARGET) --sandbox --apply
 
 .PHONY: test
-test: $(VENV)/with-sandbox-test ## Install and run the tests
+test: $(VENV)/with-sandbox-test-files-risingwave ## Install and run the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: test-fast
-test-fast: $(VENV)/with-sandbox-test ## Run the tests that take a second or less
+test-fast: $(VENV)/with-sandbox-test-files-risingwave ## Run the tests that take a second or less
 	@$(BIN)/python -m pytest -m 'not slow and not long'
 
 .PHONY: test-long
-test-long: $(VENV)/with-sandbox-test ## Run what takes minutes: a thousand random accounts and the like
+test-long: $(VENV)/with-sandbox-test-files-risingwave ## Run what takes minutes: a thousand random accounts and the like
 	@$(BIN)/python -m pytest -m long
 
 .PHONY: lint
@@ -89,12 +89,12 @@ dist: $(VENV)/python-ok ## Build the wheel and the source distribution into dist
 	@rm -rf dist build && $(BIN)/python -m build --outdir dist . > /dev/null && ls dist
 
 .PHONY: coverage
-coverage: $(VENV)/with-sandbox-test ## Run the tests and print which lines they reach
+coverage: $(VENV)/with-sandbox-test-files-risingwave ## Run the tests and print which lines they reach
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pytest-cov
 	@$(BIN)/python -m pytest --cov rwlib --cov-report term:skip-covered
 
 .PHONY: constraints
-constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave ## Write the installed versions into constraints.txt
+constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave-files-oracle ## Write the installed versions into constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 .PHONY: clean

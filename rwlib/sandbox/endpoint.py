@@ -47,15 +47,27 @@ class Endpoint:
     ----------
     url
         Where it answers, such as ``http://127.0.0.1:4566``.
+    dsn
+        Where its first RisingWave cluster answers Postgres clients, if that is known.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, dsn: str = "") -> None:
         self._url = url.rstrip("/")
+        self._dsn = dsn
 
     @property
     def url(self) -> str:
         """Where the sandbox answers, without a slash at the end."""
         return self._url
+
+    @property
+    def dsn(self) -> str:
+        """The first RisingWave cluster's address for Postgres clients; a value of ``RW_DSN``.
+
+        It stands in no environment that runs get: their statements go through the management API,
+        to the cluster that the target names.
+        """
+        return self._dsn
 
     def environment(self, account: str = CUSTOMER, region: str = "us-east-1") -> dict[str, str]:
         """Give the environment which makes any AWS SDK and this package talk to the sandbox.

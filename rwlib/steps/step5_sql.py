@@ -94,6 +94,30 @@ class DsnConnection:
         except (psycopg.Error, ValueError, OSError) as error:
             reason = _said_about(dsn, error)
             raise ServiceError(f"RW_DSN: RisingWave could not be reached: {reason}") from None
+        self._require_risingwave()
+
+    def _require_risingwave(self) -> None:
+        """Ask for the version before anything else: only RisingWave has its catalogs.
+
+        It answers ``PostgreSQL 13.14.0-RisingWave-3.0.3 (…)``
+        (``src/common/src/lib.rs``, ``PG_VERSION``).
+        """
+        try:
+            row = self._connection.execute(b"SELECT version()").fetchone()
+            version = str(row[0]) if row else ""
+        except self._psycopg.Error as error:
+            version = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        if "risingwave" not in version.lower():
+            from rwlib.masking import mask
+
+            self._connection.close()
+            said = mask(" ".join(version.split()[:2])) or "nothing"
+            raise InputError(
+                "RW_DSN",
+                "***",
+                f"doesn't lead to RisingWave: version() answers {said}; give the address of a "
+                "RisingWave cluster, such as postgresql://USER@HOST:4566/dev",
+            )
 
     def execute(self, sql: str) -> None:
         """Run a statement."""
@@ -150,6 +174,15 @@ def _said_about(dsn: str, error: Exception) -> str:
     text = str(error).replace(dsn, "***").strip()
     line = text.splitlines()[0] if text else type(error).__name__
     return mask(without_parts(line, passwords_of(dsn)))
+
+
+def asked_version(connection: Connection) -> str:
+    """Return what RisingWave says of its own version, or an empty text."""
+    try:
+        rows = connection.rows("SELECT version()")
+    except Refusal:
+        return ""
+    return str(rows[0][0]) if rows and rows[0] else ""
 
 
 def open_connection(cloud: Cloud | None, cluster_id: str) -> Connection:

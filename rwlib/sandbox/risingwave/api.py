@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 import urllib3
 
+from rwlib.cloud.identity import tenant_identifier
 from rwlib.errors import ServiceError
 from rwlib.sandbox.endpoint import RoleCredentials
 from rwlib.sandbox.risingwave.clusters import HOME_REGION, ClusterStore, SandboxCluster, Settings
@@ -37,6 +38,7 @@ from rwlib.sandbox.risingwave.requests import (
     text_of,
 )
 from rwlib.sandbox.risingwave.sql import (
+    SqlSession,
     batch,
     execute,
     list_sinks,
@@ -105,6 +107,34 @@ class RisingWaveCloud:
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         start_response(f"{status} {reason}", headers)
         return [body]
+
+    def connect(self, tenant: str, database: str) -> SqlSession:
+        """Give what answers a Postgres client.
+
+        Parameters
+        ----------
+        tenant
+            What RisingWave Cloud routes by (``rwc-…``); empty for the first cluster.
+
+        Raises
+        ------
+        LookupError
+            There is no such cluster or database; the text is RisingWave's.
+        """
+        clusters = list(self.store.clusters.values())
+        names = [tenant_identifier(cluster.cluster_id, cluster.name) for cluster in clusters]
+        if tenant and tenant not in names:
+            raise LookupError("Failed to get tenant identifier")
+        cluster = clusters[names.index(tenant) if tenant else 0]
+        found = cluster.databases.get(database)
+        if found is None:
+            raise LookupError(f'database "{database}" does not exist')
+        return SqlSession(
+            lambda: platform_of(self._client(), self._sandbox, cluster),
+            cluster,
+            found,
+            self.store.save,
+        )
 
     # Routing ---------------------------------------------------------------------------------
 
@@ -184,7 +214,7 @@ class RisingWaveCloud:
                 return 200, {"meta": cluster.metadata()}
             case ["endpoint"]:
                 require_method(call, "GET")
-                return 200, cluster.sql_endpoint()
+                return 200, cluster.sql_endpoint(getattr(self._sandbox, "sql_port", 0))
             case ["allowedIamRoles"]:
                 return _allowed_roles(call, principals, cluster)
             case ["databases", name, *path] if path:

@@ -122,18 +122,18 @@ class SandboxCluster:
         }
         return meta
 
-    def sql_endpoint(self) -> dict[str, Any]:
-        """Give where SQL clients would connect; the sandbox has no SQL port."""
+    def sql_endpoint(self, port: int) -> dict[str, Any]:
+        """Give where SQL clients connect."""
         encoded = tenant_identifier(self.cluster_id, self.name)
         return {
             "id": 1,
             "nsId": self.cluster_id,
             "host": "127.0.0.1",
-            "port": 4566,
+            "port": port,
             "database": "dev",
             "options": f"--tenant={encoded}",
             "internalHost": "127.0.0.1",
-            "internalPort": 4566,
+            "internalPort": port,
         }
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
+
+import urllib3
 
 from rwlib.errors import ServiceError
 from rwlib.sandbox.endpoint import RoleCredentials
 from rwlib.sandbox.risingwave.clusters import SandboxCluster
 from rwlib.sandbox.risingwave.engine.credentials import CredentialError
-from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError
+from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, failure
 from rwlib.sandbox.risingwave.engine.objects import Database, SandboxSink
 from rwlib.sandbox.risingwave.engine.platform import Platform
+from rwlib.sandbox.risingwave.engine.queries import ResultRows
 from rwlib.sandbox.risingwave.engine.running import checkpoint
 from rwlib.sandbox.risingwave.engine.signed import Keys, SignedClient
-from rwlib.sandbox.risingwave.engine.statements import Outcome, run
+from rwlib.sandbox.risingwave.engine.statements import Outcome, run, statement_texts
 
 _SESSION_NAME = "reqsign"
 _NO_WORKLOAD = (
@@ -129,6 +133,47 @@ def source_answers(database: Database) -> dict[str, Any]:
             if relation.connector
         ]
     }
+
+
+class SqlSession:
+    """What answers the statements of one Postgres connection.
+
+    Parameters
+    ----------
+    platform
+        Gives the engine as the cluster's settings are now.
+    saved
+        Called when something may have changed.
+    """
+
+    def __init__(
+        self,
+        platform: Callable[[], Platform],
+        cluster: SandboxCluster,
+        database: Database,
+        saved: Callable[[], None],
+    ) -> None:
+        self._platform = platform
+        self._cluster = cluster
+        self._database = database
+        self._saved = saved
+
+    def split(self, text: str) -> list[str]:
+        """Give the statements of a text."""
+        return statement_texts(text, self._platform().version)
+
+    def run(self, text: str) -> tuple[str, ResultRows | None]:
+        """Run a statement; give its command tag, and rows where it has some."""
+        try:
+            with self._cluster.lock:
+                platform = self._platform()
+                _retry_failing_sinks(platform, self._database, text)
+                outcome = run(platform, self._database, text)
+        except (urllib3.exceptions.HTTPError, ServiceError) as error:
+            raise failure(f"the sandbox's AWS side does not answer: {error}") from None
+        if outcome.result is None:
+            self._saved()
+        return outcome.tag, outcome.result
 
 
 def _retry_failing_sinks(platform: Platform, database: Database, text: str) -> None:

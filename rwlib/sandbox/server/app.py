@@ -174,6 +174,12 @@ class Application:
         answer, dies = self.gateway.handle(environ, body)
         return Answer(answer.status, answer.headers, answer.body, _die) if dies else answer
 
+    def connect_sql(self, tenant: str, database: str) -> Any:
+        """Give what answers a Postgres client; `LookupError` says why there is nothing."""
+        if self._risingwave is None:
+            raise LookupError("there is no RisingWave here")
+        return self._risingwave.connect(tenant, database)
+
     def _elsewhere(self, own: bool, why: str) -> Answer:
         text = f"The sandbox answers programs on this machine; this request is refused: {why}."
         if own:

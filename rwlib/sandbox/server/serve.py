@@ -22,6 +22,7 @@ def serve(
     *,
     seed: bool = True,
     child: bool = False,
+    sql_port: int = 0,
     out: TextIO | None = None,
 ) -> int:
     """Serve a sandbox until SIGINT or SIGTERM, and print the environment to export first.
@@ -34,6 +35,8 @@ def serve(
         Print one line of JSON instead of shell ``export`` lines.
     child
         Also stop when standard input closes, which is when the parent process ends.
+    sql_port
+        Port of RisingWave's Postgres protocol; 0 takes a free one.
     out
         Where to print; standard output when not given.
 
@@ -44,14 +47,16 @@ def serve(
     """
     out = out or sys.stdout
     given = dict(faults) if isinstance(faults, Mapping) else fault_options(faults)
-    sandbox = Sandbox(port=port, state=state, seed=seed, faults=given, own_process=True)
+    sandbox = Sandbox(
+        port=port, state=state, seed=seed, faults=given, own_process=True, sql_port=sql_port
+    )
     with sandbox:
         for number in (signal.SIGINT, signal.SIGTERM):
             if threading.current_thread() is threading.main_thread():
                 signal.signal(number, lambda *_: sandbox.stopped.set())
         if child:
             threading.Thread(target=_stop_at_end_of_input, args=(sandbox,), daemon=True).start()
-        out.write(environment_text(sandbox.environment(), as_json))
+        out.write(environment_text({**sandbox.environment(), "RW_DSN": sandbox.dsn}, as_json))
         out.flush()
         while not sandbox.stopped.wait(timeout=1.0):
             pass

@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rwlib.errors import InputError
 from rwlib.sandbox.endpoint import Endpoint
+from rwlib.sandbox.risingwave.postgres import PostgresPort
 from rwlib.sandbox.server.app import Application
 from rwlib.sandbox.server.listener import Listener, check_loopback
 
@@ -30,6 +32,8 @@ class Sandbox(Endpoint):
         A loopback address; anything else is refused.
     own_process
         The process serves nothing else, so that a fault may kill it.
+    sql_port
+        Port of RisingWave's Postgres protocol; 0 takes a free one.
     """
 
     def __init__(
@@ -41,11 +45,13 @@ class Sandbox(Endpoint):
         faults: dict[str, Any] | None = None,
         host: str = "127.0.0.1",
         own_process: bool = False,
+        sql_port: int = 0,
     ) -> None:
         check_loopback(host)
         super().__init__("")
         self.host = host
         self.port = port
+        self.sql_port = sql_port
         self.state = Path(state) if state else None
         """Folder that survives a restart; None keeps nothing."""
         self.application = Application(self, state=self.state, seed=seed, faults=faults or {})
@@ -53,6 +59,7 @@ class Sandbox(Endpoint):
         self.stopped = threading.Event()
         """Set when the sandbox was asked to stop, from here or through its own interface."""
         self._listener: Listener | None = None
+        self._postgres: PostgresPort | None = None
         self._thread: threading.Thread | None = None
 
     @classmethod
@@ -74,6 +81,15 @@ class Sandbox(Endpoint):
         self.port = self._listener.port
         host = f"[{self.host}]" if ":" in self.host else self.host
         self._url = f"http://{host}:{self.port}"
+        try:
+            self._postgres = PostgresPort(self.host, self.sql_port, self.application.connect_sql)
+        except OSError as error:
+            self._listener.server_close()
+            self._listener = None
+            self.application.close()
+            raise InputError("sql_port", str(self.sql_port), f"cannot be used: {error}") from None
+        self.sql_port = self._postgres.port
+        self._dsn = f"postgresql://root@{host}:{self.sql_port}/dev"
         self.stopped.clear()
         self._thread = threading.Thread(
             target=self._listener.serve_forever,
@@ -87,6 +103,9 @@ class Sandbox(Endpoint):
     def stop(self) -> None:
         """Stop serving and keep the state, if a folder was given; safe to call again."""
         self.stopped.set()
+        postgres, self._postgres = self._postgres, None
+        if postgres is not None:
+            postgres.close()
         listener, self._listener = self._listener, None
         if listener is None:
             return

@@ -48,7 +48,7 @@ class Spawned(Endpoint):
             stderr=subprocess.PIPE,
             env={**without_real_world(os.environ), "PYTHONUNBUFFERED": "1"},
         )
-        super().__init__(self._wait_until_ready())
+        super().__init__(*self._wait_until_ready())
 
     def stop(self) -> None:
         """Ask the child to stop and wait for it; safe to call again."""
@@ -74,16 +74,17 @@ class Spawned(Endpoint):
     ) -> None:
         self.stop()
 
-    def _wait_until_ready(self) -> str:
+    def _wait_until_ready(self) -> tuple[str, str]:
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as waiting:
             waiting.register(self.process.stdout, selectors.EVENT_READ)
             ready = waiting.select(timeout=PATIENCE)
         line = self.process.stdout.readline() if ready else b""
         try:
-            return str(json.loads(line)["AWS_ENDPOINT_URL"])
+            told = json.loads(line)
+            return str(told["AWS_ENDPOINT_URL"]), str(told["RW_DSN"])
         except (ValueError, KeyError, TypeError):
             self.process.kill()
-            _, told = self.process.communicate()
-            reason = told.decode(errors="replace").strip() or "it said nothing"
+            _, complaint = self.process.communicate()
+            reason = complaint.decode(errors="replace").strip() or "it said nothing"
             raise ServiceError(f"sandbox: the child process did not start: {reason}") from None

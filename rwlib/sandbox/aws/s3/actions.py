@@ -21,7 +21,7 @@ def actions_of(call: S3Call) -> Iterator[str]:
     if name in ("PutObject", "CopyObject", "CreateMultipartUpload"):
         if headers.get("x-amz-tagging"):
             yield "s3:PutObjectTagging"
-        if "x-amz-acl" in headers or any(key.startswith("x-amz-grant-") for key in headers):
+        if headers.get("x-amz-acl") or any(key.startswith("x-amz-grant-") for key in headers):
             yield "s3:PutObjectAcl"
         if "x-amz-object-lock-mode" in headers:
             yield "s3:PutObjectRetention"

@@ -65,7 +65,7 @@ def _check_acl(call: S3Call, world: World) -> None:
     sets = name in ("PutObject", "CopyObject", "CreateMultipartUpload", "PutObjectAcl")
     if not sets and name != "PutBucketAcl":
         return
-    acl = headers.get("x-amz-acl")
+    acl = headers.get("x-amz-acl") or None
     grants = [key for key in headers if key.startswith("x-amz-grant-")]
     explicit = name in ("PutObjectAcl", "PutBucketAcl") or grants
     if bucket.ownership == "BucketOwnerEnforced" and (

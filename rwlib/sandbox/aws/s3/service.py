@@ -291,8 +291,9 @@ class S3Service:
             # A bucket whose versioning was never switched on names no version, not even "null".
             named = ("x-amz-version-id", "x-amz-copy-source-version-id")
             kept = tuple(header for header in answer.headers if header[0].lower() not in named)
-            body = re.sub(rb"<VersionId>null</VersionId>", b"", answer.body)
-            return replace(answer, headers=kept).with_body(body)
+            answer = replace(answer, headers=kept)
+            if name == "CompleteMultipartUpload":
+                answer = answer.with_body(answer.body.replace(b"<VersionId>null</VersionId>", b""))
         return answer
 
 

@@ -6,10 +6,98 @@ import json
 from typing import Any
 
 from rwlib.sandbox.risingwave.engine.objects import Database, Relation
+from rwlib.sandbox.risingwave.engine.values import long_name
+
+Catalog = tuple[str, str, list[str], list[list[Any]]]
+"""Schema, name, columns and rows."""
+
+_TYPES = {
+    **{16: "bool", 17: "bytea", 20: "int8", 21: "int2", 23: "int4", 25: "text", 700: "float4"},
+    **{701: "float8", 1043: "varchar", 1082: "date", 1083: "time", 1114: "timestamp"},
+    **{1184: "timestamptz", 1186: "interval", 1700: "numeric", 3802: "jsonb"},
+}
+_LISTED = (("table", "table"), ("view", "view"), ("matview", "materialized view"))
+_CLASSES = {"table": "r", "source": "x", "materialized view": "m"}
 
 
-def catalogs(database: Database) -> dict[str, tuple[list[str], list[list[Any]]]]:
+def catalogs(database: Database) -> list[Catalog]:
     """Give each catalog's columns and rows."""
+    own = [("rw_catalog", name, *found) for name, found in _own(database).items()]
+    return [*own, *_of_postgres(database)]
+
+
+def _of_postgres(database: Database) -> list[Catalog]:
+    """Give what Postgres clients ask for when they connect, and to list tables."""
+    relations = database.relations.values()
+    types = [[oid, name, 0, ",", 11, 0, "b"] for oid, name in _TYPES.items()]
+    classes = [
+        [found.object_id, found.name, 2, 1, _CLASSES.get(found.kind, "r")] for found in relations
+    ]
+    classes += [[found.object_id, found.name, 2, 1, "x"] for found in database.sinks.values()]
+    columns = [
+        [database.name, "public", relation.name, name, number, long_name(kind), None, "YES"]
+        for relation in relations
+        for number, (name, kind) in enumerate(relation.columns, 1)
+    ]
+    tables = [
+        [database.name, "public", found.name, found.kind.upper().replace("TABLE", "BASE TABLE")]
+        for found in relations
+    ]
+    spaces = [[1, "pg_catalog", 1], [2, "public", 1], [3, "rw_catalog", 1]]
+    place = ["table_catalog", "table_schema", "table_name"]
+    return [
+        (
+            "pg_catalog",
+            "pg_type",
+            ["oid", "typname", "typarray", "typdelim", "typnamespace", "typelem", "typtype"],
+            types,
+        ),
+        ("pg_catalog", "pg_namespace", ["oid", "nspname", "nspowner"], spaces),
+        (
+            "pg_catalog",
+            "pg_class",
+            ["oid", "relname", "relnamespace", "relowner", "relkind"],
+            classes,
+        ),
+        ("pg_catalog", "pg_database", ["oid", "datname"], [[1, database.name]]),
+        *(
+            (
+                "pg_catalog",
+                f"pg_{what}s",
+                ["schemaname", f"{what}name", f"{what}owner"],
+                [["public", found.name, "root"] for found in relations if found.kind == kind],
+            )
+            for what, kind in (
+                ("table", "table"),
+                ("view", "view"),
+                ("matview", "materialized view"),
+            )
+        ),
+        (
+            "rw_catalog",
+            "rw_relations",
+            ["id", "name", "relation_type", "schema_id", "owner"],
+            [[found.object_id, found.name, found.kind, 2, 1] for found in relations],
+        ),
+        ("rw_catalog", "rw_schemas", ["id", "name", "owner"], spaces),
+        ("information_schema", "tables", [*place, "table_type"], tables),
+        (
+            "information_schema",
+            "columns",
+            [
+                *place,
+                "column_name",
+                "ordinal_position",
+                "data_type",
+                "column_default",
+                "is_nullable",
+            ],
+            columns,
+        ),
+    ]
+
+
+def _own(database: Database) -> dict[str, tuple[list[str], list[list[Any]]]]:
     sinks = database.sinks.values()
     relations = database.relations.values()
     shared = ["id", "name", "schema_id", "owner", "connector", "definition", "connector_props"]

@@ -59,6 +59,13 @@ def translated(text: str, *, exact_numbers: bool = False) -> str:
         arrow = _after_arrow(tokens, index)
         if token.kind in ("escaped", "dollar", "national") or (token.kind == "string" and arrow):
             bodies[index] = _quoted(f'$."{token.value}"' if arrow else token.value)
+        elif (
+            token.is_word("PG_CATALOG")
+            and _symbol(tokens, index + 1, ".")
+            and _symbol(tokens, index + 3, "(")
+        ):
+            # SQLite's functions are in no schema.
+            bodies[index] = bodies[index + 1] = ""
         elif exact_numbers and _is_decimal(token):
             bodies[index] = _quoted(token.value)
     for start, end in _items(tokens):

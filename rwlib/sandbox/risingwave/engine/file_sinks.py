@@ -6,14 +6,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, config_error, from_meta
-from rwlib.sandbox.risingwave.engine.objects import Database, Row, SandboxSink
+from rwlib.sandbox.risingwave.engine.objects import (
+    Changes,
+    Database,
+    SandboxSink,
+)
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError
 from rwlib.sandbox.risingwave.engine.options import bad_value_text
 from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
-from rwlib.sandbox.risingwave.engine.writing import file_name, json_lines, partition_of, staged_path
+from rwlib.sandbox.risingwave.engine.typed_files import arrow_type, parquet_file, pyarrow_module
+from rwlib.sandbox.risingwave.engine.values import type_name
+from rwlib.sandbox.risingwave.engine.writing import (
+    file_name,
+    json_lines,
+    partition_of,
+    staged_lines,
+    staged_path,
+)
 from rwlib.sql import load_connector
 
 _LICENSE_HINT = (
@@ -43,24 +53,24 @@ def validate_file_sink(platform: Platform, sink: SandboxSink, database: Database
         raise _invalid(
             "config error", "File sink only supports `PARQUET` and `JSON` encode at present."
         )
+    if sink.encode == "PARQUET":
+        pyarrow_module()
+        for _, kind in sink.columns:
+            arrow_type(type_name(kind))
     try:
         platform.operator(sink.options).list(sink.options.get("s3.path", ""), first_page=True)
     except OpendalError as error:
         raise _invalid(*error.causes) from None
 
 
-def write_file(
-    platform: Platform, sink: SandboxSink, rows: Sequence[Row], database: Database
-) -> None:
-    """Write one file of an s3 or snowflake sink.
-
-    The rows are JSON whatever ENCODE says: this stand-in has no Parquet writer.
-    """
+def write_file(platform: Platform, sink: SandboxSink, changes: Changes, database: Database) -> None:
+    """Write one file of an s3 or snowflake sink, as ENCODE says."""
     base = sink.options.get("s3.path", "")
     base = f"{base}/" if base else ""
-    name = file_name("parquet" if sink.encode == "PARQUET" else "json")
-    path = f"{base}{partition_of(sink.options)}{name}"
-    platform.operator(sink.options).write(path, json_lines(rows))
+    parquet = sink.encode == "PARQUET"
+    path = f"{base}{partition_of(sink.options)}{file_name('parquet' if parquet else 'json')}"
+    content = parquet_file(changes.columns, changes.rows) if parquet else json_lines(changes)
+    platform.operator(sink.options).write(path, content)
 
 
 def validate_snowflake_v2(platform: Platform, sink: SandboxSink, database: Database) -> None:
@@ -90,10 +100,11 @@ def validate_snowflake_v2(platform: Platform, sink: SandboxSink, database: Datab
 
 
 def write_staged(
-    platform: Platform, sink: SandboxSink, rows: Sequence[Row], database: Database
+    platform: Platform, sink: SandboxSink, changes: Changes, database: Database
 ) -> None:
     """Write one staged file of a snowflake_v2 sink; Snowflake reads it with its own role."""
-    platform.operator(sink.options).write(staged_path(sink.options), json_lines(rows))
+    content = staged_lines(changes, sink.sink_type)
+    platform.operator(sink.options).write(staged_path(sink.options), content)
 
 
 def require_s3(sink: SandboxSink) -> None:

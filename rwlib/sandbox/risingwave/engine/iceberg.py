@@ -9,9 +9,8 @@ other than Glue are outside AWS, and play no part here but to remember where the
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -23,19 +22,20 @@ from rwlib.sandbox.risingwave.engine.iceberg_errors import (
     java_error,
     sdk_text,
 )
-from rwlib.sandbox.risingwave.engine.objects import Database
+from rwlib.sandbox.risingwave.engine.iceberg_files import (
+    Table,
+    append,
+    key_of,
+    new_table_content,
+    read_table,
+    rows_of,
+)
+from rwlib.sandbox.risingwave.engine.objects import Database, Row
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError, OpenDalOperator
 from rwlib.sandbox.risingwave.engine.platform import Options, Platform, is_on, static_keys
 from rwlib.sandbox.risingwave.engine.signed import Keys, Reply
+from rwlib.sandbox.risingwave.engine.typed_files import Columns
 from rwlib.sql import iceberg_catalogs
-
-
-@dataclass(frozen=True)
-class Table:
-    """An Iceberg table as its metadata file tells."""
-
-    metadata_path: str
-    metadata: dict[str, Any]
 
 
 class Warehouse:
@@ -60,6 +60,7 @@ class Warehouse:
         self.region_name = region_name
         self.table_name = options.get("table.name", "")
         self.database_name = options.get("database.name", "")
+        self._in_glue: dict[str, Any] = {}
         self.data = self._operator("reqsign", with_role=not self.ignores_role)
         self.java = self._java_operator()
 
@@ -91,52 +92,41 @@ class Warehouse:
         path = self._pointer()
         if path is None:
             return None
-        try:
-            metadata = json.loads(self._read_metadata(path))
-            metadata["snapshots"], metadata["schemas"][-1]["fields"]
-        except (ValueError, KeyError, TypeError, IndexError):
-            raise IcebergError("DataInvalid => Failed to parse table metadata", path) from None
-        return Table(path, metadata)
+        return read_table(f"s3://{self.bucket}/{path}", self._read_metadata(path))
 
-    def create(self, columns: Sequence[tuple[str, str]]) -> Table:
+    def create(self, columns: Columns) -> Table:
         """Create the table with an empty first metadata file."""
-        metadata = {
-            "format-version": 2,
-            "table-uuid": str(uuid4()),
-            "location": f"s3://{self.bucket}/{self.place}",
-            "schemas": [
-                {
-                    "schema-id": 0,
-                    "type": "struct",
-                    "fields": [
-                        {"id": number, "name": name, "required": False, "type": kind}
-                        for number, (name, kind) in enumerate(columns, 1)
-                    ],
-                }
-            ],
-            "snapshots": [],
-        }
-        table = Table(self._metadata_path(0), metadata)
-        self._write_metadata(table)
-        self._set_pointer(table.metadata_path, None)
-        return table
+        content = new_table_content(columns, f"s3://{self.bucket}/{self.place}")
+        path = self._metadata_path(0)
+        self._write_metadata(path, content)
+        self._set_pointer(path, None)
+        return read_table(f"s3://{self.bucket}/{path}", content.encode())
 
-    def commit(self, table: Table, content: bytes, count: int) -> None:
+    def commit(
+        self,
+        table: Table,
+        columns: Columns,
+        rows: Sequence[Row],
+        deleted: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Write data, manifest, manifest list and new metadata, then move the catalog's pointer."""
-        snapshot = time.time_ns() // 1000
-        data = f"{self.place}/data/{uuid4()}.parquet"
-        manifest = f"{self.place}/metadata/{uuid4()}-m0.avro"
-        manifest_list = f"{self.place}/metadata/snap-{snapshot}-0-{uuid4()}.avro"
-        try:
-            self.data.write(data, content)
-            self.data.write(manifest, json.dumps({"data-file": data, "records": count}).encode())
-            self.data.write(manifest_list, json.dumps({"manifest": manifest}).encode())
-        except OpendalError as error:
-            raise file_error(error) from None
-        snapshots = [*table.metadata["snapshots"], {"id": snapshot, "list": manifest_list}]
-        new = Table(self._metadata_path(len(snapshots)), {**table.metadata, "snapshots": snapshots})
-        self._write_metadata(new)
-        self._set_pointer(new.metadata_path, table.metadata_path)
+        append(table, self.data, self._publish, columns, rows, deleted)
+
+    def rows(self, table: Table) -> list[Row]:
+        """Read the table's current rows."""
+        return rows_of(table, self.data)
+
+    def _publish(self, content: str, before: str, location: str) -> str:
+        """Write the metadata file of a commit, and point to it."""
+        old = key_of(before)
+        number = re.match(r"v?(\d+)", old.rpartition("/")[2])
+        path = self._metadata_path(
+            (int(number[1]) if number else 0) + (self.catalog != "storage"),
+            f"{key_of(location).rstrip('/')}/metadata",
+        )
+        self._write_metadata(path, content)
+        self._set_pointer(path, old)
+        return f"s3://{self.bucket}/{path}"
 
     def discard_empty_file(self) -> None:
         """Write and delete the data file of a checkpoint without rows, as the writer does."""
@@ -182,9 +172,9 @@ class Warehouse:
             return self._operator("reqsign", with_role=False, load_config=True)
         return None
 
-    def _metadata_path(self, version: int) -> str:
+    def _metadata_path(self, version: int, folder: str = "") -> str:
         name = f"v{version + 1}" if self.catalog == "storage" else f"{version:05}-{uuid4()}"
-        return f"{self.place}/metadata/{name}.metadata.json"
+        return f"{folder or self.place + '/metadata'}/{name}.metadata.json"
 
     def _read_metadata(self, path: str) -> bytes:
         if self._served:
@@ -195,14 +185,13 @@ class Warehouse:
         except OpendalError as error:
             raise java_error(error) if self.java else file_error(error) from None
 
-    def _write_metadata(self, table: Table) -> None:
-        content = json.dumps(table.metadata)
+    def _write_metadata(self, path: str, content: str) -> None:
         if self._served:
-            self._database.iceberg_tables[table.metadata_path] = content
+            self._database.iceberg_tables[path] = content
             return
         operator = self.java or self.data
         try:
-            operator.write(table.metadata_path, content.encode())
+            operator.write(path, content.encode())
         except OpendalError as error:
             raise java_error(error) if self.java else file_error(error) from None
 
@@ -248,21 +237,27 @@ class Warehouse:
             if "EntityNotFoundException" in reply.text:
                 return None
             raise glue_error(reply)
-        parameters = json.loads(reply.body or b"{}").get("Table", {}).get("Parameters", {})
-        location = str(parameters.get("metadata_location", ""))
+        self._in_glue = json.loads(reply.body or b"{}").get("Table", {})
+        location = str(self._in_glue.get("Parameters", {}).get("metadata_location", ""))
         return location.partition(f"s3://{self.bucket}/")[2] or None
 
     def _set_glue_pointer(self, path: str, old: str | None) -> None:
-        location = {"Location": f"s3://{self.bucket}/{self.place}"}
+        kept = {
+            name: value
+            for name, value in self._in_glue.items()
+            if old and name in ("Description", "Owner", "PartitionKeys", "StorageDescriptor")
+        }
         table = {
+            "StorageDescriptor": {"Location": f"s3://{self.bucket}/{self.place}"},
+            **kept,
             "Name": self.table_name,
             "TableType": "EXTERNAL_TABLE",
             "Parameters": {
+                **(self._in_glue.get("Parameters", {}) if old else {}),
                 "table_type": "ICEBERG",
                 "metadata_location": f"s3://{self.bucket}/{path}",
                 **({"previous_metadata_location": f"s3://{self.bucket}/{old}"} if old else {}),
             },
-            "StorageDescriptor": location,
         }
         if old is None:
             found = self._glue("GetDatabase", {"Name": self.database_name})

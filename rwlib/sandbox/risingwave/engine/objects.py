@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any
 from uuid import uuid4
 
@@ -52,7 +53,8 @@ class SandboxSink:
     """A sink and how far it has come.
 
     ``options`` hold the values of secrets; ``shown_options`` what the statement says.
-    ``delivered`` is the sequence number up to which rows have been written.
+    ``delivered`` is the sequence number up to which rows have been written; ``sent`` are the rows
+    that an upsert sink has written, by their keys.
     """
 
     object_id: int
@@ -67,9 +69,43 @@ class SandboxSink:
     sink_type: str
     format: str = ""
     encode: str = ""
+    columns: list[tuple[str, str]] = field(default_factory=list)
     delivered: int = 0
+    sent: dict[str, Row] = field(default_factory=dict)
     error: str = ""
     created_at: str = ""
+
+
+class Op(IntEnum):
+    """What happened to a row (``src/common/src/array/stream_chunk.rs``, ``to_i16``)."""
+
+    INSERT = 1
+    DELETE = 2
+    UPDATE_INSERT = 3
+    UPDATE_DELETE = 4
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What one checkpoint gives a sink to write, in order."""
+
+    columns: list[tuple[str, str]]
+    key: list[str]
+    changes: list[tuple[Op, Row]]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that are there afterwards."""
+        return [row for op, row in self.changes if op in (Op.INSERT, Op.UPDATE_INSERT)]
+
+    @property
+    def deleted(self) -> list[Row]:
+        """The keys of the rows that are no longer there as they were."""
+        return [
+            {name: row[name] for name in self.key}
+            for op, row in self.changes
+            if op in (Op.DELETE, Op.UPDATE_DELETE)
+        ]
 
 
 @dataclass
@@ -136,6 +172,11 @@ def database_from_json(content: dict[str, Any]) -> Database:
         name: Relation(**{**kept, "columns": [tuple(column) for column in kept["columns"]]})
         for name, kept in content["relations"].items()
     }
-    sinks = {name: SandboxSink(**kept) for name, kept in content["sinks"].items()}
+    sinks = {
+        name: SandboxSink(
+            **{**kept, "columns": [tuple(column) for column in kept.get("columns", [])]}
+        )
+        for name, kept in content["sinks"].items()
+    }
     events = [Event(**kept) for kept in content["events"]]
     return Database(**{**content, "relations": relations, "sinks": sinks, "events": events})

@@ -1,7 +1,8 @@
 """S3 as opendal 0.55 uses it, with opendal's error texts.
 
 An error reads ``KIND (persistent) at OPERATION, context: { … } => MESSAGE, source: …``
-(``core/src/types/error.rs``). ``called: reqsign::LoadCredential`` marks a refusal of STS;
+(``core/src/types/error.rs``); held against opendal's own Python package in
+``tests/sandbox/test_opendal_texts.py``. ``called: reqsign::LoadCredential`` marks a refusal of STS;
 ``S3Error`` in the message one of S3. Every error that leaves the retry layer is "persistent"
 (``layers/retry.rs``).
 """
@@ -9,8 +10,10 @@ An error reads ``KIND (persistent) at OPERATION, context: { … } => MESSAGE, so
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import urllib3
 
@@ -90,6 +93,7 @@ class OpenDalOperator:
         self.region_name = region_name
         self._session_name = session_name
         self._keys: Keys | None = None
+        self._loading = threading.Lock()
 
     def list(self, path: str, *, recursive: bool = False, first_page: bool = False) -> list[Entry]:
         """List what begins with ``path``, one level deep unless ``recursive``.
@@ -112,7 +116,7 @@ class OpenDalOperator:
                 "GET",
                 "",
                 query=query,
-                context=(("path", path), ("listed", str(len(found)))),
+                context=(("path", prefix or "/"), ("listed", str(len(found)))),
             )
             sizes = reply.elements("Size")
             keys = reply.elements("Key")
@@ -152,10 +156,10 @@ class OpenDalOperator:
         """Delete objects; one that is not there counts as deleted."""
         for count, path in enumerate(paths):
             self._send(
-                "Deleter::close",
+                "delete",
                 "DELETE",
                 path,
-                context=(("path", path), ("deleted", str(count))),
+                context=(("deleted", str(count)),),
             )
 
     def _send(
@@ -170,8 +174,9 @@ class OpenDalOperator:
         context: tuple[tuple[str, str], ...],
     ) -> Reply:
         context = (("service", "s3"), *context)
-        if self._keys is None:
-            self._keys = self._loaded(operation, context)
+        with self._loading:
+            if self._keys is None:
+                self._keys = self._loaded(operation, context)
         key = normalized(path)
         try:
             reply = self._aws.send(
@@ -188,7 +193,11 @@ class OpenDalOperator:
             uri = self._uri(key, query)
             raise OpendalError(
                 "Unexpected",
-                _shown("Unexpected", operation, (("uri", uri), *context))
+                _shown(
+                    "Unexpected",
+                    operation,
+                    (("url", uri), ("called", "http_util::Client::send"), *context),
+                )
                 + f"send http request, source: error sending request for url ({uri})",
             ) from None
         if reply.ok or (method == "DELETE" and reply.status == 404 and _code(reply) == "NoSuchKey"):
@@ -212,8 +221,10 @@ class OpenDalOperator:
         suffix = "amazonaws.com.cn" if self.region_name.startswith("cn-") else "amazonaws.com"
         uri = f"https://s3.{self.region_name}.{suffix}/{self.bucket}"
         if key:
-            uri += f"/{key}"
-        return uri + ("?" + "&".join(f"{name}={value}" for name, value in query) if query else "")
+            uri += "/" + quote(key, safe="/-_.~")
+        # reqsign signs the query sorted, and leaves it so.
+        said = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(query))
+        return f"{uri}?{said}" if said else uri
 
     def _refusal(
         self, operation: str, uri: str, reply: Reply, context: tuple[tuple[str, str], ...]
@@ -230,7 +241,7 @@ class OpenDalOperator:
         message = (
             f"S3Error {{ code: {json.dumps(code)}, message: "
             f"{json.dumps(reply.element('Message'), ensure_ascii=False)}, "
-            f"resource: {json.dumps(reply.element('Resource'))}, "
+            f"resource: {json.dumps(reply.element('Resource'), ensure_ascii=False)}, "
             f"request_id: {json.dumps(reply.element('RequestId'))} }}"
         )
         return OpendalError(kind, head + (message if code else reply.text))

@@ -162,15 +162,17 @@ def _opened(
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
         connection.set_progress_handler(_stop_after(_MOST_STEPS // 1000), 1000)
-        _add_functions(connection, version)
+        _add_functions(connection, database, version)
         connection.execute("ATTACH ':memory:' AS public")
         connection.execute("ATTACH ':memory:' AS rw_catalog")
-        for name, (columns, rows) in catalogs(database).items():
+        connection.execute("ATTACH ':memory:' AS pg_catalog")
+        connection.execute("ATTACH ':memory:' AS information_schema")
+        for schema, name, columns, rows in catalogs(database):
             kinds = [_type_of(rows, index) for index in range(len(columns))]
             listed = ", ".join(map(_column, columns, kinds))
-            connection.execute(f"CREATE TABLE rw_catalog.{name} ({listed})")
+            connection.execute(f"CREATE TABLE {schema}.{name} ({listed})")
             marks = ", ".join("?" * len(columns))
-            connection.executemany(f"INSERT INTO rw_catalog.{name} VALUES ({marks})", rows)
+            connection.executemany(f"INSERT INTO {schema}.{name} VALUES ({marks})", rows)
         for relation in sorted(database.relations.values(), key=lambda found: found.object_id):
             if relation.kind != "materialized view":
                 rows_of = read_source if relation.kind == "source" else _rows
@@ -307,10 +309,15 @@ def _declared(text: str) -> str:
     return bytes.fromhex(match[1]).decode() if match else ""
 
 
-def _add_functions(connection: sqlite3.Connection, version: str) -> None:
+def _add_functions(connection: sqlite3.Connection, database: Database, version: str) -> None:
     connection.create_function("version", 0, lambda: _version_text(version))
     moment = from_python(datetime.now(UTC), "timestamptz")
     connection.create_function("now", 0, lambda: moment)
+    connection.create_function("current_schema", 0, lambda: "public")
+    connection.create_function("current_database", 0, lambda: database.name)
+    connection.create_function("current_user", 0, lambda: "root")
+    connection.create_function("to_regtype", 1, lambda name: None)
+    connection.create_function("pg_get_userbyid", 1, lambda number: "root")
     connection.create_function(CAST, 2, _cast)
     connection.create_collation(NUMBERS, _compared("numeric", Decimal))
     connection.create_collation(TIMES, _compared("timestamptz", str))

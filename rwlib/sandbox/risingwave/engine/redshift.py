@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 from uuid import uuid4
@@ -17,11 +16,11 @@ from uuid import uuid4
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.sandbox.risingwave.engine.failures import config_error, failure
 from rwlib.sandbox.risingwave.engine.file_sinks import require_s3
-from rwlib.sandbox.risingwave.engine.objects import Database, Row, SandboxSink
+from rwlib.sandbox.risingwave.engine.objects import Changes, Database, SandboxSink
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError
 from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
 from rwlib.sandbox.risingwave.engine.signed import Keys, Reply
-from rwlib.sandbox.risingwave.engine.writing import json_lines, staged_path
+from rwlib.sandbox.risingwave.engine.writing import staged_lines, staged_path
 
 _LOG_TARGET = "risingwave_connector::sink::snowflake_redshift::redshift"
 _HOST = re.compile(
@@ -59,14 +58,14 @@ def validate_redshift(platform: Platform, sink: SandboxSink, database: Database)
 
 
 def write_redshift(
-    platform: Platform, sink: SandboxSink, rows: Sequence[Row], database: Database
+    platform: Platform, sink: SandboxSink, changes: Changes, database: Database
 ) -> None:
     """Write a file and its manifest, as one checkpoint does."""
     if not is_on(sink.options, "with_s3", default=True):
         return
     operator = platform.operator(sink.options)
     path = staged_path(sink.options)
-    operator.write(path, json_lines(rows))
+    operator.write(path, staged_lines(changes, sink.sink_type))
     url = f"s3://{operator.bucket}/{path}"
     manifest = json.dumps({"entries": [{"mandatory": True, "url": url}]}, separators=(",", ":"))
     operator.write(staged_path(sink.options, "manifest/"), f"{manifest}\n".encode())

@@ -94,7 +94,7 @@ def create_view(platform: Platform, database: Database, statement: OtherStatemen
         name,
         "materialized view",
         statement.text.strip().rstrip(";"),
-        columns=[(column, "") for column, _ in result.columns],
+        columns=result.columns,
         query=query,
         # RisingWave derives it from the plan; an aggregation is what takes it away.
         append_only="group by" not in query.lower(),
@@ -185,8 +185,7 @@ def _load_iceberg_source(platform: Platform, database: Database, relation: Relat
             )
     except IcebergError as error:
         raise failure("connector error", "Iceberg error", *error.causes) from None
-    fields = table.metadata["schemas"][-1]["fields"]
-    relation.columns = [(field["name"], str(field["type"])) for field in fields]
+    relation.columns = table.columns
 
 
 def _create_engine_table(platform: Platform, database: Database, relation: Relation) -> None:

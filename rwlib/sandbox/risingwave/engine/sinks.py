@@ -19,7 +19,7 @@ from rwlib.sandbox.risingwave.engine.options import (
 )
 from rwlib.sandbox.risingwave.engine.platform import Options, Platform
 from rwlib.sandbox.risingwave.engine.redshift import copy_manifests, validate_redshift
-from rwlib.sandbox.risingwave.engine.running import checkpoint_sink
+from rwlib.sandbox.risingwave.engine.running import checkpoint_sink, columns_of
 from rwlib.sql import Connector, load_connector
 from rwlib.sql.language import CreateStatement
 
@@ -66,6 +66,7 @@ def create_sink(platform: Platform, database: Database, statement: CreateStateme
     _check_format(connector, statement)
     sink_type = _sink_type(database, connector, statement, options)
     sink = _sink(database, statement, read, data_name, options, sink_type)
+    sink.columns = columns_of(platform, database, sink)
     validate(platform, sink, database)
     database.sinks[name] = sink
     checkpoint_sink(platform, database, sink)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rwlib.sandbox.risingwave.engine.altering import alter
 from rwlib.sandbox.risingwave.engine.failures import failure, not_found
 from rwlib.sandbox.risingwave.engine.objects import Database, plain_name
 from rwlib.sandbox.risingwave.engine.platform import Platform
@@ -17,7 +18,7 @@ from rwlib.sandbox.risingwave.engine.relations import (
 )
 from rwlib.sandbox.risingwave.engine.running import checkpoint, rows_of_source
 from rwlib.sandbox.risingwave.engine.sinks import create_sink
-from rwlib.sql import parse_statements
+from rwlib.sql import known_version, parse_statements
 from rwlib.sql.language import (
     CreateStatement,
     DropStatement,
@@ -33,6 +34,29 @@ _SHOWN = {
     "tables": "table",
     "sources": "source",
     "materialized": "materialized view",
+}
+
+
+# What a statement may begin with (``src/sqlparser/src/parser.rs``, ``parse_statement``).
+_STATEMENTS = (
+    *("ALTER", "ANALYZE", "BACKUP", "BEGIN", "CANCEL", "CLOSE", "COMMENT", "COMMIT", "COPY"),
+    *("CREATE", "DEALLOCATE", "DECLARE", "DELETE", "DESCRIBE", "DISCARD", "DROP", "EXECUTE"),
+    *("EXPLAIN", "FETCH", "FLUSH", "GRANT", "INSERT", "KILL", "PREPARE", "RECOVER", "REFRESH"),
+    *("REPLACE", "RESET", "REVOKE", "ROLLBACK", "SELECT", "SET", "SHOW", "START", "TRUNCATE"),
+    *("UPDATE", "USE", "VACUUM", "VALUES", "WAIT", "WITH"),
+)
+_TRANSACTIONS = {"end": "COMMIT", "abort": "ROLLBACK"}
+# Session variables that clients ask for (``src/common/src/session_config``).
+_SETTINGS = {
+    "server_version": "13.14.0",
+    "standard_conforming_strings": "on",
+    "client_encoding": "UTF8",
+    "search_path": '"$user", public',
+    "timezone": "UTC",
+    "transaction": "read committed",
+    "transaction_isolation": "read committed",
+    "streaming_parallelism": "default",
+    "datestyle": "ISO, MDY",
 }
 
 
@@ -53,13 +77,27 @@ def run(platform: Platform, database: Database, text: str) -> Outcome:
         RisingWave's refusal. What was done before it stays done.
     """
     outcome = Outcome("EMPTY")
-    try:
-        statements = parse_statements(text)
-    except SqlSyntaxError as error:
-        raise failure(error.as_risingwave(text)) from None
-    for statement in statements:
+    for statement in _parsed(text, known_version(platform.version)):
         outcome = _run_one(platform, database, statement)
     return outcome
+
+
+def statement_texts(text: str, version: str) -> list[str]:
+    """Give the statements of a text.
+
+    Raises
+    ------
+    RefusedStatementError
+        It is no SQL.
+    """
+    return [statement.text for statement in _parsed(text, known_version(version))]
+
+
+def _parsed(text: str, version: str) -> list[ParsedStatement]:
+    try:
+        return list(parse_statements(text, version=version))
+    except SqlSyntaxError as error:
+        raise failure(error.as_risingwave(text)) from None
 
 
 def _run_one(platform: Platform, database: Database, statement: ParsedStatement) -> Outcome:
@@ -101,10 +139,22 @@ def _other(platform: Platform, database: Database, statement: OtherStatement) ->
             return Outcome(words[0].upper())
         case ["create", "materialized", "view", *_]:
             return Outcome(create_view(platform, database, statement))
+        case [("deallocate" | "discard" | "close" | "reset"), *_]:
+            return Outcome(words[0].upper())
         case ["show", what, *_]:
             return _show(database, what)
+        case [("begin" | "commit" | "rollback" | "end" | "abort"), *_]:
+            return Outcome(_TRANSACTIONS.get(words[0], words[0].upper()))
+        case ["start", "transaction", *_]:
+            return Outcome("START_TRANSACTION")
         case ["alter", *_]:
-            return Outcome("ALTER_SYSTEM")
+            return Outcome(alter(platform, database, statement.text))
+    if statement.keyword.upper() not in _STATEMENTS:
+        first = tokenize(statement.text)[0]
+        error = SqlSyntaxError(
+            f"expected statement, found: {first.shown}", first.line, first.column
+        )
+        raise failure(error.as_risingwave(statement.text))
     raise failure(f"Feature is not yet implemented: {statement.keyword} in this sandbox")
 
 
@@ -126,8 +176,9 @@ def _show(database: Database, what: str) -> Outcome:
         return _rows(["Name"], found)
     if what == "jobs":
         return _rows(["Id", "Statement", "Progress"], [])
-    if what in database.settings:
-        return _rows([what], [[database.settings[what]]])
+    setting = {**_SETTINGS, **database.settings}.get(what)
+    if setting is not None:
+        return _rows([what], [[setting]])
     raise failure(f"Feature is not yet implemented: SHOW {what.upper()} in this sandbox")
 
 

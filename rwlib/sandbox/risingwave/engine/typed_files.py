@@ -71,7 +71,10 @@ def arrow_table(columns: Columns, rows: Sequence[Row]) -> Any:
     kinds = [(name, type_name(kind)) for name, kind in columns]
     schema = pyarrow.schema([(name, arrow_type(kind)) for name, kind in kinds])
     arrays = [
-        pyarrow.array([_value(row.get(name), kind) for row in rows], type=schema.field(name).type)
+        pyarrow.array(
+            [arrow_value(row.get(name), kind, schema.field(name).type) for row in rows],
+            type=schema.field(name).type,
+        )
         for name, kind in kinds
     ]
     return pyarrow.Table.from_arrays(arrays, schema=schema)
@@ -112,24 +115,28 @@ def arrow_type(kind: str) -> Any:
     return types[kind]
 
 
-def _value(value: Any, kind: str) -> Any:
+def arrow_value(value: Any, kind: str, target: Any) -> Any:
+    """Give a kept value of one of RisingWave's types as Arrow's type takes it."""
+    if value is None:
+        return None
     if kind.endswith("[]") and isinstance(value, list):
-        return [_value(item, kind[:-2]) for item in value]
+        return [arrow_value(item, kind[:-2], target.value_type) for item in value]
     found = to_python(value, kind)
-    return _decimal(found) if kind == "numeric" and found is not None else found
+    return _decimal(found, target.precision, target.scale) if kind == "numeric" else found
 
 
-def _decimal(number: Decimal) -> Decimal | None:
+def _decimal(number: Decimal, precision: int, scale: int) -> Decimal | None:
     """Cut a numeric to the digits that the file has, as RisingWave does.
 
-    ``decimal_to_arrow``: more digits after the point are cut off, an infinity becomes the largest
-    number, NaN becomes NULL.
+    ``decimal_to_arrow``: more digits after the point are cut off, what is too large becomes the
+    largest number, NaN becomes NULL.
     """
     if number.is_nan():
         return None
     with localcontext() as context:
-        context.prec = 2 * _PRECISION
-        largest = Decimal(10) ** (_PRECISION - _SCALE) - Decimal(1).scaleb(-_SCALE)
-        if number.is_infinite():
-            return largest if number > 0 else -largest
-        return number.quantize(Decimal(1).scaleb(-_SCALE), rounding=ROUND_DOWN)
+        context.prec = 2 * precision + 2
+        last = Decimal(1).scaleb(-scale)
+        largest = Decimal(10) ** (precision - scale) - last
+        if number.is_finite() and abs(number) <= largest:
+            return number.quantize(last, rounding=ROUND_DOWN)
+        return largest if number > 0 else -largest

@@ -81,6 +81,31 @@ def type_name(definition: str) -> str:
     return text
 
 
+def long_name(definition: str) -> str:
+    """Give a type's name as ``information_schema`` has it.
+
+    Examples
+    --------
+    >>> long_name("int8"), long_name("varchar"), long_name("timestamptz")
+    ('bigint', 'character varying', 'timestamp with time zone')
+    """
+    short = type_name(definition)
+    scalar = short.partition("[")[0]
+    names = {
+        "bool": "boolean",
+        "int2": "smallint",
+        "int4": "integer",
+        "int8": "bigint",
+        "float4": "real",
+        "float8": "double precision",
+        "varchar": "character varying",
+        "time": "time without time zone",
+        "timestamp": "timestamp without time zone",
+        "timestamptz": "timestamp with time zone",
+    }
+    return names.get(scalar, scalar) + short[len(scalar) :]
+
+
 def canonical(value: Any, kind: str) -> Any:
     """Give a value as a column of that type keeps it.
 

@@ -4,18 +4,44 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from rwlib.sandbox.risingwave.engine.objects import Row
+from rwlib.sandbox.risingwave.engine.objects import Changes, Row
 from rwlib.sandbox.risingwave.engine.platform import Options
+from rwlib.sandbox.risingwave.engine.values import to_json, type_name
 
+_EPOCH_START = 1_617_235_200_000
+"""RisingWave's epochs count from 2021-04-01 (``src/common/src/util/epoch.rs``)."""
 _PARTITIONS = {"day": "%Y-%m-%d/", "month": "%Y-%m/", "hour": "%Y-%m-%d %H:00/"}
 
 
-def json_lines(rows: Sequence[Row]) -> bytes:
-    """Encode rows as the JSON encoder does, one object a line."""
+def json_lines(changes: Changes) -> bytes:
+    """Encode the rows as the JSON encoder does, one object a line."""
+    return _lines(_encoded(row, changes) for row in changes.rows)
+
+
+def staged_lines(changes: Changes, sink_type: str) -> bytes:
+    """Encode what redshift and snowflake_v2 stage.
+
+    An upsert sink adds to every change a running number and what happened
+    (``snowflake_redshift/mod.rs``, ``AugmentedRow``).
+    """
+    if sink_type == "append-only":
+        return json_lines(changes)
+    epoch = (time.time_ns() // 1_000_000 - _EPOCH_START) << 16
+    return _lines(
+        {**_encoded(row, changes), "__row_id": f"{epoch}_{number}", "__op": int(op)}
+        for number, (op, row) in enumerate(changes.changes, 1)
+    )
+
+
+def _encoded(row: Row, changes: Changes) -> Row:
+    return {name: to_json(row.get(name), type_name(kind)) for name, kind in changes.columns}
+
+
+def _lines(rows: Iterable[Row]) -> bytes:
     return "".join(
         json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n" for row in rows
     ).encode()

@@ -1,0 +1,319 @@
+"""What the stand-in's sinks write, read by pyarrow and pyiceberg."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rwlib.cloud import Cloud
+from rwlib.cloud.transport import SqlError
+from rwlib.sandbox import Sandbox
+from rwlib.sandbox.endpoint import API_KEY, API_SECRET
+from rwlib.sandbox.risingwave.engine.objects import Changes, Op
+from rwlib.sandbox.risingwave.engine.typed_files import parquet_file
+from rwlib.sandbox.risingwave.engine.values import from_python, to_python
+from rwlib.sandbox.risingwave.engine.writing import json_lines
+
+pyarrow = pytest.importorskip("pyarrow", reason="the extra `files` is not installed")
+pytest.importorskip("pyiceberg", reason="the extra `files` is not installed")
+
+parquet = pytest.importorskip("pyarrow.parquet")
+ORDERS = "019d023e-68a6-74db-b73c-e18859fc5171"
+BUCKET = "acme-analytics"
+COLUMNS = [
+    ("flag", "boolean"),
+    ("small", "smallint"),
+    ("whole", "int"),
+    ("large", "bigint"),
+    ("exact", "numeric"),
+    ("rough", "double precision"),
+    ("words", "varchar"),
+    ("day", "date"),
+    ("hour", "time"),
+    ("local", "timestamp"),
+    ("moment", "timestamptz"),
+    ("raw", "bytea"),
+    ("list", "int[]"),
+]
+DAYS = st.dates(date(1900, 1, 1), date(2200, 1, 1))
+MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1))
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "flag": st.booleans(),
+    "small": st.integers(-(2**15), 2**15 - 1),
+    "whole": st.integers(-(2**31), 2**31 - 1),
+    "large": st.integers(-(2**63), 2**63 - 1),
+    "exact": st.decimals(-(10**15), 10**15, allow_nan=False, places=7),
+    "rough": st.floats(allow_nan=False, allow_infinity=False),
+    "words": st.text(st.characters(exclude_categories=["Cs"])),
+    "day": DAYS,
+    "hour": st.times(),
+    "local": MOMENTS,
+    "moment": MOMENTS.map(lambda moment: moment.replace(tzinfo=UTC)),
+    "raw": st.binary(),
+    "list": st.lists(st.one_of(st.none(), st.integers(-9, 9))),
+}
+ROWS = st.lists(
+    st.fixed_dictionaries({name: st.one_of(st.none(), VALUES[name]) for name, _ in COLUMNS}),
+    max_size=6,
+)
+
+
+class World:
+    """A bucket, and a RisingWave that may write to it with keys."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        account = sandbox.environment()["AWS_ACCESS_KEY_ID"]
+        self.keys = {"aws_access_key_id": account, "aws_secret_access_key": "test"}
+        self.url = sandbox.url
+        self.s3 = self.client("s3")
+        self.glue = self.client("glue")
+        self.cloud = Cloud(f"{sandbox.url}/_rwc/api/v1", API_KEY, API_SECRET)
+        self.sandbox = sandbox
+        self.account = account
+
+    def client(self, name: str) -> Any:
+        return boto3.client(name, endpoint_url=self.url, region_name="us-east-1", **self.keys)
+
+    def run(self, sql: str) -> str:
+        return self.cloud.execute_sql(ORDERS, sql)
+
+    def content(self, prefix: str) -> list[tuple[str, bytes]]:
+        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        return [
+            (each["Key"], self.s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read())
+            for each in found
+        ]
+
+    def iceberg(self, table: str, **more: str) -> str:
+        options = {
+            "connector": "iceberg",
+            "type": "append-only",
+            "warehouse.path": f"s3://{BUCKET}/lake",
+            "catalog.type": "glue",
+            "catalog.name": "glue",
+            "database.name": "lake",
+            "table.name": table,
+            "s3.region": "us-east-1",
+            "s3.access.key": self.account,
+            "s3.secret.key": "test",
+            "glue.access.key": self.account,
+            "glue.secret.key": "test",
+            "glue.region": "us-east-1",
+            **{name.replace("__", "."): value for name, value in more.items()},
+        }
+        return ", ".join(f"{name} = '{value}'" for name, value in options.items() if value)
+
+    def catalog(self) -> Any:
+        from pyiceberg.catalog import load_catalog
+
+        return load_catalog(
+            "lake",
+            **{
+                "type": "glue",
+                "glue.endpoint": self.url,
+                "s3.endpoint": self.url,
+                "client.access-key-id": self.account,
+                "client.secret-access-key": "test",
+                "client.region": "us-east-1",
+            },
+        )
+
+    def table(self, name: str) -> Any:
+        return self.catalog().load_table(("lake", name))
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with Sandbox.spawn() as sandbox:
+        url = f"{sandbox.url}/_rwc/sandbox/clusters/{ORDERS}"
+        assert requests.put(url, json={"enforce_secret": False}, timeout=10).ok
+        yield World(sandbox)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=ROWS)
+def test_parquet_gives_back_what_went_in(rows: list[dict[str, Any]]) -> None:
+    kinds = dict(COLUMNS)
+    kept = [
+        {name: from_python(value, _kind(kinds[name])) for name, value in row.items()}
+        for row in rows
+    ]
+    found = parquet.read_table(io.BytesIO(parquet_file(COLUMNS, kept))).to_pylist()
+    assert found == rows
+    for row, read in zip(rows, found, strict=True):
+        assert {name: type(value) for name, value in row.items()} == {
+            name: type(value) for name, value in read.items()
+        }
+    again = [{n: to_python(from_python(v, _kind(kinds[n])), _kind(kinds[n])) for n, v in r.items()}
+             for r in found]  # fmt: skip
+    assert again == rows
+
+
+def _kind(definition: str) -> str:
+    from rwlib.sandbox.risingwave.engine.values import type_name
+
+    return type_name(definition)
+
+
+def test_json_is_as_the_encoder_writes_it() -> None:
+    row = {
+        "flag": True,
+        "large": 2**60,
+        "exact": "1.10",
+        "rough": 12.0,
+        "words": "é\n",
+        "day": "2026-01-02",
+        "hour": "03:04:05",
+        "local": "2026-01-02 03:04:05",
+        "moment": "2026-01-02 03:04:05.500+00:00",
+        "raw": "\\x00ff",
+        "list": [1, None],
+    }
+    line = json_lines(Changes(COLUMNS, [], [(Op.INSERT, row)]))
+    assert line.endswith(b"}\n")
+    assert json.loads(line) == {
+        **{"flag": True, "small": None, "whole": None, "large": 2**60, "exact": "1.10"},
+        **{"rough": 12.0, "words": "é\n", "day": "2026-01-02", "hour": "03:04:05.000000"},
+        **{"local": "2026-01-02 03:04:05.000000", "moment": "2026-01-02T03:04:05.500000Z"},
+        **{"raw": "AP8", "list": [1, None]},
+    }
+
+
+def test_parquet_sink_when_pyarrow_reads_it(world: World) -> None:
+    world.run("CREATE TABLE p (id int, amount numeric, paid boolean, at timestamptz)")
+    world.run("INSERT INTO p VALUES (1, 1.10, true, '2026-01-01 00:00:00Z'), (2, NULL, NULL, NULL)")
+    world.run(
+        "CREATE SINK ps FROM p WITH (connector = 's3', type = 'append-only', "
+        f"s3.region_name = 'us-east-1', s3.bucket_name = '{BUCKET}', s3.path = 'parquet', "
+        f"s3.credentials.access = '{world.account}', s3.credentials.secret = 'test') "
+        "FORMAT PLAIN ENCODE PARQUET (force_append_only = 'true')"
+    )
+    ((key, content),) = world.content("parquet/")
+    assert key.endswith(".parquet")
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    assert parquet.read_table(io.BytesIO(content)).to_pylist() == [
+        {"id": 1, "amount": Decimal("1.1"), "paid": True, "at": moment},
+        {"id": 2, "amount": None, "paid": None, "at": None},
+    ]
+    world.run(
+        "CREATE TABLE back (id int, amount numeric, paid boolean, at timestamptz) WITH ("
+        "connector = 's3', match_pattern = 'parquet/*.parquet', s3.region_name = 'us-east-1', "
+        f"s3.bucket_name = '{BUCKET}', s3.credentials.access = '{world.account}', "
+        "s3.credentials.secret = 'test') FORMAT PLAIN ENCODE PARQUET"
+    )
+    rows = world.cloud.query_sql(ORDERS, "SELECT id, paid, at FROM back ORDER BY id").rows
+    assert list(map(list, rows)) == [[1, True, "2026-01-01 00:00:00+00:00"], [2, None, None]]
+
+
+def test_iceberg_sink_when_pyiceberg_reads_its_table(world: World) -> None:
+    name = f"t{uuid4().hex[:8]}"
+    world.run(
+        f"CREATE TABLE {name} (id int, amount numeric, paid boolean, day date, at timestamptz)"
+    )
+    world.run(f"INSERT INTO {name} VALUES (1, 1.10, true, '2026-01-01', '2026-01-01 00:00:00Z')")
+    options = world.iceberg(name, create_table_if_not_exists="true", force_append_only="true")
+    world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
+    world.run(f"INSERT INTO {name} VALUES (2, 2.5, false, NULL, NULL)")
+    world.run("FLUSH")
+    table = world.table(name)
+    assert sorted(table.scan().to_arrow().to_pylist(), key=lambda row: row["id"]) == [
+        {
+            "id": 1,
+            "amount": Decimal("1.1"),
+            "paid": True,
+            "day": date(2026, 1, 1),
+            "at": datetime(2026, 1, 1, tzinfo=UTC),
+        },
+        {"id": 2, "amount": Decimal("2.5"), "paid": False, "day": None, "at": None},
+    ]
+    assert len(table.snapshots()) == 2
+    first = table.scan(snapshot_id=table.snapshots()[0].snapshot_id).to_arrow()
+    assert first.column("id").to_pylist() == [1]
+
+
+def test_iceberg_sink_when_another_program_made_the_table(world: World) -> None:
+    name = f"t{uuid4().hex[:8]}"
+    catalog = world.catalog()
+    catalog.create_namespace_if_not_exists("lake")
+    schema = pyarrow.schema(
+        [("id", pyarrow.int32()), ("amount", pyarrow.decimal128(10, 2)), ("note", pyarrow.string())]
+    )
+    made = catalog.create_table(
+        ("lake", name), schema, location=f"s3://{BUCKET}/lake/{name}", properties={"owner": "them"}
+    )
+    theirs = {"id": 1, "amount": Decimal("1.10"), "note": "theirs"}
+    made.append(pyarrow.Table.from_pylist([theirs], schema=schema))
+    before = [snapshot.snapshot_id for snapshot in made.snapshots()]
+    world.run(f"CREATE TABLE {name} (id int, amount numeric, note varchar)")
+    world.run(f"INSERT INTO {name} VALUES (2, 2.555, 'ours')")
+    options = world.iceberg(name, force_append_only="true")
+    world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
+    table = world.table(name)
+    assert sorted(table.scan().to_arrow().to_pylist(), key=lambda row: row["id"]) == [
+        theirs,
+        {"id": 2, "amount": Decimal("2.55"), "note": "ours"},
+    ]
+    assert [snapshot.snapshot_id for snapshot in table.snapshots()][: len(before)] == before
+    assert table.properties["owner"] == "them"
+    table.append(pyarrow.Table.from_pylist([{**theirs, "id": 3}], schema=schema))
+    source = world.iceberg(name, type="")
+    world.run(f"CREATE SOURCE src{name} WITH ({source})")
+    rows = world.cloud.query_sql(ORDERS, f"SELECT * FROM src{name} ORDER BY id").rows
+    assert list(map(list, rows)) == [
+        [1, "1.10", "theirs"],
+        [2, "2.55", "ours"],
+        [3, "1.10", "theirs"],
+    ]
+
+
+def test_iceberg_sink_when_rows_change(world: World) -> None:
+    name = f"t{uuid4().hex[:8]}"
+    world.run(f"CREATE TABLE {name} (id int PRIMARY KEY, note varchar)")
+    world.run(f"INSERT INTO {name} VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+    options = world.iceberg(
+        name, type="upsert", primary_key="id", create_table_if_not_exists="true"
+    )
+    world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
+    world.run(f"UPDATE {name} SET note = 'B' WHERE id = 2")
+    world.run(f"DELETE FROM {name} WHERE id = 3")
+    world.run("FLUSH")
+    table = world.table(name)
+    assert sorted(map(tuple, (row.values() for row in table.scan().to_arrow().to_pylist()))) == [
+        (1, "a"),
+        (2, "B"),
+    ]
+    first = table.scan(snapshot_id=table.snapshots()[0].snapshot_id).to_arrow()
+    assert sorted(first.column("note").to_pylist()) == ["a", "b", "c"]
+
+
+def test_iceberg_sink_when_the_columns_differ(world: World) -> None:
+    name = f"t{uuid4().hex[:8]}"
+    catalog = world.catalog()
+    catalog.create_namespace_if_not_exists("lake")
+    schema = pyarrow.schema([("id", pyarrow.int32())])
+    catalog.create_table(("lake", name), schema, location=f"s3://{BUCKET}/lake/{name}")
+    world.run(f"CREATE TABLE {name} (id varchar)")
+    options = world.iceberg(name, force_append_only="true")
+    with pytest.raises(SqlError, match="field id's type is incompatible"):
+        world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
+    world.run(f"CREATE TABLE wide{name} (id int, more int)")
+    with pytest.raises(SqlError, match="Schema length mismatch, risingwave is 2, and iceberg is 1"):
+        world.run(f"CREATE SINK s{name} FROM wide{name} WITH ({options})")
+
+
+def test_parquet_when_the_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(Exception, match=r"risingwave-iam-runbook\[files\]"):
+        parquet_file([("id", "int")], [{"id": 1}])
