@@ -77,7 +77,9 @@ def _by_denial(denial: Denial, facts: Facts, workload: str) -> LineVerdict | Non
     service, words = denial.service, denial.sentence
     if service == "kms":
         return LineVerdict("kms_denied", words)
-    if service in ("glue", "lakeformation"):
+    if service == "lakeformation":
+        return LineVerdict("lake_formation_denied", words)
+    if service == "glue":
         return LineVerdict("glue_access_denied", words)
     if denial.explicit and service in (*_S3_SERVICES, "sts", "iam"):
         return LineVerdict("explicit_deny", words)

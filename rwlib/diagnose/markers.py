@@ -28,12 +28,14 @@ bucket region redirect locationconstraint headermalformed enotfound unknownhost
 principal policy quota limitexceeded exceeds toolarge manifest publica publicp
 assum rolearn role_arn kms keyid optinrequired
 enable_config_load disable_default secret license sink_decouple
+malformed prohibited lakeformation resterror unexpected
 unknown unrecogni unsupported missing require must invalid provided expired parsererror
 rolearns allowed
 """
 _PHRASES: Final = """
 access key|security token|provided token|token has|token is|providers in chain
 specified endpoint|without location|lookup address|resolve host|no such host|endpoint url
+please check your config|check the config|policy document|source profile
 primary key column|lake formation|iam role|role arn|arn is |arn: |sts is|sts end| tier
 not set|not specified|not given|not recogni|not known|not supported|tication configured
 configuration is|parser error|parse sql|parse the sql|syntax error|tenant identifier

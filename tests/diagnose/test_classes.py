@@ -170,7 +170,8 @@ PUBLIC_CLASSES = """
     redshift_copy_credentials redshift_copy_region redshift_copy_s3_denied
     redshift_role_not_usable region_wrong role_not_applied s3_access_denied secret_required
     signature_mismatch sink_decouple sql_syntax sts_region_disabled sts_region_mismatch
-    unknown_option unrelated web_identity_denied
+    unknown_option unrelated web_identity_denied malformed_policy lake_formation_denied
+    iceberg_catalog_denied access_denied source_create_failed
 """
 PUBLIC_CAUSES = """
     allowed_principal_missing allowed_principal_other_arn allowed_principals_failed
@@ -183,7 +184,8 @@ PUBLIC_CAUSES = """
     secret_missing sql_missing_option sql_outside_prefix sql_wrong_role_arn
     sql_wrong_role_option sts_region_disabled trust_condition_unmet trust_explicit_deny
     trust_external_id_required trust_missing trust_principal_deleted trust_principal_mismatch
-    unknown
+    unknown trust_tag_session_missing lake_formation_grant_missing malformed_policy
+    license_missing sql_syntax sink_decouple_off policy_limit_reached
 """
 
 

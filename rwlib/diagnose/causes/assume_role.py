@@ -29,6 +29,11 @@ _TRUST: Final = (
     "trust_principal_deleted",
     "trust_missing",
 )
+_SENT_ALONG: Final = {
+    "sts:tagsession": "session tags",
+    "sts:setsourceidentity": "a source identity",
+    "sts:setcontext": "a context of IAM Identity Center",
+}
 _ALLOWED: Final = ("allowed_principal_missing", "allowed_principal_other_arn")
 
 
@@ -48,6 +53,8 @@ def assume_role_denied(reading: Reading) -> Candidates:
         return candidates.certain("boundary_denies", quote)
     if layer in ("session", "endpoint"):
         return candidates.likely("unknown", quote)
+    if denial and denial.action.lower() in _SENT_ALONG:
+        return _sent_along(candidates, reading)
     _compare_with_target(candidates, reading)
     _name_what_is_no_role(candidates, reading)
     if layer == "identity":
@@ -59,6 +66,29 @@ def assume_role_denied(reading: Reading) -> Candidates:
         candidates.exclude(("role_missing",), "AWS speaks of the role's trust policy: it exists")
     else:
         _either_side(candidates, reading)
+    return candidates.exclude(_S3_SIDE, "STS refused: no request went to S3")
+
+
+def _sent_along(candidates: Candidates, reading: Reading) -> Candidates:
+    """The caller sends tags or a source identity, and may not.
+
+    The trust policy must allow ``sts:TagSession`` or ``sts:SetSourceIdentity`` beside
+    ``sts:AssumeRole`` (IAM user guide, "Passing session tags in AWS STS", "Monitor and control
+    actions taken with assumed roles").
+    """
+    denial = reading.denial
+    layer = denial.layer if denial else None
+    what = _SENT_ALONG[(reading.action or "").lower()]
+    why = f"the caller sends {what}, which AWS asks about apart from sts:AssumeRole"
+    if layer in ("trust", "resource"):
+        return candidates.certain("trust_tag_session_missing", reading.quote, why)
+    if layer == "identity":
+        own = f"AWS names the caller's own policies: they must allow {reading.action} too"
+        candidates.likely("unknown", reading.quote, own)
+        return candidates.possible("trust_tag_session_missing", because=why)
+    candidates.likely("trust_tag_session_missing", reading.quote, why)
+    _compare_with_target(candidates, reading)
+    candidates.possible("trust_principal_mismatch", "role_missing", "propagation_delay")
     return candidates.exclude(_S3_SIDE, "STS refused: no request went to S3")
 
 

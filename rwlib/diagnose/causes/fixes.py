@@ -9,6 +9,7 @@ from typing import Final
 from rwlib.diagnose.causes.candidates import Reading
 from rwlib.diagnose.causes.fixes_by_class import BY_CLASS_AND_CAUSE
 from rwlib.diagnose.model import Fix
+from rwlib.diagnose.policy_errors import what_to_change
 from rwlib.masking import mask
 
 RUN: Final = "rwlib run --target FILE.yaml"
@@ -278,6 +279,33 @@ _BY_CAUSE: Final[dict[str, Callable[[Reading], Fix]]] = {
     "propagation_delay": lambda reading: Fix(
         "The change has reached every part of the service.",
         f"wait a minute and try again; {VERIFY} asks until several answers in a row agree",
+    ),
+    "trust_tag_session_missing": lambda reading: Fix(
+        f"The trust policy of {_role(reading)} allows {reading.action or 'sts:TagSession'} beside "
+        "sts:AssumeRole.",
+        f"IAM console > Roles > {_role(reading)} > Trust relationships > Edit: add "
+        f"{reading.action or 'sts:TagSession'} to the Action of the caller's statement; or send no "
+        "session tags or source identity (RisingWave itself sends none)",
+    ),
+    "lake_formation_grant_missing": lambda reading: Fix(
+        f"Lake Formation grants {_role(reading)} the table.",
+        "Lake Formation console > Data permissions > Grant: the role, the database and table, "
+        "Describe and Select to read, Insert to write, and the data location; or its administrator "
+        "gives the table back to IAM (IAMAllowedPrincipals)",
+    ),
+    "malformed_policy": lambda reading: Fix(
+        "The document follows the grammar of the place it is given to.",
+        what_to_change(reading.facts.flat),
+    ),
+    "license_missing": _fixed(
+        "The cluster has a license for the feature.", f"choose a plan that has it, or {SUPPORT}"
+    ),
+    "sql_syntax": _fixed("The statement parses.", "correct it at the place the message names"),
+    "sink_decouple_off": _fixed(
+        "The session creates the sink decoupled.", "SET sink_decouple = true; then CREATE SINK"
+    ),
+    "policy_limit_reached": _fixed(
+        "The quota is not exceeded.", "shorten the document, or ask for more in Service Quotas"
     ),
     "unknown": lambda reading: Fix(
         "The hop that refuses is known.", f"{VERIFY} looks at every hop"

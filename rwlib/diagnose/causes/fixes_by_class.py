@@ -96,24 +96,40 @@ _CLOUD_KEY = _fixed(
     "account the role ProjectAdmin; a new one is read-only",
 )
 
+_misplaced = _fixed(
+    "The document stands where it belongs and names principals that exist.",
+    "a policy with Principal is a trust policy: IAM console > Roles > the role > Trust "
+    "relationships, not Policies; in a bucket policy correct the ARN",
+)
+
 BY_CLASS_AND_CAUSE: Final[dict[tuple[str, str], Callable[[Reading], Fix]]] = {
-    ("policy_limit", "unknown"): _policy_limit,
+    ("policy_limit", "policy_limit_reached"): _policy_limit,
     ("unknown_option", "unknown"): _unknown_option,
+    ("access_denied", "unknown"): _fixed(
+        "It is known who refused, and why.",
+        "look for the line that names the caller and the action (not authorized to perform), or "
+        "for the request id in CloudTrail; rwlib verify --target FILE.yaml asks every hop",
+    ),
+    ("source_create_failed", "unknown"): _fixed(
+        "The source's options are right, and the bucket answers.",
+        "the reason stands in the log of the meta and compute nodes at this time; rwlib sql "
+        "--check reads the statement, rwlib verify --target FILE.yaml looks at role and bucket",
+    ),
     ("assume_role_denied", "unknown"): _other_layer,
     ("s3_access_denied", "unknown"): _other_layer,
     ("explicit_deny", "unknown"): _identity_deny,
     ("redshift_copy_s3_denied", "unknown"): _identity_deny,
     ("kms_denied", "unknown"): _identity_deny,
-    ("license", "unknown"): _fixed(
+    ("license", "license_missing"): _fixed(
         "The cluster has a license for the connector.",
         "ALTER SYSTEM SET license_key = '…'; on RisingWave Cloud choose a plan that has the "
         f"connector, or {_SUPPORT}",
     ),
-    ("sink_decouple", "unknown"): _fixed(
+    ("sink_decouple", "sink_decouple_off"): _fixed(
         "The session creates the sink decoupled.",
         "SET sink_decouple = true; then run CREATE SINK again in the same session",
     ),
-    ("sql_syntax", "unknown"): _fixed(
+    ("sql_syntax", "sql_syntax"): _fixed(
         "The statement parses.",
         "look at the place the caret marks: mostly a comma or a quote is missing between two "
         "options; rwlib sql --target FILE.yaml prints a statement that parses",
@@ -132,11 +148,8 @@ BY_CLASS_AND_CAUSE: Final[dict[tuple[str, str], Callable[[Reading], Fix]]] = {
         "The statement has every option that it needs.",
         f"add {_options(reading)}; rwlib sql --target FILE.yaml prints the whole statement",
     ),
-    ("invalid_principal", "unknown"): _fixed(
-        "The document stands where it belongs and names principals that exist.",
-        "a policy with Principal is a trust policy: IAM console > Roles > the role > Trust "
-        "relationships, not Policies; in a bucket policy correct the ARN",
-    ),
+    ("invalid_principal", "malformed_policy"): _misplaced,
+    ("invalid_principal", "unknown"): _misplaced,
     ("invalid_principal", "trust_principal_mismatch"): _fixed(
         "The trust policy names a principal that exists, by its exact ARN.",
         "copy the Workload Identity (IAM Role ARN) from the cluster's Cloud Meta tab, without "

@@ -9,6 +9,7 @@ from typing import Final
 from rwlib.diagnose.causes.assume_role import assume_role_denied, explicit_deny
 from rwlib.diagnose.causes.candidates import Candidates, Reading
 from rwlib.diagnose.causes.s3 import kms_denied, redshift_copy_s3_denied, s3_access_denied
+from rwlib.diagnose.policy_errors import place_in_document
 
 # Regions that an account must enable first, and whose STS refuses tokens of the global endpoint
 # (IAM user guide, "Managing AWS STS in an AWS Region").
@@ -58,7 +59,56 @@ def _bad_static_keys(reading: Reading) -> Candidates:
             .likely("sql_missing_option", reading.quote, "the access key is an empty string")
             .possible("caller_credentials_invalid")
         )
+    if re.search(r"access_key\W+and\W+secret_key", reading.facts.flat):
+        return (
+            Candidates()
+            .likely("sql_missing_option", reading.quote, "only one of the two keys is given")
+            .possible("config_load_refused")
+        )
     return Candidates().certain("caller_credentials_invalid", reading.quote)
+
+
+def _malformed_policy(reading: Reading) -> Candidates:
+    evidence = [reading.quote]
+    place = place_in_document(reading.facts.flat)
+    if place:
+        evidence.append(f"in the document of the text: {place}")
+    return Candidates().certain("malformed_policy", *evidence)
+
+
+def _lake_formation(reading: Reading) -> Candidates:
+    candidates = Candidates()
+    denial = reading.denial
+    if denial and denial.service == "lakeformation":
+        why = f"{denial.action} is a permission of IAM, which the role needs beside the grant"
+        candidates.likely("glue_permission_missing", reading.quote, why)
+        return candidates.possible("lake_formation_grant_missing")
+    return candidates.likely(
+        "lake_formation_grant_missing",
+        reading.quote,
+        "Lake Formation itself refused: a policy of IAM or S3 alone does not change that",
+    ).possible("glue_permission_missing")
+
+
+def _iceberg_catalog(reading: Reading) -> Candidates:
+    flat = reading.facts.flat
+    candidates = Candidates()
+    who = "the catalog answered, S3 was not asked"
+    if re.search(r"lake ?formation", flat, re.IGNORECASE):
+        candidates.likely("lake_formation_grant_missing", reading.quote, who)
+    if re.search(r"\bglue[.:]", flat, re.IGNORECASE):
+        candidates.likely("glue_permission_missing", reading.quote, who)
+    if not candidates.found:
+        candidates.likely("iceberg_catalog_ignores_role", reading.quote, who)
+    return candidates.possible(
+        "glue_permission_missing", "lake_formation_grant_missing", "iceberg_catalog_ignores_role"
+    ).exclude(("s3_action_missing", "s3_resource_mismatch"), who)
+
+
+def _access_denied(reading: Reading) -> Candidates:
+    return Candidates().likely(
+        "unknown", reading.quote, "nothing says who refused: STS, S3, KMS, Glue or a policy"
+    )
 
 
 def _no_base_credentials(reading: Reading) -> Candidates:
@@ -135,7 +185,7 @@ def _invalid_principal(reading: Reading) -> Candidates:
     flat, quote = reading.facts.flat, reading.quote
     candidates = Candidates()
     if re.search(r"prohibited field|not specify a principal", flat, re.IGNORECASE):
-        return candidates.likely("unknown", quote, "a trust policy was given as a policy")
+        return candidates.certain("malformed_policy", quote, "a trust policy was given as a policy")
     if re.search(r"no principals|Missing required field (?:Not)?Principal", flat, re.IGNORECASE):
         return candidates.likely("trust_missing", quote)
     if re.search(r"MalformedPolicy\b(?!Document)|PutBucketPolicy|bucket policy", flat):
@@ -184,6 +234,10 @@ def _glue(reading: Reading) -> Candidates:
             "RisingWave's own identity called Glue: glue.iam_role_arn has no fallback",
         ).possible("iceberg_catalog_ignores_role")
         return candidates.possible("glue_permission_missing")
+    if re.search(r"Lake ?Formation", reading.facts.flat, re.IGNORECASE):
+        return candidates.likely("lake_formation_grant_missing", quote).possible(
+            "glue_permission_missing"
+        )
     if denial and layer == "identity" and not denial.explicit and reading.role_session:
         return candidates.certain("glue_permission_missing", quote)
     return candidates.likely("glue_permission_missing", quote).possible("sql_missing_option")
@@ -258,20 +312,25 @@ BY_CLASS: Final[dict[str, Callable[[Reading], Candidates]]] = {
     "no_such_bucket": _no_such_bucket,
     "invalid_role_arn": _invalid_role_arn,
     "invalid_principal": _invalid_principal,
-    "policy_limit": _only("unknown", False),
+    "policy_limit": _only("policy_limit_reached", True),
     "role_not_applied": _role_not_applied,
     "missing_option": _missing_option,
     "unknown_option": _unknown_option,
     "bad_option_value": _only("unknown", False),
     "secret_required": _only("secret_missing", True),
-    "license": _only("unknown", False),
-    "sink_decouple": _only("unknown", False),
-    "sql_syntax": _only("unknown", False),
+    "license": _only("license_missing", False),
+    "sink_decouple": _only("sink_decouple_off", True),
+    "sql_syntax": _only("sql_syntax", True),
     "pg_no_sni": _only("unknown", False),
     "redshift_copy_credentials": _redshift_copy_credentials,
     "redshift_copy_region": _only("redshift_region_mismatch", True),
     "redshift_copy_s3_denied": redshift_copy_s3_denied,
     "redshift_role_not_usable": _redshift_role_not_usable,
+    "malformed_policy": _malformed_policy,
+    "lake_formation_denied": _lake_formation,
+    "iceberg_catalog_denied": _iceberg_catalog,
+    "access_denied": _access_denied,
+    "source_create_failed": _only("unknown", False),
     "cloud_api_bad_arn": _only("allowed_principal_other_arn", False),
     "cloud_api_failed": _only("allowed_principals_failed", True),
     "cloud_api_overlap": _only("propagation_delay", False),

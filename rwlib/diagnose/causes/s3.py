@@ -193,6 +193,11 @@ def kms_denied(reading: Reading) -> Candidates:
         if not denial.explicit and denial.layer in ("identity", "resource"):
             candidates.possible("kms_key_policy", "kms_role_permission")
         return candidates
+    if re.search(r"refers? to a .{0,40}key that (?:does not|doesn't) exist", flat, re.IGNORECASE):
+        # One sentence for three faults, on purpose (KMS API reference, Decrypt).
+        return candidates.possible(
+            "kms_role_permission", "kms_key_policy", "kms_key_disabled", because=quote
+        )
     if re.search(
         r"is disabled|not enabled|Disabled\w*Exception|KMSDisabled|pending deletion|InvalidState",
         flat,

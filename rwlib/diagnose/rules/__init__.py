@@ -17,7 +17,8 @@ from rwlib.diagnose.rules.credentials import (
 from rwlib.diagnose.rules.iam import DOCUMENTS, KEY_AND_CATALOG
 from rwlib.diagnose.rules.redshift import REDSHIFT, REDSHIFT_REFUSED_BY_S3
 from rwlib.diagnose.rules.s3 import PLACE, REFUSED
-from rwlib.diagnose.rules.statement import CONNECTION, OPTIONS
+from rwlib.diagnose.rules.s3 import UNSAID as REFUSED_BY_WHOM
+from rwlib.diagnose.rules.statement import CONNECTION, OPTIONS, UNSAID
 from rwlib.diagnose.rules.sts import ROLE_NOT_ASSUMED, STS
 
 CODES: Final[tuple[Rule, ...]] = (
@@ -32,4 +33,9 @@ CODES: Final[tuple[Rule, ...]] = (
     *OPTIONS,
 )
 REFUSALS: Final[tuple[Rule, ...]] = (*REDSHIFT_REFUSED_BY_S3, *REFUSED)
-VAGUE: Final[tuple[Rule, ...]] = (*ROLE_NOT_ASSUMED, *NO_CREDENTIALS_VAGUELY)
+VAGUE: Final[tuple[Rule, ...]] = (
+    *ROLE_NOT_ASSUMED,
+    *NO_CREDENTIALS_VAGUELY,
+    *UNSAID,
+    *REFUSED_BY_WHOM,
+)

@@ -38,6 +38,7 @@ REFUSED_CREDENTIALS: Final[tuple[Rule, ...]] = (
         "bad_static_keys",
         r"Invalid_?Access_?Key_?Id|InactiveAccessKeyId|Access Key Id you provided does not exist",
         r"access key id .{0,60}does not exist|non-empty Access Key",
+        r"Both [\"'`]?access_key[\"'`]? and [\"'`]?secret_key[\"'`]? are required",
         r"(?:access key|AKID)\b.{0,60}(?:is inactive|has been deactivated)",
     ),
     rule(
@@ -60,6 +61,12 @@ NO_CREDENTIALS: Final[tuple[Rule, ...]] = (
         # Rust
         r"no providers? in (?:the )?chain provided|credential provider was not enabled",
         r"CredentialsNotLoaded|an error occurred while loading credentials",
+        r"CredentialsLoadingError|ProfileFile provider could not be built",
+        r"profile .{1,80} was not defined|could not find source profile",
+        r"(?:config|credentials) profile \(?.{1,80}(?:could not be found|was not found)",
+        r"failed to get shared config profile|SharedConfigProfileNotExist",
+        r"Profile file contained no credentials for profile|NoAwsCredentials|NoAuthWithAWSException",
+        r"No AWS (?:profiles?|accessKey)\b.{0,60}(?:found|set|provided)|Failed to load credentials",
         # Java, Go, Terraform
         r"Unable to load (?:AWS )?credentials|NoCredentialProviders|no valid providers in chain",
         r"no EC2 IMDS role found|no valid credential sources",

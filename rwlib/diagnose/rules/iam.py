@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rwlib.diagnose.rules.base import AWS, OTHER_SERVICES, Rule, rule
+from rwlib.diagnose.policy_errors import SENTENCES
+from rwlib.diagnose.rules.base import AWS, NOT_S3, OTHER_SERVICES, Rule, rule
 
 DOCUMENTS: Final[tuple[Rule, ...]] = (
     rule(
@@ -38,9 +39,38 @@ DOCUMENTS: Final[tuple[Rule, ...]] = (
         needs=(*AWS, r"polic|quota|version"),
         unless=(*OTHER_SERVICES, r"retention|kafka|compaction|storage class"),
     ),
+    rule("malformed_policy", r"\bMalformedPolicy(?:Document)?(?:Exception)?\b"),
+    rule(
+        "malformed_policy",
+        *(sentence.says for sentence in SENTENCES if sentence.alone),
+        unless=(r"\bMinIO\b|azure|kubernetes|kyverno|gatekeeper",),
+    ),
 )
 
+_DENIED: Final = r"(?:Access ?Denied(?:Exception)?|Access is not allowed|not authorized)"
+
 KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
+    rule(
+        "lake_formation_denied",
+        rf"Service: ?(?:AWS ?)?LakeFormation\b|lakeformation\.model\.{_DENIED}",
+        rf"operation error LakeFormation: .{{0,300}}{_DENIED}",
+        rf"{_DENIED}.{{0,40}}when calling the (?:GetTemporary(?:Glue(?:Table|Partition)"
+        r"|DataLocation|Table)Credentials|GetDataAccess|RegisterResource|GrantPermissions"
+        r"|BatchGrantPermissions|GetDataLakeSettings) operation",
+        rf"lakeformation\W.{{0,200}}{_DENIED}|{_DENIED}.{{0,200}}@aws-sdk/client-lakeformation",
+        needs=(_DENIED,),
+        unless=(r"not authorized to perform:? glue:",),
+    ),
+    rule(
+        "lake_formation_denied",
+        r"Insufficient (?:AWS )?Lake ?Formation permission",
+        r"Lake ?Formation permission.{0,80}(?:required|missing|denied|insufficient)",
+        r"(?:denied|not authorized|no permissions?).{0,80}by (?:AWS )?Lake ?Formation",
+        unless=(
+            r"Service: ?(?:AWS)?Glue|glue\.model|operation error Glue|GlueException|client-glue",
+            r"calling the (?:Get|Create|Update|Delete|Batch)\w*(?:Table|Database|Partition)\w* op",
+        ),
+    ),
     rule(
         "kms_denied",
         r"KMS\.\w*(?:Disabled|NotFound|InvalidState|AccessDenied|InvalidKeyUsage)\w*",
@@ -53,6 +83,30 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
         unless=(
             r"lambda|Parameter Store|ssm:|secretsmanager|\bSQS\b|\bEBS\b|KMS activation|slmgr",
         ),
+    ),
+    rule(
+        "kms_denied",
+        rf"(?:{_DENIED}|NotFoundException).{{0,60}}when calling the "
+        r"(?:Decrypt|Encrypt|ReEncrypt\w*|GenerateDataKey\w*|DescribeKey) operation",
+        r"Service: (?:AWS)?Kms\b.{0,80}Status Code: 400",
+        r"operation error KMS: .{0,300}(?:AccessDenied|Disabled|NotFound|InvalidState)\w*",
+        r"refers? to a (?:customer master|KMS) key that (?:does not|doesn't) exist",
+        r"(?:kms|key).{0,120}(?:KeyUnavailableException|IncorrectKeyException)",
+        r"(?:DisabledException|KMSInvalidState\w*|KeyUnavailableException): .{0,40}arn:aws[\w-]*:kms:",
+        unless=(r"lambda|Parameter Store|ssm:|secretsmanager|\bSQS\b|\bEBS\b",),
+    ),
+    rule(
+        "iceberg_catalog_denied",
+        r"RESTError 40[13]\b|\b(?:ForbiddenError|UnauthorizedError|AuthorizationExpiredError): ",
+        r"iceberg\.exceptions\.(?:ForbiddenException|NotAuthorizedException)",
+        r"(?:catalog|iceberg).{0,200}unexpected status code.{0,120}\b40[13]\b",
+        r"unexpected status code.{0,120}\b40[13]\b.{0,400}(?:iceberg|catalog)",
+        r"/iceberg/v1/\S*.{0,200}\b(?:403 Forbidden|401 Unauthorized|status\W{1,4}40[13])",
+        r"\b(?:403 Forbidden|401 Unauthorized|status\W{1,4}40[13])\b.{0,200}/iceberg/v1/",
+        r"(?:REST|polaris|unity|nessie|lakekeeper|tabular|open) catalog.{0,200}"
+        r"(?:\b40[13]\b|Forbidden|NotAuthorized|Unauthorized|access denied)",
+        needs=(r"iceberg|RESTError|catalog",),
+        unless=(r"S3Error|S3Exception|Service: (?:Amazon )?S3\b|Service: ?(?:AWS)?Glue", *NOT_S3),
     ),
     rule(
         "glue_access_denied",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rwlib.diagnose.rules.base import NOT_S3, OTHER_SERVICES, S3, Rule, rule
+from rwlib.diagnose.rules.base import AWS, NOT_S3, OTHER_SERVICES, S3, Rule, rule
 
 PLACE: Final[tuple[Rule, ...]] = (
     rule(
@@ -34,6 +34,29 @@ PLACE: Final[tuple[Rule, ...]] = (
         r"\(404\) when calling the HeadBucket operation",
         r"bucket [\"'(]?[\w.-]{3,63}[\"')]? (?:does not exist|doesn't exist|not found)",
         unless=(r"storage\.googleapis|gs://|couchbase|nats|jetstream",),
+    ),
+)
+
+# AWS's code and nothing else: the whole text, or among words of AWS.
+_CODE: Final = r"\bAccess[ _]?Denied(?:Exception)?\b"
+UNSAID: Final[tuple[Rule, ...]] = (
+    rule(
+        "access_denied",
+        rf"^\W*(?:(?:ERROR|error|exception|message|code|reason|status|403|\d: )\W*)*{_CODE}"
+        r"(?:\W|Access Denied|\b403\b|forbidden|error)*$",
+        weak=True,
+    ),
+    rule(
+        "access_denied",
+        r"\bAccess_?Denied(?:Exception)?\b",
+        needs=(*AWS, r"request ?id|status ?code"),
+        unless=(
+            *NOT_S3,
+            *OTHER_SERVICES,
+            r"java\.nio\.file|springframework|Access is denied|Access denied for user",
+            r"<(?:arn|path)>|windows|System\.",
+        ),
+        weak=True,
     ),
 )
 

@@ -27,6 +27,14 @@ _FRAME: Final = (
 )
 _DATA: Final = r"failed to parse (?:json|avro|protobuf)|parse error"
 
+UNSAID: Final[tuple[Rule, ...]] = (
+    rule(
+        "source_create_failed",
+        r"fail(?:ed)? to create (?:the |a )?source\W{1,3}please check (?:your|the) config",
+        weak=True,
+    ),
+)
+
 CONNECTION: Final[tuple[Rule, ...]] = (
     rule(
         "pg_no_sni",
