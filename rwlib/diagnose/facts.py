@@ -12,7 +12,7 @@ from rwlib.diagnose.rules.base import NOT_S3
 
 Side = Literal["sts", "s3"]
 
-_ACTION_OF: Final[dict[str, str]] = {
+IAM_ACTIONS: Final[dict[str, str]] = {
     "assumerole": "sts:AssumeRole",
     "assumerolewithwebidentity": "sts:AssumeRoleWithWebIdentity",
     "getcalleridentity": "sts:GetCallerIdentity",
@@ -191,14 +191,14 @@ class Facts:
         if self.side == "sts" and _LOADER.search(self.flat):
             return "sts:AssumeRole"
         operation = _first(_OPERATION, self.flat)
-        if operation and operation.lower() in _ACTION_OF:
-            return _ACTION_OF[operation.lower()]
+        if operation and operation.lower() in IAM_ACTIONS:
+            return IAM_ACTIONS[operation.lower()]
         call = _OPENDAL_CALL.search(self.flat)
         if call and self.side == "s3":
             return _OPENDAL.get((call["call"] or call["op"]).lower())
         http = _HTTP_CALL.search(self.flat)
         if http:
-            return _ACTION_OF[f"{_HTTP[http['verb'].lower()]}object"]
+            return IAM_ACTIONS[f"{_HTTP[http['verb'].lower()]}object"]
         return None
 
     @cached_property

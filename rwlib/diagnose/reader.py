@@ -11,6 +11,7 @@ from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.normalise import flatten
 from rwlib.diagnose.patterns import finder
 from rwlib.diagnose.records import Record, split_block
+from rwlib.diagnose.structured import event_text
 from rwlib.masking import mask
 
 # How many lines a sentence may be wrapped over, and how long an error is read.
@@ -41,7 +42,8 @@ class Found:
 
 def read_text(text: str, workload_identity_arn: str = "") -> tuple[LineVerdict, Facts] | None:
     """Read a text as one error; None when it is about none of this."""
-    flat = flatten(text[:_LONGEST])
+    worded = event_text(text)
+    flat = flatten((text if worded is None else worded)[:_LONGEST])
     facts = Facts(flat)
     verdict = classify(facts, workload_identity_arn)
     if verdict is None:

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 
 from rwlib.diagnose.markers import MARKERS, Telling
 from rwlib.diagnose.records import starts_record
+from rwlib.diagnose.structured import HEAD, Rewound, events_prefix, read_events
 from rwlib.errors import InputError
 
 CHUNK: Final = 4 << 20
@@ -45,6 +46,13 @@ def read_blocks(source: BinaryIO, chunk_size: int = CHUNK, small: int = SMALL) -
     small
         Up to this many bytes every line is looked at; markers choose the lines of more.
     """
+    head = source.read(HEAD)
+    prefix = events_prefix(head)
+    source = Rewound(head, source)  # type: ignore[assignment]
+    if prefix:
+        for event in read_events(source, prefix):
+            yield Block(event, 1)
+        return
     carry = source.read(small + 1)
     if len(carry) <= small:
         more = source.read(1)

@@ -64,7 +64,6 @@ NO_CREDENTIALS: Final[tuple[Rule, ...]] = (
         r"CredentialsLoadingError|ProfileFile provider could not be built",
         r"profile .{1,80} was not defined|could not find source profile",
         r"(?:config|credentials) profile \(?.{1,80}(?:could not be found|was not found)",
-        r"failed to get shared config profile|SharedConfigProfileNotExist",
         r"Profile file contained no credentials for profile|NoAwsCredentials|NoAuthWithAWSException",
         r"No AWS (?:profiles?|accessKey)\b.{0,60}(?:found|set|provided)|Failed to load credentials",
         # Java, Go, Terraform
@@ -84,6 +83,10 @@ NO_CREDENTIALS: Final[tuple[Rule, ...]] = (
         r"(?:found|provided|available|loaded|configured)\b",
         needs=(*AWS, r"IMDS|credential|providers"),
         unless=(r"google|gcp\b|azure|docker|registry|\bgit\b|kerberos|ldap|npm|smtp|vault:",),
+    ),
+    rule(
+        "no_base_credentials",
+        r"failed to get shared config profile|SharedConfigProfileNotExist",
     ),
     rule(
         "no_base_credentials",

@@ -92,7 +92,8 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
         r"operation error KMS: .{0,300}(?:AccessDenied|Disabled|NotFound|InvalidState)\w*",
         r"refers? to a (?:customer master|KMS) key that (?:does not|doesn't) exist",
         r"(?:kms|key).{0,120}(?:KeyUnavailableException|IncorrectKeyException)",
-        r"(?:DisabledException|KMSInvalidState\w*|KeyUnavailableException): .{0,40}arn:aws[\w-]*:kms:",
+        r"(?:DisabledException|KMSInvalidState\w*|KeyUnavailableException): "
+        r".{0,40}arn:aws[\w-]*:kms:",
         unless=(r"lambda|Parameter Store|ssm:|secretsmanager|\bSQS\b|\bEBS\b",),
     ),
     rule(
