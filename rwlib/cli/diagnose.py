@@ -34,7 +34,7 @@ def command(
     looked at. Nothing of the text is sent anywhere, and secrets in it are masked.
     """
     from rwlib.cli.printing import echo_json
-    from rwlib.diagnose import diagnose
+    from rwlib.diagnose import NOTHING, Watched, diagnose
     from rwlib.runbook import LiveChecks
 
     given = target_file or any(value not in (None, ()) for value in fields.values())
@@ -47,14 +47,15 @@ def command(
         source = sink_errors(target, sink_name)
     if source is None and live is None:
         raise InputError("text", "", "is empty; give an error text, --log FILE, or --target")
-    found = diagnose(source, target=target, live=live)
+    watched = Watched(source) if source is not None else None
+    found = diagnose(source if watched is None else watched.source, target=target, live=live)
     if as_json:
         echo_json([each.to_dict() for each in found])
     else:
         for each in found:
             _print(each)
         if not found:
-            click.echo("Nothing in this is about RisingWave's way to the bucket.")
+            click.echo(watched.nothing_found() if watched else NOTHING)
         if live is not None and live.problem is not None:
             click.echo(f"The live state could not be looked at: {live.problem}")
     return 0

@@ -17,7 +17,7 @@ from rwlib.diagnose.facts import IAM_ACTIONS
 
 # The member of the outermost object that holds the events.
 _LIST: Final = re.compile(
-    rb'\s*\{.{0,2000}?"(Records|Events|events|logEvents)"\s*:\s*\[', re.DOTALL
+    rb'\s*\{[^}]{0,2000}?"(Records|Events|events|logEvents)"\s*:\s*\[\s*[{\]]'
 )
 _ARRAY: Final = re.compile(rb"\s*\[\s*\{")
 _REFUSED: Final = re.compile(r"AccessDenied|Unauthorized|Forbidden")
@@ -62,7 +62,7 @@ def read_events(stream: Any, prefix: str) -> Iterator[bytes]:
     What follows a place that is no JSON is not read.
     """
     try:
-        for item in ijson.items(stream, prefix, use_float=True):
+        for item in ijson.items(stream, prefix, use_float=True, multiple_values=True):
             yield _line_of(item)
     except ijson.JSONError:
         return
@@ -82,7 +82,7 @@ def event_text(text: str) -> str | None:
             event = json.loads(event["CloudTrailEvent"])
         if isinstance(event.get("detail"), dict) and "eventSource" in event["detail"]:
             event = event["detail"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     insight = event.get("insightDetails")
     if isinstance(insight, dict):

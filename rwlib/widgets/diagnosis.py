@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets
 
-from rwlib.diagnose import diagnose
+from rwlib.diagnose import NOTHING, Watched, diagnose
 from rwlib.display import Shown, page_parts, show_note
 from rwlib.report import template
 from rwlib.runbook import LiveChecks
@@ -65,7 +65,8 @@ class DiagnosisPanel(GuidePanel):
         target = None if waits else guide.runbook.target
         live = LiveChecks(target.model_dump()) if target is not None else None
         found = diagnose(source, target=target, live=live)
-        shown = show_diagnoses(each.to_dict() for each in found)
+        nothing = NOTHING if found or source is None else Watched(source).nothing_found()
+        shown = show_diagnoses((each.to_dict() for each in found), nothing)
         if live is not None and live.problem is not None:
             shown = shown + show_note(f"The live state could not be looked at: {live.problem}")
         if live is None:
@@ -74,7 +75,7 @@ class DiagnosisPanel(GuidePanel):
         self.show(shown)
 
 
-def show_diagnoses(rows: Iterable[Mapping[str, Any]]) -> Shown:
+def show_diagnoses(rows: Iterable[Mapping[str, Any]], nothing: str = NOTHING) -> Shown:
     """Show diagnoses: who, what, and the causes with evidence and fix."""
     found = [dict(row) for row in rows]
     lines: list[str] = []
@@ -85,6 +86,6 @@ def show_diagnoses(rows: Iterable[Mapping[str, Any]]) -> Shown:
             lines += [f"    {line}" for line in cause["evidence"]]
             lines.append(f"    Do: {cause['fix']['summary']} {cause['fix']['how']}")
     parts: Any = template("diagnosis.html.j2").module
-    body = str(parts.diagnoses(found))
+    body = str(parts.diagnoses(found, nothing))
     html = f'{page_parts().style()}<div class="rw">{body}</div>'
     return Shown("\n".join(lines) or note("nothing found"), html)

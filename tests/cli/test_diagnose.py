@@ -55,3 +55,10 @@ def test_unrelated_text_is_said_to_be_so():
     code, out, _ = rwlib("diagnose", "all is well", "--offline")
     assert code == 0
     assert out == "Nothing in this is about RisingWave's way to the bucket.\n"
+
+
+def test_text_about_aws_is_never_said_to_be_about_nothing():
+    code, out, _ = rwlib("diagnose", "the S3 upload was slow today", "--offline")
+    assert code == 0
+    assert "Nothing in this" not in out
+    assert "AWS or RisingWave" in out

@@ -64,7 +64,8 @@ NO_CREDENTIALS: Final[tuple[Rule, ...]] = (
         r"CredentialsLoadingError|ProfileFile provider could not be built",
         r"profile .{1,80} was not defined|could not find source profile",
         r"(?:config|credentials) profile \(?.{1,80}(?:could not be found|was not found)",
-        r"Profile file contained no credentials for profile|NoAwsCredentials|NoAuthWithAWSException",
+        r"Profile file contained no credentials for profile|NoAwsCredentials",
+        r"NoAuthWithAWSException",
         r"No AWS (?:profiles?|accessKey)\b.{0,60}(?:found|set|provided)|Failed to load credentials",
         # Java, Go, Terraform
         r"Unable to load (?:AWS )?credentials|NoCredentialProviders|no valid providers in chain",
