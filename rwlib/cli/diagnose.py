@@ -48,7 +48,12 @@ def command(
     if source is None and live is None:
         raise InputError("text", "", "is empty; give an error text, --log FILE, or --target")
     watched = Watched(source) if source is not None else None
-    found = diagnose(source if watched is None else watched.source, target=target, live=live)
+    found = diagnose(
+        source if watched is None else watched.source,
+        target=target,
+        live=live,
+        target_file=target_file or "",
+    )
     if as_json:
         echo_json([each.to_dict() for each in found])
     else:

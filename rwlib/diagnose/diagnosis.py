@@ -33,6 +33,7 @@ def diagnose(
     *,
     target: Target | None = None,
     live: LiveFacts | None = None,
+    target_file: str = "",
 ) -> list[Diagnosis]:
     """Say what each distinct error of a text is, why it happened, and what to do.
 
@@ -49,6 +50,8 @@ def diagnose(
         What the message is compared with: bucket, prefix, role, Workload Identity.
     live
         Read-only checks of the account; only those are asked that decide between the causes.
+    target_file
+        Where the target stands, for the commands that a fix names.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def diagnose(
     """
     answers = Answers(live) if live else None
     if source is None or source in ("", b""):
-        return _live_only(target, answers) if answers else []
+        return _live_only(target, answers, target_file) if answers else []
     workload = target.workload_identity_arn if target else ""
     groups = Groups(workload)
     stream = open_source(source)
@@ -71,7 +74,7 @@ def diagnose(
             groups.add(block)
     finally:
         stream.close()
-    return [_diagnosis(group, target, answers) for group in groups]
+    return [_diagnosis(group, target, answers, target_file) for group in groups]
 
 
 def classify_line(line: str) -> str:
@@ -87,9 +90,11 @@ def classify_line(line: str) -> str:
     return read[0].error_class if read else UNRELATED
 
 
-def _diagnosis(group: Group, target: Target | None, answers: Answers | None) -> Diagnosis:
+def _diagnosis(
+    group: Group, target: Target | None, answers: Answers | None, target_file: str
+) -> Diagnosis:
     found = group.found
-    reading = Reading(found.facts, found.verdict, target)
+    reading = Reading(found.facts, found.verdict, target, target_file)
     candidates = BY_CLASS[reading.error_class](reading)
     causes, excluded = _settle(candidates, reading, answers)
     every = [cause for cause, _, _ in candidates.ranked()]
@@ -158,14 +163,14 @@ def _confirmed_first(causes: list[Cause], confirmed: set[str]) -> list[Cause]:
     return sorted(causes, key=lambda cause: (RANK[cause.confidence], cause.id not in confirmed))
 
 
-def _live_only(target: Target | None, answers: Answers) -> list[Diagnosis]:
+def _live_only(target: Target | None, answers: Answers, target_file: str) -> list[Diagnosis]:
     """Find the causes that the checks confirm, with no error text at all."""
     found: dict[str, list[Cause]] = {}
     for name, error_class in CLASS_OF.items():
         settled = answers.settle(name)
         if settled is None or settled.verdict == "excluded":
             continue
-        reading = Reading(Facts(""), LineVerdict(error_class, ""), target)
+        reading = Reading(Facts(""), LineVerdict(error_class, ""), target, target_file)
         found.setdefault(error_class, []).append(
             Cause(name, "certain", settled.evidence, fix_for(name, reading))
         )

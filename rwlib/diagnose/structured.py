@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-import ijson
+import ijson  # type: ignore[import-untyped]
 
 from rwlib.diagnose.facts import IAM_ACTIONS
 
@@ -138,5 +138,5 @@ def _resource(event: dict[str, Any]) -> str:
 
 def _line_of(item: Any) -> bytes:
     if isinstance(item, dict) and isinstance(item.get("message"), str) and "eventName" not in item:
-        return item["message"].encode("utf-8", "surrogateescape")
+        return str(item["message"]).encode("utf-8", "surrogateescape")
     return json.dumps(item, ensure_ascii=False).encode("utf-8", "surrogateescape")

@@ -26,6 +26,7 @@ class Reading:
     facts: Facts
     verdict: LineVerdict
     target: Target | None = None
+    target_file: str = ""
 
     @property
     def error_class(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import Final
 
@@ -23,7 +24,23 @@ def fix_for(cause: str, reading: Reading) -> Fix:
     by_class = BY_CLASS_AND_CAUSE.get((reading.error_class, cause))
     make = by_class or _BY_CAUSE[cause]
     fix = make(reading)
-    return Fix(mask(fix.summary), mask(fix.how))
+    return Fix(mask(own_values(fix.summary, reading)), mask(own_values(fix.how, reading)))
+
+
+def own_values(sentence: str, reading: Reading) -> str:
+    """Put the target's own values where a sentence stands open; words where none are known."""
+    target = reading.target
+    if reading.target_file:
+        given = f"--target {shlex.quote(reading.target_file)}"
+    elif target is not None and target.bucket:
+        given = f"--bucket {target.bucket} --role-name {target.role_name}"
+    else:
+        given = "with your target"
+    account = re.search(r"arn:[\w-]+:iam::(\d{12}):role/", reading.facts.flat)
+    arns = {"ACCOUNT:role/": f"{account[1]}:role/"} if account and ":role/" in sentence else {}
+    for name, value in {"--target FILE.yaml": given, **arns}.items():
+        sentence = sentence.replace(name, value)
+    return sentence
 
 
 def _fixed(summary: str, how: str) -> Callable[[Reading], Fix]:
@@ -36,7 +53,7 @@ def _bucket(reading: Reading) -> str:
         return match[1]
     if reading.facts.bucket:
         return reading.facts.bucket
-    return reading.target.bucket if reading.target and reading.target.bucket else "BUCKET"
+    return reading.target.bucket if reading.target and reading.target.bucket else "<name>"
 
 
 def _role(reading: Reading) -> str:
