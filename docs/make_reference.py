@@ -7,6 +7,7 @@ command, a field, a check or a cause that is added or taken away shows.
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import click
 from rwlib import errors
 from rwlib.cli import COMMANDS
 from rwlib.diagnose.ids import CAUSES, CLASSES
+from rwlib.export import export_target, operator_policy
+from rwlib.export.plan import make_plan
 from rwlib.target import Target
 from rwlib.verify.check import HOPS
 from rwlib.verify.reasons import REASONS
@@ -28,7 +31,10 @@ EXIT_CODES = {
     2: "Bad input: one sentence says which field, what was given and what to do; nothing was made.",
     3: "A person must act: Step 4 without an API key, or a plan that was not approved.",
     4: "Credentials or a service refused, or could not be reached.",
+    129: "Stopped by SIGHUP, the folder sealed; run it again to go on.",
     130: "Stopped by Ctrl-C; run it again to go on.",
+    141: "The reader of the output went away, as with `head -1`.",
+    143: "Stopped by SIGTERM, the folder sealed; run it again to go on.",
 }
 
 
@@ -40,6 +46,7 @@ def pages() -> dict[str, str]:
         "reference/checks.md": checks(),
         "reference/causes.md": causes(),
         "reference/exit-codes.md": exit_codes(),
+        "reference/exports.md": exports(),
     }
 
 
@@ -149,6 +156,29 @@ def exit_codes() -> str:
     lines = ["# Exit codes", "", MADE, "", "| code | |", "|---|---|"]
     lines += [f"| {code} | {_cell(text)} |" for code, text in EXIT_CODES.items()]
     return _text(lines)
+
+
+def exports() -> str:
+    """Show the exports of an example, and the operator's policy."""
+    example = HERE.parent / "examples" / "redshift.yaml"
+    target = Target.from_file(example, run_sql=False)
+    plan = make_plan(
+        target,
+        workload_identity_arn="arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role",
+        region_name="us-east-1",
+        kms_key_arn="arn:aws:kms:us-east-1:111122223333:key/1111aaaa-22bb-33cc-44dd-555566667777",
+        account_id="111122223333",
+    )
+    languages = {"tf": "terraform", "yaml": "yaml", "sh": "sh"}
+    lines = ["# Exports", "", MADE, "", "What `rwlib export` writes for `examples/redshift.yaml`."]
+    for name in ("terraform", "cloudformation", "cli"):
+        lines += ["", f"## {name}", ""]
+        for file, text in export_target(plan, name).items():
+            language = languages[file.rpartition(".")[2]]
+            lines += [f"`{file}`", "", f"```{language}", text.rstrip(), "```", ""]
+    lines += ["## The operator's policy", "", "What `rwlib operator-policy` prints for a run.", ""]
+    document = operator_policy(target, "run", account_id="111122223333")
+    return _text([*lines, "```json", json.dumps(document, indent=2), "```"])
 
 
 def _rows(table: Mapping[str, Any]) -> list[str]:

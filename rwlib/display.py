@@ -82,10 +82,14 @@ def show_step(step: Step, *, live: bool = False) -> Shown:
 
 def show_checks(checks: Iterable[Any]) -> Shown:
     """Show the verdict table, evidence folded."""
+    from rwlib.verify import status_words
+
     rows = [check.to_dict() for check in checks]
+    said = [status_words(row["status"], planned=row["planned"]) for row in rows]
+    longest = max(7, *(len(words) for words in said), 0)
     lines = []
-    for row in rows:
-        lines.append(f"{row['status']:<7}  {row['hop']:<18}  {row['title']}")
+    for row, words in zip(rows, said, strict=True):
+        lines.append(f"{words:<{longest}}  {row['hop']:<18}  {row['title']}")
         if row["status"] != "pass":
             lines += [f"           {line}" for line in row["evidence"]]
             lines += [f"           Do: {row['fix']}"] if row["fix"] else []

@@ -20,7 +20,7 @@ SANDBOX, AWS = "sandbox", "aws"
 # Whatever leads to an account, a cluster or a database that is no sandbox: the only list of it.
 _REAL_WORLD = ("AWS_", "RWC_", "RW_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-_ONE_RUN = ("RWLIB_TARGET", "RWLIB_RUN_DIR")
+_ONE_RUN = ("RWLIB_TARGET", "RWLIB_RUN_DIR", "RWLIB_APPROVED")
 HEADER = "# The inputs as they were last typed into the form; it writes this file again."
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -32,12 +32,15 @@ START = "00_start_here.ipynb"
 _APP_TEMPLATE = "rwlib"
 
 
-def lab_command(folder: Path, port: int, token: str, *, browser: bool) -> list[str]:
-    """Return the command that serves a folder of notebooks in JupyterLab."""
+def lab_command(folder: Path, port: int, *, browser: bool) -> list[str]:
+    """Return the command that serves a folder of notebooks in JupyterLab.
+
+    The token comes from the environment (``JUPYTER_TOKEN``): every user of the machine can read a
+    command line.
+    """
     return [
         *(sys.executable, "-m", "jupyterlab"),
         *_server_options(folder, port, browser=browser),
-        f"--IdentityProvider.token={token}",
         f"--LabApp.default_url=/lab/tree/{START}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
@@ -59,8 +62,12 @@ def _server_options(folder: Path, port: int, *, browser: bool) -> list[str]:
     return [*options, "--allow-root"] if os.geteuid() == 0 else options
 
 
-def app_command(folder: Path, port: int, token: str, *, browser: bool) -> list[str]:
-    """Return the command that serves the same notebooks with Voilà, without their code."""
+def app_command(folder: Path, port: int, *, browser: bool) -> list[str]:
+    """Return the command that serves the same notebooks with Voilà, without their code.
+
+    ``auto_token`` leaves the token to Jupyter's identity provider, which takes ``JUPYTER_TOKEN``;
+    without it Voilà asks for none.
+    """
     return [
         *(sys.executable, "-m", "voila", str(folder)),
         "--Voila.ip=127.0.0.1",
@@ -71,7 +78,7 @@ def app_command(folder: Path, port: int, token: str, *, browser: bool) -> list[s
         "--VoilaConfiguration.strip_sources=True",
         "--VoilaConfiguration.show_tracebacks=False",
         "--VoilaConfiguration.file_allowlist=.*\\.(png|jpg|svg)",
-        f"--token={token}",
+        "--Voila.auto_token=True",
     ]
 
 
@@ -180,6 +187,8 @@ def free_port() -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Serve the notebooks until Ctrl-C."""
     options = _parser().parse_args(arguments)
+    if options.token and arguments is None:
+        _begin_again_without(options.token)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     runs = Path(options.runs).resolve()
@@ -202,19 +211,34 @@ def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) 
     folder = runs / "lab" / "notebooks"
     source = Path(options.notebooks) if options.notebooks else notebook_path(START).parent
     trust(copy_notebooks(source, folder), own)
-    port, token = options.port or free_port(), options.token or secrets.token_urlsafe(24)
+    token = options.token or os.environ.get("JUPYTER_TOKEN", "") or secrets.token_urlsafe(24)
+    port = options.port or free_port()
     make = app_command if options.app else lab_command
-    command = make(folder, port, token, browser=options.browser)
+    command = make(folder, port, browser=options.browser)
     path = f"voila/render/{START}" if options.app else f"lab/tree/{START}"
     sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
     sys.stdout.flush()
-    server = subprocess.Popen(command, env={**os.environ, **own}, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, **own, "JUPYTER_TOKEN": token}
+    server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         return server.wait()
     except KeyboardInterrupt:
         return 0
     finally:
         _end(server)
+
+
+def _begin_again_without(token: str) -> None:
+    """Take a token that was given as an option out of the process title."""
+    given = iter(sys.argv[1:])
+    kept: list[str] = []
+    for argument in given:
+        if argument == "--token":
+            next(given, None)
+        elif not argument.startswith("--token="):
+            kept.append(argument)
+    command = [sys.executable, "-m", "rwlib.launcher", *kept]
+    os.execve(sys.executable, command, {**os.environ, "JUPYTER_TOKEN": token})
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
@@ -242,7 +266,9 @@ def _require(module: str, extra: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rwlib.launcher", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m rwlib.launcher", description=__doc__, allow_abbrev=False
+    )
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
         "--sandbox", action="store_true", help="Work in the sandbox (the first time)"
@@ -250,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     place.add_argument("--aws", action="store_true", help="Work in AWS, with your credentials")
     parser.add_argument("--app", action="store_true", help="Serve pages without code, with Voilà")
     parser.add_argument("--port", type=int, default=0, help="Port; 0 takes a free one")
-    parser.add_argument("--token", default="", help="Token; a new secret one by default")
+    parser.add_argument("--token", default="", help="Token; better in JUPYTER_TOKEN")
     parser.add_argument("--notebooks", default="", help="Folder of the notebooks")
     parser.add_argument("--runs", default="runs", help="Folder of runs, inputs and copies")
     parser.add_argument(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote
 
 MASK: Final = "****"
 MASK_BYTES: Final = b"********"
@@ -111,7 +111,8 @@ _RULES: Final = (
     _Rule(re.compile(rf"(?i)(<(?:{_SECRET})>)[^<]+(?=</)"), _keep(1), ("</",)),
     # scheme://user:password@host
     _Rule(
-        re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/?#@\"']*:)[^\s/\"'@]+(?=@)"),
+        # To the last @: a password that holds one of its own is still all of it.
+        re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/?#@\"']*:)(?!\d{1,5}[/?#])[^\s\"'<>]+(?=@)"),
         _keep(1),
         ("@",),
     ),
@@ -180,7 +181,7 @@ _SECRET_NAME = re.compile(
 _PLAIN_NAME = re.compile(r"(?i)_(file|path|dir|uri|url|cache|mode)s?$|^AWS_ROLE_|^AWS_EC2_")
 # Two patterns, since one that begins with a plain text is found several times as fast; the other
 # is not looked for where none of its endings is.
-_IN_URL = re.compile(rb"://[^\s/:@'\"<>]{1,80}:([^\s/@'\"<>*]{4,})@")
+_IN_URL = re.compile(rb"://[^\s/:@'\"<>]{0,80}:(?!\d{1,5}[/?#])([^\s'\"<>*\\]{4,})@")
 _IN_PAIR = re.compile(
     rb"(?:(?<!\w)[Pp](?:assword|ASSWORD|asswd|wd)|[Ss]ecret(?:_access_key|AccessKey))"
     rb"(?:=|%3D)([^\s&;'\"<>\\,)}*]{4,})"
@@ -203,7 +204,7 @@ def secret_values(environ: Mapping[str, str] | None = None) -> list[bytes]:
     for name, value in values.items():
         if _SECRET_NAME.search(name) and not _PLAIN_NAME.search(name):
             plain.add(value)
-        if "://" in value or "password=" in value.lower():
+        if "://" in value or _CONNINFO.search(value):
             plain |= set(_passwords(value))
     return secret_forms(plain)
 
@@ -211,29 +212,85 @@ def secret_values(environ: Mapping[str, str] | None = None) -> list[bytes]:
 def secret_forms(values: Iterable[str]) -> list[bytes]:
     """Return each value as it is and as JSON, HTML, URLs and Python write it, longest first."""
     forms = {
-        form.encode()
+        form.encode("utf-8", "surrogateescape")
         for value in values
-        if len(value) >= _MIN_LENGTH
+        if len(value) >= _MIN_LENGTH or _is_odd(value)
         for form in (
             value,
             json.dumps(value)[1:-1],
             json.dumps(json.dumps(value)[1:-1])[1:-1],
             html.escape(value),
             quote(value, safe=""),
+            quote(value),
+            quote_plus(value),
             repr(value)[1:-1],
+            value.replace("'", "''"),
         )
     }
     return sorted(forms, key=len, reverse=True)
 
 
+def _is_odd(value: str) -> bool:
+    """True for a short secret that no text holds by chance: marks or digits among letters."""
+    marks = any(map(str.isalnum, value)) and re.search(r"[^\w\s.-]", value)
+    mixed = any(map(str.isalpha, value)) and any(map(str.isdigit, value))
+    return (len(value) >= 4 and bool(marks)) or (len(value) >= 6 and mixed)
+
+
+# A password of a connection string in libpq's grammar: quotes, a backslash before any character,
+# spaces around the equals sign.
+_CONNINFO = re.compile(
+    r"(?is)(?:\bpass|password|passwd)\s*=\s*('(?:\\.|[^'\\])*'?|(?:\\.|[^\s&;\\])+)"
+)
+
+
 def _passwords(text: str) -> Iterator[str]:
-    try:
-        found = urlsplit(text.removeprefix("jdbc:")).password or ""
-    except ValueError:
-        found = ""
-    for match in re.finditer(r"(?i)password=('[^']*'|[^\s&;]+)", text):
-        yield from (match.group(1).strip("'"), unquote(match.group(1)))
-    yield from (found, unquote(found))
+    """Yield the passwords of a connection string, and their parts, as anybody may read them.
+
+    A password that was not escaped ends at its first ``@`` or ``/`` for one reader, at its last for
+    another, and the rest of it is then a host, a port or a path. So all of it counts, from the
+    first colon to the last ``@``, and so does each part.
+    """
+    after = text.partition("://")[2]
+    user_info = after.rpartition("@")[0]
+    whole = [user_info.partition(":")[2]] if ":" in user_info else []
+    for match in _CONNINFO.finditer(text):
+        value = match.group(1)
+        if value.startswith("'"):
+            value = value[1:].removesuffix("'")
+        whole += [value, re.sub(r"(?s)\\(.)", r"\1", value)]
+    for password in whole:
+        for form in (password, unquote(password)):
+            yield form
+            yield from re.split(r"[@:/?#&=\s]", form)
+            yield from (form[mark.end() :] for mark in re.finditer(r"[@:/?#&=]", form))
+
+
+def passwords_of(text: str) -> list[str]:
+    """Return the passwords in a connection string, in every way in which it can be read."""
+    return sorted({each for each in _passwords(text) if each}, key=len, reverse=True)
+
+
+def without_parts(text: str, secrets: Iterable[str], size: int = 4) -> str:
+    """Return a text without any piece of the secrets that has at least ``size`` characters."""
+    hidden = bytearray(len(text))
+    for secret in secrets:
+        pieces = {secret[at : at + size] for at in range(len(secret) - size + 1)}
+        for at in range(len(text) - size + 1):
+            if text[at : at + size] in pieces:
+                hidden[at : at + size] = b"\1" * size
+    shown: list[str] = []
+    for character, secret_here in zip(text, hidden, strict=True):
+        if not secret_here:
+            shown.append(character)
+        elif not shown or shown[-1] != MASK:
+            shown.append(MASK)
+    return "".join(shown)
+
+
+def mask_output(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return a sentence for a person without the secrets of the environment."""
+    return mask_known(text.encode("utf-8", "replace"), secret_values(environ)).decode()
 
 
 def mask_known(data: bytes, secrets: Iterable[bytes]) -> bytes:

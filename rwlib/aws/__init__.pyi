@@ -10,6 +10,7 @@ from .errors import error_code as error_code
 from .errors import error_message as error_message
 from .errors import is_missing as is_missing
 from .errors import refused as refused
+from .errors import unanswered as unanswered
 from .iam import attached_policies as attached_policies
 from .iam import default_document as default_document
 from .iam import inline_policies as inline_policies

@@ -30,6 +30,10 @@ class BucketFacts:
         ``kms:DescribeKey``'s metadata of that key.
     kms_key_policy
         Its key policy.
+    kms_grants
+        The grants of that key, as ``kms:ListGrants`` answers; None where they were not read.
+    bucket_key
+        Whether the default encryption uses a bucket key; None where that was not read.
     policy
         The bucket policy; None when there is none.
     public_access_block
@@ -47,6 +51,8 @@ class BucketFacts:
     policy: Mapping[str, Any] | None = None
     public_access_block: Mapping[str, bool] | None = None
     unknown: Mapping[str, str] | None = None
+    kms_grants: tuple[Mapping[str, Any], ...] | None = None
+    bucket_key: bool | None = None
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""
@@ -150,6 +156,7 @@ def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> Bucke
         policy=policy_json(policy["Policy"]) if policy else None,
         public_access_block=block["PublicAccessBlockConfiguration"] if block else {},
         unknown=unknown,
+        bucket_key=_uses_bucket_key(rules),
     )
     return with_key(aws, facts, key) if key else facts
 
@@ -185,12 +192,22 @@ def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> B
     if key and key.get("KeyManager") == "AWS":
         return replace(facts, unknown=unknown)
     policy = look("kms key policy", "get_key_policy", KeyId=arn, PolicyName="default")
+    grants = look("kms grants", "list_grants", KeyId=arn, Limit=100)
     return replace(
         facts,
         kms_key_arn=arn,
         kms_key=key,
         kms_key_policy=policy_json(policy["Policy"]) if policy else None,
+        kms_grants=tuple(grants["Grants"]) if grants else None,
         unknown=unknown,
+    )
+
+
+def _uses_bucket_key(rules: Mapping[str, Any] | None) -> bool | None:
+    if not rules:
+        return None
+    return any(
+        rule.get("BucketKeyEnabled") for rule in rules["ServerSideEncryptionConfiguration"]["Rules"]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,6 +34,23 @@ _MISSING = {
 }
 
 
+# S3 and the query services say it in their own words, and STS under the code of a wrong signature.
+_CLOCK = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
+_CLOCK_WORDS = ("Signature expired", "Signature not yet current", "too skewed")
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+}
+
+
 def error_code(error: botocore.exceptions.ClientError) -> str:
     """AWS's code of an error, such as ``NoSuchEntity``."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -56,7 +74,33 @@ def is_denied(error: botocore.exceptions.ClientError) -> bool:
 
 def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
     """Translate a refused call into a sentence that names what was being done."""
-    return ServiceError(f"AWS refused while {doing}: {error_message(error)}")
+    return ServiceError(f"AWS refused while {doing}: {error_message(error)}{_advice(error)}")
+
+
+def unanswered(error: Exception) -> ServiceError | None:
+    """Translate an error that no step expected: throttling, a server's or a proxy's own error."""
+    if not isinstance(error, botocore.exceptions.ClientError):
+        return None
+    return ServiceError(
+        f"AWS refused {error.operation_name}: {error_message(error)}{_advice(error)}"
+    )
+
+
+def _advice(error: botocore.exceptions.ClientError) -> str:
+    code = error_code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _THROTTLED:
+        return "; AWS throttles this account's calls: wait a minute, then run it again"
+    if code in ("502", "504") or (code.isdecimal() and int(code) >= 500):
+        return "; a proxy or a gateway answered in its place: check HTTPS_PROXY, then run it again"
+    if status >= 500:
+        return "; the service has a fault of its own: run it again in a few minutes"
+    if code == "EntityAlreadyExists":
+        return (
+            "; upper and lower case do not tell names apart in IAM, so look for the same name in "
+            "other letters, and write it as it is there or choose another"
+        )
+    return ""
 
 
 def looked(
@@ -112,7 +156,12 @@ class plain_errors:  # noqa: N801
 def _translated(error: BaseException) -> Iterator[RunbookError]:
     exceptions = botocore.exceptions
     if isinstance(error, exceptions.ClientError):
-        if error_code(error) in _BAD_CREDENTIALS:
+        if error_code(error) in _CLOCK or any(word in str(error) for word in _CLOCK_WORDS):
+            yield CredentialsError(
+                "the clock of this machine differs too much from AWS's, so AWS refuses its "
+                f"signatures ({error_message(error)}); set the clock, then run it again"
+            )
+        elif error_code(error) in _BAD_CREDENTIALS:
             yield CredentialsError(
                 f"AWS does not accept the credentials in use ({error_message(error)}); renew "
                 "them, or choose another aws_profile"
@@ -142,3 +191,14 @@ def _translated(error: BaseException) -> Iterator[RunbookError]:
         yield ServiceError(f"AWS could not be asked: {error}")
     elif isinstance(error, ValueError) and "endpoint" in str(error).lower():
         yield ServiceError(f"{error}; correct AWS_ENDPOINT_URL")
+    elif isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        # Not what it said: that may hold half of a key.
+        yield CredentialsError(
+            "there are no usable AWS credentials: the program named by credential_process did not "
+            "print JSON; correct it in the AWS configuration"
+        )
+    elif isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+        yield CredentialsError(
+            f"there are no usable AWS credentials: {error.filename or 'a program'} cannot be used "
+            f"({error.strerror}); correct credential_process or the files of the AWS configuration"
+        )

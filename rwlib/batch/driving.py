@@ -90,7 +90,7 @@ def conclude(
     reached = sum(counts.values()) - counts.pop(NOT_RUN, 0) - counts.get(GONE, 0)
     not_run = max(0, int(head["total"]) - reached)
     code = exit_code if exit_code >= 0 else exit_code_of(state.exit_codes(), not_run)
-    code = 130 if stopper.signalled else code
+    code = 128 + stopper.first if stopper.signalled else code
     told = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
     headline = "; ".join([told, *head.get("also", ())])
     shown = {**counts, **({NOT_RUN: not_run} if not_run else {})}

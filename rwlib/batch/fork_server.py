@@ -128,7 +128,7 @@ class ForkServer:
             f"fork_server.serve({theirs.fileno()})"
         )
         environment = dict(os.environ if self._environment is None else self._environment)
-        for name in ("RWLIB_TARGET", "RWLIB_RUN_DIR"):
+        for name in ("RWLIB_TARGET", "RWLIB_RUN_DIR", "RWLIB_APPROVED"):
             environment.pop(name, None)
         with theirs:
             self._process = subprocess.Popen(

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Stopper:
-    """Listens to SIGINT and SIGTERM while it is entered; elsewhere than in the main thread, not.
+    """Listens to SIGINT, SIGTERM and SIGHUP while it is entered, in the main thread only.
 
     Parameters
     ----------
@@ -26,6 +26,7 @@ class Stopper:
     kill: Callable[[], None]
     reason: str = ""
     signalled: int = 0
+    first: int = 0
     _before: dict[int, Any] = field(default_factory=dict)
 
     def stop(self, reason: str, advice: str = "") -> None:
@@ -41,7 +42,9 @@ class Stopper:
 
     def __enter__(self) -> Stopper:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    continue  # as nohup asks for
                 self._before[number] = signal.signal(number, self._received)
         return self
 
@@ -51,6 +54,7 @@ class Stopper:
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         self.signalled += 1
+        self.first = self.first or number
         if self.signalled == 1:
             self.stop("stopped", " (again to end it at once)")
         else:

@@ -70,17 +70,20 @@ def perform(job: Mapping[str, Any]) -> Answer:
 
 def _run(job: Mapping[str, Any]) -> Answer:
     """Execute the notebook, unless an earlier run did and AWS shows that nothing changed."""
-    same = _still(job) if job.get("known") else None
+    # What was approved is looked at by the runbook itself, directly before it writes.
+    same = _still(job) if job.get("known") and not job.get("approved") else None
     return same or _execute(job)
 
 
 def _execute(job: Mapping[str, Any]) -> Answer:
     from rwlib.headless import execute, own_error
+    from rwlib.runbook import APPROVED
 
     folder = Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
     _keep_earlier(folder)
     os.environ["RWLIB_RUN_DIR"] = str(folder)
+    os.environ[APPROVED] = json.dumps(job["approved"]) if job.get("approved") else ""
     try:
         execute(
             job["notebook"],
@@ -146,7 +149,7 @@ def _waiting(book: Runbook) -> int:
 
 def _plan(job: Mapping[str, Any]) -> Answer:
     """Say what would change; writes nothing, neither in AWS nor here."""
-    from rwlib.runbook import build_report
+    from rwlib.runbook import build_report, planned_state
     from rwlib.steps import document_diff
 
     book = _open(job)
@@ -161,7 +164,11 @@ def _plan(job: Mapping[str, Any]) -> Answer:
         }
         for change in _writing(report)
     ]
-    return {**_from_report(report), "documents": documents}
+    return {
+        **_from_report(report),
+        "documents": documents,
+        "state": planned_state(book.steps.values(), book.situation),
+    }
 
 
 def _look(job: Mapping[str, Any]) -> Answer:

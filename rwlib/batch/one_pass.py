@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class Pass:
             work = self._work(row, target.model_copy(update={**self.overrides, "apply": apply}))
             refused = self._refused(work)
             if refused is None:
-                yield work
+                yield self._approved(work)
             else:
                 self._finished(work, refused)
 
@@ -103,6 +103,13 @@ class Pass:
         if planned["status"] in BAD or planned["status"] == NOT_RUN:
             return {**planned, "problem": f"it could not be planned: {planned['problem']}"}
         return None
+
+    def _approved(self, work: TargetWork) -> TargetWork:
+        """Return the work with what was planned for it, to compare with what is found."""
+        if self.approved is None:
+            return work
+        planned = self.approved.result(work.name) or {}
+        return replace(work, job={**work.job, "approved": planned.get("state")})
 
     def _not_reached(self, work: TargetWork) -> None:
         """Remember a target that a stopped pass did not come to, unless it knows more of it."""

@@ -57,7 +57,7 @@ def run_batch(options: Options, out: TextIO | None = None) -> BatchResult:
         if options.plan:
             planned = run.plan(executor)
             state.remember("finished", "" if options.apply else "yes")
-            if not options.apply or planned.exit_code == 130:
+            if not options.apply or planned.exit_code > 128:
                 return planned
             if not (options.approve and options.approve(planned)):
                 return replace(

@@ -107,7 +107,7 @@ def watch_targets(options: Options, out: TextIO | None = None) -> BatchResult:
             _keep_not_reached(options, state, last, head["started"], stopper.reason)
         away = last.hand_on(folder, state, head["started"])
         code = exit_code_of(state.exit_codes(), state.counts().get(NOT_REACHED, 0))
-        code = 130 if stopper.signalled else code
+        code = 128 + stopper.first if stopper.signalled else code
         found = write_drift(folder, {**head, "exit_code": code}, state, away)
         head["also"] = found.file_news()
         result = conclude(folder, state, head, stopper, exit_code=code)

@@ -10,11 +10,23 @@ import gc
 import importlib
 import json
 import sys
+from contextlib import suppress
+from typing import Any
 
 import click
 
 from rwlib import __version__
-from rwlib.errors import RunbookError
+from rwlib.cli.surroundings import (
+    CLOSED,
+    drop_output,
+    ended_by_signals,
+    exit_code_of_signal,
+    explain,
+    flush_output,
+    prepare_output,
+)
+from rwlib.errors import EvidenceError, RunbookError
+from rwlib.masking import mask_output
 
 COMMANDS = {
     "run": "Run Steps 1-5 and the verification for one target.",
@@ -32,8 +44,25 @@ COMMANDS = {
 }
 
 
+class _OutputError(Exception):
+    """An `OSError` on its way to `main`."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _Commands(click.Group):
     """A group whose commands are imported on use."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # Here and not in `main`, because click answers a closed pipe with exit code 1.
+        try:
+            result = super().invoke(ctx)
+            flush_output()
+        except OSError as error:
+            raise _OutputError(error) from error
+        return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -65,9 +94,11 @@ def main(arguments: list[str] | None = None) -> None:
     # A command is short: collecting its garbage in the middle costs more than it frees.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    prepare_output()
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(args=arguments, prog_name="rwlib", standalone_mode=False)
+        with ended_by_signals():
+            code = cli.main(args=arguments, prog_name="rwlib", standalone_mode=False)
         code = code if isinstance(code, int) else 0
     except RunbookError as error:
         code = _say(str(error), error.exit_code, as_json)
@@ -76,15 +107,46 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        code = _say("stopped; run it again to go on", 130, as_json)
-    except BrokenPipeError:
-        code = 141
-        sys.stderr.close()
+        code = _say("stopped; run it again to go on", exit_code_of_signal(), as_json)
+    except _OutputError as found:
+        code = _of_output(found.error)
+    except Exception as error:
+        known = _unanswered(error)
+        if known is None:
+            raise
+        code = _say(str(known), known.exit_code, as_json)
+    try:
+        flush_output()
+    except OSError as error:
+        code = _of_output(error)
     sys.exit(code)
 
 
+def _unanswered(error: Exception) -> RunbookError | None:
+    """Return what AWS said where no step expected it, such as throttling; None for all else."""
+    if type(error).__module__ != "botocore.errorfactory" and type(error).__name__ != "ClientError":
+        return None
+    from rwlib.aws import unanswered
+
+    return unanswered(error)
+
+
+def _of_output(error: OSError) -> int:
+    """Say what could not be written; a reader that went away is told nothing."""
+    drop_output()
+    if isinstance(error, BrokenPipeError):
+        return CLOSED
+    with suppress(OSError):
+        click.echo(f"error: {mask_output(explain(error))}", err=True)
+    return EvidenceError.exit_code
+
+
 def _say(message: str, code: int, as_json: bool) -> int:
-    click.echo(f"error: {message}", err=True)
-    if as_json:
-        click.echo(json.dumps({"error": message, "exit_code": code}))
+    message = mask_output(message)
+    try:
+        click.echo(f"error: {message}", err=True)
+        if as_json:
+            click.echo(json.dumps({"error": message, "exit_code": code}))
+    except OSError as error:
+        return _of_output(error)
     return code

@@ -51,10 +51,14 @@ def print_change(change: Mapping[str, Any]) -> None:
 def print_checks(checks: list[dict[str, Any]], *, evidence: bool = False) -> None:
     """Print the verdict table; evidence only of what is not a pass, unless asked for."""
     click.secho("\nVerdict", bold=True)
+    from rwlib.verify import status_words
+
     width = max((len(check["hop"]) for check in checks), default=0)
-    for check in checks:
+    said = [status_words(each["status"], planned=each.get("planned", False)) for each in checks]
+    longest = max(7, *(len(words) for words in said), 0)
+    for check, words in zip(checks, said, strict=True):
         mark, colour = _MARKS[check["status"]]
-        click.secho(f"  {mark} {check['status']:<7}", fg=colour, nl=False)
+        click.secho(f"  {mark} {words:<{longest}}", fg=colour, nl=False)
         click.echo(f" {check['hop']:<{width}}  {check['title']}")
         if check["status"] == "pass" and not evidence:
             continue

@@ -15,12 +15,18 @@ from rwlib.errors import InputError
 @target_options(without=("apply", "run_sql"))
 @click.option("--account-id", default="", help="12-digit account of the role; for the role's ARN")
 @click.option("--check", "check_file", type=click.Path(), help="Check the SQL in this file")
+@click.option(
+    "--risingwave-version",
+    default=None,
+    help="Version the SQL is for: 2.8, 3.0, 3.1 or main (default: 3.0.3, the newest release)",
+)
 @click.option("--execute", is_flag=True, help="Run it in RisingWave and see whether it works")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON")
 def command(
     target_file: str | None,
     account_id: str,
     check_file: str | None,
+    risingwave_version: str | None,
     execute: bool,
     as_json: bool,
     **fields: Any,
@@ -33,14 +39,14 @@ def command(
     given = target_file or any(value not in (None, ()) for value in fields.values())
     target = read_target(target_file, fields) if given or not check_file else None
     if check_file:
-        return _check(check_file, target, as_json)
+        return _check(check_file, target, risingwave_version, as_json)
     assert target is not None
     if execute:
         return _execute(target, as_json)
-    return _print(target, account_id, as_json)
+    return _print(target, account_id, risingwave_version, as_json)
 
 
-def _print(target: Any, account_id: str, as_json: bool) -> int:
+def _print(target: Any, account_id: str, version: str | None, as_json: bool) -> int:
     import textwrap
 
     from rwlib.cli.printing import echo_json
@@ -50,7 +56,7 @@ def _print(target: Any, account_id: str, as_json: bool) -> int:
     check_account_id("account_id", account_id)
     role_arn = target.role_arn_in(account_id or "<account-id>")
     region = target.region_name or "<region of the bucket>"
-    found = statements_for(target, role_arn, region)
+    found = statements_for(target, role_arn, region, version=version)
     if as_json:
         echo_json([{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in found])
         return 0
@@ -78,24 +84,27 @@ def _execute(target: Any, as_json: bool) -> int:
     return runbook.exit_code
 
 
-def _check(check_file: str, target: Any, as_json: bool) -> int:
+def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> int:
     from dataclasses import asdict
 
     from rwlib.cli.printing import echo_json
-    from rwlib.sql import check_sql
+    from rwlib.sql import check_sql, connectors_without_role
 
     try:
         text = Path(check_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise InputError("check", check_file, "cannot be read; give a file with SQL") from None
-    findings = check_sql(text, target=target)
+    findings = check_sql(text, target=target, version=version)
     if as_json:
         echo_json([asdict(finding) for finding in findings])
     else:
         for each in findings:
-            click.echo(f"{check_file}:{each.line}: {each.severity}: {each.message}")
+            place = f"{each.line}:{each.column}" if each.column else each.line
+            click.echo(f"{check_file}:{place}: {each.severity}: {each.message}")
             if each.fix:
                 click.echo(f"    Do: {each.fix}")
+        for line, connector in connectors_without_role(text):
+            click.echo(f"{check_file}:{line}: {connector} is a connector that takes no AWS role")
         if not findings:
             click.echo(f"{check_file}: nothing wrong with the role options")
     return 1 if any(finding.severity == "error" for finding in findings) else 0

@@ -33,6 +33,7 @@ class Cluster(_Model):
     cluster_id: str = Field(alias="nsId")
     name: str = Field(alias="tenantName")
     region: str
+    image_tag: str = Field("", alias="imageTag")  # the version of its RisingWave
 
 
 class CloudMetadata(_Model):

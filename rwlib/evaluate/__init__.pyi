@@ -12,3 +12,14 @@ from .model import Policies as Policies
 from .model import Reason as Reason
 from .model import Request as Request
 from .model import Unknown as Unknown
+from .request_model import OPENDAL_SESSION as OPENDAL_SESSION
+from .request_model import SESSION_NAME_KEY as SESSION_NAME_KEY
+from .request_model import RequestModel as RequestModel
+from .request_model import assume_role as assume_role
+from .request_model import assume_role_by_redshift as assume_role_by_redshift
+from .request_model import ends as ends
+from .request_model import judge as judge
+from .request_model import judge_all as judge_all
+from .request_model import judge_any as judge_any
+from .request_model import redshift_services as redshift_services
+from .request_model import role_request as role_request

@@ -85,7 +85,12 @@ def arn_tokens(
 
 def literal_tokens(text: str) -> tuple[Token, ...]:
     """Return the automaton of one text."""
-    return tuple(Token(frozenset(character)) for character in text)
+    return tuple(map(_one, text))
+
+
+@lru_cache(maxsize=256)
+def _one(character: str) -> Token:
+    return Token(frozenset(character))
 
 
 def _tokens(parts: Iterable[Part], excluded: str) -> Iterator[Token]:

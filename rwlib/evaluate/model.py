@@ -87,7 +87,8 @@ class Unknown:
     Parameters
     ----------
     like
-        Patterns with ``*`` and ``?``; the value is like one of them. Empty: any text.
+        Patterns with ``*`` and ``?``; the value is like one of them. Empty: any text. For a
+        number, the values that it can have.
     kind
         What the value is: ``number``, ``date`` or ``ip`` (an IPv4 address), else text.
     since

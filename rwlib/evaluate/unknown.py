@@ -17,11 +17,11 @@ from rwlib.evaluate.caller import RequestCaller
 from rwlib.evaluate.conditions import Test, hangs_on
 from rwlib.evaluate.documents import PolicyStatement, compile_levels, compile_policies
 from rwlib.evaluate.elements import Patterns, resource_matches
-from rwlib.evaluate.evaluator import decide, subject_of
 from rwlib.evaluate.matching import Subject, may_cover
 from rwlib.evaluate.model import Decision, Policies, Request, Unknown
 from rwlib.evaluate.patterns import Template, variables_of
-from rwlib.evaluate.values import Cell, Uses, cells, inserted_texts, parts_that_fit
+from rwlib.evaluate.values import Uses, ValueCell, cells, inserted_texts, parts_that_fit
+from rwlib.evaluate.weighing import decide, subject_of
 
 _COMPLETE_KEYS = 3
 _MOST_COMBINATIONS = 3000
@@ -30,7 +30,7 @@ _ANYTHING = Unknown()
 
 
 def evaluate_unknown(
-    request: Request, policies: Policies, unknown: Mapping[str, Unknown] | Collection[str]
+    request: Request, policies: Policies, unknown: Mapping[str, Unknown | None] | Collection[str]
 ) -> Decision:
     """Decide about a request some of whose keys are unknown; see `rwlib.evaluate.evaluate`."""
     caller, subject, account = subject_of(request, policies)
@@ -67,7 +67,9 @@ class _Deciding:
         return decide(self.policies, self.caller, subject, self.account)
 
 
-def _described(unknown: Mapping[str, Unknown] | Collection[str]) -> dict[str, Unknown]:
+def _described(
+    unknown: Mapping[str, Unknown | None] | Collection[str],
+) -> dict[str, Unknown | None]:
     if isinstance(unknown, Mapping):
         return {key.lower(): about for key, about in unknown.items()}
     return {key.lower(): _ANYTHING for key in unknown}
@@ -100,7 +102,7 @@ class _Name:
 
 
 def _names(
-    statements: Iterable[PolicyStatement], known_of: Mapping[str, Unknown], subject: Subject
+    statements: Iterable[PolicyStatement], known_of: Mapping[str, Unknown | None], subject: Subject
 ) -> dict[str, _Name]:
     """Return the unknown keys that the policies name; only these can matter."""
     families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}
@@ -129,7 +131,7 @@ def _divide(
 ) -> Decision:
     subject = deciding.subject
     relevant = _uses(statements, names, subject)
-    divided: dict[str, tuple[Cell, ...]] = {}
+    divided: dict[str, tuple[ValueCell, ...]] = {}
     for key, name in relevant.items():
         uses = Uses(tuple(dict.fromkeys(name.tests)), tuple(name.inserted))
         found = cells(key, uses, name.about, subject.values) if name.divisible else None
@@ -200,12 +202,12 @@ def _parts_for(template: Template, key: str, subject: Subject) -> tuple[str, ...
     return parts_that_fit(subject.resource, fits)
 
 
-def _distinct(key: str, found: Iterable[Cell]) -> tuple[Cell, ...]:
+def _distinct(key: str, found: Iterable[ValueCell]) -> tuple[ValueCell, ...]:
     return tuple({each.values: each for each in found}.values())
 
 
 def _try_all(
-    deciding: _Deciding, relevant: Mapping[str, _Name], divided: Mapping[str, tuple[Cell, ...]]
+    deciding: _Deciding, relevant: Mapping[str, _Name], divided: Mapping[str, tuple[ValueCell, ...]]
 ) -> Decision:
     subject = deciding.subject
     keys = list(divided)

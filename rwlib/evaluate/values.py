@@ -27,14 +27,14 @@ _MOST_CELLS = 200
 _LONGEST_VALUE = 160
 
 
-class Cell(NamedTuple):
+class ValueCell(NamedTuple):
     """One value (or none, or several) that stands for its whole class, and its words."""
 
     values: tuple[str, ...]
     words: str
 
 
-ABSENT = Cell((), "absent")
+ABSENT = ValueCell((), "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Uses:
     inserted: tuple[tuple[tuple[str, ...], bool], ...] = ()
 
 
-def cells(key: str, uses: Uses, about: Unknown, values: Values) -> tuple[Cell, ...] | None:
+def cells(key: str, uses: Uses, about: Unknown, values: Values) -> tuple[ValueCell, ...] | None:
     """Return one value of each class of a key's values; None where they cannot be told apart.
 
     Parameters
@@ -178,7 +178,7 @@ def _patterns(test: Test, values: Values) -> Iterator[_Pattern]:
                 yield _pattern(parts, arn=True)
 
 
-def _texts(uses: Uses, about: Unknown, values: Values) -> list[Cell] | None:
+def _texts(uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None:
     patterns = [
         each
         for test in uses.tests
@@ -201,7 +201,7 @@ def _texts(uses: Uses, about: Unknown, values: Values) -> list[Cell] | None:
         named = [each.shown for each, fits in zip(patterns, vector, strict=False) if fits]
         others = list(dict.fromkeys(each.shown for each in patterns[:shown]))
         words = " and ".join(dict.fromkeys(named)) if named else _other_than(others)
-        result.append(Cell((text,), words))
+        result.append(ValueCell((text,), words))
     return result
 
 
@@ -327,15 +327,17 @@ def _between(points: Sequence[Decimal], step: Decimal) -> list[Decimal]:
     return [*found, points[-1] + step] if points else [Decimal(0)]
 
 
-def _numbers(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
+def _numbers(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
+    if about.like:
+        return [ValueCell((text,), text) for text in about.like]
     named = {value: text for text in _named(uses) if (value := number(text)) is not None}
     points = sorted(named)
     found = [
-        Cell((format(value, "f"),), _place(value, points, named, "below", "above"))
+        ValueCell((format(value, "f"),), _place(value, points, named, "below", "above"))
         for value in _between(points, Decimal(1))
     ]
     if about.kind != "number":
-        found.append(Cell(("no number",), "not a number"))
+        found.append(ValueCell(("no number",), "not a number"))
     return found
 
 
@@ -351,7 +353,7 @@ def _place(
     return " and ".join(words) or "present"
 
 
-def _dates(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
+def _dates(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
     named = {value: text for text in _named(uses) if (value := moment(text)) is not None}
     points = sorted(named)
     since = about.since.timestamp() if about.since else None
@@ -363,9 +365,9 @@ def _dates(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
     for value in chosen:
         text = _iso(value)
         if text is not None:
-            found.append(Cell((text,), _place(value, points, named, "before", "after")))
+            found.append(ValueCell((text,), _place(value, points, named, "before", "after")))
     if about.kind != "date":
-        found.append(Cell(("no date",), "not a date"))
+        found.append(ValueCell(("no date",), "not a date"))
     return found
 
 
@@ -379,9 +381,9 @@ def _iso(seconds: Decimal) -> str | None:
     return when.isoformat().replace("+00:00", "Z")
 
 
-def _addresses(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
+def _addresses(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
     named = {text: net for text in _named(uses) if (net := network(text)) is not None}
-    found: list[Cell] = []
+    found: list[ValueCell] = []
     versions = (4,) if about.kind == "ip" else (4, 6)
     for version in versions:
         size = 2 ** (32 if version == 4 else 128)
@@ -398,9 +400,9 @@ def _addresses(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
             inside = [text for text, net in nets.items() if address in net]
             inside.sort(key=lambda text: nets[text].prefixlen, reverse=True)
             words = inside[0] if inside else f"outside {' and '.join(list(nets)[:4])}"
-            found.append(Cell((str(address),), words if nets else "present"))
+            found.append(ValueCell((str(address),), words if nets else "present"))
     if about.kind != "ip":
-        found.append(Cell(("no address",), "not an address"))
+        found.append(ValueCell(("no address",), "not an address"))
     return found
 
 
@@ -408,8 +410,8 @@ def _addresses(uses: Uses, about: Unknown, values: Values) -> list[Cell]:
 
 
 def _together(
-    tests: Sequence[Test], key: str, single: Sequence[Cell], values: Values
-) -> list[Cell] | None:
+    tests: Sequence[Test], key: str, single: Sequence[ValueCell], values: Values
+) -> list[ValueCell] | None:
     """Return the sets of values that the lines can tell apart, for a key with several values."""
 
     def state(texts: tuple[str, ...]) -> tuple[object, ...]:
@@ -426,7 +428,7 @@ def _together(
         for other in single:
             if other.values[0] in each.values:
                 continue
-            both = Cell((*each.values, *other.values), f"{each.words} with {other.words}")
+            both = ValueCell((*each.values, *other.values), f"{each.words} with {other.words}")
             which = state(both.values)
             if which not in found:
                 if len(found) >= _MOST_CELLS:

@@ -65,10 +65,16 @@ def operator_policy(
 
 
 def _resources(target: Target, account_id: str, kms_key_arn: str) -> dict[str, str]:
+    policies = [f"arn:aws:iam::{account_id}:policy/{target.policy_name}"]
+    derived = f"{target.role_name}-{target.bucket}"[:119]
+    if target.policy_name.startswith(derived):
+        # A target whose prefix or connectors change gets a policy of another name, and the one
+        # before it is taken away.
+        policies = [f"arn:aws:iam::{account_id}:policy/{derived}*"]
     key = target.kms_key_arn or kms_key_arn or f"arn:aws:kms:*:{account_id}:key/*"
     return {
         "role": f"arn:aws:iam::{account_id}:role{target.role_path}{target.role_name}",
-        "policy": f"arn:aws:iam::{account_id}:policy/{target.policy_name}",
+        "policy": policies[0],
         "bucket": f"arn:aws:s3:::{target.bucket}",
         "key": key,
         "any": "*",

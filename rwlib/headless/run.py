@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -9,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rwlib import errors
 from rwlib.environment import changed_environment
-from rwlib.errors import RunbookError
+from rwlib.errors import EvidenceError, RunbookError, ServiceError
 from rwlib.headless.sandboxed import in_sandbox
 from rwlib.runbook import leave_report
 from rwlib.runs import seal
@@ -63,7 +63,7 @@ def run_target(
             if _interrupted(error):
                 raise KeyboardInterrupt from None
             if not written.is_file():
-                known = own_error(error)
+                known = own_error(error) or foreign_error(error)
                 if known is None:
                     problem = f"{type(error).__name__} in a cell"
                     raise
@@ -95,9 +95,50 @@ def _interrupted(error: BaseException) -> bool:
 def own_error(error: BaseException) -> RunbookError | None:
     """Turn a notebook's error back into this package's, from its name and message."""
     name, message = getattr(error, "ename", ""), str(getattr(error, "evalue", ""))
-    kind = getattr(errors, str(name), None)
-    if not (isinstance(kind, type) and issubclass(kind, RunbookError)):
+    kind = _kinds().get(str(name))
+    if kind is None:
         return None
     found = RunbookError(message)
     found.exit_code = kind.exit_code
     return found
+
+
+def _kinds() -> dict[str, type[RunbookError]]:
+    """Return every kind of this package's errors by its name."""
+    import rwlib.cloud.allowed_roles
+    import rwlib.runs.lock  # noqa: F401
+
+    kinds: dict[str, type[RunbookError]] = {"RunbookError": RunbookError}
+    waiting = [RunbookError]
+    while waiting:
+        below = waiting.pop().__subclasses__()
+        kinds |= {kind.__name__: kind for kind in below}
+        waiting += below
+    return kinds
+
+
+def foreign_error(error: BaseException) -> RunbookError | None:
+    """Turn what a cell raised and nobody foresaw into one sentence; None where no cell did."""
+    from rwlib.masking import mask_output
+
+    if isinstance(error, OSError):
+        return _unwritten(str(error))
+    name, said = str(getattr(error, "ename", "")), str(getattr(error, "evalue", "")).strip()
+    if not name:
+        return None
+    said = mask_output(said.splitlines()[0] if said else "it said nothing")
+    if name == "ClientError":
+        return ServiceError(f"AWS refused a call: {said}; run it again, or see what that means")
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, OSError):
+        return _unwritten(said)
+    found = RunbookError(f"a cell of the notebook ended with {name}: {said}")
+    found.exit_code = 1
+    return found
+
+
+def _unwritten(said: str) -> EvidenceError:
+    return EvidenceError(
+        f"what a run keeps cannot be written ({said}); make room or name another folder in "
+        "RWLIB_RUNS, then run it again"
+    )

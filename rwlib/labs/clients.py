@@ -53,12 +53,14 @@ class Connections:
         from botocore.config import Config
 
         config = Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"})
-        return self.session.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self._endpoint.url,
-            config=config,
-            **credentials,
-        )
+        # A client reads the environment when it is made: its profile, its proxies, its CA bundle.
+        with only_sandbox(self._endpoint.environment()):
+            return self.session.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self._endpoint.url,
+                config=config,
+                **credentials,
+            )
 
 
 def connections(url: str, region_name: str) -> Connections:

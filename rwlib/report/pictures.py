@@ -234,6 +234,8 @@ class Cell:
         """The cell in words."""
         if self.right:
             return f"✓ {self.found}"
+        if self.found == "depends":
+            return f"? depends, should be {self.wanted}"
         return f"✗ {self.found}, should be {self.wanted}"
 
 

@@ -25,6 +25,7 @@ from rwlib.aws import (
     with_key,
 )
 from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
+from rwlib.runbook.approval import require_approved
 from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
     STEPS,
@@ -192,6 +193,8 @@ class Runbook:
                 arn = self.target.permissions_boundary_arn
                 planned = with_boundary(self.aws, planned, arn)
         self.situation = planned
+        if self.target.apply:
+            require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
         self._judge(planned)
         return planned
 
@@ -335,6 +338,7 @@ class Runbook:
                     self.workload_identity_arn,
                     self.target.connectors,
                     owner=self.target.name,
+                    region_name=self.bucket.region_name,
                     ledger=self.ledger,
                     apply=apply,
                 )
@@ -363,7 +367,12 @@ class Runbook:
     def _step_5(self, step: Step, apply: bool) -> None:
         from rwlib.sql import statements_for
 
-        self.sql = statements_for(self.target, self.role_arn, self.bucket.region_name)
+        self.sql = statements_for(
+            self.target,
+            self.role_arn,
+            self.bucket.region_name,
+            version=self.risingwave_version,
+        )
         step.status = "done"
         if not self.target.run_sql:
             return
@@ -375,6 +384,25 @@ class Runbook:
         if not any(change.writes and not change.applied for change in step.changes):
             return
         step.status = "failed" if apply else "previewed"
+
+    @property
+    def risingwave_version(self) -> str | None:
+        """The cluster's own version of RisingWave; None where nothing says it.
+
+        The management API's ``imageTag``, or ``version()`` where the SQL is to be run.
+        """
+        from rwlib.sql import known_version
+        from rwlib.steps import asked_version
+
+        try:
+            text = ""
+            if self.cloud is not None and self.target.cluster_id:
+                text = self.cloud.cluster(self.target.cluster_id).image_tag
+            if not text and self.target.run_sql:
+                text = asked_version(self.risingwave)
+            return known_version(text) if text else None
+        except RunbookError:
+            return None  # whoever needs the connection says what is wrong with it
 
     @property
     def risingwave(self) -> Connection:
@@ -469,6 +497,7 @@ class Runbook:
             self.policy_document,
             workload_identity_arn=self.workload_identity_arn,
             cloud=self.cloud,
+            egress_ips=self.cloud_metadata.egress_ips if self.cloud_metadata else (),
         )
         check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
         after = next(

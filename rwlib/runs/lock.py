@@ -11,11 +11,21 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rwlib.errors import RunbookError
+from rwlib.errors import EvidenceError, RunbookError
 
 
 class BusyError(RunbookError):
     """Another process of this machine holds what was asked for."""
+
+
+class UnusableLockError(EvidenceError, OSError):
+    """The lock of a run cannot be taken: its file or folder is not this user's to write."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be locked ({reason}); set XDG_STATE_HOME to a folder that is yours"
+        )
+        self.strerror = reason
 
 
 def locks_folder() -> Path:
@@ -55,8 +65,8 @@ def exclusive(
     ------
     BusyError
         Another process has held it for all that time.
-    OSError
-        The lock file cannot be written.
+    UnusableLockError
+        The lock file cannot be written; an `OSError` too.
     """
     path = (folder or locks_folder()) / f"{name}.lock"
     lock = FileLock(path, mode=0o600)
@@ -84,11 +94,22 @@ def _acquired(lock: FileLock, path: Path) -> bool:
     """Try once to lock the file; False when somebody else has it."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_own(path.parent)
         lock.acquire(timeout=0)
     except Timeout:
         return False
     except (FileExistsError, FileNotFoundError):
         if path.parent.is_file():
-            raise
+            raise UnusableLockError(path.parent, "it is a file") from None
         return False  # the folder came or went while another one made or removed it
+    except UnusableLockError:
+        raise
+    except OSError as error:
+        raise UnusableLockError(path, error.strerror or str(error)) from None
     return True
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder among the temporary files that somebody else made under this name."""
+    if folder == locks_folder() and folder.stat().st_uid != os.getuid():
+        raise UnusableLockError(folder, "it belongs to another user")

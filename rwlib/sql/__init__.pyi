@@ -1,4 +1,5 @@
 from .checker import check_sql as check_sql
+from .checker import connectors_without_role as connectors_without_role
 from .connectors import Connector as Connector
 from .connectors import iceberg_catalogs as iceberg_catalogs
 from .connectors import load_connector as load_connector

@@ -15,14 +15,33 @@ from rwlib.sql.connectors import (
     other_connectors,
     out_of_scope,
 )
-from rwlib.sql.language.parser import parse_leniently
-from rwlib.sql.language.syntax import CreateStatement, OtherStatement, ParsedStatement, SqlOption
-from rwlib.sql.language.tokens import tokenize
-from rwlib.sql.rules.problems import Definition, Expected, Given, Problem, Severity, placeholder_in
+from rwlib.sql.language.parser import parse_leniently, read_each
+from rwlib.sql.language.syntax import (
+    CreateStatement,
+    OtherStatement,
+    ParsedStatement,
+    SetStatement,
+    SqlOption,
+)
+from rwlib.sql.language.tokens import SqlSyntaxError, tokenize
+from rwlib.sql.language.versions import known_version
+from rwlib.sql.rules.column_types import refused_type
+from rwlib.sql.rules.problems import (
+    Definition,
+    Expected,
+    Given,
+    Problem,
+    Severity,
+    held_for,
+    placeholder_in,
+)
 from rwlib.sql.rules.shape import all_problems
 
 FINDINGS = {
     "sql_syntax": "RisingWave cannot read the statement",
+    "version_dependent": "works on one version of RisingWave and not on another",
+    "bad_column_type": "a column type that RisingWave has not",
+    "psql_variable": "a name that psql fills in",
     "unknown_option": "an option the connector does not define",
     "duplicate_option": "an option given twice",
     "bad_option_value": "a value the option cannot have",
@@ -59,6 +78,8 @@ class SqlFinding:
         The line of the text, counted from 1.
     fix
         What to write instead, as one sentence.
+    column
+        The place in the line, counted from 1, where it is known; else 0.
     """
 
     id: str
@@ -66,6 +87,7 @@ class SqlFinding:
     message: str
     line: int
     fix: str
+    column: int = 0
 
 
 def check_sql(
@@ -74,6 +96,7 @@ def check_sql(
     target: object = None,
     role_arn: str | None = None,
     region_name: str | None = None,
+    version: str | None = None,
 ) -> list[SqlFinding]:
     """Return what is wrong with the role options of a text's statements.
 
@@ -89,6 +112,9 @@ def check_sql(
         ``role_name``: statements are then held against it too.
     role_arn, region_name
         The role's ARN and the bucket's real region, where they are known.
+    version
+        The version of RisingWave that the statements are for, as a number, an image tag or what
+        ``version()`` says; without it the newest release.
 
     Returns
     -------
@@ -96,19 +122,121 @@ def check_sql(
         In the order of the lines; empty when nothing is wrong.
     """
     expected = _expected(target, role_arn, region_name)
-    statements, errors = parse_leniently(text.removeprefix("\ufeff"), psql=True)
-    problems = [
-        problem
-        for statement in statements
-        if isinstance(statement, CreateStatement)
-        for problem in _check(statement, expected)
-    ]
-    problems += [problem for statement in statements for problem in _file_scan(statement)]
-    findings = [_finding(problem) for problem in problems]
-    for error in errors:
-        fix = "correct the statement at this place"
-        findings.append(SqlFinding("sql_syntax", "error", error.message, error.line, fix))
+    chosen = known_version(version or "")
+    text = text.removeprefix("\ufeff")
+    findings: list[SqlFinding] = []
+    for read in _read_by_versions(text, chosen):
+        problems: list[Problem] = []
+        if read.problem is not None:
+            problems.append(read.problem)
+        if read.statement is not None:
+            problems += _of_statement(read.statement, expected, chosen)
+        held = (held_for(problem, chosen, bool(version)) for problem in problems)
+        findings += [_finding(problem) for problem in held if problem is not None]
+        if read.error is not None:
+            findings.append(_syntax_finding(read.error))
     return sorted(findings, key=lambda finding: finding.line)
+
+
+def connectors_without_role(text: str) -> list[tuple[int, str]]:
+    """Return the connectors in a text that are RisingWave's and take no role, with their lines."""
+    statements, _ = parse_leniently(text.removeprefix("\ufeff"), psql=True)
+    found = []
+    for statement in statements:
+        if isinstance(statement, OtherStatement) and statement.explained is not None:
+            statement = statement.explained
+        if not isinstance(statement, CreateStatement):
+            continue
+        name = statement.option("connector")
+        if isinstance(name, str) and name.lower() in other_connectors() - set(out_of_scope()):
+            found.append((statement.line, name.lower()))
+    return found
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One statement as the parsers of the versions read it."""
+
+    statement: ParsedStatement | None = None
+    error: SqlSyntaxError | None = None
+    problem: Problem | None = None
+
+
+# RisingWave's grammar of CREATE, DROP, SET and SHOW changed once in these versions.
+_OLD_GRAMMAR = ("2.8", "3.0")
+_NEW_GRAMMAR = ("3.1", "main")
+
+
+def _read_by_versions(text: str, chosen: str) -> Iterator[_Read]:
+    here = read_each(text, psql=True, version=chosen)
+    is_old = chosen in _OLD_GRAMMAR
+    there = read_each(text, psql=True, version="3.1" if is_old else "3.0")
+    for start, own in here.items():
+        other = there.get(start, own)
+        if not isinstance(own, SqlSyntaxError):
+            refused = other if isinstance(other, SqlSyntaxError) else None
+            by = _NEW_GRAMMAR if is_old else _OLD_GRAMMAR
+            yield _Read(own, problem=_refused_elsewhere(own, refused, by) if refused else None)
+        elif isinstance(other, SqlSyntaxError):
+            yield _Read(error=own)
+        else:
+            by = _OLD_GRAMMAR if is_old else _NEW_GRAMMAR
+            yield _Read(other, problem=_refused_elsewhere(other, own, by))
+
+
+def _refused_elsewhere(
+    statement: ParsedStatement, error: SqlSyntaxError, by: tuple[str, ...]
+) -> Problem:
+    what = statement.text.split(maxsplit=1)[0].upper()
+    if isinstance(statement, CreateStatement) and statement.kind == "sink":
+        what = f"{statement.replacing or 'CREATE'} SINK"
+    if by == _OLD_GRAMMAR:
+        clause = "as written here needs RisingWave 3.1: 3.0 refuses it"
+        fix = "write it another way, or upgrade RisingWave first"
+        if isinstance(statement, CreateStatement) and statement.replacing == "REPLACE":
+            fix = "before 3.1 run DROP SINK and CREATE SINK instead"
+    else:
+        clause = "as written here works on RisingWave 3.0; 3.1 refuses it"
+        fix = error.advice or "write it another way before you upgrade"
+    return Problem("version_dependent", "error", what, "", clause, fix, error.line, by)
+
+
+def _of_statement(
+    statement: ParsedStatement, expected: Expected, version: str
+) -> Iterator[Problem]:
+    yield from _file_scan(statement)
+    if isinstance(statement, OtherStatement) and statement.explained is not None:
+        statement = statement.explained
+    if isinstance(statement, SetStatement):
+        yield from _engine_setting(statement)
+    elif isinstance(statement, CreateStatement):
+        for name in statement.variables:
+            yield Problem(
+                "psql_variable", "info", f':"{name}"', "",
+                "is a variable that psql fills in before RisingWave sees the statement",
+                f"start psql with -v {name}=…, or write the name itself", statement.line,
+            )  # fmt: skip
+        yield from _check(statement, expected, version)
+
+
+def _engine_setting(statement: SetStatement) -> Iterator[Problem]:
+    """Yield a problem of the connection's name (session_config/mod.rs:556-567)."""
+    if statement.name.lower() != "iceberg_engine_connection":
+        return
+    value = statement.value.strip("'\"")
+    if value and value.lower() != "default" and len(value.split(".")) != 2:
+        name = value.split(".")[-1] or "<connection>"
+        yield Problem(
+            "bad_option_value", "error", statement.name, value,
+            "is not of the form schema.connection, which has exactly two parts",
+            f"write SET iceberg_engine_connection = 'public.{name}'", statement.line,
+        )  # fmt: skip
+
+
+def _syntax_finding(error: SqlSyntaxError) -> SqlFinding:
+    fix = error.advice or "correct the statement at this place"
+    fix = fix[:1].upper() + fix[1:]
+    return SqlFinding("sql_syntax", "error", error.message, error.line, fix, error.column)
 
 
 def _expected(target: object, role_arn: str | None, region_name: str | None) -> Expected:
@@ -123,11 +251,12 @@ def _expected(target: object, role_arn: str | None, region_name: str | None) -> 
     )
 
 
-def _check(statement: CreateStatement, expected: Expected) -> Iterator[Problem]:
+def _check(statement: CreateStatement, expected: Expected, version: str) -> Iterator[Problem]:
     if statement.kind == "secret":
-        yield from _placeholder(statement.name, statement.credential or "", statement.line)
+        yield from _secret(statement)
         return
     yield from _written(statement)
+    yield from _column_types(statement)
     if statement.engine == "iceberg":
         yield from _engine_table(statement)
     name = statement.option("type" if statement.kind == "connection" else "connector")
@@ -151,8 +280,33 @@ def _check(statement: CreateStatement, expected: Expected) -> Iterator[Problem]:
         encode_options={o.name.lower(): _given(o) for o in clause.options} if clause else {},
         line=statement.line,
         expected=expected,
+        reads_from=bool(statement.from_name),
+        version=version,
     )
     yield from all_problems(definition)
+
+
+def _secret(statement: CreateStatement) -> Iterator[Problem]:
+    yield from _placeholder(statement.name, statement.credential or "", statement.line)
+    if statement.credential_as not in ("", "string", "quoted", "variable", "null"):
+        yield Problem(
+            "bad_option_value", "error", statement.name, "",
+            "has a value that CREATE SECRET does not take (create_secret.rs)",
+            "write a text in single quotes after AS, without E, N, X or dollars", statement.line,
+        )  # fmt: skip
+
+
+def _column_types(statement: CreateStatement) -> Iterator[Problem]:
+    for column in statement.columns:
+        refused = refused_type(column.type) if column.type else None
+        if refused is None or column.type is None:
+            continue
+        named, why, instead = refused
+        fix = f"write {instead}" if instead else "write a type of RisingWave, such as varchar"
+        yield Problem(
+            "bad_column_type", "error", f"the type {column.type.text} of column {column.name}",
+            "", why, fix, named.token.line,
+        )  # fmt: skip
 
 
 def _file_scan(statement: ParsedStatement) -> Iterator[Problem]:
@@ -219,7 +373,7 @@ def _other_connector(statement: CreateStatement, name: str) -> Iterator[Problem]
         )
     elif name in out_of_scope() or name in other_connectors():
         yield from _borrowed_role_options(statement, name)
-    elif near := nearest(name, own, count=1):
+    elif near := nearest(name, (*own, *sorted(other_connectors()), *out_of_scope()), count=1):
         yield _bad_connector(
             name, "is no connector of RisingWave", f"did you mean {near[0]}?", line
         )
@@ -236,6 +390,8 @@ def _borrowed_role_options(statement: CreateStatement, name: str) -> Iterator[Pr
             right = other.role_option if other else ""
             fix = f"write {right} instead" if right else "leave it out"
             clause = f"is no option of {name}"
+            if not right:
+                clause += ", which takes no AWS role"
             yield Problem(
                 "sql_wrong_role_option", "error", option.name, "", clause, fix, option.line
             )
@@ -262,7 +418,7 @@ def _written(statement: CreateStatement) -> Iterator[Problem]:
                     "keep one of them", option.line,
                 )  # fmt: skip
             seen.add(option.name)
-            if option.written_as in ("dollar", "national", "hex", "null"):
+            if option.written_as in ("dollar", "national", "hex", "null", "quoted"):
                 yield Problem(
                     "bad_option_value", "error", option.name, "",
                     "has a value that RisingWave does not take in a list of options",

@@ -6,6 +6,7 @@ Every option carries the line of RisingWave's source that defines it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from rwlib.errors import InputError
+from rwlib.sql.language.versions import VERSIONS, is_since
 
 Kind = Literal["sink", "source", "table", "connection"]
 
@@ -46,6 +48,12 @@ class Option:
         (``src/connector/src/enforce_secret.rs``); else empty.
     placeholder
         What stands for the value until the user gives one.
+    since, until
+        The first version of RisingWave that reads it, and the last one; empty for no last one.
+    lower_case
+        Whether ``True`` is refused (read with serde's ``DisplayFromStr``).
+    without_format
+        Whether it stands in ``WITH`` only where there is no ``FORMAT … ENCODE …``.
     source
         The line of RisingWave's source that defines the option.
     """
@@ -58,7 +66,54 @@ class Option:
     secret: Literal["", "confidential", "enforced"] = ""
     aliases: tuple[str, ...] = ()
     placeholder: str = ""
+    since: str = "2.8"
+    until: str = ""
+    lower_case: bool = False
+    without_format: bool = False
     source: str = ""
+
+    def is_read_by(self, version: str) -> bool:
+        """Tell whether a version of RisingWave reads the option."""
+        return is_since(version, self.since) and (not self.until or is_since(self.until, version))
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Options that one version of RisingWave wants together, or refuses together.
+
+    Attributes
+    ----------
+    type
+        The sink's type it is about; empty for all.
+    given
+        The option whose presence the rule is about; empty for all statements.
+    needs, needs_on
+        An option that must be there, or be true.
+    unless_on, unless_since
+        An option that does in place of the needed one when it is true, and since which version.
+    refused_when_on
+        An option that must not be true beside the given one.
+    """
+
+    fix: str
+    type: str = ""
+    given: str = ""
+    needs: str = ""
+    needs_on: str = ""
+    unless_on: str = ""
+    unless_since: str = ""
+    refused_when_on: str = ""
+    since: str = "2.8"
+    until: str = ""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions that have the rule."""
+        return tuple(
+            version
+            for version in VERSIONS
+            if is_since(version, self.since) and (not self.until or is_since(self.until, version))
+        )
 
 
 @dataclass(frozen=True)
@@ -94,6 +149,12 @@ class Connector:
         The same, for ``type = 'upsert'``.
     append_only_forbids, hosted_forbids
         Options that ``type = 'append-only'`` and ``hosted_catalog = 'true'`` refuse.
+    append_only_forbids_since
+        The first version that refuses them with ``append-only``.
+    combinations
+        What else goes together, or does not, by version.
+    append_only_from_fails
+        The version from which ``type = 'append-only'`` fails with ``FROM``, and the issue about it.
     passed_through
         Options that begin so are handed on as they are, whatever their name.
     other_kinds
@@ -121,6 +182,9 @@ class Connector:
     upsert_needs: tuple[tuple[str, ...], ...]
     append_only_forbids: tuple[str, ...]
     hosted_forbids: tuple[str, ...]
+    append_only_forbids_since: str
+    combinations: tuple[Combination, ...]
+    append_only_from_fails: Mapping[str, str]
     passed_through: str
     other_kinds: Mapping[str, str]
     path_listed_as_written: bool
@@ -202,8 +266,27 @@ def other_connectors() -> frozenset[str]:
 
 
 def nearest(name: str, candidates: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
-    """Return the candidates that look most like ``name``, best first, or none."""
-    return tuple(difflib.get_close_matches(name, list(candidates), n=count, cutoff=0.6))
+    """Return the candidates that look most like ``name``, best first, or none.
+
+    A name that differs only in case, or in dots written as underscores, is the one that is meant.
+
+    Examples
+    --------
+    >>> nearest("batch_insert_rows", ["batch.insert.rows", "batch.rows"])
+    ('batch.insert.rows',)
+    """
+    by_spelling: dict[str, str] = {}
+    for candidate in candidates:
+        by_spelling.setdefault(_spelling(candidate), candidate)
+    own = _spelling(name)
+    if own in by_spelling:
+        return (by_spelling[own],)
+    near = difflib.get_close_matches(own, by_spelling, n=count, cutoff=0.6)
+    return tuple(by_spelling[each] for each in near)
+
+
+def _spelling(name: str) -> str:
+    return re.sub(r"[._\s-]+", ".", name.strip().lower())
 
 
 def owners_of(option_name: str) -> tuple[str, ...]:
@@ -257,6 +340,10 @@ def _connector(name: str, data: Mapping[str, Any]) -> Connector:
             secret=entry.get("secret", ""),
             aliases=tuple(entry.get("aliases", ())),
             placeholder=entry.get("placeholder", ""),
+            since=entry.get("since", data.get("read_since", "2.8")),
+            until=entry.get("until", ""),
+            lower_case=entry.get("lower_case", False),
+            without_format=entry.get("without_format", False),
             source=entry["src"],
         )
         for option_name, entry in {**data["options"], **entries}.items()
@@ -285,6 +372,9 @@ def _connector(name: str, data: Mapping[str, Any]) -> Connector:
         upsert_needs=tuple(tuple(group) for group in data.get("upsert_needs", ())),
         append_only_forbids=tuple(data.get("append_only_forbids", ())),
         hosted_forbids=tuple(data.get("hosted_forbids", ())),
+        append_only_forbids_since=data.get("append_only_forbids_since", "2.8"),
+        combinations=tuple(Combination(**each) for each in data.get("combinations", ())),
+        append_only_from_fails=MappingProxyType(dict(data.get("append_only_from_fails", {}))),
         passed_through=data.get("passed_through", ""),
         other_kinds=MappingProxyType(dict(data.get("other_kinds", {}))),
         path_listed_as_written=data.get("path_listed_as_written", False),

@@ -2,11 +2,13 @@ from .changes import Change as Change
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff
+from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
 from .ownership import Claim as Claim
 from .ownership import claims_on as claims_on
 from .ownership import is_ours as is_ours
+from .ownership import tag_map as tag_map
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES
@@ -28,6 +30,7 @@ from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
 from .step3_documents import principals_of as principals_of
+from .step3_documents import restrictions as restrictions
 from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy
 from .step3_trust import ensure_trust as ensure_trust
@@ -37,6 +40,7 @@ from .step4_principals import fetch_workload_identity as fetch_workload_identity
 from .step4_principals import mark_registered as mark_registered
 from .step5_sql import Connection as Connection
 from .step5_sql import Refusal as Refusal
+from .step5_sql import asked_version as asked_version
 from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
 from .step5_sql import require_complete as require_complete

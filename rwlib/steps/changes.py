@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from rwlib.errors import EvidenceError
+
 Action = Literal["create", "update", "delete", "none"]
 
 _VERBS = {
@@ -180,8 +182,17 @@ class Ledger:
         self.entries.append(entry)
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
+        try:
+            self._write(self.path, entry)
+        except OSError as error:
+            raise EvidenceError(
+                f"the ledger {self.path} cannot be written ({error.strerror or error}); nothing "
+                "is changed without it: make room or correct that, then run it again"
+            ) from None
+
+    def _write(self, path: Path, entry: Mapping[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
             # A run that was killed while writing left half a line; it must not spoil this one.
             if file.tell() and _last_byte(file) != b"\n":
                 file.write(b"\n")
@@ -207,7 +218,14 @@ def _entries_about(path: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise EvidenceError(
+            f"the ledger {path} cannot be read ({error.strerror}); what is ours stands in it: "
+            "correct that, then run it again"
+        ) from None
+    for line in text.splitlines():
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:  # the last line of a run that was killed while writing

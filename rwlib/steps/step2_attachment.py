@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rwlib.aws import attached_policies, default_document, read_policy, read_role
 from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
 from rwlib.steps.changes import Change, Ledger, canonical
-from rwlib.steps.ownership import is_ours, taken_over
+from rwlib.steps.ownership import id_of, is_ours, taken_over
 
 if TYPE_CHECKING:
     import boto3
@@ -54,7 +54,8 @@ def ensure_attached(
 
     aws = Aws.of(session)
     ledger = ledger or Ledger()
-    attached = attached_policies(aws, role_name) if read_role(aws, role_name) else []
+    role = read_role(aws, role_name)
+    attached = attached_policies(aws, role_name) if role else []
     if policy_arn in attached:
         return Change("none", "attachment", f"{policy_arn} to {role_name}")
     if len(attached) >= ATTACHED_QUOTA:
@@ -79,7 +80,8 @@ def ensure_attached(
     )
     if not apply:
         return change
-    ledger.intend(change)
+    facts = {"id": id_of(role)} if role else {}
+    ledger.intend(change, **facts)
     try:
         if document is not None:
             _refuse_another(aws, policy_arn, document, tags, ledger)
@@ -87,7 +89,7 @@ def ensure_attached(
     except RunbookError:
         ledger.abandoned(change)
         raise
-    ledger.done(change)
+    ledger.done(change, **facts)
     return change.done()
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rwlib.errors import ForeignTrustError
+from rwlib.errors import ForeignTrustError, InputError
+from rwlib.evaluate import (
+    Decision,
+    Policies,
+    Unknown,
+    assume_role,
+    assume_role_by_redshift,
+    judge,
+    judge_any,
+    redshift_services,
+)
 from rwlib.steps.changes import canonical
 
 SID = "RisingWaveCloudAssumeRole"
@@ -16,7 +26,7 @@ REDSHIFT_SID = "RisingWaveCloudRedshiftCopy"
 REDSHIFT_SERVICE = "redshift.amazonaws.com"
 
 # RisingWave's S3 connectors never set an external id, and choose the session name themselves.
-_UNSENDABLE = ("sts:externalid", "sts:rolesessionname")
+_UNSENDABLE = {"sts:externalid": "sts:ExternalId", "sts:rolesessionname": "sts:RoleSessionName"}
 
 
 def trust_policy(workload_identity_arn: str, connectors: Iterable[str] = ()) -> dict[str, Any]:
@@ -98,11 +108,14 @@ def merge_trust(
     *,
     written: Written | None = None,
     keep_redshift: bool = False,
+    role_arn: str = "",
+    region_name: str = "",
 ) -> TrustMerge:
     """Merge this runbook's statements into an existing trust policy.
 
     Keeps every statement that it did not write, in its order, whatever its Sid. Adds nothing
-    where somebody else's statement grants the same already.
+    where somebody else's statement grants the same already; and nothing where one grants it under
+    conditions, which a statement beside it would lift.
 
     Parameters
     ----------
@@ -110,21 +123,29 @@ def merge_trust(
         Tells whether this runbook wrote a statement; without it, it wrote none.
     keep_redshift
         True when another target needs Redshift's statement.
+    role_arn, region_name
+        The role and the bucket's region, by which conditions are judged; empty where not known.
 
     Raises
     ------
     ForeignTrustError
-        A statement for the Workload Identity asks for an external id or a session name, which
-        RisingWave cannot send; or RisingWave's statement has a wildcard principal; or a statement
-        with this runbook's Sid says something that it did not write.
+        Somebody's statement lets RisingWave or Redshift in under a condition that its request
+        cannot meet, such as an external id; or RisingWave's statement has a wildcard principal; or
+        a statement with this runbook's Sid says something that it did not write.
     """
     if existing is None:
         document = trust_policy(workload_identity_arn, connectors)
         return TrustMerge(document, True, (), (), tuple(document["Statement"]))
+    connectors = list(connectors)
     document = copy.deepcopy(dict(existing))
     statements = statements_of(document)
     for statement in statements:
-        _refuse(statement, workload_identity_arn)
+        _refuse_wildcard(statement, workload_identity_arn)
+    restricted = restrictions(
+        existing, workload_identity_arn, connectors, role_arn=role_arn, region_name=region_name
+    )
+    for each in restricted:
+        each.refuse(in_place={str(other.get("Sid")) for other in statements})
     own = {each["Sid"]: each for each in own_statements(workload_identity_arn, connectors)}
     asked = set(own)
     merged: list[Any] = []
@@ -151,15 +172,195 @@ def merge_trust(
             continue
         merged.append(statement)
     foreign = [each for each in statements if each not in ours and each not in removed]
-    missing = [each for each in own.values() if not any(_grants(other, each) for other in foreign)]
+    as_it_is = {each.sid for each in restricted}
+    missing = [
+        each
+        for sid, each in own.items()
+        if sid not in as_it_is and not any(_grants(other, each) for other in foreign)
+    ]
     merged += missing
     added += missing
     changed = merged != statements
     if changed:
         document["Statement"] = merged
     kept = tuple(_title(each, index) for index, each in enumerate(statements) if each in foreign)
-    flags = _flags(foreign, workload_identity_arn)
+    flags = (
+        *(each.sentence for each in restricted if each.sid not in _sids(merged)),
+        *_flags(foreign, workload_identity_arn),
+    )
     return TrustMerge(document, changed, kept, flags, tuple(added), tuple(removed))
+
+
+def _sids(statements: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(each.get("Sid")) for each in statements}
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """Somebody's statement that lets RisingWave or Redshift in under conditions.
+
+    Parameters
+    ----------
+    sid
+        The runbook's statement that would lift it.
+    who
+        ``RisingWave`` or ``Redshift``.
+    title
+        Which statement it is.
+    decision
+        What comes of its conditions: allowed, refused, or on what it depends.
+    """
+
+    sid: str
+    who: str
+    title: str
+    decision: Decision
+
+    @property
+    def sentence(self) -> str:
+        """Say that nothing is added beside it, and whether its conditions will hold."""
+        holds = (
+            "which are met"
+            if self.decision.allowed
+            else f"and whether they are met {self.decision.dependency}"
+        )
+        return (
+            f"{self.title} lets {self.who} in under conditions, {holds}; nothing is added beside "
+            "it, because that would lift them"
+        )
+
+    def refuse(self, in_place: Collection[str]) -> None:
+        """Refuse conditions that can never be met.
+
+        Parameters
+        ----------
+        in_place
+            Sids of the trust policy: what the runbook's own statement lifted is lifted.
+
+        Raises
+        ------
+        ForeignTrustError
+            The request cannot meet them.
+        """
+        if self.decision.effect in ("allowed", "depends"):
+            return
+        misses = [
+            miss
+            for reason in self.decision.near_misses
+            for miss in reason.mismatches
+            if miss.element in ("Condition", "Principal")
+        ]
+        unsendable = [miss for miss in misses if (miss.key or "").lower() in _UNSENDABLE]
+        if unsendable and self.who == "RisingWave":
+            key = _UNSENDABLE[str(unsendable[0].key).lower()]
+            raise ForeignTrustError(
+                f"trust policy: {self.title} has a condition on {key}, which RisingWave "
+                "cannot send, so the role could never be assumed; remove that condition, or give "
+                "another role_name"
+            )
+        if self.sid in in_place:
+            return
+        why = f" ({misses[0]})" if misses else ""
+        raise ForeignTrustError(
+            f"trust policy: {self.title} lets {self.who} in only under conditions that its request "
+            f"cannot meet{why}; change that statement, or give another role_name"
+        )
+
+
+def restrictions(
+    existing: Mapping[str, Any],
+    workload_identity_arn: str,
+    connectors: Iterable[str] = (),
+    *,
+    role_arn: str = "",
+    region_name: str = "",
+) -> tuple[Restriction, ...]:
+    """Return the statements of others that let RisingWave or Redshift in under conditions.
+
+    A statement for everybody (``*``) counts only where its conditions can hold for RisingWave, and
+    not where they hang on the organization: it is then about the organization's own.
+
+    Parameters
+    ----------
+    workload_identity_arn
+        Empty: only Redshift is looked at.
+    """
+    found = []
+    for index, statement in enumerate(statements_of(existing)):
+        # What the runbook's own statements say it writes anew, except where RisingWave's asks for
+        # an external id or a session name: that was put there by hand.
+        by_hand = statement.get("Sid") == SID and set(_UNSENDABLE) & condition_keys(statement)
+        own = statement.get("Sid") in (SID, REDSHIFT_SID)
+        if statement.get("Effect") != "Allow" or (own and not by_hand):
+            continue
+        title = statement.get("Sid") or f"statement {index + 1}"
+        alone = {**existing, "Statement": [statement]}
+        if workload_identity_arn and statement.get("Condition"):
+            decision = _for_risingwave(alone, workload_identity_arn, role_arn, region_name)
+            if decision is not None:
+                found.append(Restriction(SID, "RisingWave", title, decision))
+        if "redshift" in connectors and statement.get("Sid") != SID:
+            decision = _for_redshift(alone, role_arn, region_name)
+            if decision is not None:
+                found.append(Restriction(REDSHIFT_SID, "Redshift", title, decision))
+    return tuple(found)
+
+
+_SOME_ROLE = "arn:aws:iam::000000000000:role/role"
+
+
+def _for_risingwave(
+    alone: Mapping[str, Any], workload: str, role_arn: str, region_name: str
+) -> Decision | None:
+    """Judge one statement for RisingWave; None where it is not about RisingWave."""
+    (statement,) = statements_of(alone)
+    role_arn = role_arn or _SOME_ROLE
+    model = assume_role(workload, role_arn, region_name=region_name)
+    may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role_arn}
+    identity = {"Version": "2012-10-17", "Statement": [may]}
+
+    def judged(document: Mapping[str, Any]) -> Decision:
+        return judge(model, Policies(identity=identity, resource=document))
+
+    bare = {key: value for key, value in statement.items() if key != "Condition"}
+    try:
+        if judged({**alone, "Statement": [bare]}).effect not in ("allowed", "depends"):
+            return None
+        decision = judged(alone)
+    except InputError:
+        # Not a document that IAM would have stored.
+        return None
+    account = workload.split(":")[4]
+    named = {workload, account, f"arn:aws:iam::{account}:root"} & set(principals_of(statement))
+    session = any(":assumed-role/" in each for each in principals_of(statement))
+    if named or session:
+        return decision
+    organization = all("org" in key.lower() for key in decision.depends_on)
+    if decision.allowed or (decision.effect == "depends" and not organization):
+        return decision
+    return None
+
+
+def _for_redshift(alone: Mapping[str, Any], role_arn: str, region_name: str) -> Decision | None:
+    """Judge one statement for Redshift; None where it is not about it, or has no condition."""
+    (statement,) = statements_of(alone)
+    named = [
+        each for each in principals_of(statement, "Service") if re.match(r"redshift[.-]", each)
+    ]
+    if not named or (REDSHIFT_SERVICE in named and not statement.get("Condition")):
+        return None
+    services = redshift_services(region_name) if region_name else tuple(named)
+    models = [
+        assume_role_by_redshift(role_arn or _SOME_ROLE, region_name=region_name, service=each)
+        for each in services
+    ]
+    if not role_arn:
+        # Whose role it is is not known.
+        models = [each.with_facts({"aws:SourceAccount": Unknown()}) for each in models]
+    try:
+        return judge_any(models, Policies(resource=alone))
+    except InputError:
+        return None
 
 
 def _names_the_dead(statement: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -247,20 +448,12 @@ def condition_keys(statement: Mapping[str, Any]) -> set[str]:
     return {key.lower() for block in statement.get("Condition", {}).values() for key in block}
 
 
-def _refuse(statement: Mapping[str, Any], workload_identity_arn: str) -> None:
+def _refuse_wildcard(statement: Mapping[str, Any], workload_identity_arn: str) -> None:
     named = workload_identity_arn in principals_of(statement)
     own = statement.get("Sid") == SID
     if statement.get("Effect") != "Allow" or not (named or own):
         return
     title = statement.get("Sid") or "the statement that names the Workload Identity"
-    unsendable = sorted(condition_keys(statement) & set(_UNSENDABLE))
-    if unsendable:
-        name = {"sts:externalid": "sts:ExternalId", "sts:rolesessionname": "sts:RoleSessionName"}
-        raise ForeignTrustError(
-            f"trust policy: {title} has a condition on {name[unsendable[0]]}, which RisingWave "
-            "cannot send, so the role could never be assumed; remove that condition, or give "
-            "another role_name"
-        )
     if any("*" in each for each in principals_of(statement)):
         raise ForeignTrustError(
             f"trust policy: {title} trusts a wildcard principal; name the Workload Identity "

@@ -53,6 +53,7 @@ def ensure_trust(
     connectors: Iterable[str] = (),
     *,
     owner: str = "",
+    region_name: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
     sleep: Callable[[float], None] = time.sleep,
@@ -69,6 +70,8 @@ def ensure_trust(
         Name of the target; with it, what is written is recorded in the role's tags. A role that
         another target claims for another Workload Identity is refused: two clusters on one role
         would reach each other's buckets.
+    region_name
+        Region of the bucket, in which RisingWave asks STS; empty where it is not known.
 
     Raises
     ------
@@ -97,6 +100,8 @@ def ensure_trust(
             existing,
             workload_identity_arn,
             connectors,
+            role_arn=str(role["Arn"]),
+            region_name=region_name,
             written=lambda statement: statement_key(statement) in wrote,
             keep_redshift=any(claim.redshift for claim in others),
         )
@@ -166,7 +171,11 @@ class _Merged:
 
 def _stale(role: Mapping[str, Any], trust: Mapping[str, Any]) -> list[str]:
     there = {statement_key(each) for each in statements_of(trust)}
-    return [key for key in tags_of(role) if key.startswith(STATEMENT) and key not in there]
+    return [
+        key
+        for key, value in tags_of(role).items()
+        if key.startswith(STATEMENT) and value == id_of(role) and key not in there
+    ]
 
 
 def _detail(merge: TrustMerge, workload_identity_arn: str) -> str:

@@ -8,6 +8,7 @@ statement that is shown or stored.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,12 +88,11 @@ class DsnConnection:
                 "`pip install 'risingwave-iam-runbook[risingwave]'`"
             ) from None
         self._psycopg = psycopg
+        require_readable(dsn)
         try:
             self._connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10)
-        except psycopg.Error as error:
-            from rwlib.masking import mask
-
-            reason = mask(str(error)).replace(dsn, "***").strip().splitlines()[0]
+        except (psycopg.Error, ValueError, OSError) as error:
+            reason = _said_about(dsn, error)
             raise ServiceError(f"RW_DSN: RisingWave could not be reached: {reason}") from None
         self._require_risingwave()
 
@@ -132,6 +132,57 @@ class DsnConnection:
             return list(self._connection.execute(sql.encode()).fetchall())
         except self._psycopg.Error as error:
             raise Refusal(str(error)) from None
+
+
+def require_readable(dsn: str) -> None:
+    """Refuse a DSN that libpq reads otherwise than it was meant, without a word of it.
+
+    libpq ends the user and password of a URI at the first ``@`` or ``/``, so that the rest of a
+    password that holds one would be a host or a port, and stand in its error messages.
+    Source: PostgreSQL documentation, "Connection URIs".
+
+    Raises
+    ------
+    CredentialsError
+        The DSN cannot be read, or its password is not percent-encoded.
+    """
+    from psycopg import Error
+    from psycopg.conninfo import conninfo_to_dict
+
+    head, scheme, rest = dsn.partition("://")
+    if scheme and head in ("postgres", "postgresql"):
+        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        path = rest[len(authority) :].partition("?")[0]
+        if authority.count("@") > 1 or "@" in path:
+            raise CredentialsError(
+                "RW_DSN: a character of the password is not percent-encoded; write %40 for @, %2F "
+                "for /, %3F for ?, %23 for # and %25 for %"
+            )
+    try:
+        conninfo_to_dict(dsn)
+    except (Error, ValueError):
+        raise CredentialsError(
+            "RW_DSN: is not a connection string; write postgresql://user:password@host:port/"
+            "database with a percent-encoded password, or host=… user=… password='…'"
+        ) from None
+
+
+def _said_about(dsn: str, error: Exception) -> str:
+    """Return the first line of an error about a connection, without any piece of its password."""
+    from rwlib.masking import mask, passwords_of, without_parts
+
+    text = str(error).replace(dsn, "***").strip()
+    line = text.splitlines()[0] if text else type(error).__name__
+    return mask(without_parts(line, passwords_of(dsn)))
+
+
+def asked_version(connection: Connection) -> str:
+    """Return what RisingWave says of its own version, or an empty text."""
+    try:
+        rows = connection.rows("SELECT version()")
+    except Refusal:
+        return ""
+    return str(rows[0][0]) if rows and rows[0] else ""
 
 
 def open_connection(cloud: Cloud | None, cluster_id: str) -> Connection:
@@ -210,6 +261,8 @@ def run_statements(
     One change for each statement. The first that RisingWave refuses ends it: its change has the
     text in its notes, and is not applied.
     """
+    from rwlib.masking import without_parts
+
     require_complete(sql)
     ledger = ledger or Ledger()
     found: dict[str, set[str]] = {}
@@ -234,7 +287,7 @@ def run_statements(
         try:
             connection.execute(text)
         except Refusal as error:
-            said = str(error) if value is None else str(error).replace(value, "***")
+            said = str(error) if value is None else without_parts(str(error), [value])
             changes.append(
                 Change("create", resource, statement.name, after=change.after, notes=(said,))
             )

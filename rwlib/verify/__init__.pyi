@@ -1,14 +1,13 @@
 from .bucket import check_of_refusal as check_of_refusal
-from .check import APPLY as APPLY
 from .check import HOPS as HOPS
 from .check import Check as Check
 from .check import Hop as Hop
 from .check import Verdict as Verdict
+from .check import status_words as status_words
 from .connectors import check_sql_options as check_sql_options
 from .deciding import probe_role as probe_role
 from .grants import ExcessGrant as ExcessGrant
 from .grants import check_grants as check_grants
-from .grants import excess_grants as excess_grants
 from .grants import unaccepted as unaccepted
 from .hops import ask_aws as ask_aws
 from .hops import verify as verify

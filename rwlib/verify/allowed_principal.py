@@ -74,11 +74,16 @@ def check_allowed_principal(
         True in a preview that would add the entry.
     """
 
-    def check(status: Any, evidence: str, fix: str = "") -> Check:
-        return Check("allowed_principal", "allowed principal", TITLE, status, (evidence,), fix)
+    def check(
+        status: Any, evidence: str, fix: str = "", reason: str = "", fixed_by: int | None = None
+    ) -> Check:
+        return Check(
+            "allowed_principal", "allowed principal", TITLE, status, (evidence,), fix, reason,
+            fixed_by,
+        )  # fmt: skip
 
     if problem is not None:
-        return check("unknown", str(problem))
+        return check("unknown", str(problem), reason="not_readable")
     if allowed is not None:
         if allowed.status == "Failed":
             return check(
@@ -87,18 +92,29 @@ def check_allowed_principal(
                 f"{len(allowed.role_arns)} entries",
                 "waiting does not help: remove and add the entry in the console, or ask "
                 "RisingWave's support",
+                "allowed_principals_failed",
             )
         if role_arn in allowed:
             if allowed.ready:
                 return check("pass", f"{role_arn} is listed and the list is ready")
-            return check("unknown", f"{role_arn} is listed, the list is {allowed.status}")
+            return check(
+                "unknown",
+                f"{role_arn} is listed, the list is {allowed.status}",
+                reason="allowed_principals_updating",
+            )
         if pending:
             return check("pass", f"{role_arn} is going to be added")
         others = (
             f"; it lists other roles: {', '.join(allowed.role_arns)}" if allowed.role_arns else ""
         )
+        name = role_arn.rpartition("/")[2]
+        same_name = any(each.rpartition("/")[2] == name for each in allowed.role_arns)
         return check(
-            "fail", f"{role_arn} is not listed{others}", "run it again with apply: Step 4 adds it"
+            "fail",
+            f"{role_arn} is not listed{others}",
+            "run it again with apply: Step 4 adds it",
+            "allowed_principal_other_arn" if same_name else "allowed_principal_missing",
+            4,
         )
     if target.allowed_principal_confirmed_by:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -106,9 +122,11 @@ def check_allowed_principal(
             "manual",
             f"{target.allowed_principal_confirmed_by} says that {role_arn} is listed (recorded "
             f"{now}); nobody looked",
+            reason="allowed_principal_confirmed",
         )
     return check(
         "manual",
         "nobody has confirmed it, and there is no API key to look with",
         " ".join(console_steps(target, role_arn)),
+        "allowed_principal_unconfirmed",
     )

@@ -48,6 +48,7 @@ def check_simulation(
         if each.decision.layer not in ("resource", "trust")
         # A key policy always has its say, and the simulation does not read it.
         and not each.probe.action.startswith("kms:")
+        and not each.depends
     ]
     groups: dict[tuple[tuple[str, str], ...], list[Verdict]] = {}
     for verdict in chosen:
@@ -64,8 +65,8 @@ def check_simulation(
             reason = error_message(error) if isinstance(error, ClientError) else str(error)
             unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
             return [
-                Check("simulation", "requests", title, "unknown", unknown),
-                Check("scp", "role", _SCP_TITLE, "unknown", unknown),
+                Check("simulation", "requests", title, "unknown", unknown, reason="not_readable"),
+                Check("scp", "role", _SCP_TITLE, "unknown", unknown, reason="not_readable"),
             ]
         for verdict in members:
             result = results.get((verdict.probe.action.lower(), verdict.probe.resource))
@@ -93,6 +94,7 @@ def check_simulation(
             "ask the organization's administrators: no policy of this account can allow it"
             if by_organization
             else "",
+            "scp_denies" if by_organization else "",
         ),
     ]
 
@@ -106,14 +108,22 @@ def _simulation_check(
     if differing and unread:
         missing = "; ".join(f"{what}: {why}" for what, why in unread.items())
         evidence = (f"AWS knows what could not be read here ({missing})", *differing)
-        return Check("simulation", "requests", title, "unknown", evidence)
+        return Check("simulation", "requests", title, "unknown", evidence, reason="not_readable")
     status: Status = "fail" if differing else "pass"
     fix = (
         "what was written may not be in effect everywhere yet: verify again in a minute; if it "
         "stays, believe AWS"
     )
     evidence = tuple(differing) or (f"{compared} requests, same answers",)
-    return Check("simulation", "requests", title, status, evidence, fix if differing else "")
+    return Check(
+        "simulation",
+        "requests",
+        title,
+        status,
+        evidence,
+        fix if differing else "",
+        "simulation_differs" if differing else "",
+    )
 
 
 def _simulate(
@@ -195,7 +205,7 @@ def validate_policy(aws: Aws, document: Mapping[str, Any], region_name: str) -> 
     except (ClientError, RunbookError) as error:
         reason = error_message(error) if isinstance(error, ClientError) else str(error)
         unknown = (f"access-analyzer:ValidatePolicy: {reason}",)
-        return Check("policy_validated", "policy", title, "unknown", unknown)
+        return Check("policy_validated", "policy", title, "unknown", unknown, reason="not_readable")
     findings = [
         f"{each['findingType']}: {each['issueCode']}: {each['findingDetails']}"
         for each in answer.get("findings", [])
@@ -208,4 +218,5 @@ def validate_policy(aws: Aws, document: Mapping[str, Any], region_name: str) -> 
         "fail" if bad else "pass",
         tuple(findings) or ("no findings",),
         "correct the input that the finding names" if bad else "",
+        "policy_finding" if bad else "",
     )

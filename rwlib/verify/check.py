@@ -70,6 +70,8 @@ class Check:
         Why it does not pass: a code of `rwlib.verify.reasons.REASONS`, empty for a pass.
     fixed_by
         Number of the step that mends it when it is applied; None where none does.
+    planned
+        True where a plan was judged: it says what would be, were the plan applied.
     """
 
     id: str
@@ -80,10 +82,21 @@ class Check:
     fix: str = ""
     reason: str = ""
     fixed_by: int | None = None
+    planned: bool = False
+
+    @property
+    def status_words(self) -> str:
+        """The status as a person reads it: a plan would pass, what stands there passes."""
+        return status_words(self.status, planned=self.planned)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
         return {**asdict(self), "evidence": list(self.evidence)}
+
+
+def status_words(status: str, *, planned: bool) -> str:
+    """Return a status as a person reads it: a plan would pass, what stands there passes."""
+    return f"would {status}" if planned and status in ("pass", "fail") else status
 
 
 @dataclass(frozen=True)
@@ -95,15 +108,32 @@ class Verdict:
 
     @property
     def as_expected(self) -> bool:
-        """True when an allowed request is allowed, or a forbidden one is refused."""
-        return (self.decision.effect == "allowed") == self.probe.allow
+        """True when an allowed request is allowed, or a forbidden one is refused.
+
+        What depends on an unknown key is as expected in neither case.
+        """
+        return not self.depends and self.decision.allowed == self.probe.allow
 
     @property
     def line(self) -> str:
         """The verdict in one line of evidence."""
+        asked = f"{self.probe.title} ({self.probe.action} on {self.probe.place})"
+        if self.depends:
+            return f"{asked}: {self.decision.dependency}"
         reason = str(self.decision.reasons[0]) if self.decision.reasons else ""
-        mark = "allowed" if self.decision.effect == "allowed" else "refused"
-        return f"{self.probe.title} ({self.probe.action} on {self.probe.place}): {mark}; {reason}"
+        return f"{asked}: {self.answer}; {reason}"
+
+    @property
+    def depends(self) -> bool:
+        """True when a key decides whose value nobody here can know."""
+        return self.decision.effect == "depends"
+
+    @property
+    def answer(self) -> str:
+        """``allowed``, ``refused`` or ``depends``."""
+        if self.depends:
+            return "depends"
+        return "allowed" if self.decision.allowed else "refused"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain JSON values."""
@@ -113,6 +143,7 @@ class Verdict:
             "action": self.probe.action,
             "resource": self.probe.resource,
             "should_be": "allowed" if self.probe.allow else "refused",
-            "is": "allowed" if self.decision.effect == "allowed" else "refused",
-            "reason": str(self.decision.reasons[0]) if self.decision.reasons else "",
+            "is": self.answer,
+            "reason": self.decision.dependency
+            or (str(self.decision.reasons[0]) if self.decision.reasons else ""),
         }

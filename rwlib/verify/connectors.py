@@ -40,6 +40,7 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
             target=target,
             role_arn=situation.role_arn,
             region_name=situation.bucket.region_name,
+            version=getattr(each, "version", None) or None,
         )
         if finding.severity == "error"
     ]
@@ -48,7 +49,8 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
     good = tuple(f"{each.connector}: {situation.role_arn}" for each in sql)
     status: Status = "fail" if problems else "pass"
     fix = "correct sql_options" if problems else ""
-    return [Check("sql_options", "SQL", title, status, tuple(problems) or good, fix)]
+    reason = ("sql_wrong_role_arn" if names_role else "sql_options_wrong") if problems else ""
+    return [Check("sql_options", "SQL", title, status, tuple(problems) or good, fix, reason)]
 
 
 def _redshift_attachment(aws: Aws, situation: Situation) -> Check:
@@ -96,7 +98,15 @@ def _redshift_attachment(aws: Aws, situation: Situation) -> Check:
         reasons.append(error_message(error) if isinstance(error, ClientError) else str(error))
     if not seen:
         why = "; ".join(reasons) or f"no cluster and no namespace in {region}"
-        return Check("redshift_role_attached", "connector", title, "unknown", (why,), fix)
+        return Check(
+            "redshift_role_attached",
+            "connector",
+            title,
+            "unknown",
+            (why,),
+            fix,
+            "redshift_role_not_attached",
+        )
     listed = ", ".join(seen)
     return Check(
         "redshift_role_attached",
@@ -105,4 +115,5 @@ def _redshift_attachment(aws: Aws, situation: Situation) -> Check:
         "unknown",
         (f"{listed} in {region} do not have it; which cluster the sink writes to is not known",),
         fix,
+        "redshift_role_not_attached",
     )

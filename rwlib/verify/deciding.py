@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rwlib.evaluate import Decision, Policies, Request, evaluate
-from rwlib.target import Target
+from rwlib.evaluate import (
+    OPENDAL_SESSION,
+    Decision,
+    Policies,
+    RequestModel,
+    Unknown,
+    assume_role,
+    assume_role_by_redshift,
+    ends,
+    judge,
+    judge_all,
+    judge_any,
+    redshift_services,
+    role_request,
+)
+from rwlib.steps import statements_of
+from rwlib.target import Target, connector_options
 from rwlib.verify.check import Verdict
 from rwlib.verify.probes import Probe, forbidden_probes, required_probes
 from rwlib.verify.situation import Situation
@@ -19,47 +34,93 @@ def probe_role(target: Target, situation: Situation) -> list[Verdict]:
         account_id=situation.account_id,
         region_name=situation.bucket.region_name,
         kms_key_arn=situation.bucket.kms_key_arn,
+        bucket_key=situation.bucket.bucket_key,
     ) + forbidden_probes(target)
     return [Verdict(probe, decide(situation, probe)) for probe in probes]
 
 
 def decide(situation: Situation, probe: Probe, *, boundary: bool = True) -> Decision:
-    """Evaluate one request of a session of the role."""
+    """Judge one request of a session of the role, with all that is known of its condition keys.
+
+    Parameters
+    ----------
+    boundary
+        False leaves the role's permissions boundary out.
+    """
+    return judge(model_of(situation, probe), policies_for(situation, probe, boundary=boundary))
+
+
+def model_of(situation: Situation, probe: Probe) -> RequestModel:
+    """Return what AWS sees of a probe."""
+    parts = probe.resource.split(":")
+    regional = parts[2] in ("kms", "glue")
+    return role_request(
+        situation.role_arn,
+        probe.action,
+        probe.resource,
+        region_name=parts[3] if regional else situation.bucket.region_name,
+        resource_account=parts[4] if regional else situation.account_id,
+        role_id=situation.role_id,
+        role_tags=situation.role_tags,
+        sent=probe.context,
+    )
+
+
+def policies_for(situation: Situation, probe: Probe, *, boundary: bool = True) -> Policies:
+    """Return the policies that decide about a probe.
+
+    A key whose policy could not be read is taken to have AWS's default key policy, which leaves
+    the decision to the account's identity policies; check ``kms_key_policy`` says so.
+    """
     bucket = situation.bucket
     resource: Mapping[str, Any] | None = None
-    owner = situation.account_id
     if probe.resource.startswith("arn:aws:kms:"):
-        # A key whose policy could not be read is taken to have AWS's default key policy, which
-        # leaves the decision to the account's identity policies; check kms_key_policy says so.
         owner = probe.resource.split(":")[4]
         resource = bucket.kms_key_policy or _default_key_policy(owner)
-    elif probe.resource in (f"arn:aws:s3:::{bucket.name}",) or probe.resource.startswith(
+        resource = with_grants(resource, bucket.kms_grants or (), situation.role_arn)
+    elif probe.resource == f"arn:aws:s3:::{bucket.name}" or probe.resource.startswith(
         f"arn:aws:s3:::{bucket.name}/"
     ):
         resource = bucket.policy
-    # A Deny that exempts the role by its unique id compares aws:userid, which for a role's session
-    # is "<role id>:<session name>" (IAM user guide, principal key values).
-    user_id = {"aws:userid": f"{situation.role_id}:reqsign"} if situation.role_id else {}
-    return evaluate(
-        Request(
-            principal=role_session(situation.role_arn),
-            action=probe.action,
-            resource=probe.resource,
-            resource_account=owner,
-            context={
-                "aws:PrincipalArn": situation.role_arn,
-                "aws:SecureTransport": True,
-                "aws:ViaAWSService": False,
-                **user_id,
-                **probe.context,
-            },
-        ),
-        Policies(
-            identity=list(situation.identity),
-            resource=resource,
-            boundary=situation.boundary if boundary else None,
-        ),
+    return Policies(
+        identity=list(situation.identity),
+        resource=resource,
+        boundary=situation.boundary if boundary else None,
     )
+
+
+def with_grants(
+    key_policy: Mapping[str, Any], grants: Sequence[Mapping[str, Any]], role_arn: str
+) -> Mapping[str, Any]:
+    """Return a key policy that says what the key's grants to the role say too.
+
+    A grant allows its operations to the principal that it names, within its constraints on the
+    encryption context, beside the key policy and the identity-based policies (KMS developer
+    guide, "Grants in AWS KMS"). A Deny stands against it.
+    """
+    session = role_session(role_arn)
+    statements = []
+    for grant in grants:
+        if grant.get("GranteePrincipal") not in (role_arn, session):
+            continue
+        constraints = grant.get("Constraints") or {}
+        pairs = constraints.get("EncryptionContextEquals") or constraints.get(
+            "EncryptionContextSubset", {}
+        )
+        statement: dict[str, Any] = {
+            "Sid": f"Grant{str(grant.get('GrantId', ''))[:8]}",
+            "Effect": "Allow",
+            "Principal": {"AWS": session},
+            "Action": [f"kms:{each}" for each in grant.get("Operations", [])],
+            "Resource": "*",
+        }
+        if pairs:
+            names = {f"kms:EncryptionContext:{key}": value for key, value in pairs.items()}
+            statement["Condition"] = {"StringEquals": names}
+        statements.append(statement)
+    if not statements:
+        return key_policy
+    return {**key_policy, "Statement": [*statements_of(key_policy), *statements]}
 
 
 def _default_key_policy(account_id: str) -> dict[str, Any]:
@@ -82,20 +143,98 @@ def role_session(role_arn: str, session_name: str = "reqsign") -> str:
     return f"arn:aws:sts::{account}:assumed-role/{role_arn.split('/')[-1]}/{session_name}"
 
 
-def assume(situation: Situation, caller_arn: str) -> Decision:
-    """Evaluate whether a caller may assume the role, its own account allowing it."""
+def assume(
+    situation: Situation,
+    caller_arn: str,
+    *,
+    trust_policy: Mapping[str, Any] | None = None,
+    session_names: Sequence[str | Unknown] = (OPENDAL_SESSION,),
+) -> Decision:
+    """Judge whether a caller may assume the role, its own account allowing it.
+
+    Parameters
+    ----------
+    trust_policy
+        Judged in place of the situation's, such as one statement of it.
+    session_names
+        What RisingWave's clients call their sessions; all of them must get in.
+    """
+    policies = trust_policies(situation, trust_policy)
+    return judge_all(assume_models(situation, caller_arn, session_names), policies)
+
+
+def assume_models(
+    situation: Situation,
+    caller_arn: str,
+    session_names: Sequence[str | Unknown] = (OPENDAL_SESSION,),
+) -> list[RequestModel]:
+    """Return what AWS sees of a caller's AssumeRole, for each name of its sessions."""
+    return [
+        assume_role(
+            caller_arn,
+            situation.role_arn,
+            region_name=situation.bucket.region_name,
+            role_tags=situation.role_tags,
+            session_name=name,
+        )
+        for name in session_names
+    ]
+
+
+def assume_by_redshift(situation: Situation) -> Decision:
+    """Judge whether Redshift may assume the role for a COPY."""
+    region = situation.bucket.region_name
+    models = [
+        assume_role_by_redshift(
+            situation.role_arn,
+            region_name=region,
+            service=service,
+            role_tags=situation.role_tags,
+        )
+        for service in redshift_services(region)
+    ]
+    return judge_any(models, Policies(resource=situation.trust_policy))
+
+
+def trust_policies(situation: Situation, trust_policy: Mapping[str, Any] | None = None) -> Policies:
+    """Return what decides about an AssumeRole, the caller's account allowing it."""
     allow = {
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": situation.role_arn}
         ],
     }
-    context = {"sts:RoleSessionName": "reqsign", "aws:SecureTransport": True}
-    caller = caller_arn
-    if ":role/" in caller_arn:
-        caller = role_session(caller_arn)
-        context |= {"aws:PrincipalArn": caller_arn}
-    return evaluate(
-        Request(caller, "sts:AssumeRole", situation.role_arn, situation.account_id, context),
-        Policies(identity=[("allowed principals", allow)], resource=situation.trust_policy),
+    return Policies(
+        identity=[("allowed principals", allow)],
+        resource=situation.trust_policy if trust_policy is None else trust_policy,
     )
+
+
+def session_names(target: Target) -> tuple[str | Unknown, ...]:
+    """Return what RisingWave's clients call their sessions of the role, for these connectors.
+
+    Source: RisingWave's engine: opendal and iceberg-rust through reqsign for data files; for the
+    metadata of a Glue catalog iceberg's Java client, and its own client for Glue's API; for a JDBC
+    catalog ``iceberg-aws-<uuid>``.
+    """
+    names: dict[str | Unknown, None] = {OPENDAL_SESSION: None}
+    for connector in target.connectors:
+        if not connector.startswith("iceberg"):
+            continue
+        options = connector_options(target, connector)
+        catalog = str(options.get("catalog.type") or "")
+        if catalog == "glue":
+            names["risingwave-s3"] = None
+        if catalog == "jdbc":
+            names[Unknown(like=("iceberg-aws-*",), optional=False)] = None
+        if options.get("glue.iam_role_arn"):
+            names["risingwave-glue"] = None
+    return tuple(names)
+
+
+def until(model: RequestModel, policies: Policies) -> str:
+    """Say when a decision changes with the time, empty where it does not."""
+    ends_at, begins_at = ends(model, policies)
+    if ends_at:
+        return f"a condition ends it on {ends_at}"
+    return f"a condition allows it from {begins_at} on" if begins_at else ""

@@ -342,6 +342,13 @@ class _Search:
             *_statements("the key policy", bucket.kms_key_policy, "resource"),
         ]
         limits = _statements(*situation.boundary, "identity") if situation.boundary else []
+        self.bounds = [each for each in limits if each.allows] if situation.boundary else None
+        # A Deny without conditions leaves only what its NotResource names, or nothing.
+        self.walls = [
+            each
+            for each in (*attached, *limits)
+            if not each.allows and not each.tests and ("*" in each.resources or each.not_resources)
+        ]
         needs = [each for document in documents for each in _statements("", document, "identity")]
         self.deciding = [*needs, *limits, *(each for each in self.statements if not each.allows)]
         self.same = {each.bare for each in needs}
@@ -372,7 +379,8 @@ class _Search:
     def grants(self) -> Iterator[ExcessGrant]:
         """Yield what each Allow grants beyond the need."""
         for statement in self.statements:
-            if statement.allows and statement.bare not in self.same:
+            nowhere = "*" in statement.not_resources
+            if statement.allows and not nowhere and statement.bare not in self.same:
                 yield from self._of_statement(statement)
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
@@ -432,10 +440,18 @@ class _Search:
             return None
         seen: set[Any] = set()
         unused: tuple[Kind, Request, str] | None = None
+        keys = {key for _, key, _, _ in statement.tests}
+        # What the statement asks of a key that a request can't have, or has with one value.
+        unmet = {key for key in keys if not self._holds(statement, key, None)}
+        if any(key in _OWN and key not in _FREE_ALL_THE_SAME for key in unmet):
+            return None
         for name, action in self._actions(statement, action_pattern):
+            if not all(map(action.may_carry, unmet)):
+                continue
             shapes = [
                 each for each in self._shapes_of(action) if self._overlap(each, resource, tokens)
             ]
+            shapes = [each for each in shapes if self._is_left(name, each)]
             if not shapes:
                 continue
             deciders = tuple(
@@ -483,10 +499,34 @@ class _Search:
     def _overlap(self, shape: str, resource: str, tokens: Sequence[Token]) -> bool:
         key = (shape, resource)
         if key not in self._overlaps:
-            self._overlaps[key] = any(
+            head, other = _head(shape.replace("${Partition}", "aws")), _head(resource)
+            self._overlaps[key] = (head.startswith(other) or other.startswith(head)) and any(
                 may_overlap(self._shape(shape, account), tokens) for account in (self.account, "")
             )
         return self._overlaps[key]
+
+    def _is_left(self, name: str, shape: str) -> bool:
+        """Tell quickly whether boundary and Deny statements may leave something of an action."""
+        if self.bounds is not None:
+            bounds = [each for each in self.bounds if each.matches(name)]
+            if not any(
+                (each.not_resources and "*" not in each.not_resources)
+                or self._overlaps_any(shape, each.resources, each.variables)
+                for each in bounds
+            ):
+                return False
+        return all(
+            self._overlaps_any(shape, each.not_resources, each.variables)
+            for each in self.walls
+            if each.matches(name)
+        )
+
+    def _overlaps_any(self, shape: str, resources: Sequence[str], variables: bool) -> bool:
+        for resource in resources:
+            tokens = arn_tokens(resource, self.values, variables=variables)
+            if tokens is not None and self._overlap(shape, resource, tokens):
+                return True
+        return False
 
     def _shape(self, template: str, account: str) -> tuple[Token, ...]:
         key = (template, account)
@@ -510,13 +550,13 @@ class _Search:
                 other = arn_tokens(text, self.values, variables=each.variables)
                 if other is not None and other not in beside and text != "*":
                     beside.append(other)
-        contexts: list[dict[str, str]] | None = None
+        contexts = self._contexts(statement, action, deciding)
+        if not contexts:
+            return
         for shape in shapes:
             for account in (self.account, ""):
                 places = cells([self._shape(shape, account), tokens], beside)
                 for place in sorted(places.values(), key=len):
-                    if contexts is None:
-                        contexts = self._contexts(statement, action, deciding)
                     for context in contexts:
                         yield from self._tried(statement, action, place, context)
                 if places:
@@ -525,7 +565,8 @@ class _Search:
     def _tried(
         self, statement: _Statement, action: IamAction, place: str, context: Mapping[str, str]
     ) -> Iterator[tuple[Kind, Request, str]]:
-        owner = (place.split(":") + [""] * 5)[4] or self.account
+        named = (place.split(":") + [""] * 5)[4]
+        owner = named if re.fullmatch(r"\d{12}", named) else self.account
         request = Request(self.session, action.name, place, owner, {**self.base, **context})
         alone = json.dumps({"Version": "2012-10-17" if statement.variables else "2008-10-17",
                             "Statement": [statement.document]})  # fmt: skip
@@ -673,6 +714,11 @@ def _possible_values(
     return list(dict.fromkeys(found))
 
 
+def _head(pattern: str) -> str:
+    """Return the text before the first wildcard or variable."""
+    return re.split(r"[*?]|\$\{", pattern, maxsplit=1)[0]
+
+
 def _shape_tokens(template: str, account: str) -> Iterator[Token]:
     if not template:
         yield ANY
@@ -683,7 +729,7 @@ def _shape_tokens(template: str, account: str) -> Iterator[Token]:
             yield from literal_tokens(piece)
         elif piece == "Partition":
             yield from literal_tokens("aws")
-        elif piece == "Account":
+        elif piece.lower() in ("account", "accountid"):
             yield from literal_tokens(account) if account else [Token(_DIGITS)] * 12
         elif piece == "Region":
             yield Token(_REGION_CHARACTERS)

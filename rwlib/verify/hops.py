@@ -41,6 +41,7 @@ def verify(
     *,
     workload_identity_arn: str = "",
     cloud: Cloud | None = None,
+    egress_ips: Sequence[str] = (),
 ) -> tuple[list[Check], list[Verdict]]:
     """Return the verdict of every hop and of every request, in the order of the way.
 
@@ -48,7 +49,10 @@ def verify(
     ----------
     cloud
         Where the cluster's Allowed Principals are read; without it a person's word is taken.
+    egress_ips
+        Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     """
+    situation = replace(situation, egress_ips=tuple(egress_ips))
     verdicts = probe_role(target, situation)
     checks = check_situation(
         target,
@@ -58,9 +62,12 @@ def verify(
         verdicts=verdicts,
     )
     at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
-    checks.insert(at, _allowed_principal(aws, target, situation, cloud))
+    allowed_principal = _allowed_principal(aws, target, situation, cloud)
+    checks.insert(at, replace(allowed_principal, planned=situation.planned))
     at = next((i for i, check in enumerate(checks) if check.hop == "boundary"), at)
-    checks[at:at] = check_left_over(aws, target, situation)
+    checks[at:at] = [
+        replace(each, planned=situation.planned) for each in check_left_over(aws, target, situation)
+    ]
     return checks, verdicts
 
 
@@ -128,15 +135,16 @@ def check_situation(
     workload = workload_identity_arn or target.workload_identity_arn
     if verdicts is None:
         verdicts = probe_role(target, situation)
-    return [
+    checks = [
         check_identity(situation),
         *check_policy(target, situation, wanted_policy),
         check_role(target, situation),
         check_boundary(target, situation, verdicts),
-        *check_trust(situation, workload),
+        *check_trust(target, situation, workload),
         *check_bucket(target, situation, verdicts),
         *check_kms(target, situation, verdicts),
         check_allowed(situation, verdicts),
         check_refused(situation, verdicts),
         *check_redshift_trust(target, situation),
     ]
+    return [replace(check, planned=situation.planned) for check in checks]

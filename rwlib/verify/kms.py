@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from rwlib.evaluate import Decision
 from rwlib.target import Target
 from rwlib.verify.check import APPLY, Check, Status, Verdict
 from rwlib.verify.deciding import decide
@@ -23,18 +24,33 @@ def check_kms(target: Target, situation: Situation, verdicts: list[Verdict]) -> 
     why = bucket.why_unknown("encryption") or bucket.why_unknown("kms key")
     if not key_arn:
         evidence = why or "no key of its own: SSE-S3, or the AWS managed key"
-        yield Check("kms", "KMS", title, "unknown" if why else "pass", (evidence,))
+        yield Check(
+            "kms", "KMS", title, "unknown" if why else "pass", (evidence,),
+            reason="not_readable" if why else "",
+        )  # fmt: skip
         return
     own = [each for each in verdicts if each.probe.resource == key_arn]
-    bad = [each for each in own if not each.as_expected]
+    depending = [each for each in own if each.depends]
+    bad = [each for each in own if not each.as_expected and not each.depends]
     by_key_policy = [each for each in bad if each.decision.layer == "resource"]
-    problems, fix = _key_problems(situation, key_arn)
+    problems, fix, reason = _key_problems(situation, key_arn)
     status: Status = "fail"
+    fixed_by: int | None = None
     if bad and len(by_key_policy) == len(bad):
-        fix = fix or "see kms_key_policy"
+        fix, reason = fix or "see kms_key_policy", reason or "kms_key_policy"
         if bucket.kms_key_policy is None and not problems:
-            status = "unknown"
+            status, reason = "unknown", "not_readable"
+        elif _grants_unread(situation) and not problems:
+            implicit = all(each.decision.effect == "implicit-deny" for each in bad)
+            status, reason = ("unknown", "not_readable") if implicit else (status, reason)
+    elif bad and not reason:
+        fix, reason, fixed_by = APPLY, "kms_role_permission", 1
     lines = [*(each.line for each in bad), *problems]
+    if depending and not lines:
+        said = tuple(each.line for each in depending)
+        yield Check("kms", "KMS", title, "unknown", said, reason="depends_on_context")
+        yield _key_policy(situation, key_arn, own, bad, by_key_policy)
+        return
     good = f"{key_arn}: {', '.join(each.probe.action for each in own)}"
     yield Check(
         "kms",
@@ -43,50 +59,84 @@ def check_kms(target: Target, situation: Situation, verdicts: list[Verdict]) -> 
         status if lines else "pass",
         tuple(lines) or (good,),
         (fix or APPLY) if lines else "",
+        reason if lines else "",
+        fixed_by if lines else None,
     )
-    yield _key_policy(situation, key_arn, bad, by_key_policy)
+    yield _key_policy(situation, key_arn, own, bad, by_key_policy)
 
 
-def _key_problems(situation: Situation, key_arn: str) -> tuple[list[str], str]:
+def _grants_unread(situation: Situation) -> str:
+    """Why the key's grants could not be read, empty when they were."""
+    return situation.bucket.why_unknown("kms grants")
+
+
+def _key_problems(situation: Situation, key_arn: str) -> tuple[list[str], str, str]:
     key = situation.bucket.kms_key or {}
-    problems, fix = [], ""
+    problems, fix, reason = [], "", ""
     if key and not key.get("Enabled", True):
         problems.append(f"{key_arn} is {key.get('KeyState', 'disabled')}")
         fix = f"enable the key: aws kms enable-key --key-id {key_arn}"
+        reason = "kms_key_disabled"
     if key_arn.split(":")[3] != situation.bucket.region_name:
         problems.append(f"{key_arn} is not in the bucket's region {situation.bucket.region_name}")
         fix = "give the bucket a key of its own region"
-    return problems, fix
+        reason = "kms_key_region_mismatch"
+    return problems, fix, reason
 
 
 def _key_policy(
-    situation: Situation, key_arn: str, bad: list[Verdict], by_key_policy: list[Verdict]
+    situation: Situation,
+    key_arn: str,
+    own: list[Verdict],
+    bad: list[Verdict],
+    by_key_policy: list[Verdict],
 ) -> Check:
     title = "The key policy lets the role in"
     why = situation.bucket.why_unknown("kms key policy")
     if situation.bucket.kms_key_policy is None:
-        return Check("kms_key_policy", "KMS", title, "unknown", (why or "not read",))
+        return Check(
+            "kms_key_policy", "KMS", title, "unknown", (why or "not read",), reason="not_readable"
+        )
+    decided = [Verdict(each.probe, _by_key_policy(situation, each.probe)) for each in own]
     refused = by_key_policy or [
-        each for each in bad if not _key_policy_delegates(situation, each.probe)
+        each for each in bad if not _by_key_policy(situation, each.probe).allowed
     ]
+    depending = [each for each in decided if each.depends]
+    granted = [
+        f"grant {grant.get('Name') or grant['GrantId']}: {', '.join(grant.get('Operations', []))}"
+        for grant in situation.bucket.kms_grants or ()
+        if grant.get("GranteePrincipal") == situation.role_arn
+    ]
+    if refused and (why := _grants_unread(situation)):
+        implicit = all(each.decision.effect == "implicit-deny" for each in refused)
+        if implicit:
+            return Check(
+                "kms_key_policy", "KMS", title, "unknown",
+                (f"the key policy does not, and its grants could not be read: {why}",),
+                reason="not_readable",
+            )  # fmt: skip
+    if depending and not refused:
+        lines = tuple(each.line for each in depending)
+        return Check("kms_key_policy", "KMS", title, "unknown", lines, reason="depends_on_context")
     return Check(
         "kms_key_policy",
         "KMS",
         title,
         "fail" if refused else "pass",
-        tuple(each.line for each in refused) or (key_arn,),
+        tuple(each.line for each in refused) or (key_arn, *granted),
         f"the key's owner must allow {situation.role_arn} kms:GenerateDataKey and kms:Decrypt in "
         "the key policy"
         if refused
         else "",
+        "kms_key_policy" if refused else "",
     )
 
 
-def _key_policy_delegates(situation: Situation, probe: Probe) -> bool:
-    """True when the key policy would let the role in, did its own policies allow the request."""
+def _by_key_policy(situation: Situation, probe: Probe) -> Decision:
+    """Judge a request by the key policy and the grants, the role's own policies allowing it."""
     document = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": probe.action, "Resource": probe.resource}],
     }
     as_if = replace(situation, identity=(("as if", document),), boundary=None)
-    return decide(as_if, probe).effect == "allowed"
+    return decide(as_if, probe)

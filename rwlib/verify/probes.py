@@ -54,9 +54,18 @@ _TABLES = {"redshift", "snowflake_v2"}
 
 
 def required_probes(
-    target: Target, *, account_id: str, region_name: str, kms_key_arn: str = ""
+    target: Target,
+    *,
+    account_id: str,
+    region_name: str,
+    kms_key_arn: str = "",
+    bucket_key: bool | None = None,
 ) -> list[Probe]:
-    """Return what the target's connectors must be allowed to do."""
+    """Return what the target's connectors must be allowed to do.
+
+    S3 sends the object's ARN as encryption context, with a bucket key the bucket's (Amazon S3
+    User Guide, "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys").
+    """
     probes = [probe for name in target.connectors for probe in _connector_probes(target, name)]
     key = target.kms_key_arn or kms_key_arn
     if key:
@@ -68,6 +77,8 @@ def required_probes(
             ("", "", f"{bucket}/{folder}part-0.json"),
             (".bucket", ", with a bucket key", bucket),
         ):
+            if bucket_key is not None and bucket_key is not bool(what):
+                continue
             context = {
                 "kms:ViaService": f"s3.{region_name}.amazonaws.com",
                 "kms:EncryptionContext:aws:s3:arn": encrypted,

@@ -107,7 +107,6 @@ _TABLE = (
         "the role does not have the permissions boundary that was asked for",
         "The role may do more than its boundary would leave.",
         "Set the boundary with aws iam put-role-permissions-boundary.",
-        2,
     ),
     CheckReason(
         "boundary_denies",

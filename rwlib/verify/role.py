@@ -34,16 +34,20 @@ def check_policy(
     document, why = situation.policy_document, situation.why_unknown(situation.policy_arn)
     title = f"Policy {target.policy_name} is the one this target asks for"
     if document is None and why:
-        yield Check("policy_documents", "policy", title, "unknown", (why,))
+        yield Check("policy_documents", "policy", title, "unknown", (why,), reason="not_readable")
     elif document is None:
         evidence = f"there is no {situation.policy_arn}"
-        yield Check("policy_documents", "policy", title, "fail", (evidence,), APPLY)
+        yield Check(
+            "policy_documents", "policy", title, "fail", (evidence,), APPLY, "policy_missing", 1
+        )
     elif canonical(document) == canonical(wanted):
         size = len(statements_of(document))
         yield Check("policy_documents", "policy", title, "pass", (f"{size} statements, equal",))
     else:
         diff = tuple(document_diff(document, wanted).splitlines()[2:])
-        yield Check("policy_documents", "policy", title, "fail", diff, APPLY)
+        yield Check(
+            "policy_documents", "policy", title, "fail", diff, APPLY, "policy_old_version", 1
+        )
     yield _attached(situation)
 
 
@@ -51,10 +55,12 @@ def _attached(situation: Situation) -> Check:
     title = "The policy is attached to the role"
     why = situation.why_unknown("role") or situation.why_unknown("attached policies")
     if why and situation.policy_arn not in situation.attached:
-        return Check("policy_attached", "policy", title, "unknown", (why,))
+        return Check("policy_attached", "policy", title, "unknown", (why,), reason="not_readable")
     if situation.trust_policy is None or situation.policy_arn not in situation.attached:
         evidence = f"{situation.policy_arn} is not attached to {situation.role_arn}"
-        return Check("policy_attached", "policy", title, "fail", (evidence,), APPLY)
+        return Check(
+            "policy_attached", "policy", title, "fail", (evidence,), APPLY, "policy_not_attached", 2
+        )
     evidence = f"{situation.policy_arn} is attached"
     return Check("policy_attached", "policy", title, "pass", (evidence,))
 
@@ -63,9 +69,11 @@ def check_role(target: Target, situation: Situation) -> Check:
     """See that the role exists."""
     title = f"Role {target.role_name} exists"
     if why := situation.why_unknown("role"):
-        return Check("role_exists", "role", title, "unknown", (why,))
+        return Check("role_exists", "role", title, "unknown", (why,), reason="not_readable")
     if situation.trust_policy is None:
-        return Check("role_exists", "role", title, "fail", (situation.role_arn,), APPLY)
+        return Check(
+            "role_exists", "role", title, "fail", (situation.role_arn,), APPLY, "role_missing", 2
+        )
     planned = ("it is going to be created or is there already",) if situation.planned else ()
     return Check("role_exists", "role", title, "pass", (situation.role_arn, *planned))
 
@@ -77,6 +85,8 @@ def check_left_over(aws: Aws, target: Target, situation: Situation) -> Iterable[
     in what AWS shows only.
     """
     if situation.planned or situation.trust_policy is None:
+        return
+    if situation.why_unknown("attached policies"):  # another check says so
         return
     title = "Nothing of earlier runs for this target is left over"
     try:
@@ -94,11 +104,17 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
     title, wanted = "The permissions boundary leaves room for the connectors", ""
     wanted = target.permissions_boundary_arn
 
-    def verdict(status: Status, *evidence: str, fix: str = "") -> Check:
-        return Check("boundary", "boundary", title, status, evidence, fix)
+    def verdict(
+        status: Status,
+        *evidence: str,
+        fix: str = "",
+        reason: str = "",
+        fixed_by: int | None = None,
+    ) -> Check:
+        return Check("boundary", "boundary", title, status, evidence, fix, reason, fixed_by)
 
     if why := situation.why_unknown("role"):
-        return verdict("unknown", why)
+        return verdict("unknown", why, reason="not_readable")
     found = situation.boundary_arn
     if wanted and found != wanted and situation.trust_policy is not None:
         return verdict(
@@ -106,10 +122,11 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
             f"{wanted} is not set on the role, {found or 'none'} is",
             fix=f"set it: aws iam put-role-permissions-boundary --role-name {target.role_name} "
             f"--permissions-boundary {wanted} (apply does so for a role that this runbook made)",
+            reason="boundary_not_set",
         )
     if situation.boundary is None:
         if why := situation.why_unknown(found or wanted):
-            return verdict("unknown", f"{found or wanted}: {why}")
+            return verdict("unknown", f"{found or wanted}: {why}", reason="not_readable")
         return verdict("pass", "none is set")
     stopped = [
         each
@@ -120,8 +137,11 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
     ]
     if not stopped:
         return verdict("pass", f"{found} allows every request")
+    if all(each.depends for each in stopped):
+        return verdict("unknown", *(each.line for each in stopped), reason="depends_on_context")
     return verdict(
         "fail",
-        *(each.line for each in stopped),
+        *(each.line for each in stopped if not each.depends),
+        reason="boundary_denies",
         fix=f"whoever owns {found} must allow these requests in it; no policy of the role can",
     )

@@ -53,7 +53,9 @@ def check_execution(
             checks.append(_failed(check_id, title, stopped, target, known))
         elif refused:
             earlier = ("not run: an earlier statement was refused",)
-            checks.append(Check(check_id, "SQL", title, "unknown", earlier))
+            checks.append(
+                Check(check_id, "SQL", title, "unknown", earlier, reason="statement_not_run")
+            )
         elif statement.kind != "sink":
             seen = ("RisingWave read the place when it was created",)
             checks.append(Check(check_id, "SQL", title, "pass", seen))
@@ -61,7 +63,8 @@ def check_execution(
             started = clock()
             while True:
                 check = _look_at_sink(aws, connection, target, each, check_id, title, known)
-                if check.status != "unknown" or clock() - started >= limit:
+                # Only a file can still come: a refusal is an answer.
+                if check.reason != "no_file_yet" or clock() - started >= limit:
                     checks.append(check)
                     break
                 sleep(2.0)
@@ -82,11 +85,11 @@ def _failed(check_id: str, title: str, text: str, target: Target, known: Sequenc
     ]
     if not causes:
         fix = "see the hop that fails above; then run it again"
-        return Check(check_id, "SQL", title, "fail", said, fix)
+        return Check(check_id, "SQL", title, "fail", said, fix, "statement_refused")
     top = causes[0]
     named = (f"{top.confidence}: {top.id}", *top.evidence)
     fix = f"{top.fix.summary} {top.fix.how}"
-    return Check(check_id, "SQL", title, "fail", (*named, *said), fix)
+    return Check(check_id, "SQL", title, "fail", (*named, *said), fix, "statement_refused")
 
 
 def _names(each: ConnectorSql) -> set[str]:
@@ -105,8 +108,9 @@ def _look_at_sink(
     name = each.statements[-1].name
     if name not in existing(connection, "sink"):
         return Check(
-            check_id, "SQL", title, "fail", ("there is no such sink",), "run it again with apply"
-        )
+            check_id, "SQL", title, "fail", ("there is no such sink",), "run it again with apply",
+            "sink_missing", 5,
+        )  # fmt: skip
     failures = sink_failures(connection.rows, name)
     if failures:
         return _failed(check_id, title, failures[0].error, target, known)
@@ -129,11 +133,13 @@ def _first_file(aws: Aws, bucket: str, prefix: str, check_id: str, title: str) -
         )
     except ClientError as error:
         reason = (f"no failure is known; its files cannot be looked at: {error_message(error)}",)
-        return Check(check_id, "SQL", title, "unknown", reason)
+        return Check(check_id, "SQL", title, "unknown", reason, reason="not_readable")
     files = answer.get("Contents", [])
     if not files:
         why = (f"no failure is known, and no file under {prefix} yet",)
-        return Check(check_id, "SQL", title, "unknown", why, "verify again after a checkpoint")
+        return Check(
+            check_id, "SQL", title, "unknown", why, "verify again after a checkpoint", "no_file_yet"
+        )
     return Check(
         check_id, "SQL", title, "pass", tuple(f"s3://{bucket}/{file['Key']}" for file in files)
     )

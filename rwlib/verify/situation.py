@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import BucketFacts
 from rwlib.errors import InputError
-from rwlib.steps import Change, is_ours
+from rwlib.steps import Change, is_ours, tag_map
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -43,6 +43,10 @@ class Situation:
         Unique id of the role (``AROA…``), empty while there is none.
     boundary_arn
         ARN of the permissions boundary, empty where there is none.
+    role_tags
+        Tags of the role; None where they were not read.
+    egress_ips
+        Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     ours
         ARNs of the other attached policies that bear this runbook's tag.
     """
@@ -61,6 +65,8 @@ class Situation:
     unknown: Mapping[str, str] = field(default_factory=dict)
     role_id: str = ""
     boundary_arn: str = ""
+    role_tags: Mapping[str, str] | None = None
+    egress_ips: tuple[str, ...] = ()
     ours: frozenset[str] = frozenset()
 
     def why_unknown(self, what: str) -> str:
@@ -141,6 +147,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         attached=tuple(attached),
         boundary=(boundary_arn, boundary) if boundary else None,
         boundary_arn=boundary_arn,
+        role_tags=tag_map(role.get("Tags", [])),
         ours=ours,
         **base,
     )
@@ -161,8 +168,13 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
             )
         elif change.resource == "IAM role" and change.action == "create":
             planned = replace(
-                planned, role_arn=change.name, trust_policy=change.after["trust_policy"]
+                planned,
+                role_arn=change.name,
+                trust_policy=change.after["trust_policy"],
+                role_tags=change.after.get("tags"),
             )
+        elif change.resource == "IAM role" and change.action == "update":
+            planned = replace(planned, role_tags=change.after.get("tags", planned.role_tags))
         elif change.resource == "trust policy" and change.after is not None:
             planned = replace(planned, trust_policy=change.after)
         elif change.resource == "attachment" and change.action == "delete":

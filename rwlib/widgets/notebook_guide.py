@@ -11,6 +11,7 @@ from rwlib.display import (
     show_caller,
     show_chain,
     show_checks,
+    show_note,
     show_sql,
     show_step,
     show_tear_down,
@@ -19,6 +20,7 @@ from rwlib.errors import RunbookError
 from rwlib.runbook import Runbook
 from rwlib.target import parameter_values
 from rwlib.widgets.form import TargetForm
+from rwlib.widgets.live_test import LiveTestPanel
 from rwlib.widgets.panel import is_guided
 from rwlib.widgets.panels import ApplyPanel, PlacePanel, PreviewPanel, ProgressPanel, ViewPanel
 from rwlib.widgets.step_states import step_states
@@ -128,6 +130,12 @@ class NotebookGuide(Guide):
             runbook.finish()
         runbook.require_checks(*(each.id for each in chosen))
         return None
+
+    def live(self) -> Any:
+        """Offer to let RisingWave itself try; headless it is left to ``rwlib verify --live``."""
+        if self.guided:
+            return LiveTestPanel(self)
+        return show_note("Not tried: `rwlib verify --live` lets RisingWave itself try.")
 
     def diagnosis(self, log_file: str = "") -> DiagnosisPanel:
         """Show a place to paste an error; a log file is read where nothing is pasted."""

@@ -16,7 +16,7 @@ from rwlib.display import (
     show_note,
 )
 from rwlib.steps import State
-from rwlib.verify import APPLY, HOPS, Check
+from rwlib.verify import Check
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded, together
 
@@ -24,17 +24,12 @@ if TYPE_CHECKING:
     from rwlib.aws import Call
     from rwlib.widgets.guide import Guide
 
-# Where it is another step than its hop's.
-_STEP_OF_CHECK = {"policy_attached": 2}
-
 
 def step_that_fixes(check: Check) -> int:
-    """Return the step that puts a failed check right, 0 when a person has to."""
-    if check.status != "fail" or "apply" not in check.fix:
+    """Return the step of 1-4 that puts a failed check right, 0 when a person has to."""
+    if check.status != "fail" or check.fixed_by not in (1, 2, 3, 4):
         return 0
-    if check.fix != APPLY and check.id != "allowed_principal":
-        return 0
-    return _STEP_OF_CHECK.get(check.id, HOPS[check.hop].step)
+    return check.fixed_by
 
 
 class VerdictPanel(GuidePanel):

@@ -318,6 +318,7 @@ def test_progress_is_one_line_a_target_when_there_is_no_terminal():
     ]
 
 
+@pytest.mark.slow
 def test_progress_is_one_line_in_all_when_there_is_a_terminal():
     text = told(Terminal())
     assert text.count("\n") == 1

@@ -6,6 +6,8 @@ import pytest
 
 from rwlib.batch.summary import write_summary
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>document.title = 'run'</script> & \"quoted\" 'ü'"
 RESULTS = [
     {"row": 1, "name": "b10", "status": "done", "hops": {"trust": "pass", "bucket": "pass"}},

@@ -11,6 +11,8 @@ import pytest
 from tests.browser.conftest import served
 from tests.browser.walk import AppWalk, LabWalk, iam, serious_faults
 
+pytestmark = pytest.mark.slow
+
 ROLE = "risingwave-s3-access"
 OTHER = "arn:aws:iam::444455556666:role/other-cluster-role"
 STEPS = (

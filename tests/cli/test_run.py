@@ -94,6 +94,7 @@ def test_unreadable_credentials_file_is_bad_input(aws_environment, example, tmp_
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_run_verify_and_teardown_follow_each_other(aws_environment, example, tmp_path):
     code, out, err = rwlib("run", *options(example, apply=True), "--json")
     assert code == 0, err
@@ -131,6 +132,7 @@ def test_run_verify_and_teardown_follow_each_other(aws_environment, example, tmp
     assert "✗ fail" in out
 
 
+@pytest.mark.slow
 def test_run_asks_for_a_person_when_nobody_confirmed_step_4(aws_environment, example):
     values = options(example, apply=True, allowed_principal_confirmed_by="")
     code, out, _ = rwlib("run", *values)
@@ -139,6 +141,7 @@ def test_run_asks_for_a_person_when_nobody_confirmed_step_4(aws_environment, exa
     assert "manual" in out
 
 
+@pytest.mark.slow
 def test_run_in_the_sandbox_needs_no_credentials(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "rwlib", "run", "--target", ROOT / "examples/redshift.yaml",
@@ -155,6 +158,7 @@ def test_run_in_the_sandbox_needs_no_credentials(tmp_path):
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_refused_run_leaves_no_folder(aws_environment, example, tmp_path):
     code, _, err = rwlib("run", *options(example, bucket="no-such-bucket-here", apply=True))
     assert code == 2
@@ -162,6 +166,7 @@ def test_refused_run_leaves_no_folder(aws_environment, example, tmp_path):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_run_that_fails_half_way_keeps_its_evidence(aws_environment, example, tmp_path):
     arn = "arn:aws:iam::444455556666:role/misspelt-role"
     code, _, err = rwlib("run", *options(example, workload_identity_arn=arn, apply=True))
@@ -224,6 +229,7 @@ def test_run_is_stopped_when_a_cell_is_interrupted(
     assert folders == ([kept] if kept else [])
 
 
+@pytest.mark.slow
 def test_run_is_stopped_when_the_process_is_interrupted_in_a_cell(
     interrupted_runbook, example, tmp_path
 ):

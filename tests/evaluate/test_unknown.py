@@ -197,6 +197,7 @@ def concrete(policies, assignment):
     return evaluate(request, policies)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(statements(), min_size=1, max_size=4),
@@ -273,6 +274,7 @@ def plain_statements(draw):
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(plain_statements(), min_size=1, max_size=3))
 def test_up_to_three_keys_are_told_exactly(own):

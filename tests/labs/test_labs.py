@@ -236,6 +236,7 @@ def test_check_says_what_was_refused_but_not_how_to_repair_it(start):
     assert "g1jk13sq56ejdref71h1cvokbh-role," not in text
 
 
+@pytest.mark.slow
 def test_reset_puts_the_fault_back_and_keeps_the_score(start):
     lab = start(9)
     lab.solution(apply=True)
@@ -247,6 +248,7 @@ def test_reset_puts_the_fault_back_and_keeps_the_score(start):
     assert (score.checks, score.resets) == (2, 1)
 
 
+@pytest.mark.slow
 def test_wait_until_steady_wants_successes_in_a_row(start):
     lab = start(14)
     pauses = []
@@ -270,6 +272,7 @@ def test_wait_until_steady_gives_up_when_it_is_wrong(start):
     assert text.endswith("this is not slow, this is wrong")
 
 
+@pytest.mark.slow
 def test_solution_code_is_python_that_solves_the_lab(start, monkeypatch):
     for number in (2, 10):
         lab = start(number)

@@ -43,9 +43,10 @@ def state():
     for role in iam.list_roles()["Roles"]:
         name = role["RoleName"]
         detail = iam.get_role(RoleName=name)["Role"]
+        tags = [str(each).replace(detail["RoleId"], "ROLE") for each in detail.get("Tags", [])]
         found[f"role {name}"] = {
             "trust": detail["AssumeRolePolicyDocument"],
-            "tags": sorted(map(str, detail.get("Tags", []))),
+            "tags": sorted(tags),
             "attached": sorted(
                 each["PolicyArn"]
                 for each in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
@@ -57,6 +58,10 @@ def state():
             PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"]
         )["PolicyVersion"]
         found[f"policy {policy['PolicyName']}"] = version["Document"]
+        found[f"tags of {policy['PolicyName']}"] = sorted(
+            str(each).replace(policy["PolicyId"], "POLICY")
+            for each in iam.get_policy(PolicyArn=policy["Arn"])["Policy"].get("Tags", [])
+        )
     return json.loads(json.dumps(found))
 
 

@@ -110,7 +110,9 @@ def test_versions_are_named_only_where_there_are_versions(sandbox):
         )
         copy = s3.copy_object(Bucket=name, Key="c", CopySource=f"{name}/k")
         got = s3.get_object(Bucket=name, Key="m")
-        for answer in (put, done, copy, got):
+        head = s3.head_object(Bucket=name, Key="k")
+        assert head["ContentLength"] == 1
+        for answer in (put, done, copy, got, head):
             assert ("VersionId" in answer) == (status is not None)
 
 

@@ -706,7 +706,7 @@ def test_platform_when_aws_is_busy(world: World, fault: str) -> None:
         ("DROP SINK absent", "sink not found: absent"),
         ("DROP TABLE events", "table not found: events"),
         ("SHOW CREATE SINK absent", "sink not found: absent"),
-        ("SHOW CREATE CONNECTION c", "sql parser error: expected MATERIALIZED VIEW"),
+        ("SHOW CREATE CONNECTION c", "sql parser error: expected TABLE, MATERIALIZED VIEW"),
         ("SELECT * FROM absent", "table or source not found: absent"),
         ("SELECT absent FROM orders", "Invalid column: absent"),
         ("ATTACH 'x' AS y", "sql parser error: expected statement, found: ATTACH"),

@@ -541,7 +541,7 @@ def test_sql_is_named_at_the_tear_down_and_dropped_on_request(aws_environment, e
     book = Runbook.start({**example, "apply": True})
     book._risingwave = engine
     book.tear_down(drop_sql=True)
-    assert engine.ran == ['DROP SINK "Orders"', "DROP SECRET key"]
+    assert engine.ran == ['DROP SINK "Orders"', 'DROP SECRET "key"']
     assert not any("--drop-sql" in kept for kept in take_back(example).kept if "gone" not in kept)
 
 

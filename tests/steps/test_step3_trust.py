@@ -20,6 +20,7 @@ from rwlib.steps.step3_documents import (
     SID,
     merge_trust,
     remove_own_statements,
+    restrictions,
     trust_policy,
 )
 from rwlib.steps.step3_trust import ensure_trust
@@ -169,7 +170,6 @@ def test_merge_changes_nothing_when_it_is_granted_already(existing):
 @pytest.mark.parametrize(
     "statement",
     [
-        {**OWN, "Sid": "ByHand", "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}},
         {**OWN, "Sid": "ByHand", "Principal": {"AWS": OTHER_CLUSTER}},
         {**OWN, "Sid": "ByHand", "Action": "sts:TagSession"},
         {**OWN, "Sid": "ByHand", "Effect": "Deny"},
@@ -177,6 +177,94 @@ def test_merge_changes_nothing_when_it_is_granted_already(existing):
 )
 def test_merge_adds_its_own_when_another_statement_grants_less(statement):
     assert merge_trust(document(statement), WORKLOAD).document == document(statement, OWN)
+
+
+ROOT = {"AWS": "arn:aws:iam::444455556666:root"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}, "depends on aws:SourceVpc"),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}},
+         "allowed from 203.0.113.0/24"),
+        ({"Principal": ROOT, "Condition": {"ArnEquals": {"aws:PrincipalArn": WORKLOAD}}},
+         "which are met"),
+        ({"Condition": {"StringLike": {"sts:RoleSessionName": "reqsign"}}}, "which are met"),
+        ({"Principal": {"AWS": "*"}, "Condition": {"ArnLike": {"aws:PrincipalArn": WORKLOAD}}},
+         "which are met"),
+    ],
+)  # fmt: skip
+def test_merge_adds_nothing_beside_a_restriction(changes, says):
+    """A statement beside it would lift the restriction, whoever set it."""
+    existing = document({**OWN, "Sid": "ByHand", **changes})
+    merge = merge_trust(existing, WORKLOAD, role_arn="arn:aws:iam::111122223333:role/r",
+                        region_name="us-east-1")  # fmt: skip
+    assert (merge.document, merge.changed) == (existing, False)
+    assert any(says in flag and "ByHand lets RisingWave in" in flag for flag in merge.flags)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"Principal": ROOT, "Condition": {"StringEquals": {"sts:ExternalId": "x"}}},
+         "sts:ExternalId, which RisingWave cannot send"),
+        ({"Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}},
+         "cannot meet.*MultiFactorAuthPresent"),
+        ({"Principal": ROOT, "Condition": {"ArnEquals": {"aws:PrincipalArn": OTHER_CLUSTER}}},
+         "cannot meet.*PrincipalArn"),
+    ],
+)  # fmt: skip
+def test_merge_refuses_a_restriction_that_cannot_be_met(changes, says):
+    existing = document({**OWN, "Sid": "ByHand", **changes})
+    with pytest.raises(ForeignTrustError, match=says):
+        merge_trust(existing, WORKLOAD, region_name="us-east-1")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}},
+        {"ArnEquals": {"aws:PrincipalArn": OTHER_CLUSTER}},
+    ],
+)
+def test_merge_adds_its_own_beside_a_statement_for_other_people(condition):
+    everybody = {**OWN, "Sid": "Us", "Principal": {"AWS": "*"}, "Condition": condition}
+    assert merge_trust(document(everybody), WORKLOAD).document == document(everybody, OWN)
+
+
+USER = "arn:aws:redshift:us-east-1:111122223333:dbuser:sales/ada"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"Condition": {"StringEquals": {"sts:ExternalId": USER}}}, USER),
+        ({"Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}}, "which are met"),
+        ({"Principal": {"Service": "redshift.us-east-1.amazonaws.com"}}, "which are met"),
+    ],
+)
+def test_merge_adds_nothing_beside_a_restriction_of_redshift(changes, says):
+    existing = document(OWN, {**COPY, "Sid": "ByHand", **changes})
+    merge = merge_trust(existing, WORKLOAD, ["redshift"], region_name="us-east-1",
+                        role_arn="arn:aws:iam::111122223333:role/r")  # fmt: skip
+    assert (merge.document, merge.changed) == (existing, False)
+    assert any("ByHand lets Redshift in" in flag and says in flag for flag in merge.flags)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Condition": {"StringEquals": {"aws:SourceAccount": "777788889999"}}},
+        {"Principal": {"Service": "redshift.eu-west-1.amazonaws.com"}},
+        {"Condition": {"StringEquals": {"sts:ExternalId": "x"}}},
+    ],
+)
+def test_merge_refuses_a_restriction_that_redshift_cannot_meet(changes):
+    existing = document(OWN, {**COPY, "Sid": "ByHand", **changes})
+    with pytest.raises(ForeignTrustError, match="ByHand lets Redshift in only under conditions"):
+        merge_trust(existing, WORKLOAD, ["redshift"], region_name="us-east-1",
+                    role_arn="arn:aws:iam::111122223333:role/r")  # fmt: skip
 
 
 def test_merge_adds_redshift_alone_when_the_workload_is_there():
@@ -290,7 +378,11 @@ documents = st.fixed_dictionaries(
 @given(documents, st.sampled_from([[], ["redshift"], ["s3_sink"]]))
 def test_merge_keeps_every_foreign_statement_whatever_it_says(existing, connectors):
     before = json.dumps(existing)
-    merge = merge_trust(existing, WORKLOAD, connectors)
+    try:
+        merge = merge_trust(existing, WORKLOAD, connectors)
+    except ForeignTrustError:
+        assert restrictions(existing, WORKLOAD, connectors)
+        return
     assert json.dumps(existing) == before
     foreign = existing["Statement"]
     foreign = foreign if isinstance(foreign, list) else [foreign]
@@ -301,12 +393,15 @@ def test_merge_keeps_every_foreign_statement_whatever_it_says(existing, connecto
     assert {key: merge.document[key] for key in merge.document if key != "Statement"} == {
         key: existing[key] for key in existing if key != "Statement"
     }
-    assert OWN in merge.document["Statement"]
+    restricted = {each.who for each in restrictions(existing, WORKLOAD, connectors)}
+    assert (OWN in merge.document["Statement"]) is ("RisingWave" not in restricted)
     assert not merge_trust(merge.document, WORKLOAD, connectors).changed
     # Nobody but the Workload Identity (and Redshift) gets in who did not get in before.
     for caller in (OTHER_CLUSTER, "arn:aws:iam::777788889999:role/r", "ec2.amazonaws.com"):
         assert may_assume(merge.document, caller) == may_assume(existing, caller)
     # And back.
+    if not merge.changed:
+        return
     rest = remove_own_statements(merge.document)
     assert json.dumps(rest["Statement"]) == json.dumps(foreign)
 

@@ -17,6 +17,7 @@ from rwlib.errors import ForeignTrustError, InputError
 from rwlib.runbook.runbook import Runbook
 from rwlib.target.target import Target
 from rwlib.verify.hops import check_situation
+from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import read_situation
 
 pytestmark = pytest.mark.slow
@@ -148,6 +149,7 @@ class Mutation:
     fails: set[str]
     says: str = ""
     changes: dict = field(default_factory=dict)
+    depends: set[str] = field(default_factory=set)
 
 
 def put(key, value):
@@ -195,7 +197,8 @@ TRUST = [
              {"StringEquals": {"sts:RoleSessionName": "cluster"}})),
              {"trust_conditions", "trust"}, "sts:rolesessionname"),
     Mutation("source address", lambda a: a.own(put("Condition",
-             {"IpAddress": {"aws:SourceIp": "203.0.113.7/32"}})), {"trust_conditions", "trust"}),
+             {"IpAddress": {"aws:SourceIp": "203.0.113.7/32"}})), set(), changes={},
+             depends={"trust_conditions", "trust"}),
     Mutation("deny for the workload", lambda a: a.add_trust(Effect="Deny",
              Principal={"AWS": WORKLOAD}), {"trust_deny", "trust"}, "denied by Sid ByHand"),
     Mutation("deny for RisingWave's account", lambda a: a.add_trust(Effect="Deny",
@@ -268,10 +271,11 @@ BUCKET_POLICY = [
              "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/etl"}}),
              {"bucket_policy"} | REQUESTS),
     Mutation("deny but from a VPC endpoint", lambda a: a.bucket_policy(Condition={
-             "StringNotEquals": {"aws:SourceVpce": "vpce-1a2b3c4d"}}),
-             {"bucket_policy"} | REQUESTS),
+             "StringNotEquals": {"aws:SourceVpce": "vpce-1a2b3c4d"}}), set(),
+             depends={"bucket_policy"} | REQUESTS),
     Mutation("deny but from an address", lambda a: a.bucket_policy(Condition={
-             "NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}), {"bucket_policy"} | REQUESTS),
+             "NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}), set(),
+             depends={"bucket_policy"} | REQUESTS),
     Mutation("deny without the encryption header", lambda a: a.bucket_policy(
              action="s3:PutObject", Condition={"StringNotEquals": {
                  "s3:x-amz-server-side-encryption": "aws:kms"}}), {"bucket_policy"} | REQUESTS),
@@ -359,7 +363,11 @@ def test_verification_finds_the_fault_at_its_hop(aws, example, mutation):
         assert check.fix
     text = " ".join([*(line for c in found.values() for line in (*c.evidence, c.fix))])
     assert mutation.says in text
-    assert not [check.id for check in checks if check.status == "unknown"]
+    unknown = {check.id: check for check in checks if check.status == "unknown"}
+    assert set(unknown) == mutation.depends
+    assert {check.reason for check in unknown.values()} <= {"depends_on_context"}
+    for check in found.values():
+        assert check.reason in REASONS
 
 
 def test_table_of_faults_is_long_enough():

@@ -160,7 +160,7 @@ class SqlSession:
 
     def split(self, text: str) -> list[str]:
         """Give the statements of a text."""
-        return statement_texts(text)
+        return statement_texts(text, self._platform().version)
 
     def run(self, text: str) -> tuple[str, ResultRows | None]:
         """Run a statement; give its command tag, and rows where it has some."""

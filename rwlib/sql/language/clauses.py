@@ -53,7 +53,9 @@ def read_with(cursor: Cursor) -> tuple[SqlOption, ...]:
 
 def read_options(cursor: Cursor) -> tuple[SqlOption, ...]:
     """Move past a list of options in parentheses; a comma after the last one is accepted."""
-    cursor.need_symbol("(")
+    if not cursor.peek().is_symbol("("):
+        raise _advised(cursor.expected("("), "put the options in parentheses: WITH (…)")
+    cursor.at += 1
     options = []
     while True:
         options.append(_option(cursor))
@@ -61,7 +63,14 @@ def read_options(cursor: Cursor) -> tuple[SqlOption, ...]:
         if cursor.symbol(")"):
             return tuple(options)
         if not comma:
-            raise cursor.expected("',' or ')' after option definition")
+            here = cursor.peek()
+            advice = f"put a comma before {here.shown}" if here.is_name else ""
+            raise _advised(cursor.expected("',' or ')' after option definition"), advice)
+
+
+def _advised(error: SqlSyntaxError, advice: str) -> SqlSyntaxError:
+    error.advice = error.advice or advice
+    return error
 
 
 def _option(cursor: Cursor) -> SqlOption:
@@ -98,9 +107,7 @@ def read_value(cursor: Cursor, *, secrets: bool = True) -> tuple[OptionValue, st
             cursor.at += 1
             return "", "null"
         error = cursor.expected("a concrete value", nearest=("TRUE", "FALSE", "NULL", "SECRET"))
-        if not error.advice:
-            error.advice = "put a text in single quotes"
-        raise error
+        raise _advised(error, "put a text in single quotes")
     if token.kind == "variable":
         cursor.at += 1
         return VariableRef(token.value), "variable"
@@ -280,9 +287,7 @@ def read_columns(cursor: Cursor) -> ColumnList:
             return found
         if not comma:
             error = cursor.expected("',' or ')' after column definition")
-            if not error.advice:
-                error.advice = _column_advice(cursor)
-            raise error
+            raise _advised(error, _column_advice(cursor))
 
 
 def _column_or_constraint(cursor: Cursor, found: ColumnList) -> None:
@@ -357,19 +362,20 @@ def _column_type(cursor: Cursor) -> DataType:
     try:
         return read_data_type(cursor)
     except SqlSyntaxError as error:
-        if not error.advice:
-            error.advice = _column_advice(cursor)
-        raise
+        raise _advised(error, _column_advice(cursor)) from None
 
 
 def _column_advice(cursor: Cursor) -> str:
     """Say what to do where a column's type ends and something else than a comma follows."""
     before, here = cursor.tokens[cursor.at - 1], cursor.peek()
-    sized = before.kind == "word" and here.is_symbol("(")
-    if sized or here.is_symbol("[") or before.is_symbol("["):
-        return "leave out the size; RisingWave's type has none"
-    if here.is_word("UNSIGNED"):
+    if before.kind == "word" and here.is_symbol("("):
+        return f"write {before.value} without a size; RisingWave's type has none"
+    if here.is_symbol("[") or before.is_symbol("["):
+        return "write [] without a size; RisingWave's arrays have none"
+    if here.is_word("UNSIGNED", "ZEROFILL"):
         return "leave it out; RisingWave has no unsigned types"
+    if here.is_word("AUTO_INCREMENT", "AUTOINCREMENT", "IDENTITY"):
+        return "leave it out; RisingWave numbers no rows"
     if before.is_name and here.is_name:
         return f"put a comma before {here.shown}"
     return ""

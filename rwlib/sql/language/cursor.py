@@ -47,6 +47,7 @@ class Cursor:
         self.version = version
         self.psql = psql
         self.at = 0
+        self.named_by_variables: list[str] = []
         self._depth = 0
         self._closing = _matching_parentheses(tokens)
 
@@ -93,15 +94,21 @@ class Cursor:
         if not token.is_name:
             raise self.expected("identifier")
         if not reserved and token.kind == "word" and token.value.upper() in RESERVED:
+            after_comma = self.at > 0 and self.tokens[self.at - 1].is_symbol(",")
+            ends_a_list = token.is_word("FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION")
             raise self.error(
                 f"syntax error at or near {token.value}",
                 token,
-                f'put the reserved word in double quotes: "{token.value}"',
+                f"leave out the comma before {token.value}"
+                if after_comma and ends_a_list
+                else f'put the reserved word in double quotes: "{token.value}"',
             )
         if token.kind == "quoted" and not token.value:
             raise self.error(
                 'zero-length delimited identifier at or near """"', token, "give it a name"
             )
+        if token.kind == "variable" and token.value not in self.named_by_variables:
+            self.named_by_variables.append(token.value)
         self.at += 1
         return token.name
 
@@ -208,13 +215,14 @@ class Cursor:
                 return f"write {written} in its place"
             return "leave it out, or put the name in double quotes"
         if token.kind == "word" and nearest:
-            near = difflib.get_close_matches(token.value.upper(), nearest, n=1, cutoff=0.6)
-            if near and near[0] != token.value.upper():
-                return f"did you mean {near[0]}?"
-            # Two words run together, as in CREATESINK.
-            for word in nearest:
-                if token.value.upper().startswith(word) and len(token.value) > len(word):
+            written = token.value.upper()
+            for word in nearest:  # two words run together, as in CREATESINK
+                if written.startswith(word) and len(written) > len(word) + 2:
                     return f"put a space after {word}"
+            swapped = [word for word in nearest if sorted(word) == sorted(written)]
+            near = swapped or difflib.get_close_matches(written, nearest, n=1, cutoff=0.6)
+            if near and near[0] != written:
+                return f"did you mean {near[0]}?"
         return ""
 
 

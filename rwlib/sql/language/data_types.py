@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rwlib.sql.language.cursor import RESERVED, Cursor
-from rwlib.sql.language.tokens import Token
+from rwlib.sql.language.tokens import Token, tokenize
+from rwlib.sql.language.versions import DEFAULT_VERSION
 
 _PLAIN_WORDS = """
 BOOLEAN BOOL REAL SMALLINT INT INTEGER BIGINT STRING VARCHAR UUID DATE INTERVAL TEXT BYTEA
@@ -188,3 +189,18 @@ class _Reader:
 
 def _is_free_name(token: Token) -> bool:
     return token.is_name and not (token.kind == "word" and token.value.upper() in RESERVED)
+
+
+def data_type_of(text: str, *, version: str = DEFAULT_VERSION) -> DataType:
+    """Return the data type that a whole text is.
+
+    Raises
+    ------
+    SqlSyntaxError
+        The text is no type that RisingWave's parser would read, or more than one.
+    """
+    cursor = Cursor(text, tokenize(text, version=version), version=version)
+    data_type = read_data_type(cursor)
+    if cursor.peek().kind != "end":
+        raise cursor.expected("the end of the type")
+    return data_type

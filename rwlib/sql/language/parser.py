@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from rwlib.sql.language.clauses import (
@@ -102,19 +103,27 @@ def parse_leniently(
     statements are left out, a variable such as ``:'name'`` may stand for a value or a name, and a
     missing ``FORMAT`` is left for the reader of the statement to judge.
     """
+    found = read_each(text, psql=psql, version=version).values()
+    statements = [one for one in found if not isinstance(one, SqlSyntaxError)]
+    return statements, [one for one in found if isinstance(one, SqlSyntaxError)]
+
+
+def read_each(
+    text: str, *, psql: bool = False, version: str = DEFAULT_VERSION
+) -> dict[int, ParsedStatement | SqlSyntaxError]:
+    """Return each statement, or its error, by the place in the text where it begins."""
     try:
         tokens = tokenize(text, version=version)
     except SqlSyntaxError as error:
-        return [], [error]
-    statements: list[ParsedStatement] = []
-    errors: list[SqlSyntaxError] = []
+        return {0: error}
+    found: dict[int, ParsedStatement | SqlSyntaxError] = {}
     for own in _split(_with_variables(tokens) if psql else tokens, psql=psql):
         cursor = Cursor(text, own, version=version, psql=psql)
         try:
-            statements.append(_Parser(cursor).statement())
+            found[own[0].start] = _Parser(cursor).statement()
         except SqlSyntaxError as error:
-            errors.append(error)
-    return statements, errors
+            found[own[0].start] = error
+    return found
 
 
 def _split(tokens: list[Token], *, psql: bool) -> list[list[Token]]:
@@ -170,10 +179,23 @@ class _Parser:
         SqlSyntaxError
             RisingWave's parser would refuse it, or something follows its end.
         """
-        found = self._statement()
-        if self.cursor.peek().kind != "end":
-            raise self._unexpected_end()
+        try:
+            found = self._statement()
+            if self.cursor.peek().kind != "end":
+                raise self._unexpected_end()
+        except SqlSyntaxError as error:
+            error.advice = error.advice or self._misspelt_condition()
+            raise
         return found
+
+    def _misspelt_condition(self) -> str:
+        """Advise ``IF NOT EXISTS`` where a part of it is read as a name instead."""
+        tokens = self.cursor.tokens
+        for token, second in pairwise(tokens):
+            if token.is_word("IF") and second.is_word("NOT", "EXIST", "EXISTS"):
+                dropped = tokens[0].is_word("DROP")
+                return f"write IF {'' if dropped else 'NOT '}EXISTS and then the name"
+        return ""
 
     def _unexpected_end(self) -> SqlSyntaxError:
         words = ("WITH", "FORMAT", "ENGINE", "FROM", "AS", "INCLUDE", "CASCADE")
@@ -289,7 +311,7 @@ class _Parser:
             )
         self._emit()
         if not cursor.peek().is_word("WITH") and not into_table:
-            raise cursor.expected("WITH", nearest=("WITH", "EMIT"))
+            raise cursor.expected("WITH", nearest=("WITH", "EMIT", "FROM", "WHERE", "GROUP"))
         return self._created(
             "sink",
             name,
@@ -422,15 +444,13 @@ class _Parser:
 
     def _created(self, kind: CreateKind, name: str, **parts: Any) -> CreateStatement:
         cursor = self.cursor
-        read = cursor.tokens[: cursor.at]
-        variables = tuple(dict.fromkeys(t.value for t in read if t.kind == "variable"))
         return CreateStatement(
             kind,
             name,
             text=cursor.text(),
             line=cursor.line,
             replacing=self.replacing,
-            variables=variables,
+            variables=tuple(cursor.named_by_variables),
             **parts,
         )
 

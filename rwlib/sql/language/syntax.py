@@ -94,7 +94,7 @@ class CreateStatement:
     replacing
         ``CREATE OR REPLACE`` or ``REPLACE`` where one of them begins the statement, else empty.
     variables
-        psql's variables that stand for names or values in it.
+        psql's variables that stand for names in it.
     """
 
     kind: CreateKind

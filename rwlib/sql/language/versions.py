@@ -32,7 +32,7 @@ def known_version(text: str) -> str:
     text = text.strip()
     if not text:
         return DEFAULT_VERSION
-    if text.lower() in ("main", "nightly", "latest"):
+    if re.match(r"(?:main|nightly|latest)\b", text.lower()):
         return "main"
     _, marker, behind = text.partition("RisingWave-")
     match = re.match(r"v?([0-9]+)(?:\.([0-9]+))?", behind if marker else text)

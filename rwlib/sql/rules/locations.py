@@ -9,6 +9,12 @@ from rwlib.sql.rules.problems import Definition, Problem, Problems
 
 _REGION = re.compile(r"[a-z]{2,3}(?:-[a-z]+)+-[0-9]{1,2}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+# Where a bucket stands in an ARN, in a URL whose path names it, and in one whose host does.
+_BUCKET_PLACES = (
+    r"arn:[a-z-]+:s3:::(.+)",
+    r"(?:https?://)?s3[.-][a-z0-9.-]*amazonaws\.com/([^/?]+)",
+    r"(?:https?://)?([^/]+?)\.s3[.-][a-z0-9.-]*amazonaws\.com",
+)
 
 
 def location(definition: Definition) -> Problems:
@@ -27,6 +33,38 @@ def location(definition: Definition) -> Problems:
         yield from _path(definition, value)
 
 
+def bucket_named_in(value: str) -> str:
+    """Return the bucket that an ARN, a URL or a misspelt name is about, or an empty text.
+
+    Examples
+    --------
+    >>> bucket_named_in("arn:aws:s3:::acme-lake/rw/*"), bucket_named_in("s3://acme-lake/rw")
+    ('acme-lake', 'acme-lake')
+    """
+    text = value.strip().strip("'\"")
+    for pattern in _BUCKET_PLACES:
+        if match := re.match(pattern, text):
+            text = match.group(1)
+            break
+    else:
+        text = re.sub(r"^[a-z0-9]+://", "", text)
+    name = text.partition("/")[0].lower()
+    return name if _BUCKET.fullmatch(name) and name != value else ""
+
+
+def region_named_in(value: str) -> str:
+    """Return the region that an availability zone or another spelling means, or an empty text.
+
+    Examples
+    --------
+    >>> region_named_in("EU_WEST_1"), region_named_in("us-east-1a")
+    ('eu-west-1', 'us-east-1')
+    """
+    text = value.strip().lower().replace("_", "-")
+    match = re.match(r"[a-z]{2,3}(?:-[a-z]+)+-[0-9]{1,2}(?=[a-z]?$)", text)
+    return match.group() if match and match.group() != value else ""
+
+
 def _bucket(definition: Definition) -> Problems:
     option = definition.connector.bucket_option
     value = definition.text(option) if option else None
@@ -35,8 +73,18 @@ def _bucket(definition: Definition) -> Problems:
     line = definition.line_of(option)
     expected = definition.expected.bucket
     if not _BUCKET.fullmatch(value):
-        fix = f"write {option} = '{expected or value.removeprefix('s3://').partition('/')[0]}'"
-        yield Problem("bad_option_value", "error", option, value, "is no bucket name", fix, line)
+        if re.match(r"arn:[a-z-]+:s3:[^:]*:[0-9]*:accesspoint", value):
+            clause = "is the ARN of an access point, which cannot be used with these connectors"
+            fix = f"write {option} = '{expected or '<bucket>'}', the bucket behind it"
+        else:
+            named = expected or bucket_named_in(value)
+            clause = "is no bucket name"
+            fix = (
+                f"write {option} = '{named}'"
+                if named
+                else "write the bucket's name: 3 to 63 lower-case letters, digits, hyphens and dots"
+            )
+        yield Problem("bad_option_value", "error", option, value, clause, fix, line)
     elif expected is not None and value != expected:
         yield Problem(
             "sql_wrong_bucket",
@@ -57,7 +105,8 @@ def _region(definition: Definition) -> Problems:
     line = definition.line_of(option)
     expected = definition.expected.region_name
     if not _REGION.fullmatch(value):
-        fix = f"write {option} = '{expected or 'us-east-1'}' (the bucket's region)"
+        named = expected or region_named_in(value) or "us-east-1"
+        fix = f"write {option} = '{named}' (the bucket's region)"
         yield Problem("bad_option_value", "error", option, value, "is no AWS region", fix, line)
     elif expected is not None and value != expected:
         yield Problem(
@@ -107,7 +156,7 @@ def _directory(definition: Definition) -> str:
 
 
 def _warehouse(definition: Definition, value: str) -> Problems:
-    if value.startswith("arn:aws:s3tables:") or value.startswith(("gs://", "abfss://", "azblob:")):
+    if value.startswith("arn:aws:s3tables:") or definition.needs_no_role:
         return
     line = definition.line_of("warehouse.path")
     expected = definition.expected

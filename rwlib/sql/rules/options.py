@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rwlib.sql.connectors import Option, nearest, out_of_scope, owners_of
+from rwlib.sql.language.versions import VERSIONS
 from rwlib.sql.rules.problems import Definition, Given, Problem, Problems
 
 # Options that RisingWave takes away before a connector sees them
@@ -27,6 +28,17 @@ _FRAMEWORK = frozenset(
         "retention_seconds",
     }
 )
+# And those of every sink (src/connector/src/sink/mod.rs:293-302).
+_SINK_FRAMEWORK = frozenset(
+    {
+        "type",
+        "snapshot",
+        "force_append_only",
+        "force_compaction",
+        "preserve_row_level_changes",
+        "primary_key",
+    }
+)
 _EXTERNAL_ID = re.compile(r"external[._-]?id", re.IGNORECASE)
 _URL_SECRET = re.compile(r"(?i)(?:[?&;](?:password|pwd|token)=[^&;<]|//[^/@\s]+:[^/@\s]+@)")
 
@@ -40,7 +52,11 @@ def unknown_options(definition: Definition) -> Problems:
     connector = definition.connector
     for name, given in definition.options.items():
         canonical = connector.canonical(name)
-        if canonical in connector.options or name in _FRAMEWORK:
+        option = connector.options.get(canonical)
+        if option is not None and not (option.without_format and definition.format):
+            yield from _by_version(definition, option, name, given)
+            continue
+        if name in framework_options(definition):
             continue
         if _EXTERNAL_ID.search(name):
             yield _external_id(definition, name, given)
@@ -53,6 +69,15 @@ def unknown_options(definition: Definition) -> Problems:
         yield _unknown(definition, name, given)
 
 
+def framework_options(definition: Definition) -> frozenset[str]:
+    """Return the options that RisingWave itself takes, whatever the connector."""
+    if definition.connector.kind != "sink":
+        return _FRAMEWORK
+    in_clause = definition.connector.format_encode
+    moved = in_clause.options if in_clause.rule == "required" or definition.format else ()
+    return (_FRAMEWORK | _SINK_FRAMEWORK) - set(moved)
+
+
 def option_values(definition: Definition) -> Problems:
     """Yield a problem for every value that its option cannot have."""
     for name, given in definition.options.items():
@@ -62,6 +87,9 @@ def option_values(definition: Definition) -> Problems:
         value = given.value
         if option.type == "boolean" and value.lower() not in ("true", "false"):
             yield _bad_value(option, given, "is neither true nor false", "write 'true' or 'false'")
+        elif option.lower_case and value != value.lower():
+            fix = f"write {option.name} = '{value.lower()}'"
+            yield _bad_value(option, given, "is read in lower case only", fix)
         elif option.type == "integer" and not re.fullmatch(r"[0-9]{1,20}", value):
             yield _bad_value(option, given, "is no whole number", "write digits only")
         elif option.required and not value.strip():
@@ -105,11 +133,28 @@ def _unknown(definition: Definition, name: str, given: Given) -> Problem:
         clause = f"is no option of {connector.name} but of {', '.join(owners)}"
         fix = f"leave it out{_instead(connector.name, name)}"
     else:
-        known = [*connector.options, *connector.aliases]
+        known = [*connector.options, *connector.aliases, *sorted(framework_options(definition))]
         near = nearest(name, known)
         clause = f"is no option of {connector.name}"
         fix = f"did you mean {' or '.join(near)}?" if near else "leave it out"
     return Problem("unknown_option", "error", name, _shown(given), clause, fix, given.line)
+
+
+def _by_version(definition: Definition, option: Option, name: str, given: Given) -> Problems:
+    without = tuple(version for version in VERSIONS if not option.is_read_by(version))
+    if not without:
+        return
+    ignored = definition.connector.kind == "sink"
+    since = f"RisingWave {option.since}" if option.since != "main" else "main"
+    clause = f"is read from {since} on; " + (
+        "an older one ignores it in silence" if ignored else "an older one refuses it"
+    )
+    if option.until:
+        clause = f"is read up to RisingWave {option.until}"
+    yield Problem(
+        "version_dependent", "error", name, "", clause,
+        "leave it out, or upgrade RisingWave first", given.line, without,
+    )  # fmt: skip
 
 
 def _wrong_role_option(definition: Definition, name: str, given: Given) -> Problem:

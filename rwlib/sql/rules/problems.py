@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rwlib.sql.connectors import Connector
 from rwlib.sql.language.syntax import OptionValue
+from rwlib.sql.language.versions import DEFAULT_VERSION, is_since
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>")
 
@@ -61,6 +62,10 @@ class Definition:
     ----------
     options
         By the name that was written, lower case; aliases are not resolved.
+    reads_from
+        Whether a sink reads ``FROM`` a table rather than ``AS`` a query.
+    version
+        The version of RisingWave it is for, one of `rwlib.sql.language.versions.VERSIONS`.
     """
 
     connector: Connector
@@ -70,6 +75,8 @@ class Definition:
     encode_options: Mapping[str, Given] = field(default_factory=dict)
     line: int = 0
     expected: Expected = Expected()
+    reads_from: bool = False
+    version: str = DEFAULT_VERSION
 
     def text(self, option: str) -> str | None:
         """Return an option's plain value, found under its own name or an alias."""
@@ -100,6 +107,23 @@ class Definition:
         """Whether ``connection = NAME`` supplies what is not given here."""
         return "connection" in self.options
 
+    @property
+    def needs_no_role(self) -> bool:
+        """Whether the files are reached without any AWS role, so that none is asked for.
+
+        A warehouse in another cloud, an endpoint that is no AWS one (MinIO), and a REST catalog
+        that hands out credentials of its own (``vended_credentials``).
+        """
+        warehouse = self.text("warehouse.path") or ""
+        scheme, found, _ = warehouse.partition("://")
+        if found and scheme.lower() not in ("s3", "s3a", "s3n"):
+            return True
+        catalog = self.text("catalog.type") or ""
+        if self.is_on("vended_credentials") and catalog.startswith("rest"):
+            return True
+        endpoint = self.text("s3.endpoint") or self.text("s3.endpoint_url") or ""
+        return bool(endpoint) and "amazonaws.com" not in endpoint.lower()
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -115,6 +139,8 @@ class Problem:
         What is wrong with it, as in "is no ARN".
     fix
         The next move, as one sentence without its full stop.
+    refused_by
+        The versions of RisingWave for which it holds; empty for every version.
     """
 
     id: str
@@ -124,6 +150,29 @@ class Problem:
     clause: str
     fix: str
     line: int = 0
+    refused_by: tuple[str, ...] = ()
 
 
 Problems = Iterator[Problem]
+
+
+def held_for(problem: Problem, chosen: str, stated: bool) -> Problem | None:
+    """Return a problem as serious as it is for the version that the statement is for.
+
+    A version that nobody stated is the newest release: then what only an older one refuses is a
+    warning, and what the next one refuses stays an error.
+    """
+    if not problem.refused_by or problem.severity != "error":
+        return problem
+    if chosen in problem.refused_by:
+        if stated or "main" in problem.refused_by:
+            return problem
+        return replace(problem, severity="warning")
+    newer = any(is_since(version, chosen) for version in problem.refused_by)
+    if not newer and "3.0" not in problem.refused_by:
+        return None  # only versions before the one it is for
+    named = "3.0" if not newer else problem.refused_by[0]
+    if problem.id != "version_dependent":
+        version = named if named == "main" else f"RisingWave {named}"
+        problem = replace(problem, clause=f"{problem.clause} on {version}, not on {chosen}")
+    return problem if newer and not stated else replace(problem, severity="warning")

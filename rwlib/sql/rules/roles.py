@@ -21,6 +21,8 @@ def role(definition: Definition) -> Problems:
             yield from _role_arn(definition, option, value)
     if definition.uses_connection or any(map(definition.has, connector.role_options)):
         return
+    if definition.needs_no_role or _wants_signatures(definition):
+        return
     if any(map(_names_a_role, definition.options)):
         return  # the wrong option is reported where it stands
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
@@ -56,7 +58,8 @@ def config_load(definition: Definition) -> Problems:
     connector = definition.connector
     names_a_role = any(map(_names_a_role, definition.options))
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
-    if definition.uses_connection or (has_keys and not names_a_role):
+    without_role = has_keys or definition.needs_no_role or _wants_signatures(definition)
+    if definition.uses_connection or (without_role and not names_a_role):
         return
     if definition.is_on("enable_config_load"):
         return
@@ -107,7 +110,8 @@ def catalog(definition: Definition) -> Problems:
     connector = definition.connector
     if connector.sql_connector != "iceberg" or definition.uses_connection:
         return
-    if definition.is_on("vended_credentials"):
+    yield from _signed_catalog(definition)
+    if definition.is_on("vended_credentials") and definition.has("s3.iam_role_arn"):
         yield _ignored(definition, "vended_credentials", "true", "the catalog server's credentials")
     value = definition.text("catalog.type")
     if value is None:
@@ -137,7 +141,11 @@ def catalog(definition: Definition) -> Problems:
         )
     elif entry["role"] == "ignored" and definition.has("s3.iam_role_arn"):
         yield _ignored(definition, "catalog.type", value, entry["reason"])
-    elif value == "glue" and not any(map(definition.has, _GLUE_CREDENTIALS)):
+    elif (
+        value == "glue"
+        and not definition.needs_no_role
+        and not any(map(definition.has, _GLUE_CREDENTIALS))
+    ):
         role_arn = definition.text("s3.iam_role_arn") or "arn:aws:iam::<account>:role/<role>"
         yield Problem(
             "sql_missing_option",
@@ -148,6 +156,46 @@ def catalog(definition: Definition) -> Problems:
             f"add glue.iam_role_arn = '{role_arn}'",
             definition.line,
         )
+
+
+def _signed_catalog(definition: Definition) -> Problems:
+    """Yield a warning for a REST catalog that wants signed requests and is given only a role.
+
+    ``src/connector/src/connector_common/iceberg/mod.rs:1094-1111``: requests are signed with
+    ``s3.access.key`` and ``s3.secret.key``, never with the role.
+    """
+    if not _wants_signatures(definition):
+        return
+    is_s3_tables = _is_s3_tables(definition)
+    if definition.has("s3.access.key") and definition.has("s3.secret.key"):
+        return
+    clause = (
+        "cannot be reached with the role: RisingWave signs its requests with s3.access.key and "
+        "s3.secret.key only"
+    )
+    if is_s3_tables:
+        clause += ", and S3 Tables want s3tables:* actions that no policy of this runbook grants"
+    yield Problem(
+        "iceberg_catalog_ignores_role",
+        "warning",
+        "the REST catalog of S3 Tables" if is_s3_tables else "a signed REST catalog",
+        "",
+        clause,
+        "give s3.access.key and s3.secret.key as secrets of a user who may use it, or use "
+        "catalog.type = 'glue' with a bucket of your own",
+        definition.line_of("catalog.uri"),
+    )
+
+
+def _wants_signatures(definition: Definition) -> bool:
+    if not (definition.text("catalog.type") or "").startswith("rest"):
+        return False
+    return _is_s3_tables(definition) or definition.is_on("catalog.rest.sigv4_enabled")
+
+
+def _is_s3_tables(definition: Definition) -> bool:
+    places = ("warehouse.path", "catalog.uri", "catalog.rest.signing_name")
+    return any("s3tables" in (definition.text(place) or "") for place in places)
 
 
 def is_static_key(option_name: str) -> bool:
@@ -165,6 +213,7 @@ def is_static_key(option_name: str) -> bool:
 def _role_arn(definition: Definition, option: str, value: str) -> Problems:
     line = definition.line_of(option)
     expected = definition.expected.role_arn
+    meant = expected or _role_meant(value)
     if not _ROLE_ARN.fullmatch(value):
         if _ROLE_NAME.fullmatch(value):
             clause = "is a role's name; RisingWave needs its ARN"
@@ -174,7 +223,7 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
             clause = "is of another partition; RisingWave Cloud can assume roles of arn:aws only"
         else:
             clause = "is no ARN of an IAM role"
-        fix = f"write {option} = '{expected or 'arn:aws:iam::<account>:role/<role>'}'"
+        fix = f"write {option} = '{meant}'"
         yield Problem("sql_wrong_role_arn", "error", option, value, clause, fix, line)
     elif expected is not None and option in definition.connector.role_options and value != expected:
         yield Problem(
@@ -207,6 +256,18 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
             "use a role whose name has no +",
             line,
         )
+
+
+def _role_meant(value: str) -> str:
+    """Return the ARN of the role that a session's ARN or a bare name means, as far as it shows."""
+    text = value.strip()
+    if _ROLE_ARN.fullmatch(text) and text != value:
+        return text
+    if match := re.fullmatch(r"arn:aws:sts::([0-9]{12}):assumed-role/([^/]+)/.*", text):
+        return f"arn:aws:iam::{match.group(1)}:role/{match.group(2)}"
+    if _ROLE_NAME.fullmatch(text):
+        return f"arn:aws:iam::<account>:role/{text}"
+    return "arn:aws:iam::<account>:role/<role>"
 
 
 def _ignored(definition: Definition, option: str, value: str, reason: str) -> Problem:

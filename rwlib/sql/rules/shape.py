@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from rwlib.sql.connectors import nearest
+from dataclasses import replace
+
+from rwlib.sql.connectors import Combination, nearest
+from rwlib.sql.language.versions import VERSIONS, is_since
 from rwlib.sql.rules.locations import location
 from rwlib.sql.rules.options import option_values, plain_secrets, unknown_options
 from rwlib.sql.rules.problems import Definition, Given, Problem, Problems
 from rwlib.sql.rules.roles import catalog, config_load, role, static_keys
+
+DELIMITERS = (",", ";", "\t")
 
 _RULES = (
     unknown_options,
@@ -24,7 +29,7 @@ def all_problems(definition: Definition) -> list[Problem]:
     """Return everything that is wrong with a definition, in the order of its lines."""
     found = [
         problem
-        for rule in (*_RULES, missing_options, sink_type, format_encode)
+        for rule in (*_RULES, missing_options, sink_type, combinations, from_a_table, format_encode)
         for problem in rule(definition)
     ]
     return sorted(found, key=lambda problem: problem.line)
@@ -38,6 +43,8 @@ def missing_options(definition: Definition) -> Problems:
     optional = {"catalog.type"}  # its absence is the catalog rule's
     if (definition.text("catalog.type") or "").startswith("rest"):
         optional.add("warehouse.path")  # the catalog server may know it
+    if definition.needs_no_role and connector.sql_connector == "iceberg":
+        optional.add(connector.region_option)
     for option in connector.options.values():
         if option.required and not definition.has(option.name) and option.name not in optional:
             yield _missing(definition, option.name, f"is required by {connector.name}")
@@ -72,7 +79,10 @@ def sink_type(definition: Definition) -> Problems:
         for option in connector.append_only_forbids:
             if definition.has(option):
                 fix = "leave it out, or write type = 'upsert'"
-                yield _forbidden(definition, option, "type = 'append-only'", fix)
+                problem = _forbidden(definition, option, "type = 'append-only'", fix)
+                yield replace(
+                    problem, refused_by=_versions_since(connector.append_only_forbids_since)
+                )
     if definition.is_on("hosted_catalog"):
         for option in connector.hosted_forbids:
             if definition.has(option):
@@ -89,6 +99,59 @@ def sink_type(definition: Definition) -> Problems:
             "leave it out",
             definition.line_of("with_s3"),
         )
+
+
+def combinations(definition: Definition) -> Problems:
+    """Yield a problem for options that go together, or do not, in some version of RisingWave."""
+    for rule in definition.connector.combinations:
+        if rule.type and definition.text("type") != rule.type:
+            continue
+        if rule.given and not definition.has(rule.given):
+            continue
+        line = definition.line_of(rule.given) if rule.given else definition.line
+        if rule.refused_when_on:
+            if definition.is_on(rule.refused_when_on):
+                clause = f"is refused with {rule.refused_when_on} = 'true'"
+                yield _combined(rule, rule.given, clause, line)
+        elif rule.needs_on:
+            if definition.has(rule.needs_on) and not _is_plain(definition, rule.needs_on):
+                continue  # a variable or a secret: nothing to look at
+            if not definition.is_on(rule.needs_on):
+                yield _combined(rule, rule.given, f"needs {rule.needs_on} = 'true'", line)
+        elif not definition.has(rule.needs):
+            problem = _missing(definition, rule.needs, f"is required by type = '{rule.type}'")
+            refused_by = rule.versions
+            if rule.unless_on and definition.is_on(rule.unless_on):
+                refused_by = tuple(v for v in VERSIONS if not is_since(v, rule.unless_since))
+            elif rule.versions == VERSIONS:
+                refused_by = ()
+            yield replace(problem, fix=rule.fix, refused_by=refused_by)
+
+
+def from_a_table(definition: Definition) -> Problems:
+    """Yield a warning where an append-only sink fails because it reads ``FROM`` a table."""
+    fails = definition.connector.append_only_from_fails
+    if not fails or not definition.reads_from or definition.text("type") != "append-only":
+        return
+    yield Problem(
+        "version_dependent", "warning", "CREATE SINK … FROM", "",
+        f"fails for an append-only {definition.connector.name} on RisingWave main "
+        f"({fails['issue']}) and works on 3.0",
+        "write CREATE SINK … AS SELECT * FROM …, which works on every version",
+        definition.line, _versions_since(fails["since"]),
+    )  # fmt: skip
+
+
+def _combined(rule: Combination, option: str, clause: str, line: int) -> Problem:
+    return Problem("bad_option_value", "error", option, "", clause, rule.fix, line, rule.versions)
+
+
+def _is_plain(definition: Definition, option: str) -> bool:
+    return definition.text(option) is not None
+
+
+def _versions_since(first: str) -> tuple[str, ...]:
+    return tuple(version for version in VERSIONS if is_since(version, first))
 
 
 def format_encode(definition: Definition) -> Problems:
@@ -112,9 +175,33 @@ def format_encode(definition: Definition) -> Problems:
     elif definition.encode not in rule.encodes:
         fix = f"write ENCODE {' or '.join(rule.encodes)}"
         yield _clause(definition, given, f"is not supported by {connector.name}", fix)
+    if definition.encode == "CSV" and "delimiter" in rule.options:
+        yield from _delimiter(definition)
     for name, option in definition.encode_options.items():
         if name not in rule.options and (near := nearest(name, rule.options, count=1)):
             yield _unknown_encode_option(definition, name, option, near[0])
+
+
+def _delimiter(definition: Definition) -> Problems:
+    """Yield a problem of CSV's delimiter.
+
+    It is required (``external_schema.rs:260`` of the frontend) and one of three
+    (``src/sqlparser/src/ast/legacy_source.rs``, get_delimiter).
+    """
+    given = definition.encode_options.get("delimiter")
+    fix = "write delimiter = ',' or ';' or E'\\t', which is a tab"
+    if given is None:
+        yield Problem(
+            "sql_missing_option", "error", "delimiter", "", "is missing; ENCODE CSV needs it",
+            f"{fix}, inside ENCODE CSV (…)", definition.line,
+        )  # fmt: skip
+    elif (
+        isinstance(given.value, str) and given.value not in DELIMITERS and not given.is_placeholder
+    ):
+        clause = "is not a delimiter that RisingWave reads"
+        yield Problem(
+            "bad_option_value", "error", "delimiter", given.value, clause, fix, given.line
+        )
 
 
 def _missing(definition: Definition, option: str, clause: str) -> Problem:

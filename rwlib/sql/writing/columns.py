@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rwlib.errors import InputError
-from rwlib.sql.language.tokens import SqlSyntaxError, tokenize
+from rwlib.sql.language.data_types import data_type_of
+from rwlib.sql.language.tokens import SqlSyntaxError
+from rwlib.sql.rules.column_types import refused_type
 from rwlib.sql.writing.quoting import identifier
 
-_WORDS = """
-smallint int integer bigint int2 int4 int8 int16 int32 int64 float float4 float8 float32 float64
-real double precision numeric decimal boolean bool varchar character varying char text string
-bytea date time timestamp timestamptz with without zone interval jsonb json rw_int256 rw_uint256
-struct map vector serial uuid array
-"""
-_TYPE_WORDS = frozenset(_WORDS.split())
+_NEEDS_MORE = {
+    "map": "map(varchar, varchar), with the types of its key and value",
+    "struct": "struct<name varchar>, with its fields",
+    "record": "struct<name varchar>, with its fields",
+    "vector": "vector(3), with its size",
+    "array": "varchar[], with the type of its elements",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class TypedColumn:
 def read_columns(value: object) -> tuple[TypedColumn, ...]:
     """Return the columns of a mapping, a list or a text such as ``id bigint, name varchar``.
 
-    A type may hold names, sizes and brackets only, so that nothing in it can end the column.
+    A type is read as RisingWave's parser and binder read it, so nothing in it can end the column.
 
     Raises
     ------
@@ -72,29 +75,44 @@ def _column(name: object, type_: object) -> tuple[str, str]:
 
 
 def _checked_type(column: str, type_: str) -> str:
-    """Return a data type of which nothing can end the column: names, sizes and brackets only."""
+    """Return a data type that RisingWave takes, in which nothing can end the column."""
     field_name = f"sql_options.columns.{column}"
     try:
-        tokens = tokenize(type_)[:-1]
+        data_type = data_type_of(type_)
     except SqlSyntaxError:
-        tokens = []
-    depth = 0
-    in_struct = any(token.is_word("STRUCT") for token in tokens)
-    fine = bool(tokens) and "--" not in type_ and "/*" not in type_
-    for token in tokens:
-        if token.kind == "word":
-            fine = fine and (token.value.lower() in _TYPE_WORDS or (in_struct and depth > 0))
-        elif token.kind == "symbol":
-            fine = fine and token.value in "()<>[],"
-            depth += (token.value in "(<[") - (token.value in ")>]")
-            fine = fine and depth >= 0 and (token.value != "," or depth > 0)
-        else:
-            fine = fine and token.kind == "number" and depth > 0
-    if not fine or depth:
-        raise InputError(
-            field_name, type_, "is no data type; write one such as bigint, varchar or timestamptz"
-        )
+        data_type = None
+    if data_type is None or "--" in type_ or "/*" in type_:
+        meant = _meant(type_)
+        hint = f"write {meant}" if meant else "write one such as bigint, varchar or timestamptz"
+        raise InputError(field_name, type_, f"is no data type of RisingWave; {hint}")
+    if refused := refused_type(data_type):
+        named, why, instead = refused
+        part = "" if data_type.names == (named,) else f": {named.name}"
+        hint = f"write {instead}" if instead else "write one such as bigint, varchar or jsonb"
+        raise InputError(field_name, type_, f"{why}{part}; {hint}")
     return type_
+
+
+def _meant(type_: str) -> str:
+    """Return the type to write in place of one that RisingWave's parser refuses."""
+    text = type_.strip().lower()
+    if match := re.fullmatch(r"(?:array|list)\s*[<(]\s*(.+?)\s*[>)]", text):
+        text = f"{match.group(1)}[]"
+    elif text in _NEEDS_MORE:
+        return _NEEDS_MORE[text]
+    text = re.sub(r"\[[^]]*]", "[]", text)
+    without_sizes = re.sub(r"\([^()]*\)", "", text) if not text.startswith("map") else text
+    for candidate in (text, without_sizes, " ".join(without_sizes.split())):
+        try:
+            data_type = data_type_of(candidate)
+        except SqlSyntaxError:
+            continue
+        refused = refused_type(data_type)
+        if refused is None:
+            return candidate
+        if len(data_type.names) == 1:
+            return refused[2]
+    return ""
 
 
 def _split_items(text: str) -> list[str]:

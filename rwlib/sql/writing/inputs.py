@@ -110,7 +110,8 @@ def refuse_unknown(connector: Connector, options: Mapping[str, object]) -> None:
     """
     definition = Definition(connector, {name: Given("") for name in options})
     for problem in unknown_options(definition):
-        raise refusal(problem)
+        if not problem.refused_by:  # what only some versions know is judged with the rest
+            raise refusal(problem)
     for name in options:
         canonical = connector.canonical(name)
         if canonical not in connector.options:
@@ -225,6 +226,8 @@ def _value(option: Option, value: object) -> OptionValue:
     elif isinstance(value, str):
         if option.secret and (match := _SECRET_FORM.fullmatch(value.strip())):
             return SecretRef(object_name(match.group(1), field=f"sql_options.{option.name}"))
+        if option.type == "boolean" and value.strip().lower() in ("true", "false"):
+            return value.strip().lower()  # some are read in lower case only
         return value
     elif isinstance(value, Sequence) and option.type == "list":
         return ",".join(_names(option.name, value))
@@ -293,5 +296,6 @@ def _encode_options(connector: Connector, value: object) -> dict[str, str]:
             raise InputError(
                 f"sql_options.encode_options.{name}", item, "is no text, number, true or false"
             )
-        options[name] = str(item).lower() if isinstance(item, bool) else str(item)
+        text = str(item)
+        options[name] = text.lower() if text.lower() in ("true", "false") else text
     return options

@@ -29,6 +29,7 @@ def build_statements(
     options: Mapping[str, object] | None = None,
     name: str | None = None,
     from_name: str | None = None,
+    version: str | None = None,
 ) -> list[Statement]:
     """Return the statements that make one connector use the role, secrets first.
 
@@ -46,6 +47,8 @@ def build_statements(
         exists is given as ``secret NAME`` or ``{"secret": "NAME"}``; null leaves an option out.
     name, from_name
         The same as the keys ``name`` and ``from``.
+    version
+        The version of RisingWave that will run them; without it the newest release.
 
     Returns
     -------
@@ -65,11 +68,11 @@ def build_statements(
     inputs = read_inputs(connector, chosen)
     where = Location(role_arn, bucket, prefix, region_name)
     if inputs.connector.name == "iceberg_table":
-        return _engine_table(inputs, where)
-    return Writer(inputs, where).statements()
+        return _engine_table(inputs, where, version)
+    return Writer(inputs, where, version).statements()
 
 
-def _engine_table(inputs: Inputs, where: Location) -> list[Statement]:
+def _engine_table(inputs: Inputs, where: Location, version: str | None) -> list[Statement]:
     """Return the connection, the setting that selects it, and the table that uses it."""
     of_table = {name: v for name, v in inputs.options.items() if name in engine_options()}
     of_connection = {name: v for name, v in inputs.options.items() if name not in of_table}
@@ -87,12 +90,16 @@ def _engine_table(inputs: Inputs, where: Location) -> list[Statement]:
             name=connection,
             options=of_connection,
         )
-        statements = Writer(own, where).statements()
+        statements = Writer(own, where, version).statements()
     elif given := sorted([*of_connection, *inputs.secrets]):
         hint = f"already says {', '.join(given)}; leave {'it' if len(given) == 1 else 'them'} out"
         raise InputError("sql_options.connection", connection, hint)
     parts = split_name(connection, field="sql_options.connection")
-    qualified = ".".join(parts if len(parts) > 1 else ("public", *parts))
+    if (len(parts) > 2 and inputs.connection) or any("." in part for part in parts[-2:]):
+        # SET takes schema.connection, cut at its dots (session_config/mod.rs:556-567).
+        hint = "is not of the form schema.connection, the only one an Iceberg table can name"
+        raise InputError("sql_options.connection", connection, hint)
+    qualified = ".".join(parts[-2:] if len(parts) > 1 else ("public", *parts))
     setting = f"SET iceberg_engine_connection = {string_literal(qualified)};"
     columns, asked = column_list(inputs)
     options = f" {with_clause(of_table)}" if of_table else ""

@@ -56,12 +56,15 @@ class ConnectorSql:
     ----------
     sql
         All of them as one text.
+    version
+        The version of RisingWave they were written for; empty where nobody knew it.
     """
 
     connector: str
     sql: str
     statements: tuple[Statement, ...]
     notes: tuple[str, ...]
+    version: str = ""
 
     @property
     def placeholders(self) -> dict[str, str]:
@@ -73,7 +76,9 @@ class ConnectorSql:
         }
 
 
-def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[ConnectorSql]:
+def statements_for(
+    target: SqlTarget, role_arn: str, region_name: str, *, version: str | None = None
+) -> list[ConnectorSql]:
     """Return the SQL of every connector of a target.
 
     Parameters
@@ -85,6 +90,8 @@ def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[C
         The role of Step 2.
     region_name
         The bucket's real region.
+    version
+        The version of RisingWave that will run it; without it the newest release.
 
     Raises
     ------
@@ -110,10 +117,11 @@ def statements_for(target: SqlTarget, role_arn: str, region_name: str) -> list[C
             prefix=target.prefix,
             region_name=region_name,
             options=options,
+            version=version,
         )
         sql = "\n\n".join(statement.sql for statement in statements)
         notes = dict.fromkeys(note for statement in statements for note in statement.notes)
-        results.append(ConnectorSql(name, sql, tuple(statements), tuple(notes)))
+        results.append(ConnectorSql(name, sql, tuple(statements), tuple(notes), version or ""))
     return results
 
 

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from rwlib.errors import InputError
 from rwlib.sql.connectors import iceberg_catalogs
 from rwlib.sql.language.syntax import OptionValue, SecretRef
+from rwlib.sql.language.versions import known_version
 from rwlib.sql.prefixes import has_wildcards
-from rwlib.sql.rules.problems import Definition, Expected, Given, Problem, placeholder_in
+from rwlib.sql.rules.problems import (
+    Definition,
+    Expected,
+    Given,
+    Problem,
+    held_for,
+    placeholder_in,
+)
 from rwlib.sql.rules.shape import all_problems
 from rwlib.sql.writing.inputs import Inputs, refusal
 from rwlib.sql.writing.quoting import identifier, object_name, string_literal
@@ -56,10 +64,11 @@ class Location:
 class Writer:
     """Collects the options, secrets and placeholders of one statement."""
 
-    def __init__(self, inputs: Inputs, where: Location) -> None:
+    def __init__(self, inputs: Inputs, where: Location, version: str | None = None) -> None:
         self.inputs = inputs
         self.connector = inputs.connector
         self.where = where
+        self.version = version
         self.values: dict[str, OptionValue] = dict(inputs.options)
         self.placeholders: dict[str, str] = {}
         self.secrets: list[Statement] = []
@@ -139,7 +148,12 @@ class Writer:
         if inputs.primary_key:
             self._set("primary_key", ",".join(inputs.primary_key))
         if self.values.get("type") == "upsert":
-            for group in connector.upsert_needs:
+            needed = [
+                rule.needs
+                for rule in connector.combinations
+                if rule.type == "upsert" and self.values.get(rule.unless_on) != "true"
+            ]
+            for group in (*connector.upsert_needs, *((option,) for option in needed if option)):
                 if not any(option in self.values for option in group):
                     self._ask(group[0])
         elif self.values.get("force_append_only") != "true" and not self.encode:
@@ -228,10 +242,13 @@ class Writer:
             },
             format=format_ if self.encode else "",
             encode=self.encode,
+            encode_options={name: Given(v) for name, v in self.encode_options.items()},
             expected=self.where.expected,
         )
-        for problem in all_problems(definition):
-            if problem.id == "config_load_missing":
+        chosen = known_version(self.version or "")
+        for found in all_problems(definition):
+            problem = held_for(found, chosen, bool(self.version))
+            if problem is None or problem.id == "config_load_missing":
                 continue
             if problem.severity == "error":
                 raise self._refusal(problem)
@@ -255,7 +272,8 @@ class Writer:
         connector, inputs = self.connector, self.inputs
         lines = [f"CREATE {connector.kind.upper()} {new_name(inputs)}"]
         if connector.kind == "sink":
-            lines[0] += f" FROM {self._from()}"
+            reads = "AS SELECT * FROM" if self._reads_by_query() else "FROM"
+            lines[0] += f" {reads} {self._from()}"
         elif connector.kind in ("source", "table") and connector.sql_connector == "s3":
             columns, asked = column_list(inputs)
             lines[0] += f" {columns}"
@@ -271,6 +289,11 @@ class Writer:
             notes.append(f"Needs a RisingWave license with the feature {connector.license}.")
         sql = "\n".join(lines) + ";"
         return Statement(sql, connector.kind, plain_name(inputs), self.placeholders, tuple(notes))
+
+    def _reads_by_query(self) -> bool:
+        """Tell whether ``FROM`` alone would fail on some version, where a query never does."""
+        fails = self.connector.append_only_from_fails
+        return bool(fails) and self.values.get("type") == "append-only"
 
     def _from(self) -> str:
         if self.inputs.from_name:

@@ -208,11 +208,15 @@ def _take_tags_off(
     name, role_id = role["RoleName"], id_of(role)
     there = {statement_key(each) for each in statements_of(trust)}
     gone = principal_key(work.target.cluster_id) if unlisted else ""
+    # A copy of our tags on somebody else's role is theirs.
     keys = [
         key
-        for key in tags_of(role)
-        if key in (claim_key(work.target.name), gone)
-        or (key.startswith(STATEMENT) and key not in there)
+        for key, value in tags_of(role).items()
+        if value.split(" ")[0] == role_id
+        and (
+            key in (claim_key(work.target.name), gone)
+            or (key.startswith(STATEMENT) and key not in there)
+        )
     ]
     if not keys:
         return

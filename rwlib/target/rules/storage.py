@@ -14,13 +14,21 @@ def bucket(field: str, value: Any) -> str:
     text = text_of(field, value).strip()
     if not text:
         raise InputError(field, text, "is empty; give the bucket's name")
+    if re.match(r"arn:[a-z-]+:s3[a-z-]*:[^:]*:[^:]*:(?:accesspoint|bucket)", text):
+        kind = "an access point" if ":accesspoint" in text else "a table bucket"
+        raise InputError(
+            field, text, f"is the ARN of {kind}, which these connectors cannot use; give the name "
+            "of a general purpose bucket",
+        )  # fmt: skip
     if text.startswith("arn:"):
         raise InputError(
             field, text, f"is an ARN; give the bucket's name: {text.split(':')[-1].split('/')[0]}"
         )
     if "://" in text:
-        host = text.split("://", 1)[1].split("/")[0].split(".")[0]
-        raise InputError(field, text, f"is a URL; give the bucket's name, such as {host}")
+        host, _, path = text.split("://", 1)[1].partition("/")
+        in_path = re.match(r"s3[.-].*amazonaws\.com$", host)
+        named = path.split("/")[0] if in_path and path else host.split(".")[0]
+        raise InputError(field, text, f"is a URL; give the bucket's name, such as {named}")
     if "/" in text:
         first, _, rest = text.partition("/")
         raise InputError(field, text, f"holds a slash; write bucket: {first} and prefix: {rest}")

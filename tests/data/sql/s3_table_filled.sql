@@ -1,4 +1,4 @@
-CREATE TABLE s3_table (id bigint, price numeric(10,2), PRIMARY KEY (id)) WITH (
+CREATE TABLE s3_table (id bigint, price numeric, PRIMARY KEY (id)) WITH (
     connector = 's3',
     s3.region_name = 'eu-west-1',
     s3.bucket_name = 'example-bucket',

@@ -4,7 +4,7 @@ CREATE SECRET IF NOT EXISTS snowflake_v2_sink_jdbc_url
 CREATE SECRET IF NOT EXISTS snowflake_v2_sink_username
     WITH (backend = 'meta') AS 'rw';
 
-CREATE SINK snowflake_v2_sink FROM orders WITH (
+CREATE SINK snowflake_v2_sink AS SELECT * FROM orders WITH (
     connector = 'snowflake_v2',
     type = 'append-only',
     table.name = 'ORDERS',

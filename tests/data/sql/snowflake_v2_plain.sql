@@ -7,7 +7,7 @@ CREATE SECRET IF NOT EXISTS snowflake_v2_sink_username
 CREATE SECRET IF NOT EXISTS snowflake_v2_sink_password
     WITH (backend = 'meta') AS '<your-password>';
 
-CREATE SINK snowflake_v2_sink FROM "<your-table-or-view>" WITH (
+CREATE SINK snowflake_v2_sink AS SELECT * FROM "<your-table-or-view>" WITH (
     connector = 'snowflake_v2',
     type = 'append-only',
     table.name = '<your-snowflake-table>',

@@ -84,7 +84,8 @@ def enforce_secrets(connector: Connector, statement: CreateStatement, platform: 
 def unknown_option_text(connector: Connector, options: Options) -> str:
     """Name the options that the connector does not have; empty when it has them all."""
     definition = Definition(connector, {name: Given(value) for name, value in options.items()})
-    unknown = {problem.option for problem in unknown_options(definition)}
+    problems = unknown_options(definition)
+    unknown = {problem.option for problem in problems if not problem.refused_by}
     fields = [(name, value) for name, value in options.items() if name in unknown]
     return unknown_fields(fields) if fields else ""
 

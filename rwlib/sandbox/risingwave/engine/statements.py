@@ -18,7 +18,7 @@ from rwlib.sandbox.risingwave.engine.relations import (
 )
 from rwlib.sandbox.risingwave.engine.running import checkpoint, rows_of_source
 from rwlib.sandbox.risingwave.engine.sinks import create_sink
-from rwlib.sql import parse_statements
+from rwlib.sql import known_version, parse_statements
 from rwlib.sql.language import (
     CreateStatement,
     DropStatement,
@@ -77,12 +77,12 @@ def run(platform: Platform, database: Database, text: str) -> Outcome:
         RisingWave's refusal. What was done before it stays done.
     """
     outcome = Outcome("EMPTY")
-    for statement in _parsed(text):
+    for statement in _parsed(text, known_version(platform.version)):
         outcome = _run_one(platform, database, statement)
     return outcome
 
 
-def statement_texts(text: str) -> list[str]:
+def statement_texts(text: str, version: str) -> list[str]:
     """Give the statements of a text.
 
     Raises
@@ -90,12 +90,12 @@ def statement_texts(text: str) -> list[str]:
     RefusedStatementError
         It is no SQL.
     """
-    return [statement.text for statement in _parsed(text)]
+    return [statement.text for statement in _parsed(text, known_version(version))]
 
 
-def _parsed(text: str) -> list[ParsedStatement]:
+def _parsed(text: str, version: str) -> list[ParsedStatement]:
     try:
-        return list(parse_statements(text))
+        return list(parse_statements(text, version=version))
     except SqlSyntaxError as error:
         raise failure(error.as_risingwave(text)) from None
 

@@ -1,0 +1,148 @@
+"""The operator's policy: enough for the job, and not one action more."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+import yaml
+
+from rwlib.errors import InputError, RunbookError
+from rwlib.export.operator import PURPOSES, operator_policy
+from rwlib.runbook import Runbook
+from rwlib.target.target import Target
+from tests.support import operator_calls, places
+
+CUSTOMER = "111122223333"
+VALUES = {
+    **yaml.safe_load((places.ROOT / "examples" / "redshift.yaml").read_text()),
+    "run_sql": False,
+}
+
+
+@pytest.fixture
+def as_operator(aws_environment, monkeypatch, tmp_path):
+    """Act as a user who has exactly the given policy."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in aws_environment.environment().items():
+        monkeypatch.setenv(name, value)
+    iam = boto3.client("iam")
+    iam.create_user(UserName="operator")
+    made = iam.create_access_key(UserName="operator")["AccessKey"]
+
+    def act(document):
+        iam.put_user_policy(
+            UserName="operator", PolicyName="least", PolicyDocument=json.dumps(document)
+        )
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", made["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", made["SecretAccessKey"])
+
+    return act
+
+
+def run():
+    book = Runbook.start({**VALUES, "apply": True})
+    book.look()
+    for number in range(1, 6):
+        book.run_step(number)
+    return book.verify()
+
+
+def verify():
+    return Runbook.start({**VALUES, "apply": False}).verify_live()
+
+
+def tear_down():
+    book = Runbook.start({**VALUES, "apply": True})
+    book.tear_down()
+    book.require_torn_down(book.tear_down())
+
+
+def policy(purpose, without=""):
+    document = operator_policy(Target(**VALUES), purpose, account_id=CUSTOMER)
+    kept = []
+    for statement in document["Statement"]:
+        actions = statement["Action"]
+        actions = [actions] if isinstance(actions, str) else actions
+        left = [each for each in actions if each != without]
+        if left:
+            kept.append({**statement, "Action": left})
+    return {**document, "Statement": kept}
+
+
+def actions(purpose):
+    return sorted(
+        {action for statement in policy(purpose)["Statement"] for action in statement["Action"]}
+    )
+
+
+@pytest.mark.slow
+def test_each_job_is_done_with_exactly_its_policy(as_operator):
+    as_operator(policy("run"))
+    checks = run()
+    assert [check.id for check in checks if check.status == "fail"] == []
+    as_operator(policy("verify"))
+    again = verify()
+    assert [check.id for check in again if check.status == "fail"] == []
+    denied = [check.id for check in again if "AccessDenied" in " ".join(check.evidence)]
+    assert denied == []
+    as_operator(policy("teardown"))
+    tear_down()
+
+
+def what_verification_says():
+    """The one sentence with which it ends, or the evidence of what is unknown."""
+    try:
+        checks = verify()
+    except RunbookError as error:
+        return str(error)
+    return " ".join(" ".join(check.evidence) for check in checks if check.status == "unknown")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("action", actions("verify"))
+def test_an_action_that_is_missing_is_named(action, as_operator):
+    run()
+    as_operator(policy("verify", without=action))
+    said = what_verification_says()
+    named = (action.partition(":")[2], "AccessDenied", "not authorized")
+    assert any(word in said for word in named)
+
+
+def test_policy_is_narrowed_to_the_target():
+    for purpose in PURPOSES:
+        document = operator_policy(Target(**VALUES), purpose, account_id=CUSTOMER)
+        for statement in document["Statement"]:
+            if statement["Resource"] == "*":
+                assert all(
+                    not action.startswith(("iam:", "s3:", "kms:")) for action in statement["Action"]
+                )
+    attach = next(
+        each
+        for each in operator_policy(Target(**VALUES), "run")["Statement"]
+        if each["Action"] == "iam:AttachRolePolicy"
+    )
+    assert "iam:PolicyARN" in str(attach["Condition"])
+
+
+def test_boundary_binds_the_role_that_may_be_made():
+    boundary = "arn:aws:iam::111122223333:policy/boundary"
+    target = Target(**{**VALUES, "permissions_boundary_arn": boundary})
+    create = next(
+        each for each in operator_policy(target)["Statement"] if each["Action"] == "iam:CreateRole"
+    )
+    assert create["Condition"] == {"ArnEquals": {"iam:PermissionsBoundary": boundary}}
+
+
+def test_unknown_purpose_is_one_sentence():
+    with pytest.raises(InputError, match="is not a purpose"):
+        operator_policy(Target(**VALUES), "admin")
+
+
+@pytest.mark.slow
+def test_table_holds_the_calls_that_are_really_made():
+    text = operator_calls.DATA.read_text(encoding="utf-8")
+    assert yaml.safe_load(text) == operator_calls.counted(), (
+        "python -m tests.support.operator_calls"
+    )

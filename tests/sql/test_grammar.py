@@ -1,0 +1,194 @@
+"""5,000 changed statements, each with the verdict of RisingWave's own parser for two versions.
+
+The verdicts come from the parser built from RisingWave's sources (main 448c6570 and v3.0.3); "ok"
+says that a statement parses, not that it would run.
+"""
+
+import gzip
+import json
+
+import pytest
+
+from rwlib.sql import parse_statements
+from rwlib.sql.language.tokens import SqlSyntaxError
+from tests.support.places import DATA
+
+REFUSED_WRONGLY_AT_MOST = 15
+ACCEPTED_WRONGLY_AT_MOST = 100
+
+
+@pytest.fixture(scope="module")
+def changed_statements():
+    with gzip.open(DATA / "sql_grammar.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def is_read(sql, version):
+    try:
+        parse_statements(sql, version=version)
+    except SqlSyntaxError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("version, built_from", [("3.0", "v3.0.3"), ("main", "main")])
+def test_statements_are_read_as_risingwave_reads_them(changed_statements, version, built_from):
+    assert len(changed_statements) == 5_000
+    refused, accepted = [], []
+    for each in changed_statements:
+        parses = each[built_from] == "ok"
+        if is_read(each["sql"], version) != parses:
+            (refused if parses else accepted).append(each["sql"])
+    assert len(refused) <= REFUSED_WRONGLY_AT_MOST, refused[:3]
+    assert len(accepted) <= ACCEPTED_WRONGLY_AT_MOST, accepted[:3]
+
+
+def test_newest_release_is_read_when_nothing_is_said():
+    assert not is_read_by_default("REPLACE SINK s FROM t WITH (connector = 'x')")
+    assert is_read_by_default("CREATE OR REPLACE SINK s FROM t WITH (connector = 'x')")
+
+
+def is_read_by_default(sql):
+    try:
+        parse_statements(sql)
+    except SqlSyntaxError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a, t.*, (x).y.*, * EXCEPT (b) FROM t AS u (a, b)",
+        "SELECT DISTINCT ON (a) a FROM s.t WHERE a NOT IN (SELECT 1) AND b IS NOT NULL OR NOT c",
+        "SELECT count(*) FILTER (WHERE x > 1) OVER (PARTITION BY a ORDER BY b ROWS BETWEEN "
+        "UNBOUNDED PRECEDING AND CURRENT ROW) FROM t",
+        "SELECT CASE WHEN a = 1 THEN 'x' ELSE b END, CAST(c AS varchar), d::int[] FROM t",
+        "SELECT * FROM TUMBLE(t, at, INTERVAL '1 MINUTE') GROUP BY window_start",
+        "SELECT * FROM a LEFT JOIN b ON a.id = b.id CROSS JOIN c, LATERAL (SELECT 1) AS d",
+        "SELECT * FROM a JOIN p FOR SYSTEM_TIME AS OF PROCTIME() ON a.id = p.id",
+        "WITH c (x) AS (VALUES (1), (2)) SELECT x FROM c UNION ALL SELECT 3 ORDER BY 1 LIMIT 2",
+        "SELECT payload ->> 'a', payload #> '{b}', ARRAY[1, 2][1], m['k'], '1'::jsonb @> '2'",
+        "SELECT extract(epoch FROM at), trim(BOTH 'x' FROM y), at AT TIME ZONE 'UTC' FROM t",
+        "SELECT substring(a FROM 1 FOR 2), position('a' IN b), overlay(a PLACING b FROM 1)",
+        "SELECT x LIKE 'a%' ESCAPE '\\', y SIMILAR TO 'b', z BETWEEN 1 AND 2 FROM t",
+        "INSERT INTO t (a, b) VALUES (1, 2) RETURNING *",
+        "UPDATE t SET a = 1, b = DEFAULT WHERE c = 'x'",
+        "DELETE FROM t WHERE a IN (1, 2)",
+        "EXPLAIN (verbose, trace) SELECT 1",
+        "CREATE INDEX i ON t (a DESC) INCLUDE (b) DISTRIBUTED BY (a)",
+        "CREATE SUBSCRIPTION s FROM t WITH (retention = '1 day')",
+        "SHOW TABLES FROM public LIKE 'a%'",
+        "SET search_path TO a, b",
+        "CREATE TABLE t (a struct<x int, y struct<z varchar[]>>[], m map(varchar, int))",
+        "CREATE TABLE t (a int, b int AS a + 1, CHECK (a > 0), UNIQUE (a, b)) APPEND ONLY",
+    ],
+)
+def test_queries_and_other_statements_are_read(sql):
+    parse_statements(sql)
+    parse_statements(sql, version="main")
+
+
+@pytest.mark.parametrize(
+    "sql, words",
+    [
+        ("SELECT", "expected an expression"),
+        ("SELECT a FROM", "expected identifier"),
+        ("SELECT (a FROM t", "expected )"),
+        ("SELECT a FROM t WHERE", "expected an expression"),
+        ("SELECT a b c FROM t", "expected end of statement, found: c"),
+        ("SELECT a FROM t JOIN u", "join constraint"),
+        ("SELECT a FROM t GROUP a", "expected end of statement"),
+        ("SELECT CASE END FROM t", "syntax error at or near END"),
+        ("SELECT a FROM t ORDER BY", "expected an expression"),
+        ("CREATE SINK s AS FROM t WITH (a = 'b')", "expected SELECT, VALUES"),
+        ("CREATE SINK s AS SELECT * FORM t WITH (a = 'b')", "found: FORM"),
+        ("INSERT t VALUES (1)", "expected INTO"),
+        ("CREATE TABLE t (a varchar(10))", "',' or ')' after column definition"),
+        ("CREATE TABLE t (a timestamp(3))", "',' or ')' after column definition"),
+        ("CREATE TABLE t (a int[3])", "expected ]"),
+        ("CREATE TABLE t (a array<int>)", "syntax error at or near array"),
+        ("CREATE TABLE t (a map)", "expected ("),
+        ("CREATE TABLE t (a struct)", "struct_data_type"),
+        ("CREATE TABLE t (a vector)", "expected ("),
+        ("CREATE TABLE t (a int, WATERMARK a)", "expected FOR"),
+        ("CREATE TABLE t (a int PRIMARY)", "after column definition"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(sql, words):
+    with pytest.raises(SqlSyntaxError) as caught:
+        parse_statements(sql)
+    assert words in caught.value.message
+
+
+def test_nothing_is_nested_too_deeply_for_an_answer():
+    for text in ("SELECT " + "(" * 5_000, "SELECT f((" * 300, "SELECT " + "a[" * 3_000):
+        with pytest.raises(SqlSyntaxError):
+            parse_statements(text)
+    parse_statements("SELECT " + "(" * 20 + "1" + ")" * 20)
+
+
+@pytest.mark.parametrize(
+    "sql, advice",
+    [
+        ("CREAT SINK s FROM t WITH (a = 'b')", "did you mean CREATE?"),
+        ("CREATE SNIK s FROM t WITH (a = 'b')", "did you mean SINK?"),
+        ("CREATESINK s FROM t WITH (a = 'b')", "put a space after CREATE"),
+        ("CREATE SINK s FORM t WITH (a = 'b')", "did you mean FROM?"),
+        ("CREATE SINK s AS SELECT * FORM t WITH (a = 'b')", "did you mean FROM?"),
+        ("CREATE SINK s FROM t WIHT (a = 'b')", "did you mean WITH?"),
+        ("CREATE SINK s FROM t WITH (a = 'b') FORMAT PLAIN ENCODE JSN", "did you mean JSON?"),
+        ("CREATE SINK s FROM t WITH (a = 'b') FORMAT PLAIN ENCOD JSON", "did you mean ENCODE?"),
+        ("CREATE SINK s FROM t WITH (a = b)", "put a text in single quotes"),
+        ("CREATE SINK s FROM t\u00a0WITH (a = 'b')", "put an ordinary space in its place"),
+        ("CREATE SINK s FROM t WITH (a = \u2018b\u2019)", "write ' in its place"),
+        ("DRP SINK s", "did you mean DROP?"),
+        ("DROP SNIK s", "did you mean SINK?"),
+        ("SHOW CREATE SNIK s", "did you mean SINK?"),
+        ("SET x TOO 1", "did you mean TO?"),
+        ("CREATE TABLE t (id int name varchar)", "put a comma before name"),
+        ("CREATE TABLE t (order int)", 'put the reserved word in double quotes: "order"'),
+        (
+            "CREATE TABLE t (a varchar(10))",
+            "write varchar without a size; RisingWave's type has none",
+        ),
+        ("CREATE TABLE t (a int unsigned)", "leave it out; RisingWave has no unsigned types"),
+        ("SELECT * FORM t", "did you mean FROM?"),
+        ("SELECT a, FROM t", "leave out the comma before FROM"),
+        ("CREATE SINK s FROM t WITH (a = 'b' c = 'd')", "put a comma before c"),
+        ("CREATE SINK s FROM t WITH a = 'b'", "put the options in parentheses: WITH (…)"),
+        (
+            "CREATE SINK IF NOT EXIST s FROM t WITH (a = 'b')",
+            "write IF NOT EXISTS and then the name",
+        ),
+        ("DROP SINK IF EXIST s", "write IF EXISTS and then the name"),
+    ],
+)
+def test_error_says_what_to_write(sql, advice):
+    with pytest.raises(SqlSyntaxError) as caught:
+        parse_statements(sql)
+    assert caught.value.advice == advice
+
+
+def test_invisible_character_is_named():
+    with pytest.raises(SqlSyntaxError, match=r"U\+00A0 \(no-break space\)"):
+        parse_statements("CREATE SINK s FROM t WITH (a = 'b');\u00a0")
+
+
+@pytest.mark.parametrize(
+    "sql, since",
+    [
+        ("REPLACE SINK s FROM t WITH (a = 'b')", True),
+        ('DROP SINK "a""b"', True),
+        ("CREATE TABLE t (v variant)", None),
+        ("CREATE OR REPLACE SINK s FROM t WITH (a = 'b')", False),
+        ("DROP SINK $1", None),
+    ],
+)
+def test_what_a_version_reads(sql, since):
+    old = [is_read(sql, version) for version in ("2.8", "3.0")]
+    new = [is_read(sql, version) for version in ("3.1", "main")]
+    if since is None:
+        assert old == new
+    else:
+        assert (old, new) == ([not since] * 2, [since] * 2)

@@ -1,0 +1,115 @@
+"""What a verdict is compared with: real calls of the Workload Identity in the sandbox."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from rwlib.aws.bucket import describe_bucket, locate_bucket
+from rwlib.runbook.runbook import Runbook
+from rwlib.target.target import Target
+from rwlib.verify.check import Check, Verdict
+from rwlib.verify.deciding import probe_role
+from rwlib.verify.hops import check_situation
+from rwlib.verify.situation import read_situation
+from tests.support.sandbox_clients import client, session_keys
+
+CUSTOMER = "111122223333"
+CLOUD = "444455556666"
+ROLE = "risingwave-s3-access"
+ROLE_ARN = f"arn:aws:iam::{CUSTOMER}:role/{ROLE}"
+WORKLOAD_NAME = "g1jk13sq56ejdref71h1cvokbh-role"
+WORKLOAD = f"arn:aws:iam::{CLOUD}:role/{WORKLOAD_NAME}"
+SESSION_ARN = f"arn:aws:sts::{CLOUD}:assumed-role/{WORKLOAD_NAME}/reqsign"
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+@dataclass
+class Account:
+    """A set-up by the runbook, tools to plant conditions in it, and what happens then."""
+
+    aws: Any
+    sandbox: Any
+    values: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.aws.forget()
+        self.target = Target(**{**self.values, "apply": True})
+        book = Runbook(
+            self.target, self.aws, workload_identity_arn=self.target.workload_identity_arn
+        )
+        for number in (1, 2, 3):
+            book.run_step(number)
+        self.region = book.bucket.region_name
+        self.wanted = book.policy_document
+        self.iam = self.aws.client("iam")
+        self.s3 = self.aws.client("s3", region_name=self.region)
+
+    def trust(self, *statements: dict[str, Any]) -> None:
+        self.iam.update_assume_role_policy(
+            RoleName=ROLE, PolicyDocument=json.dumps(document(*statements))
+        )
+
+    def bucket_policy(self, *statements: dict[str, Any]) -> None:
+        self.s3.delete_public_access_block(Bucket=self.target.bucket)
+        self.s3.put_bucket_policy(
+            Bucket=self.target.bucket, Policy=json.dumps(document(*statements))
+        )
+
+    def inline(self, *statements: dict[str, Any]) -> None:
+        self.iam.put_role_policy(
+            RoleName=ROLE, PolicyName="by-hand", PolicyDocument=json.dumps(document(*statements))
+        )
+
+    def tag(self, **tags: str) -> None:
+        self.iam.tag_role(
+            RoleName=ROLE, Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+        )
+
+    def verdict(self) -> tuple[dict[str, Check], list[Verdict]]:
+        """Judge what stands there now."""
+        self.aws.forget()
+        bucket = describe_bucket(self.aws, locate_bucket(self.aws, self.target.bucket, ""))
+        situation = read_situation(self.aws, self.target, bucket)
+        verdicts = probe_role(self.target, situation)
+        checks = check_situation(self.target, situation, self.wanted, verdicts=verdicts)
+        return {check.id: check for check in checks}, verdicts
+
+    def assume(self) -> dict[str, str] | None:
+        """Let RisingWave assume the role as its S3 client does; None when it is refused."""
+        workload = self.sandbox.credentials_for(WORKLOAD).arguments()
+        sts = client(self.sandbox, "sts", CLOUD, self.region, **workload)
+        try:
+            return session_keys(
+                sts.assume_role(RoleArn=ROLE_ARN, RoleSessionName="reqsign", DurationSeconds=3600)
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDenied":
+                raise
+            return None
+
+    def happens(self, verdict: Verdict, keys: dict[str, str]) -> bool:
+        """Make the request of a probe as a session of the role."""
+        probe = verdict.probe
+        s3 = client(self.sandbox, "s3", CUSTOMER, self.region, **keys)
+        bucket, _, key = probe.place.partition("/")
+        try:
+            if probe.action == "s3:PutObject":
+                s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+            elif probe.action == "s3:GetObject":
+                s3.get_object(Bucket=bucket, Key=key)
+            elif probe.action == "s3:DeleteObject":
+                s3.delete_object(Bucket=bucket, Key=key)
+            else:
+                sent = {"Prefix": str(probe.context["s3:prefix"])} if probe.context else {}
+                s3.list_objects_v2(Bucket=bucket, Delimiter="/", **sent)
+        except ClientError as error:
+            # A missing object, and a listing that the caller may not see it by, is no refusal.
+            return error.response["Error"]["Code"] == "NoSuchKey"
+        return True
