@@ -1,6 +1,6 @@
 from .containment import ANY as ANY
+from .containment import PatternToken as PatternToken
 from .containment import PatternTooLargeError as PatternTooLargeError
-from .containment import Token as Token
 from .containment import arn_tokens as arn_tokens
 from .containment import cells as cells
 from .containment import literal_tokens as literal_tokens

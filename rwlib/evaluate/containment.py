@@ -20,7 +20,7 @@ _PREFERRED = "xzqwkvyjabcdefghilmnoprstu0123456789-_~"
 _LARGEST = 200_000
 
 
-class Token(NamedTuple):
+class PatternToken(NamedTuple):
     """One place of a pattern: which characters fit, and whether any number of them does."""
 
     characters: frozenset[str]
@@ -32,7 +32,7 @@ class Token(NamedTuple):
         return (character in self.characters) is not self.negated
 
 
-ANY = Token(frozenset(), negated=True, many=True)
+ANY = PatternToken(frozenset(), negated=True, many=True)
 
 
 class PatternTooLargeError(RunbookError):
@@ -40,7 +40,7 @@ class PatternTooLargeError(RunbookError):
 
 
 @lru_cache(maxsize=4096)
-def text_tokens(text: str, variables: bool = True) -> tuple[Token, ...]:
+def text_tokens(text: str, variables: bool = True) -> tuple[PatternToken, ...]:
     """Return the automaton of a ``StringLike`` pattern; variables of the request match nothing."""
     parts = fill(parse(text, variables), {})
     return () if parts is None else tuple(_tokens(parts, ""))
@@ -48,7 +48,7 @@ def text_tokens(text: str, variables: bool = True) -> tuple[Token, ...]:
 
 def arn_tokens(
     text: str, values: Values | None = None, *, variables: bool = True
-) -> tuple[Token, ...] | None:
+) -> tuple[PatternToken, ...] | None:
     """Return the automaton of a ``Resource`` pattern, as `rwlib.evaluate.patterns.arn_glob` reads.
 
     The first five fields keep their wildcards to themselves, except for a ``*`` that ends one.
@@ -69,10 +69,10 @@ def arn_tokens(
         first, *others = part.split(":", 6 - len(fields))
         fields[-1].append(first)
         fields.extend([other] for other in others)
-    found: list[Token] = []
+    found: list[PatternToken] = []
     for number, field in enumerate(fields):
         if number:
-            found.append(Token(frozenset(":")))
+            found.append(PatternToken(frozenset(":")))
         if number >= 5:
             found.extend(_tokens(field, ""))
             continue
@@ -83,20 +83,20 @@ def arn_tokens(
     return tuple(found)
 
 
-def literal_tokens(text: str) -> tuple[Token, ...]:
+def literal_tokens(text: str) -> tuple[PatternToken, ...]:
     """Return the automaton of one text."""
     return tuple(map(_one, text))
 
 
 @lru_cache(maxsize=256)
-def _one(character: str) -> Token:
-    return Token(frozenset(character))
+def _one(character: str) -> PatternToken:
+    return PatternToken(frozenset(character))
 
 
-def _tokens(parts: Iterable[Part], excluded: str) -> Iterator[Token]:
+def _tokens(parts: Iterable[Part], excluded: str) -> Iterator[PatternToken]:
     for part in parts:
         if isinstance(part, Wild):
-            yield Token(frozenset(excluded), negated=True, many=part is Wild.MANY)
+            yield PatternToken(frozenset(excluded), negated=True, many=part is Wild.MANY)
         else:
             yield from literal_tokens(part)
 
@@ -104,7 +104,7 @@ def _tokens(parts: Iterable[Part], excluded: str) -> Iterator[Token]:
 class _Machine:
     """All automata side by side in one integer: a bit for each place of each pattern."""
 
-    def __init__(self, patterns: Sequence[Sequence[Token]]) -> None:
+    def __init__(self, patterns: Sequence[Sequence[PatternToken]]) -> None:
         self.finals: list[int] = []
         self.spans: list[int] = []
         self.skips = 0
@@ -128,7 +128,7 @@ class _Machine:
                 return state
             state = more
 
-    def _alphabet(self, patterns: Sequence[Sequence[Token]]) -> list[tuple[str, int, int]]:
+    def _alphabet(self, patterns: Sequence[Sequence[PatternToken]]) -> list[tuple[str, int, int]]:
         """Return one character for each way in which characters are told apart."""
         named = set().union(*(token.characters for token in chain.from_iterable(patterns)))
         fresh = next(
@@ -138,7 +138,7 @@ class _Machine:
         )
         ranks = {character: rank for rank, character in enumerate(_PREFERRED)}
         ordered = sorted(named, key=lambda each: (ranks.get(each, len(ranks)), each))
-        tokens: dict[Token, int] = {}
+        tokens: dict[PatternToken, int] = {}
         offset = 0
         for pattern in patterns:
             for place, token in enumerate(pattern):
@@ -162,7 +162,7 @@ class _Machine:
 
 
 def cells(
-    inside: Sequence[Sequence[Token]], beside: Sequence[Sequence[Token]] = ()
+    inside: Sequence[Sequence[PatternToken]], beside: Sequence[Sequence[PatternToken]] = ()
 ) -> dict[frozenset[int], str]:
     """Find every combination of the patterns ``beside`` that a text inside all others matches.
 
@@ -207,17 +207,19 @@ def cells(
     return found
 
 
-def is_contained(pattern: Sequence[Token], others: Sequence[Sequence[Token]]) -> bool:
+def is_contained(pattern: Sequence[PatternToken], others: Sequence[Sequence[PatternToken]]) -> bool:
     """Tell whether every text that a pattern matches is matched by one of the others."""
     return difference(pattern, others) is None
 
 
-def difference(pattern: Sequence[Token], others: Sequence[Sequence[Token]]) -> str | None:
+def difference(
+    pattern: Sequence[PatternToken], others: Sequence[Sequence[PatternToken]]
+) -> str | None:
     """Return the shortest text that a pattern matches and none of the others; None without one."""
     return cells([pattern], others).get(frozenset())
 
 
-def may_overlap(pattern: Sequence[Token], other: Sequence[Token]) -> bool:
+def may_overlap(pattern: Sequence[PatternToken], other: Sequence[PatternToken]) -> bool:
     """Tell quickly whether two patterns might have a text in common, by how they begin."""
     for left, right in zip(pattern, other, strict=False):
         if left.many or right.many:

@@ -105,10 +105,14 @@ def own_error(error: BaseException) -> RunbookError | None:
 
 def _kinds() -> dict[str, type[RunbookError]]:
     """Return every kind of this package's errors by its name."""
-    import rwlib.cloud.allowed_roles
-    import rwlib.runs.lock  # noqa: F401
+    from rwlib.cloud import AllowedRolesFailedError, WaitTimeoutError
+    from rwlib.runs import BusyError
 
-    kinds: dict[str, type[RunbookError]] = {"RunbookError": RunbookError}
+    # Imported, so that they are among the kinds below.
+    kinds: dict[str, type[RunbookError]] = {
+        kind.__name__: kind
+        for kind in (RunbookError, AllowedRolesFailedError, WaitTimeoutError, BusyError)
+    }
     waiting = [RunbookError]
     while waiting:
         below = waiting.pop().__subclasses__()

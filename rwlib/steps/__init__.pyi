@@ -5,8 +5,6 @@ from .changes import document_diff as document_diff
 from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
-from .ownership import Claim as Claim
-from .ownership import claims_on as claims_on
 from .ownership import is_ours as is_ours
 from .ownership import tag_map as tag_map
 from .quotas import policy_text as policy_text

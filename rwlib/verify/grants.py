@@ -22,10 +22,10 @@ from typing import Any, Literal
 from rwlib.errors import InputError
 from rwlib.evaluate import (
     ANY,
+    PatternToken,
     PatternTooLargeError,
     Policies,
     Request,
-    Token,
     arn_tokens,
     cells,
     evaluate,
@@ -359,7 +359,7 @@ class _Search:
         prefix = target.prefix
         self.folder = f"{self.bucket_arn}/{prefix}/" if prefix else f"{self.bucket_arn}/"
         self.inside = [(*literal_tokens(self.folder), ANY), literal_tokens(self.bucket_arn)]
-        self._shapes: dict[tuple[str, str], tuple[Token, ...]] = {}
+        self._shapes: dict[tuple[str, str], tuple[PatternToken, ...]] = {}
         self._overlaps: dict[tuple[str, str], bool] = {}
 
     def _base(self) -> dict[str, Any]:
@@ -496,7 +496,7 @@ class _Search:
             return ("*",)
         return action.shapes or ("",)
 
-    def _overlap(self, shape: str, resource: str, tokens: Sequence[Token]) -> bool:
+    def _overlap(self, shape: str, resource: str, tokens: Sequence[PatternToken]) -> bool:
         key = (shape, resource)
         if key not in self._overlaps:
             head, other = _head(shape.replace("${Partition}", "aws")), _head(resource)
@@ -528,7 +528,7 @@ class _Search:
                 return True
         return False
 
-    def _shape(self, template: str, account: str) -> tuple[Token, ...]:
+    def _shape(self, template: str, account: str) -> tuple[PatternToken, ...]:
         key = (template, account)
         if key not in self._shapes:
             self._shapes[key] = tuple(_shape_tokens(template, account))
@@ -539,7 +539,7 @@ class _Search:
         statement: _Statement,
         action: IamAction,
         shapes: Sequence[str],
-        tokens: Sequence[Token],
+        tokens: Sequence[PatternToken],
         deciding: Sequence[_Statement],
     ) -> Iterator[tuple[Kind, Request, str]]:
         """Yield requests that the statement allows, that go through, and that nobody needs."""
@@ -651,7 +651,7 @@ class _Search:
             contexts.append(dict(pair for pair in chosen if pair is not None))
         return contexts
 
-    def _inside_values(self, key: str) -> list[tuple[Token, ...]]:
+    def _inside_values(self, key: str) -> list[tuple[PatternToken, ...]]:
         prefix = self.target.prefix
         if key != "s3:prefix" or not prefix:
             return []
@@ -677,10 +677,10 @@ class _Search:
 
 
 def _possible_values(
-    tests: Sequence[tuple[str, tuple[str, ...], bool]], inside: Sequence[tuple[Token, ...]]
+    tests: Sequence[tuple[str, tuple[str, ...], bool]], inside: Sequence[tuple[PatternToken, ...]]
 ) -> list[str | None]:
     """Return a value of a key for each way in which the tests can come out, absence first."""
-    patterns: list[tuple[Token, ...]] = [*inside]
+    patterns: list[tuple[PatternToken, ...]] = [*inside]
     found: list[str | None] = [None]
     for operator, values, variables in tests:
         name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
@@ -708,7 +708,7 @@ def _possible_values(
             if "ignorecase" not in name and name.startswith("binary"):
                 found += values
     if patterns:
-        anything = (Token(frozenset(), negated=True), ANY)
+        anything = (PatternToken(frozenset(), negated=True), ANY)
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
         found += sorted(texts, key=lambda text: len(text or ""))
     return list(dict.fromkeys(found))
@@ -719,7 +719,7 @@ def _head(pattern: str) -> str:
     return re.split(r"[*?]|\$\{", pattern, maxsplit=1)[0]
 
 
-def _shape_tokens(template: str, account: str) -> Iterator[Token]:
+def _shape_tokens(template: str, account: str) -> Iterator[PatternToken]:
     if not template:
         yield ANY
         return
@@ -730,18 +730,18 @@ def _shape_tokens(template: str, account: str) -> Iterator[Token]:
         elif piece == "Partition":
             yield from literal_tokens("aws")
         elif piece.lower() in ("account", "accountid"):
-            yield from literal_tokens(account) if account else [Token(_DIGITS)] * 12
+            yield from literal_tokens(account) if account else [PatternToken(_DIGITS)] * 12
         elif piece == "Region":
-            yield Token(_REGION_CHARACTERS)
-            yield Token(_REGION_CHARACTERS, many=True)
+            yield PatternToken(_REGION_CHARACTERS)
+            yield PatternToken(_REGION_CHARACTERS, many=True)
         elif piece == "BucketName":
-            yield from [Token(_BUCKET_CHARACTERS)] * 3
-            yield Token(_BUCKET_CHARACTERS, many=True)
+            yield from [PatternToken(_BUCKET_CHARACTERS)] * 3
+            yield PatternToken(_BUCKET_CHARACTERS, many=True)
         else:
             last = index == len(pieces) - 2 and not pieces[-1]
             excluded = frozenset() if last else frozenset(":/")
-            yield Token(excluded, negated=True)
-            yield Token(excluded, negated=True, many=True)
+            yield PatternToken(excluded, negated=True)
+            yield PatternToken(excluded, negated=True, many=True)
 
 
 def _open_to(account_id: str) -> dict[str, Any]:

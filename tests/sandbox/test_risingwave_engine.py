@@ -374,7 +374,7 @@ def test_sink_when_it_may_not_list(world: World) -> None:
     world.allow(allowing("s3:PutObject", f"arn:aws:s3:::{BUCKET}/{world.prefix}/*"))
     text = world.refused(world.file_sink())
     assert "3: PermissionDenied (persistent) at list, context: { uri: https://s3.us-east-1." in text
-    assert f"list-type=2&prefix={world.prefix}&delimiter=/" in text
+    assert f"delimiter=%2F&list-type=2&prefix={world.prefix.replace('/', '%2F')}" in text
     assert 'S3Error { code: "AccessDenied"' in text
     assert "arn:aws:sts::111122223333:assumed-role/engine-test/reqsign" in text
 

@@ -183,7 +183,7 @@ def test_jupyter_has_folders_of_its_own_and_no_announcements(tmp_path):
     assert "announcements" in page.read_text()
 
 
-def test_notebooks_are_copied_when_they_are_new_or_newer(tmp_path):
+def test_notebooks_are_copied_when_they_are_new_or_changed_and_never_over_an_edit(tmp_path):
     source, folder = tmp_path / "notebooks", tmp_path / "copies"
     (source / "labs").mkdir(parents=True)
     (source / "runs").mkdir()
@@ -196,8 +196,9 @@ def test_notebooks_are_copied_when_they_are_new_or_newer(tmp_path):
     copy_notebooks(source, folder)
     assert (folder / "a.ipynb").read_text() == "run by a person"
     (source / "a.ipynb").write_text("second")
-    stat = (folder / "a.ipynb").stat()
-    os.utime(source / "a.ipynb", (stat.st_atime + 10, stat.st_mtime + 10))
+    (source / "labs" / "b.ipynb").write_text("another lab")
     copy_notebooks(source, folder)
-    assert (folder / "a.ipynb").read_text() == "second"
+    assert (folder / "a.ipynb").read_text() == "run by a person"
+    assert (folder / "a.new.ipynb").read_text() == "second"
+    assert (folder / "labs" / "b.ipynb").read_text() == "another lab"
     assert (source / "a.ipynb").read_text() == "second"
