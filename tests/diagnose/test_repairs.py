@@ -7,6 +7,7 @@ import pytest
 
 from rwlib.aws.calls import Aws
 from rwlib.diagnose.diagnosis import diagnose
+from rwlib.errors import ForeignTrustError
 from rwlib.runbook.runbook import Runbook
 from rwlib.target.target import Target
 from rwlib.verify.hops import check_situation
@@ -20,9 +21,6 @@ BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 
 # A fault, and the causes of which one must be named first or beside the others.
 REPAIRED_BY_APPLY = {
-    "other cluster": {"trust_principal_mismatch"},
-    "third party": {"trust_principal_mismatch"},
-    "own account's root": {"trust_principal_mismatch"},
     "own statement removed": {"trust_missing", "trust_principal_mismatch"},
     "redshift removed": {"redshift_trust_missing"},
     "detached": {"policy_not_attached"},
@@ -42,6 +40,13 @@ REPAIRED_BY_APPLY = {
     "no KMS statement": {"kms_role_permission"},
     "no data key": {"kms_role_permission"},
     "no Glue statement": {"glue_permission_missing"},
+}
+# Somebody wrote another principal into the statement that bears the runbook's Sid. A Sid is a name
+# and no ownership: Step 3 refuses, and leaves the statement as it is.
+LEFT_TO_WHO_WROTE_IT = {
+    "other cluster": {"trust_principal_mismatch"},
+    "third party": {"trust_principal_mismatch"},
+    "own account's root": {"trust_principal_mismatch"},
 }
 REPAIRED_BY_OTHERS = {
     "external id": {"trust_external_id_required"},
@@ -65,7 +70,7 @@ PAIRS = [
     ("own account's root", "other bucket"),
     ("third party", "misspelt action"),
 ]
-EXPECTED = {**REPAIRED_BY_APPLY, **REPAIRED_BY_OTHERS}
+EXPECTED = {**REPAIRED_BY_APPLY, **LEFT_TO_WHO_WROTE_IT, **REPAIRED_BY_OTHERS}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,14 @@ def named(aws, values):
     return {cause.id: cause for each in found for cause in each.causes}
 
 
+def trust_of(aws, values):
+    """The role's trust policy as it stands."""
+    aws.forget()
+    target = Target(**values)
+    book = Runbook(target, aws, workload_identity_arn=target.workload_identity_arn)
+    return read_situation(aws, target, book.bucket).trust_policy
+
+
 def repair(aws, values):
     """Apply the steps again, as the offered fix says."""
     book, _ = checks_of(aws, {**values, "apply": True})
@@ -115,6 +128,12 @@ def test_fault_is_named_and_repaired_by_its_fix(aws, example, name):
         assert cause.fix.how
     if name in REPAIRED_BY_OTHERS:
         return
+    if name in LEFT_TO_WHO_WROTE_IT:
+        before = trust_of(aws, values)
+        with pytest.raises(ForeignTrustError):
+            repair(aws, values)
+        assert trust_of(aws, values) == before
+        return
     cause = causes[next(iter(EXPECTED[name] & set(causes)))]
     assert "rwlib run" in cause.fix.how
     left, book = repair(aws, values)
@@ -134,8 +153,13 @@ def test_both_faults_of_a_pair_are_named(aws, example, pair):
     causes = set(named(aws, values))
     for name in pair:
         assert EXPECTED[name] & causes, (name, sorted(causes))
-    if not set(pair) & set(REPAIRED_BY_OTHERS):
-        assert repair(aws, values)[0] == set()
+    if set(pair) & set(REPAIRED_BY_OTHERS):
+        return
+    if set(pair) & set(LEFT_TO_WHO_WROTE_IT):
+        with pytest.raises(ForeignTrustError):
+            repair(aws, values)
+        return
+    assert repair(aws, values)[0] == set()
 
 
 def test_table_covers_enough_faults():
