@@ -151,4 +151,4 @@ def test_facts_cost_one_call_each_when_asked_again(aws_environment):
     aws = Aws(boto3.Session())
     assert facts(aws, "acme-encrypted") == facts(aws, "acme-encrypted")
     operations = [call.operation for call in aws.calls]
-    assert len(operations) == len(set(operations)) == 7
+    assert len(operations) == len(set(operations)) == 8

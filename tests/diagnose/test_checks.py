@@ -99,7 +99,7 @@ def certain(text: str, live: CheckedFacts) -> list[str]:
         (trust(statement(Principal={"AWS": "AROAEXAMPLEEXAMPLE123"})), "trust_principal_deleted"),
         (trust(statement(Condition={"StringEquals": {"sts:ExternalId": "x"}})),
          "trust_external_id_required"),
-        (trust(statement(Condition={"IpAddress": {"aws:SourceIp": "203.0.113.7/32"}})),
+        (trust(statement(Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})),
          "trust_condition_unmet"),
         (trust(statement(), statement(Sid="No", Effect="Deny")), "trust_explicit_deny"),
         (trust(statement(Effect="Deny")), "trust_explicit_deny"),

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from rwlib.aws.calls import Aws, policy_json
-from rwlib.errors import ForeignTrustError, InputError
+from rwlib.errors import CheckFailedError, ForeignTrustError, InputError
 from rwlib.runbook.runbook import Runbook
 from rwlib.target.target import Target
 from rwlib.verify.hops import check_situation
@@ -432,9 +432,23 @@ def test_apply_repairs_what_the_runbook_owns(aws, example, mutation):
     mutation.make(account)
     own = {"external id", "session name", "everybody in the own statement"}
     others = {
-        "RisingWave's whole account beside", "everybody", "deny for the workload",
-        "deny for RisingWave's account", "deny for all",
+        "deny for the workload", "deny for RisingWave's account", "deny for all",
     }  # fmt: skip
+    # A statement with our Sid that somebody altered is somebody's.
+    altered = {
+        "other cluster", "third party", "own account's root", "second principal", "service beside",
+        "RisingWave's whole account", "source address", "other action", "allow turned to deny",
+        "redshift with a condition",
+    }  # fmt: skip
+    if mutation.name in altered:
+        with pytest.raises(ForeignTrustError, match="not what this runbook writes"):
+            set_up(aws, example)
+        return
+    if mutation.name in ("RisingWave's whole account beside", "everybody"):
+        # The gate: the role would be open to others.
+        with pytest.raises(CheckFailedError, match="nothing was written"):
+            set_up(aws, example)
+        return
     if mutation.name in own:
         with pytest.raises(ForeignTrustError, match=r"remove that condition|wildcard principal"):
             set_up(aws, example)

@@ -306,17 +306,18 @@ def test_a_broken_setup_is_red_and_fix_it_repairs_it(world, complete):
     assert "None of" in panel.summary.value
     assert panel.fix_buttons == {}
     policy = json.loads(json.dumps(trust_of()))
-    policy["Statement"][0]["Principal"]["AWS"] = "arn:aws:iam::444455556666:role/other-cluster-role"
+    theirs = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    policy["Statement"] = [{**theirs, "Principal": {"Service": "ec2.amazonaws.com"}}]
     boto3.client("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy))
     panel.button.click()
     assert "fail" in panel.summary.value
     assert "✗ fail" in panel.rows.children[0].value
     panel.fix_buttons["trust_principal"].click()
     assert "Would update trust policy" in panel.fix.value
-    assert "other-cluster-role" in str(trust_of())
+    assert WORKLOAD not in str(trust_of())
     panel.apply_fix.click()
     assert WORKLOAD in str(trust_of())
-    assert "other-cluster-role" not in str(trust_of())
+    assert "ec2.amazonaws.com" in str(trust_of())
     assert "None of" in panel.summary.value
     assert "Done." in panel.fix.value
 

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import os
 import queue
-import select
 import signal
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from rwlib.headless.engine.process import start_kernel
-from rwlib.headless.engine.wire import Unpacker, new_session, pack
+from rwlib.headless.engine.wire import Unpacker, new_session, pack, readable
 
 STOP_SECONDS = 5.0
 
@@ -148,9 +147,7 @@ class ChildLink(Link):
             self._connection.sendall(bytes(self._outgoing) + pack([b"stop"]))
             # The child closes its end when it is done; what it still says is not for a cell.
             while (patience := deadline - time.monotonic()) > 0:
-                if select.select([self._connection], [], [], patience)[0] and (
-                    not self._connection.recv(1 << 20)
-                ):
+                if readable(self._connection, patience) and (not self._connection.recv(1 << 20)):
                     return
 
     async def attend(self, timeout: float | None) -> None:
@@ -189,7 +186,7 @@ class ChildLink(Link):
             self.died.set()
 
     def _exited(self) -> None:
-        while self._loop is not None and select.select([self._connection], [], [], 0)[0]:
+        while self._loop is not None and readable(self._connection, 0):
             self._read()
         self._detach()
         self.died.set()

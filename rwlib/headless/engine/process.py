@@ -12,7 +12,6 @@ import contextvars
 import gc
 import importlib.util
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -27,7 +26,7 @@ from typing import NoReturn
 
 from rwlib.headless.engine.forgetting import forget
 from rwlib.headless.engine.startup import uncollected
-from rwlib.headless.engine.wire import Unpacker, socket_delivery
+from rwlib.headless.engine.wire import Unpacker, readable, socket_delivery
 
 # Lines of this process to its parent and to its children. Whoever is forked from it closes them,
 # or the other end would not see that this process has ended.
@@ -231,7 +230,7 @@ def _end_with(parent: int) -> None:
 
     def wait() -> None:
         if hasattr(os, "pidfd_open"):
-            select.select([descriptor], [], [])
+            readable(descriptor, None)
         while os.getppid() == parent:
             time.sleep(0.5)
         _end_group()

@@ -7,6 +7,7 @@ network is opened, and nothing that was received is ever unpickled.
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import threading
@@ -20,6 +21,19 @@ Buffer = bytes | bytearray | memoryview
 Deliver = Callable[[list[bytes]], None]
 
 _LENGTH = struct.Struct("!Q")
+
+
+def readable(source: socket.socket | int, patience: float | None) -> bool:
+    """Wait until there is something to read; unlike ``select``, with a descriptor of any number.
+
+    Parameters
+    ----------
+    patience
+        Seconds; None waits for ever.
+    """
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    return bool(poll.poll(None if patience is None else max(0.0, patience) * 1000))
 
 
 def new_session() -> Session:
