@@ -37,9 +37,12 @@ def test_report_fits_its_schema_and_a_changed_one_does_not(report):
 
 def test_report_counts_the_calls_it_made(report):
     assert report["calls"]["step 1"]["writes"] == 2
-    assert report["calls"]["step 2"]["writes"] == 2
+    assert report["calls"]["step 2"]["writes"] == 3
     written = [each["call"] for each in report["request_ids"]]
-    assert written == ["iam:create_policy", "iam:create_role", "iam:attach_role_policy"]
+    assert written == [
+        *("iam:create_policy", "iam:tag_policy"),
+        *("iam:create_role", "iam:tag_role", "iam:attach_role_policy"),
+    ]
     assert all(each["request_id"] for each in report["request_ids"])
 
 
