@@ -63,7 +63,7 @@ def account_state():
         found[f"role {name}"] = [
             role["AssumeRolePolicyDocument"],
             sorted(each["PolicyArn"] for each in attached),
-            sorted(each["Key"] for each in tags),
+            sorted(re.sub(r"AROA[A-Z0-9]+", "AROA", str(each)) for each in tags),
         ]
     for policy in iam.list_policies(Scope="Local")["Policies"]:
         versions = iam.list_policy_versions(PolicyArn=policy["Arn"])["Versions"]
