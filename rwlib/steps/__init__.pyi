@@ -6,7 +6,10 @@ from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
 from .ownership import is_ours as is_ours
+from .ownership import others_tags as others_tags
+from .ownership import statement_key as statement_key
 from .ownership import tag_map as tag_map
+from .ownership import written_statements as written_statements
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES
@@ -16,6 +19,7 @@ from .step import Step as Step
 from .step import StepState as StepState
 from .step1_documents import REASONS as REASONS
 from .step1_documents import documented_policy as documented_policy
+from .step1_documents import escape_pattern as escape_pattern
 from .step1_documents import glue_settings as glue_settings
 from .step1_documents import listed_at_create as listed_at_create
 from .step1_documents import policy_document as policy_document
@@ -27,7 +31,9 @@ from .step2_role import ensure_role as ensure_role
 from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
+from .step3_documents import merge_trust as merge_trust
 from .step3_documents import principals_of as principals_of
+from .step3_documents import remove_own_statements as remove_own_statements
 from .step3_documents import restrictions as restrictions
 from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy

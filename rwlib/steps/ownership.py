@@ -24,10 +24,11 @@ from rwlib.steps.changes import Ledger, canonical
 MANAGED_BY = "managed-by"
 MANAGED_BY_VALUE = "risingwave-iam-runbook"
 TARGET_TAG = "risingwave-iam-runbook:target"
-ID_TAG = "risingwave-iam-runbook/id"
-CLAIM = "risingwave-iam-runbook/claim/"
-STATEMENT = "risingwave-iam-runbook/statement/"
-PRINCIPAL = "risingwave-iam-runbook/principal/"
+RECORD = "risingwave-iam-runbook/"
+ID_TAG = RECORD + "id"
+CLAIM = RECORD + "claim/"
+STATEMENT = RECORD + "statement/"
+PRINCIPAL = RECORD + "principal/"
 
 # IAM user guide, "IAM and AWS STS quotas": tags of a role or a policy.
 TAGS_QUOTA = 50
@@ -59,6 +60,15 @@ def tag_map(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags of a role or policy, as IAM describes it."""
     return tag_map(item.get("Tags", []))
+
+
+def others_tags(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a role or policy that neither this runbook nor an AWS service wrote."""
+    return {
+        key: value
+        for key, value in tags_of(item).items()
+        if key not in (MANAGED_BY, TARGET_TAG) and not key.startswith((RECORD, "aws:"))
+    }
 
 
 def id_of(item: Mapping[str, Any]) -> str:

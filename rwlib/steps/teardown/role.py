@@ -14,6 +14,7 @@ from rwlib.steps.ownership import (
     id_of,
     is_ours,
     other_claims,
+    other_manager,
     principal_key,
     statement_key,
     tags_of,
@@ -99,11 +100,11 @@ def take_back_role(
         )
     elif not claims and not ours and remove_own_statements(trust) is None:
         work.keep(
-            f"role {name}: it was not made by this runbook, and its trust policy names RisingWave "
-            "alone; delete the role yourself when nobody needs it"
+            f"role {name}: {_whose(work, role)}, and its trust policy names RisingWave alone; "
+            "delete the role there, or yourself, when nobody needs it"
         )
     elif not claims and not ours:
-        work.keep(f"role {name}: it was not made by this runbook")
+        work.keep(f"role {name}: {_whose(work, role)}")
     elif not claims:
         work.keep(f"role {name}: nothing of it is this runbook's")
     _take_tags_off(work, role, rest if rest is not None else trust, unlisted)
@@ -124,6 +125,15 @@ def _name_what_is_left(
         work.result.left.append(f"role {name} still trusts RisingWave")
     elif ours:
         work.result.left.append(f"role {name} was made by this runbook, and others use it")
+
+
+def _whose(work: Work, role: Mapping[str, Any]) -> str:
+    manager = other_manager(role, work.target.tags)
+    return (
+        f"it is managed by somebody else ({manager})"
+        if manager
+        else "it was not made by this runbook"
+    )
 
 
 def _fresh(work: Work, name: str) -> dict[str, Any] | None:
