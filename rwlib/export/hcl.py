@@ -27,9 +27,9 @@ class Expression:
 
 
 def quoted(text: str) -> str:
-    """Return a string literal; ``${`` and ``%{`` are written so that nothing is filled in.
+    r"""Return a string literal; ``${`` and ``%{`` are written so that nothing is filled in.
 
-    Source: Terraform Language, "Strings and Templates", escape sequences; ``\\b`` and ``\\f`` are
+    Source: Terraform Language, "Strings and Templates", escape sequences; ``\b`` and ``\f`` are
     none of them.
     """
     plain = "".join(_ESCAPES.get(each, each) for each in text)

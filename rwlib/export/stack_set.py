@@ -87,10 +87,10 @@ def stack_set(plans: Sequence[ExportPlan]) -> dict[str, str]:
 
 _HEAD = (
     "One stack for each target: aws cloudformation create-stack-set --stack-set-name risingwave "
-    "--template-body file://template.yaml --capabilities CAPABILITY_NAMED_IAM, with the parameters "
-    "of any target; then for each line of instances.json: aws cloudformation create-stack-instances "
-    "--stack-set-name risingwave --accounts <account_id> --regions <region_name> "
-    "--parameter-overrides file://<parameters>. A stack set has one instance in an account and a "
+    "--template-body file://template.yaml --capabilities CAPABILITY_NAMED_IAM, with the "
+    "parameters of any target; then for each entry of instances.json: aws cloudformation "
+    "create-stack-instances --stack-set-name risingwave --accounts <account_id> --regions "
+    "<region_name> --parameter-overrides file://<parameters>. A stack set has one instance in an account and a "
     "region; a second target there is a stack of its own, from the same template and parameters. "
     "Step 4 is a person's: add each stack's role under Network Access, Allowed Principals, of its "
     "cluster in RisingWave Cloud's console. `rwlib sql` prints the SQL. " + NOT_EXPORTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rwlib.errors import InputError
 from rwlib.export.hcl import Expression, attributes, block, quoted, value
 from rwlib.export.plan import ROLE_ARN, ExportPlan
 from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
@@ -72,9 +73,7 @@ def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
     if clusters:
         local["clusters"] = {name: _cluster_row(each) for name, each in clusters.items()}
     head = comment("The IAM roles that RisingWave Cloud assumes, one policy for each target.", "#")
-    by_hand = (
-        comment(_BY_HAND, "#") if len(clusters) < len({_cluster(each) for each in plans}) else ""
-    )
+    by_hand = "" if all(each.target.cluster_id for each in plans) else comment(_BY_HAND, "#")
     main = [
         head,
         _versions(plans),
@@ -97,10 +96,6 @@ _BY_HAND = (
     "Step 4 of a target without cluster_id is a person's: add its role's ARN under Network Access, "
     "Allowed Principals, of its cluster in RisingWave Cloud's console."
 )
-
-
-def _cluster(plan: ExportPlan) -> str:
-    return plan.target.cluster_id
 
 
 def _target_row(plan: ExportPlan) -> dict[str, Any]:

@@ -13,7 +13,7 @@ NOT_EXPORTED = (
 
 
 def comment(text: str, mark: str) -> str:
-    """Return a text as comment lines; what could end a line or cannot be printed becomes a blank."""
+    """Return a text as comment lines; what could end a line becomes a blank."""
     text = "".join(each if each.isprintable() else " " for each in text)
     lines = textwrap.wrap(text, 98 - len(mark), break_long_words=False, break_on_hyphens=False)
     return "".join(f"{mark} {line}\n" for line in lines)

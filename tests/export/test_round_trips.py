@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
-import sys
 
 import boto3
 import pytest
@@ -19,6 +17,7 @@ from rwlib.export.shell import shell
 from rwlib.export.terraform import terraform
 from rwlib.target.target import Target
 from tests.export.test_exports import encoded, hcl2, resources_of, tree
+from tests.support.aws_command import aws_command
 from tests.support.exported import (
     EXAMPLES,
     in_iam,
@@ -198,16 +197,13 @@ def test_one_template_makes_what_every_target_asks_for(world):
 # --- The shell script
 
 
-@pytest.fixture
-def aws_on_path(tmp_path):
-    """A folder with AWS's own command line, and nothing of this machine's configuration."""
+@pytest.fixture(scope="module")
+def aws_on_path(tmp_path_factory):
+    """A folder with AWS's own command line."""
     pytest.importorskip("awscli", reason="awscli is not installed")
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program = folder / "aws"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m awscli "$@"\n')
-    program.chmod(0o755)
-    return folder
+    folder = tmp_path_factory.mktemp("bin")
+    with aws_command(folder):
+        yield folder
 
 
 def run_script(text, folder):
