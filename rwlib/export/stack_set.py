@@ -90,10 +90,11 @@ _HEAD = (
     "--template-body file://template.yaml --capabilities CAPABILITY_NAMED_IAM, with the "
     "parameters of any target; then for each entry of instances.json: aws cloudformation "
     "create-stack-instances --stack-set-name risingwave --accounts <account_id> --regions "
-    "<region_name> --parameter-overrides file://<parameters>. A stack set has one instance in an account and a "
-    "region; a second target there is a stack of its own, from the same template and parameters. "
-    "Step 4 is a person's: add each stack's role under Network Access, Allowed Principals, of its "
-    "cluster in RisingWave Cloud's console. `rwlib sql` prints the SQL. " + NOT_EXPORTED
+    "<region_name> --parameter-overrides file://<parameters>. A stack set has one instance in an "
+    "account and a region; a second target there is a stack of its own, from the same template "
+    "and parameters. Step 4 is a person's: add each stack's role under Network Access, Allowed "
+    "Principals, of its cluster in RisingWave Cloud's console. `rwlib sql` prints the SQL. "
+    + NOT_EXPORTED
 )
 
 
@@ -190,7 +191,7 @@ def _template(kinds: Sequence[_Kind]) -> dict[str, Any]:
             "Description": "As in a policy: ${*}, ${?} and ${$} for those characters themselves",
         },
         "RegionName": {"Type": "String", "Description": "Region of the bucket"},
-        "KmsKeyArn": {"Type": "String", "Default": ""},
+        "KmsKeyArn": {"Type": "String"},
         "MaxSessionDuration": {"Type": "Number", "Default": 3600},
         "PermissionsBoundaryArn": {"Type": "String", "Default": ""},
     }

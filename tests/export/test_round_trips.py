@@ -142,7 +142,7 @@ def deploy(world, text, name, parameters):
             name=name, template=json.dumps(body), parameters=parameters
         )
         assert stack.status == "CREATE_COMPLETE"
-        return {output.key: output.value for output in stack.stack_outputs}
+        return {each["OutputKey"]: each["OutputValue"] for each in stack.outputs}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -169,8 +169,8 @@ def test_one_template_makes_what_every_target_asks_for(world):
     assert [str(each) for each in cfnlint.lint(files["template.yaml"])] == []
     # Those of one kind share a policy and a role.
     same = [
-        Target(**{**values_of(EXAMPLES[0]), "name": name, "prefix": name, "role_name": name})
-        for name in ("a", "b c", "d*")
+        Target(**{**values_of(EXAMPLES[0]), "name": name, "prefix": prefix, "role_name": name})
+        for name, prefix in (("a", "a"), ("b", "b c"), ("d", "d*/e?${f}"))
     ]
     shared = export_targets([export_plan(each) for each in same], "cloudformation")
     assert list(yaml.load(shared["template.yaml"], Loader=Intrinsic)["Resources"]) == [

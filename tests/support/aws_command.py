@@ -6,14 +6,14 @@ it once, and every call is a fork of it, with the caller's arguments, environmen
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 _CALLER = """\
@@ -49,7 +49,7 @@ def aws_command(folder: Path) -> Iterator[None]:
         server.communicate()
 
 
-def _answer(line: socket.socket) -> None:
+def _answer(line: socket.socket, main: Callable[[list[str]], int]) -> None:
     first, files, _, _ = socket.recv_fds(line, 4, 3)
     size, asked = int.from_bytes(first, "big"), b""
     while len(asked) < size:
@@ -67,14 +67,9 @@ def _answer(line: socket.socket) -> None:
     data = os.environ["AWS_DATA_PATH"]  # set when awscli is imported
     os.environ.clear()
     os.environ.update({"AWS_DATA_PATH": data, **environment})
-    sys.argv = arguments
     code = 255
     try:
-        from awscli.clidriver import main
-
-        code = main()
-    except BaseException:
-        traceback.print_exc()
+        code = main(arguments[1:])
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -90,8 +85,10 @@ def _serve(address: str) -> None:
 
     botocore.session.create_loader = functools.lru_cache(botocore.session.create_loader)
     driver = awscli.clidriver.create_clidriver()
-    for service in ("iam", "sts"):
-        driver.session.get_service_model(service)
+    # What every call needs is made once.
+    warm = ["iam", "get-role", "--role-name", "x", "--generate-cli-skeleton"]
+    with redirect_stdout(io.StringIO()):
+        driver.main(warm)
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(address)
         door.listen(8)
@@ -100,7 +97,7 @@ def _serve(address: str) -> None:
         while True:
             line, _ = door.accept()
             with line:
-                _answer(line)
+                _answer(line, driver.main)
 
 
 if __name__ == "__main__":
