@@ -73,12 +73,13 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
     from botocore.exceptions import ClientError
 
     from rwlib.aws.calls import Aws
-    from rwlib.aws.errors import error_code, is_denied, is_missing, refused
+    from rwlib.aws.errors import error_code, is_denied, is_missing, refused, what_is_missing
 
     aws = Aws.of(session)
     about = f"bucket {bucket}"
     account = aws.account_id
     owned: bool | None = True
+    unknown: dict[str, str] = {}
     try:
         answer = aws.read(
             "s3", "head_bucket", about=about, Bucket=bucket, ExpectedBucketOwner=account
@@ -93,6 +94,8 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
             pass
         elif is_denied(error):
             owned = _is_listed(aws, bucket)
+            missing = what_is_missing(error, f"arn:aws:s3:::{bucket}")
+            unknown["owner"] = f"AWS refuses HeadBucket and says no reason{missing}"
             if owned is False:
                 raise InputError(
                     "bucket",
@@ -109,7 +112,10 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
             "region_name", region_name, f"is not where bucket {bucket} is; write {found}"
         )
     return BucketFacts(
-        bucket, found or region_name or aws.session.region_name or "us-east-1", owned
+        bucket,
+        found or region_name or aws.session.region_name or "us-east-1",
+        owned,
+        unknown=unknown,
     )
 
 
@@ -137,7 +143,7 @@ def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> Bucke
     from rwlib.aws.errors import looked
 
     aws = Aws.of(session)
-    unknown: dict[str, str] = {}
+    unknown = dict(located.unknown or {})
     place: dict[str, Any] = {
         "about": f"bucket {located.name}",
         "region_name": located.region_name,
