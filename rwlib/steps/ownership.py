@@ -207,6 +207,29 @@ def other_claims(item: Mapping[str, Any], owner: str) -> list[Claim]:
     return [claim for claim in claims_on(item) if claim.key != claim_key(owner)]
 
 
+def same_cluster_claims(
+    role: Mapping[str, Any], owner: str, workload_identity_arn: str = ""
+) -> list[Claim]:
+    """Return the claims of other targets on a role that are for the same Workload Identity.
+
+    Parameters
+    ----------
+    workload_identity_arn
+        The target's; where it is empty, that of its own claim counts.
+    """
+    workload = digest(workload_identity_arn) if workload_identity_arn else ""
+    for claim in claims_on(role):
+        if claim.key == claim_key(owner) and not workload:
+            workload = claim.workload
+    return [each for each in other_claims(role, owner) if workload in ("", each.workload)]
+
+
+def is_asked_for(policy: Mapping[str, Any], claims: Iterable[Claim]) -> bool:
+    """True when a policy is this runbook's, and one of the claims' targets has it."""
+    keys = {claim.key for claim in claims}
+    return is_ours(policy) and any(claim.key in keys for claim in claims_on(policy))
+
+
 def statement_key(statement: Mapping[str, Any]) -> str:
     """Return the key of the tag that says that this runbook wrote this very statement."""
     return STATEMENT + digest(canonical(statement))

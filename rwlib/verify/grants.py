@@ -218,8 +218,8 @@ class _Found:
 def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, Any]]:
     """Return the least privilege of the target's connectors, and of the other targets' policies.
 
-    What another target of this runbook has been granted on the same role was asked for too, so
-    that two buckets of one cluster may share a role.
+    What another target of this runbook claims on the same role, for the same Workload Identity,
+    was asked for too, so that two buckets of one cluster may share a role.
     """
     wanted = target.model_copy(update={"policy_style": "recommended"})
     place = {
@@ -787,7 +787,7 @@ def _counted(names: Sequence[str], what: str) -> str:
 def _trust_grants(target: Target, situation: Situation, workload: str) -> Iterator[ExcessGrant]:
     """Yield who may assume the role beside the Workload Identity, and Redshift where it copies."""
     wanted = {workload or target.workload_identity_arn}
-    if "redshift" in target.connectors:
+    if "redshift" in target.connectors or situation.redshift_claimed:
         wanted.add("redshift.amazonaws.com")
     for statement in _statements("the trust policy", situation.trust_policy, "resource"):
         actions = [

@@ -148,7 +148,8 @@ def test_an_action_that_is_missing_from_a_run_is_named(action, as_operator):
 @pytest.mark.slow
 def test_tear_down_that_lacks_an_action_says_so_and_can_be_repeated(as_operator):
     run()
-    for action in ("iam:DeleteRole", "iam:DetachRolePolicy", "iam:ListPolicyVersions"):
+    # Each is called after the one before it was done.
+    for action in ("iam:ListPolicyVersions", "iam:DetachRolePolicy", "iam:DeleteRole"):
         as_operator(policy("teardown", without=action))
         with pytest.raises(RunbookError) as caught:
             tear_down()
