@@ -101,7 +101,7 @@ def take_back_role(
     elif not claims and not ours and remove_own_statements(trust) is None:
         work.keep(
             f"role {name}: {_whose(work, role)}, and its trust policy names RisingWave alone; "
-            "delete the role there, or yourself, when nobody needs it"
+            "delete the role yourself when nobody needs it"
         )
     elif not claims and not ours:
         work.keep(f"role {name}: {_whose(work, role)}")
