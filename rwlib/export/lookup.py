@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rwlib.aws import (
+    Aws,
     attached_policies,
     default_document,
     describe_bucket,
@@ -30,7 +31,7 @@ from rwlib.steps import (
 from rwlib.target import Target
 
 
-def export_plan(target: Target, *, offline: bool = False) -> ExportPlan:
+def export_plan(target: Target, *, offline: bool = False, aws: Aws | None = None) -> ExportPlan:
     """Return what is exported for a target; reads AWS only for what the target leaves open.
 
     Never writes anything.
@@ -39,6 +40,8 @@ def export_plan(target: Target, *, offline: bool = False) -> ExportPlan:
     ----------
     offline
         Ask nobody: what is not in the target is an error.
+    aws
+        A session that is open already, with what it remembers; else the target's is opened.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def export_plan(target: Target, *, offline: bool = False) -> ExportPlan:
         return make_plan(target)
     from rwlib.cloud import Cloud
 
-    aws = open_session(target)
+    aws = aws or open_session(target)
     cloud = Cloud.from_environment() if target.cluster_id else None
     workload, _ = fetch_workload_identity(cloud, target)
     bucket = describe_bucket(aws, locate_bucket(aws, target.bucket, target.region_name))
