@@ -51,6 +51,25 @@ HOPS = {
 
 
 @dataclass(frozen=True)
+class Ground:
+    """One line of evidence, and the code of what it says.
+
+    Parameters
+    ----------
+    reason
+        A code of `rwlib.verify.reasons.REASONS`; empty where nothing is wrong.
+    evidence
+        The line.
+    action
+        The request that it is about, such as ``s3:PutObject``; empty where it is about none.
+    """
+
+    reason: str
+    evidence: str
+    action: str = ""
+
+
+@dataclass(frozen=True)
 class Check:
     """The verdict on one hop.
 
@@ -72,6 +91,9 @@ class Check:
         Number of the step that mends it when it is applied; None where none does.
     planned
         True where a plan was judged: it says what would be, were the plan applied.
+    grounds
+        What each line of evidence is about, where a check can fail for several reasons at once;
+        empty where ``reason`` says it all.
     """
 
     id: str
@@ -83,6 +105,7 @@ class Check:
     reason: str = ""
     fixed_by: int | None = None
     planned: bool = False
+    grounds: tuple[Ground, ...] = ()
 
     @property
     def status_words(self) -> str:
@@ -91,7 +114,9 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
-        return {**asdict(self), "evidence": list(self.evidence)}
+        values = asdict(self)
+        del values["grounds"]
+        return {**values, "evidence": list(self.evidence)}
 
 
 def status_words(status: str, *, planned: bool) -> str:

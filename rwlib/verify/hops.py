@@ -24,6 +24,7 @@ from rwlib.verify.role import (
     check_left_over,
     check_policy,
     check_role,
+    with_kept_versions,
 )
 from rwlib.verify.situation import Situation
 from rwlib.verify.trust import check_redshift_trust, check_trust
@@ -53,6 +54,7 @@ def verify(
         Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     """
     situation = replace(situation, egress_ips=tuple(egress_ips))
+    situation = with_kept_versions(aws, situation, wanted_policy)
     verdicts = probe_role(target, situation)
     checks = check_situation(
         target,

@@ -137,7 +137,7 @@ def check_live(
         note = f"source {source.name} could not be dropped: {left[0]}"
         rows[0] = Check(
             rows[0].id, rows[0].hop, rows[0].title, "fail", (*rows[0].evidence, note),
-            f"DROP SOURCE {source.name}",
+            f"DROP SOURCE {source.name}", "live_source_left",
         )  # fmt: skip
     return rows
 
@@ -201,4 +201,5 @@ def _rows(lists: bool, status: Status, evidence: str, fix: str = "") -> list[Che
 
 def _row(check_id: str, status: Status, evidence: str, fix: str = "") -> Check:
     kept = fix if status != "pass" else ""
-    return Check(check_id, _HOPS[check_id], _TITLES[check_id], status, (evidence,), kept)
+    reason = {"fail": "live_refused", "unknown": "live_undecided"}.get(status, "")
+    return Check(check_id, _HOPS[check_id], _TITLES[check_id], status, (evidence,), kept, reason)

@@ -49,6 +49,9 @@ class Situation:
         Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     ours
         ARNs of the other attached policies that bear this runbook's tag.
+    kept_versions
+        Documents of the versions of the target's own policy that are not the default one, as far
+        as they were looked at.
     """
 
     caller_arn: str
@@ -68,6 +71,7 @@ class Situation:
     role_tags: Mapping[str, str] | None = None
     egress_ips: tuple[str, ...] = ()
     ours: frozenset[str] = frozenset()
+    kept_versions: tuple[Mapping[str, Any], ...] = ()
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""

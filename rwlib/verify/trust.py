@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rwlib.evaluate import SESSION_NAME_KEY, Decision, Unknown
@@ -15,7 +16,7 @@ from rwlib.steps import (
     statements_of,
 )
 from rwlib.target import Target
-from rwlib.verify.check import APPLY, Check, Status
+from rwlib.verify.check import APPLY, Check, Ground, Status
 from rwlib.verify.deciding import (
     assume,
     assume_by_redshift,
@@ -96,15 +97,13 @@ class _Trust:
             return _depends("trust_principal", as_session)
         if any("NotPrincipal" in each for each in allowing) and as_session.allowed:
             return _check("trust_principal", "pass", (self.workload,))
-        deleted = _deleted(self.statements)
-        return _check(
-            "trust_principal",
-            "fail",
-            (_found_principals(self.statements, self.workload),),
-            APPLY,
-            "trust_principal_deleted" if deleted else "trust_principal_mismatch",
-            3,
-        )
+        reason = "trust_principal_mismatch"
+        if _deleted(self.statements):
+            reason = "trust_principal_deleted"
+        elif _names(self.statements, self.workload):
+            reason = "trust_explicit_deny" if self._deny().status == "fail" else "trust_missing"
+        evidence = (_found_principals(self.statements, self.workload),)
+        return _check("trust_principal", "fail", evidence, APPLY, reason, 3)
 
     def _conditions(self) -> Check:
         """Look at every statement that could let RisingWave in, the ones with conditions."""
@@ -130,13 +129,20 @@ class _Trust:
         reason = (
             "trust_external_id_required" if "sts:externalid" in keys else "trust_condition_unmet"
         )
-        lines = tuple(
-            f"{each.get('Sid') or 'a statement'} has a condition on {key.lower()}{said}"
+        grounds = tuple(
+            Ground(
+                _reason_of_key(key),
+                f"{each.get('Sid') or 'a statement'} has a condition on {key.lower()}{said}",
+            )
             for each, misses in unmet
             for key, said in misses
         )
+        lines = tuple(each.evidence for each in grounds)
         own = all(each.get("Sid") == SID for each in could) and "sts:externalid" not in keys
-        return _check("trust_conditions", "fail", lines, _REMOVE, reason, 3 if own else None)
+        return replace(
+            _check("trust_conditions", "fail", lines, _REMOVE, reason, 3 if own else None),
+            grounds=grounds,
+        )
 
     def _met(self) -> tuple[str, ...]:
         """Say that no condition is in the way, and when one will be."""
@@ -305,6 +311,11 @@ def _deleted(statements: list[dict[str, Any]]) -> list[str]:
     return [each for each in found if each.startswith(("AROA", "AIDA"))]
 
 
+def _reason_of_key(key: str) -> str:
+    external = key.lower() == "sts:externalid"
+    return "trust_external_id_required" if external else "trust_condition_unmet"
+
+
 def _found_principals(statements: list[dict[str, Any]], workload: str) -> str:
     found = [each for statement in statements for each in principals_of(statement)]
     deleted = _deleted(statements)
@@ -313,4 +324,6 @@ def _found_principals(statements: list[dict[str, Any]], workload: str) -> str:
             f"it names {deleted[0]}, the id of a role that was deleted; a role made again under "
             "the same name has another id, so the ARN must be written again"
         )
+    if workload in found:
+        return f"it names {workload} only in a Deny"
     return f"it names {', '.join(found) or 'nobody'}, not {workload}"
