@@ -143,7 +143,9 @@ def check_executor(options: Options) -> None:
     if options.executor not in ("local", "dask"):
         raise InputError("executor", options.executor, "is none; there are local and dask")
     if options.executor == "dask" and not options.scheduler:
-        raise InputError("scheduler", "", "is empty; give the address of a Dask scheduler")
+        raise InputError(
+            "scheduler", "", "is empty; give the address of a Dask scheduler", reason="empty"
+        )
     if options.executor != "dask" and options.scheduler:
         raise InputError(
             "scheduler", options.scheduler, "is used by --executor dask alone; give both or neither"

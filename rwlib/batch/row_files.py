@@ -44,10 +44,12 @@ def read_rows(path: Path) -> Iterator[Row]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from reader(path, file)
     except FileNotFoundError:
-        raise InputError("targets", str(path), "does not exist") from None
+        raise InputError("targets", str(path), "does not exist", reason="does_not_exist") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise InputError("targets", str(path), f"cannot be read: {reason}") from None
+        raise InputError(
+            "targets", str(path), f"cannot be read: {reason}", reason="cannot_be_read"
+        ) from None
 
 
 def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:

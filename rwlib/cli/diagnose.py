@@ -46,7 +46,9 @@ def command(
             raise InputError("sink", sink_name, "needs a target with cluster_id, or RW_DSN")
         source = sink_errors(target, sink_name)
     if source is None and live is None:
-        raise InputError("text", "", "is empty; give an error text, --log FILE, or --target")
+        raise InputError(
+            "text", "", "is empty; give an error text, --log FILE, or --target", reason="empty"
+        )
     watched = Watched(source) if source is not None else None
     found = diagnose(
         source if watched is None else watched.source,

@@ -83,7 +83,9 @@ def read_target(target_file: str | None, options: dict[str, Any], **changes: Any
     """
     values = fields_of(target_file, options)
     if not values:
-        raise InputError("target", "", "is empty; give --target FILE.yaml or --bucket and others")
+        raise InputError(
+            "target", "", "is empty; give --target FILE.yaml or --bucket and others", reason="empty"
+        )
     return Target(**{**values, **changes})
 
 

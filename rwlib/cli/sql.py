@@ -93,7 +93,9 @@ def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> 
     try:
         text = Path(check_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise InputError("check", check_file, "cannot be read; give a file with SQL") from None
+        raise InputError(
+            "check", check_file, "cannot be read; give a file with SQL", reason="cannot_be_read"
+        ) from None
     findings = check_sql(text, target=target, version=version)
     if as_json:
         echo_json([asdict(finding) for finding in findings])

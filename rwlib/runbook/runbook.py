@@ -30,6 +30,7 @@ from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
     STEPS,
     Change,
+    ChangeSubject,
     Ledger,
     Step,
     console_steps,
@@ -329,7 +330,9 @@ class Runbook:
         if read_role(self.aws, self.target.role_name) is None:
             wanted = trust_policy(self.workload_identity_arn, self.target.connectors)
             note = "the role is created with this trust policy in Step 2"
-            change = Change("none", "trust policy", self.role_arn, after=wanted, notes=(note,))
+            change = Change(
+                "none", ChangeSubject.TRUST_POLICY, self.role_arn, after=wanted, notes=(note,)
+            )
         else:
             with self._role_lock(apply):
                 change = ensure_trust(
@@ -458,7 +461,10 @@ class Runbook:
             )
         if self.situation.trust_policy is None and not self.situation.why_unknown("role"):
             raise InputError(
-                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+                "role_name",
+                self.target.role_name,
+                "does not exist; run Steps 1-4 first",
+                reason="does_not_exist",
             )
         self.checks = [each for each in self.checks if not each.id.startswith("live_")]
         self.checks += check_live(self.risingwave, self.target, self.situation, ledger=self.ledger)
@@ -479,7 +485,10 @@ class Runbook:
         """
         if read_role(self.aws, self.target.role_name) is None:
             raise InputError(
-                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
+                "role_name",
+                self.target.role_name,
+                "does not exist; run Steps 1-4 first",
+                reason="does_not_exist",
             )
         with self._counting("verify"):
             self.situation = read_situation(self.aws, self.target, self.bucket)
@@ -557,7 +566,7 @@ class Runbook:
         """0 done and verified, 1 a check failed, 3 a person must act."""
         if any(check.status == "fail" for check in self.checks):
             return 1
-        waiting = [check for check in self.checks if check.status == "manual" and check.fix]
+        waiting = [check for check in self.checks if check.needs_person]
         live = self.situation is not None and not self.situation.planned
         return 3 if waiting and live else 0
 

@@ -1,4 +1,6 @@
+from .changes import SQL_SUBJECTS as SQL_SUBJECTS
 from .changes import Change as Change
+from .changes import ChangeSubject as ChangeSubject
 from .changes import Ledger as Ledger
 from .changes import canonical as canonical
 from .changes import document_diff as document_diff

@@ -13,12 +13,41 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from rwlib.errors import EvidenceError
 
 Action = Literal["create", "update", "delete", "none"]
+
+
+class ChangeSubject(StrEnum):
+    """What a change is about; the value is its name in ledgers and reports."""
+
+    POLICY = "IAM policy"
+    POLICY_VERSION = "policy version"
+    ROLE = "IAM role"
+    TRUST_POLICY = "trust policy"
+    TRUST_STATEMENT = "trust statement"
+    ATTACHMENT = "attachment"
+    CLAIM = "claim"
+    ALLOWED_PRINCIPAL = "allowed principal"
+    SINK = "RisingWave sink"
+    SOURCE = "RisingWave source"
+    TABLE = "RisingWave table"
+    CONNECTION = "RisingWave connection"
+    SECRET = "RisingWave secret"
+
+
+SQL_SUBJECTS = {
+    "sink": ChangeSubject.SINK,
+    "source": ChangeSubject.SOURCE,
+    "table": ChangeSubject.TABLE,
+    "connection": ChangeSubject.CONNECTION,
+    "secret": ChangeSubject.SECRET,
+}
+"""What each kind of statement makes in RisingWave."""
 
 _VERBS = {
     "create": ("Would create", "Created"),
@@ -37,7 +66,7 @@ class Change:
     action
         ``create``, ``update``, ``delete`` or ``none``.
     resource
-        What kind of thing, in AWS's words: ``IAM policy``, ``trust policy`` …
+        What kind of thing.
     name
         Its ARN where it has one, else its name.
     before, after
@@ -49,7 +78,7 @@ class Change:
     """
 
     action: Action
-    resource: str
+    resource: ChangeSubject
     name: str
     detail: str = ""
     before: Any = None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rwlib.aws import Aws, attached_policies, policy_json, read_policy, read_role, version_document
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     claim_key,
     claims_on,
@@ -50,10 +50,10 @@ def left_over(aws: Aws, target: Target, ledger: Ledger | None = None) -> list[Ch
         arn = policy["Arn"]
         name = f"{arn} to {target.role_name}"
         changes += [
-            Change("delete", "attachment", name, _WHY, calls=("iam:DetachRolePolicy",)),
+            Change("delete", ChangeSubject.ATTACHMENT, name, _WHY, calls=("iam:DetachRolePolicy",)),
             Change(
                 "delete",
-                "IAM policy",
+                ChangeSubject.POLICY,
                 arn,
                 _WHY,
                 before=version_document(aws, arn, policy["DefaultVersionId"]),
@@ -65,7 +65,7 @@ def left_over(aws: Aws, target: Target, ledger: Ledger | None = None) -> list[Ch
         changes.append(
             Change(
                 "delete",
-                "trust statement",
+                ChangeSubject.TRUST_STATEMENT,
                 f"{REDSHIFT_SID} of role {target.role_name}",
                 _WHY,
                 before=dict(statement),

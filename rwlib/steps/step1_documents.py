@@ -228,6 +228,7 @@ def policy_document(
             "glue_database",
             "",
             "is empty; name the Glue database of the tables, so that the role reaches no other",
+            reason="empty",
         )
     return recommended_policy(
         target.connectors,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import SQL_SUBJECTS, Change, Ledger
 
 if TYPE_CHECKING:
     from rwlib.cloud import Cloud
@@ -271,7 +271,7 @@ def run_statements(
         if statement.kind not in _CATALOGS:
             continue
         names = found.setdefault(statement.kind, existing(connection, statement.kind))
-        resource = f"RisingWave {statement.kind}"
+        resource = SQL_SUBJECTS[statement.kind]
         if statement.name in names:
             changes.append(Change("none", resource, statement.name))
             continue

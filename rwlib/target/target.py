@@ -138,8 +138,10 @@ class Target(BaseModel):
             raise InputError(
                 "workload_identity_arn",
                 "",
-                "is empty: copy the Workload Identity (IAM Role ARN) from the Cloud Meta tab of "
-                "the cluster, or give cluster_id",
+                "is empty",
+                reason="empty",
+                todo="copy the Workload Identity (IAM Role ARN) from the Cloud Meta tab of the "
+                "cluster, or give cluster_id",
             )
         if self.role_name and not self.policy_name:
             # A name of its own per target: two that share a role, or a bucket too, would
@@ -223,10 +225,14 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError("target", str(path), "does not exist; give a YAML file") from None
+        raise InputError(
+            "target", str(path), "does not exist; give a YAML file", reason="does_not_exist"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise InputError("target", str(path), f"cannot be read: {reason}") from None
+        raise InputError(
+            "target", str(path), f"cannot be read: {reason}", reason="cannot_be_read"
+        ) from None
     try:
         values = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
@@ -256,7 +262,9 @@ def _first_input_error(error: ValidationError) -> InputError:
         return cause
     field = ".".join(str(part) for part in first["loc"][:1]) or "target"
     wanted = Target.model_fields[field].annotation if field in Target.model_fields else None
-    return InputError(field, first.get("input"), wrong_type(wanted, first["msg"]))
+    return InputError(
+        field, first.get("input"), wrong_type(wanted, first["msg"]), reason="wrong_type"
+    )
 
 
 def connector_options(target: Target, name: str) -> dict[str, Any]:
@@ -266,9 +274,9 @@ def connector_options(target: Target, name: str) -> dict[str, Any]:
     return {**flat, **(own if isinstance(own, dict) else {})}
 
 
-def field_errors(values: Mapping[str, object]) -> dict[str, str]:
+def field_errors(values: Mapping[str, object]) -> dict[str, InputError]:
     """Say what is wrong with every field at once; empty when the values make a target."""
-    found: dict[str, str] = {}
+    found: dict[str, InputError] = {}
     trial = dict(values)
     for _ in Target.model_fields:
         try:
@@ -277,7 +285,7 @@ def field_errors(values: Mapping[str, object]) -> dict[str, str]:
         except InputError as error:
             if error.field in found:
                 break
-            found[error.field] = str(error)
+            found[error.field] = error
             if error.field not in _STAND_IN:
                 break
             trial[error.field] = _STAND_IN[error.field]

@@ -11,6 +11,7 @@ from rwlib.target import Target
 from rwlib.verify.check import Check, Status, Verdict
 from rwlib.verify.deciding import decide, model_of, policies_for, until
 from rwlib.verify.probes import Probe
+from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import Situation
 from rwlib.verify.trust import nat_addresses
 
@@ -129,34 +130,18 @@ def _public_access_block(situation: Situation) -> Check:
     )  # fmt: skip
 
 
+_REFUSALS = {
+    ("bucket", "does_not_exist"): ("bucket_exists", "The bucket exists", "bucket_missing"),
+    ("bucket", "in_other_account"): ("bucket_owner", _OWNER_TITLE, "bucket_in_other_account"),
+    ("region_name", "in_other_region"): ("bucket_region", _REGION_TITLE, "bucket_region_mismatch"),
+}
+
+
 def check_of_refusal(error: InputError) -> Check | None:
     """Return the check that fails where the bucket was refused as an input; None elsewhere."""
-    message = str(error)
-    if error.field == "bucket" and "does not exist" in message:
-        return Check(
-            "bucket_exists",
-            "bucket",
-            "The bucket exists",
-            "fail",
-            (message,),
-            reason="bucket_missing",
-        )
-    if error.field == "bucket" and "is not in account" in message:
-        return Check(
-            "bucket_owner",
-            "bucket",
-            _OWNER_TITLE,
-            "fail",
-            (message,),
-            reason="bucket_in_other_account",
-        )
-    if error.field == "region_name":
-        return Check(
-            "bucket_region",
-            "bucket",
-            _REGION_TITLE,
-            "fail",
-            (message,),
-            reason="bucket_region_mismatch",
-        )
-    return None
+    known = _REFUSALS.get((error.field, error.reason))
+    if known is None:
+        return None
+    check_id, title, reason = known
+    fix = REASONS[reason].fix
+    return Check(check_id, "bucket", title, "fail", (str(error),), fix, reason)

@@ -112,6 +112,11 @@ class Check:
         """The status as a person reads it: a plan would pass, what stands there passes."""
         return status_words(self.status, planned=self.planned)
 
+    @property
+    def needs_person(self) -> bool:
+        """True where a person has to act, and has not said that it is done."""
+        return self.status == "manual" and self.reason == "allowed_principal_unconfirmed"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
         values = asdict(self)

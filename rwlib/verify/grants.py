@@ -81,6 +81,7 @@ class ExcessGrant:
     sources: tuple[str, ...]
     witness: Request
     assumes: str = ""
+    by_trust: bool = False
 
     @property
     def line(self) -> str:
@@ -90,7 +91,7 @@ class ExcessGrant:
         }
         where = "".join(f", with {key} {value}" for key, value in shown.items())
         asked = f"{self.witness.action} on {self.witness.resource}{where}"
-        if self.actions == ("sts:AssumeRole",) and self.resources == ("the role itself",):
+        if self.by_trust:
             who = self.witness.principal
             name = who if isinstance(who, str) else next(iter(who.values()))
             asked = f"{self.witness.action} by {name}{where}"
@@ -851,6 +852,7 @@ def _trust_grant(
         ("the role itself",),
         ("the trust policy",),
         request,
+        by_trust=True,
     )
 
 

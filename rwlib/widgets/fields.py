@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import ipywidgets
 
+from rwlib.errors import InputError, RunbookError
 from rwlib.target import CONNECTORS, Target, split_text
 from rwlib.widgets.choices import Choices
 from rwlib.widgets.panel import fill, page, small
@@ -89,15 +90,15 @@ class Field:
         finally:
             self._silent = False
 
-    def complain(self, text: str) -> None:
+    def complain(self, problem: RunbookError | str | None) -> None:
         """Say what is wrong, under the field; nothing when it is right.
 
         What nobody has filled in yet is no fault: it is said in a quiet voice.
         """
-        text = text.removeprefix(f"{self.name}: ")
-        empty = text.startswith(("'' is empty", "[] is empty"))
-        if empty:
-            text = "Needed: " + text[len("'' is empty") :].lstrip(":; ")
+        text, empty = str(problem or ""), False
+        if isinstance(problem, InputError) and problem.field == self.name:
+            empty = problem.reason == "empty"
+            text = f"Needed: {problem.todo}" if empty and problem.todo else problem.clause
         fill(self.message, small(text, "" if empty and not self.touched else "fail"))
 
     def tell(self, text: str) -> None:

@@ -63,7 +63,7 @@ class Guide:
         if self.guided:
             use_kept_inputs()
         self.problem, self.unread = "", ""
-        self.blamed: dict[str, str] = {}
+        self.blamed: dict[str, InputError] = {}
         self.values = self._read(parameters)
         self.states: tuple[StepState, ...] = closed_states(FILL_IN)
         self.confirmed = False
@@ -100,7 +100,7 @@ class Guide:
         return self._runbook
 
     @property
-    def errors(self) -> dict[str, str]:
+    def errors(self) -> dict[str, InputError]:
         """What is wrong with the inputs, by field."""
         return field_errors(self.values)
 
@@ -173,7 +173,7 @@ class Guide:
             step_states(self.runbook, self.problem) if started else closed_states(self.problem)
         )
         if isinstance(error, InputError):
-            self.blamed = {error.field: str(error)}
+            self.blamed = {error.field: error}
 
     def _previewed(self) -> bool:
         """Take the preview as seen: it stands on the page; the step waits for the one click."""

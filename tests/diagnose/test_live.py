@@ -171,9 +171,7 @@ def test_what_the_text_settled_is_kept_when_it_looks_right_now() -> None:
     assert any("looks right now" in line for line in found.causes[0].evidence)
 
 
-@pytest.mark.parametrize(
-    "cause", ["s3_action_missing", "s3_resource_mismatch"]
-)
+@pytest.mark.parametrize("cause", ["s3_action_missing", "s3_resource_mismatch"])
 def test_request_that_is_refused_names_the_cause(cause: str) -> None:
     assert cause in certain(one(PUT, requests(cause, "s3:PutObject")))
 

@@ -258,7 +258,12 @@ def _switch(key: str, value: object) -> bool | None:
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    raise InputError(f"sql_options.{key}", value, "is neither true nor false; write one of them")
+    raise InputError(
+        f"sql_options.{key}",
+        value,
+        "is neither true nor false; write one of them",
+        reason="wrong_type",
+    )
 
 
 def _names(key: str, value: object) -> tuple[str, ...]:
@@ -273,7 +278,9 @@ def _names(key: str, value: object) -> tuple[str, ...]:
         if "," in name:
             raise InputError(f"sql_options.{key}", name, "holds a comma, which ends a column here")
     if not names:
-        raise InputError(f"sql_options.{key}", value, "is empty; name at least one column")
+        raise InputError(
+            f"sql_options.{key}", value, "is empty; name at least one column", reason="empty"
+        )
     return names
 
 

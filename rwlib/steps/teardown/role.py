@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rwlib.aws import attached_policies, inline_policy_names, policy_json, read_role
-from rwlib.steps.changes import Change, canonical
+from rwlib.steps.changes import Change, ChangeSubject, canonical
 from rwlib.steps.ownership import (
     STATEMENT,
     Claim,
@@ -59,7 +59,9 @@ def take_back_role(
             detached = policy_arn
         elif not policy_is_ours and work.created_here(attachment, role_id):
             work.do(
-                Change("delete", "attachment", attachment, calls=("iam:DetachRolePolicy",)),
+                Change(
+                    "delete", ChangeSubject.ATTACHMENT, attachment, calls=("iam:DetachRolePolicy",)
+                ),
                 ("detach_role_policy", {"RoleName": name, "PolicyArn": policy_arn}),
                 about=f"attachments {name}",
                 same=lambda: _why_another(work, name, role_id),
@@ -160,7 +162,7 @@ def _as_it_was(work: Work, role_arn: str, role_id: str, rest: dict[str, Any]) ->
     for entry in work.ledger.history(role_arn):
         before = entry["before"]
         if (
-            entry["resource"] == "trust policy"
+            entry["resource"] == ChangeSubject.TRUST_POLICY
             and entry.get("id") == role_id
             and canonical(before) == canonical(rest)
         ):
@@ -187,7 +189,7 @@ def _write_trust(
     work.do(
         Change(
             "update",
-            "trust policy",
+            ChangeSubject.TRUST_POLICY,
             role["Arn"],
             "without RisingWave's statement",
             before=dict(trust),
@@ -223,7 +225,7 @@ def _take_tags_off(
     work.do(
         Change(
             "delete",
-            "claim",
+            ChangeSubject.CLAIM,
             f"of target {work.target.name} on role {name}",
             before=keys,
             calls=("iam:UntagRole",),
@@ -255,7 +257,7 @@ def _delete_role(work: Work, role: Mapping[str, Any], trust: Mapping[str, Any]) 
     work.do(
         Change(
             "delete",
-            "IAM role",
+            ChangeSubject.ROLE,
             role["Arn"],
             before={"trust_policy": dict(trust)},
             calls=("iam:DeleteRole",),

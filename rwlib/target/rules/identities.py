@@ -92,7 +92,7 @@ def role_name(field: str, value: Any) -> str:
     """Accept a role's name: 1-64 characters (IAM API reference, CreateRole)."""
     text = _iam_name(field, value, 64)
     if not text:
-        raise InputError(field, text, "is empty; give the role's name")
+        raise InputError(field, text, "is empty", reason="empty", todo="give the role's name")
     if "+" in text:
         # reqsign 0.16.5 does not percent-encode RoleArn, so STS reads the plus as a blank.
         raise InputError(
@@ -135,7 +135,7 @@ def session_duration(field: str, value: Any) -> int:
         try:
             value = int(str(value))
         except ValueError:
-            raise InputError(field, value, wrong_type(int, "")) from None
+            raise InputError(field, value, wrong_type(int, ""), reason="wrong_type") from None
     if not 3600 <= value <= 43200:
         raise InputError(field, value, "is outside AWS's range; give 3600 to 43200 seconds")
     return int(value)
@@ -152,7 +152,7 @@ def account_id(field: str, value: Any) -> str:
 def tags(field: str, value: Any) -> dict[str, str]:
     """Accept at most 45 tags; five of AWS's 50 are left for this runbook and the account."""
     if not isinstance(value, dict):
-        raise InputError(field, value, wrong_type(dict, ""))
+        raise InputError(field, value, wrong_type(dict, ""), reason="wrong_type")
     for key, text in value.items():
         if not isinstance(key, str) or not isinstance(text, str):
             raise InputError(field, {key: text}, "is no pair of texts; put both in quotes")

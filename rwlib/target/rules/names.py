@@ -34,9 +34,15 @@ def name(field: str, value: Any) -> str:
 def connectors(field: str, value: Any) -> list[str]:
     """Accept connectors by name, each once."""
     if not isinstance(value, list):
-        raise InputError(field, value, wrong_type(list, ""))
+        raise InputError(field, value, wrong_type(list, ""), reason="wrong_type")
     if not value:
-        raise InputError(field, value, f"is empty; give one or more of {', '.join(CONNECTORS)}")
+        raise InputError(
+            field,
+            value,
+            "is empty",
+            reason="empty",
+            todo=f"give one or more of {', '.join(CONNECTORS)}",
+        )
     seen: list[str] = []
     for item in value:
         if item not in CONNECTORS:
@@ -89,7 +95,9 @@ def one_line(field: str, value: Any) -> str:
 def sql_options(field: str, value: Any) -> dict[str, Any]:
     """Accept option names with values that a report can hold."""
     if not isinstance(value, dict) or any(not isinstance(key, str) for key in value):
-        raise InputError(field, value, "is not a mapping of option names to values")
+        raise InputError(
+            field, value, "is not a mapping of option names to values", reason="wrong_type"
+        )
     for key, option in value.items():
         if not is_unicode(key) or (problem := _option_problem(option, 4)):
             raise InputError(field, key, problem if is_unicode(key) else "is not valid Unicode")
@@ -99,7 +107,7 @@ def sql_options(field: str, value: Any) -> dict[str, Any]:
 def accept_findings(field: str, value: Any) -> list[str]:
     """Accept ids of findings as the verdict shows them, each once."""
     if not isinstance(value, list):
-        raise InputError(field, value, wrong_type(list, ""))
+        raise InputError(field, value, wrong_type(list, ""), reason="wrong_type")
     seen: list[str] = []
     for item in value:
         text = text_of(field, item).strip()

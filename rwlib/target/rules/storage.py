@@ -13,7 +13,7 @@ def bucket(field: str, value: Any) -> str:
     """Accept a general purpose bucket's name (S3 user guide, bucket naming rules)."""
     text = text_of(field, value).strip()
     if not text:
-        raise InputError(field, text, "is empty; give the bucket's name")
+        raise InputError(field, text, "is empty", reason="empty", todo="give the bucket's name")
     if re.match(r"arn:[a-z-]+:s3[a-z-]*:[^:]*:[^:]*:(?:accesspoint|bucket)", text):
         kind = "an access point" if ":accesspoint" in text else "a table bucket"
         raise InputError(

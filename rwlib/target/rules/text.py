@@ -16,7 +16,7 @@ def unknown_name(field: str, given: str, known: list[str]) -> InputError:
     """Build the error for a name that is not known, with the nearest known ones."""
     near = difflib.get_close_matches(given.lower(), known, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
-    return InputError(field, given, f"is not known; {hint}")
+    return InputError(field, given, f"is not known; {hint}", reason="unknown_name")
 
 
 def wrong_type(wanted: Any, message: str) -> str:
@@ -75,7 +75,7 @@ def split_bucket_url(values: dict[str, Any]) -> None:
 def text_of(field: str, value: Any) -> str:
     """Return the value when it is text that can be written down."""
     if not isinstance(value, str):
-        raise InputError(field, value, wrong_type(str, ""))
+        raise InputError(field, value, wrong_type(str, ""), reason="wrong_type")
     if not is_unicode(value):
         raise InputError(field, value, "is not valid Unicode text")
     return value
