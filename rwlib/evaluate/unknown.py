@@ -232,15 +232,18 @@ def _try_all(
     matters = _mattering(outcomes, [len(divided[key]) for key in keys])
     deciders = [key for key, does in zip(keys, matters, strict=True) if does]
     deciders += [key for key in relevant if key not in divided and None in outcomes.values()]
-    ways: dict[tuple[tuple[str, str], ...], None] = {}
+    ways: dict[tuple[tuple[str, str], ...], int] = {}
     for choice, _ in allowed:
-        way = tuple(
-            (relevant[key].shown, divided[key][index].words)
+        cells = [
+            (relevant[key].shown, divided[key][index])
             for key, index, does in zip(keys, choice, matters, strict=True)
             if does
-        )
-        ways[way] = None
-    return _depends(deciding, relevant, deciders, [dict(way) for way in _shorter(list(ways))])
+        ]
+        way = tuple((shown, cell.words) for shown, cell in cells)
+        ways.setdefault(way, sum(cell.excludes for _, cell in cells))
+    # Those first that name a value rather than what a value must not be.
+    named_first = sorted(ways, key=ways.__getitem__)
+    return _depends(deciding, relevant, deciders, [dict(way) for way in named_first])
 
 
 def _mattering(outcomes: Mapping[tuple[int, ...], object], sizes: Sequence[int]) -> list[bool]:
@@ -259,13 +262,6 @@ def _mattering(outcomes: Mapping[tuple[int, ...], object], sizes: Sequence[int])
         )
         for position, size in enumerate(sizes)
     ]
-
-
-def _shorter(ways: list[tuple[tuple[str, str], ...]]) -> list[tuple[tuple[str, str], ...]]:
-    """Put the ways first that name a value rather than what a value must not be."""
-    return sorted(
-        ways, key=lambda way: sum(words.startswith(("other than", "outside")) for _, words in way)
-    )
 
 
 def _depends(

@@ -1,4 +1,3 @@
-from .changes import SQL_SUBJECTS as SQL_SUBJECTS
 from .changes import Change as Change
 from .changes import ChangeSubject as ChangeSubject
 from .changes import Ledger as Ledger

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rwlib.aws import Aws, attached_policies, policy_json, read_policy, read_role, version_document
+from rwlib.connectors import uses_service
 from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     claim_key,
@@ -19,7 +20,7 @@ from rwlib.steps.ownership import (
     statement_key,
     written_statements,
 )
-from rwlib.steps.step3_documents import REDSHIFT_SID, statements_of
+from rwlib.steps.step3_documents import REDSHIFT_SERVICE, REDSHIFT_SID, statements_of
 from rwlib.target import Target
 
 
@@ -81,7 +82,7 @@ _WHY = "this target does not ask for it any more"
 def _redshift_statement(
     role: Mapping[str, Any], target: Target, ledger: Ledger | None
 ) -> Mapping[str, Any] | None:
-    if "redshift" in target.connectors:
+    if uses_service(target.connectors, REDSHIFT_SERVICE):
         return None
     if any(claim.redshift for claim in other_claims(role, target.name)):
         return None

@@ -10,23 +10,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from rwlib.connectors import connector_names
 from rwlib.errors import InputError
 from rwlib.target.rules import RULES
 from rwlib.target.rules.text import split_bucket_url, split_text, unknown_name, wrong_type
 
-Connector = Literal[
-    "redshift",
-    "snowflake_v2",
-    "snowflake",
-    "s3_sink",
-    "s3_source",
-    "iceberg_sink",
-    "iceberg_source",
-]
+if TYPE_CHECKING:
+    Connector = str
+else:
+    # The names of the files of today; what is asked of a target is asked of the files themselves.
+    Connector = Literal[connector_names()]
 
 
 class Target(BaseModel):
@@ -65,12 +62,9 @@ class Target(BaseModel):
         3600, description="Longest session of the role in seconds; RisingWave asks for 3600"
     )
     tags: dict[str, str] = Field({}, description="Tags for the policy and the role")
-    connectors: list[Connector] = Field(
+    connectors: list[str] = Field(
         [],
-        description=(
-            "One or more of redshift, snowflake_v2, snowflake, s3_sink, s3_source, "
-            "iceberg_sink, iceberg_source"
-        ),
+        description=f"One or more of {', '.join(connector_names())}",
     )
     policy_style: Literal["recommended", "documented"] = Field(
         "recommended",
@@ -274,8 +268,13 @@ def connector_options(target: Target, name: str) -> dict[str, Any]:
     return {**flat, **(own if isinstance(own, dict) else {})}
 
 
-def field_errors(values: Mapping[str, object]) -> dict[str, InputError]:
+def field_errors(values: Mapping[str, object]) -> dict[str, str]:
     """Say what is wrong with every field at once; empty when the values make a target."""
+    return {name: str(problem) for name, problem in field_problems(values).items()}
+
+
+def field_problems(values: Mapping[str, object]) -> dict[str, InputError]:
+    """Return what is wrong with every field at once, each with its code."""
     found: dict[str, InputError] = {}
     trial = dict(values)
     for _ in Target.model_fields:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rwlib.connectors import uses_service
+from rwlib.steps import REDSHIFT_SERVICE
 from rwlib.target import Target
 from rwlib.verify.check import Check, Ground
 from rwlib.verify.situation import Situation
@@ -34,7 +36,7 @@ def check_connectors(
 ) -> list[Check]:
     """Return the verdicts on the SQL and on Redshift's side of the role."""
     found = check_sql_options(target, situation, sql)
-    if "redshift" in target.connectors:
+    if uses_service(target.connectors, REDSHIFT_SERVICE):
         found.append(_redshift_attachment(aws, situation))
     return found
 

@@ -19,6 +19,7 @@ from functools import cached_property
 from itertools import islice, product
 from typing import Any, Literal
 
+from rwlib.connectors import connector_profile
 from rwlib.errors import InputError
 from rwlib.evaluate import (
     ANY,
@@ -788,8 +789,7 @@ def _counted(names: Sequence[str], what: str) -> str:
 def _trust_grants(target: Target, situation: Situation, workload: str) -> Iterator[ExcessGrant]:
     """Yield who may assume the role beside the Workload Identity, and Redshift where it copies."""
     wanted = {workload or target.workload_identity_arn}
-    if "redshift" in target.connectors:
-        wanted.add("redshift.amazonaws.com")
+    wanted |= {connector_profile(name).trusted_service for name in target.connectors} - {""}
     for statement in _statements("the trust policy", situation.trust_policy, "resource"):
         actions = [
             each for each in ("sts:AssumeRole", "sts:AssumeRoleWithSAML",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rwlib.cloud import sink_failures
+from rwlib.connectors import connector_profile
 from rwlib.steps import Change, Connection, existing
 from rwlib.target import connector_options
 from rwlib.verify.check import Check
@@ -114,9 +115,9 @@ def _look_at_sink(
     failures = sink_failures(connection.rows, name)
     if failures:
         return _failed(check_id, title, failures[0].error, target, known)
-    table = str(connector_options(target, each.connector).get("table.name") or "")
-    has_folder = table and each.connector in ("redshift", "snowflake_v2")
-    folder = "/".join(part for part in (target.prefix, table if has_folder else "") if part)
+    option = connector_profile(each.connector).folder_option
+    table = str(connector_options(target, each.connector).get(option) or "")
+    folder = "/".join(part for part in (target.prefix, table) if part)
     return _first_file(aws, target.bucket, f"{folder}/" if folder else "", check_id, title)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from rwlib.connectors import uses_service
 from rwlib.evaluate import SESSION_NAME_KEY, Decision, Unknown
 from rwlib.steps import (
     REDSHIFT_SERVICE,
@@ -220,7 +221,7 @@ def nat_addresses(situation: Situation, decision: Decision) -> tuple[str, ...]:
 
 def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check]:
     """See that Redshift's COPY may use the role, where the target has a Redshift sink."""
-    if "redshift" not in target.connectors:
+    if not uses_service(target.connectors, REDSHIFT_SERVICE):
         return
     title = "Redshift may assume the role for its COPY"
 

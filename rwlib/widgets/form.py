@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from rwlib.errors import InputError, RunbookError
-from rwlib.target import Target, field_errors
+from rwlib.target import Target, field_problems
 from rwlib.widgets import choices
 from rwlib.widgets.fields import Field, label_of
 from rwlib.widgets.panel import Panel, style
@@ -84,7 +84,7 @@ class TargetForm(Panel):
 
     def check(self) -> dict[str, InputError]:
         """Say under every field what is wrong with it; makes no call."""
-        self.errors = field_errors(self._values)
+        self.errors = field_problems(self._values)
         for name, field in self.fields.items():
             field.complain(self.errors.get(name) or self._found_wrong.get(name))
         self._refresh_twin()
@@ -200,7 +200,11 @@ class TargetForm(Panel):
             return
         name = str(self._values.get("bucket") or "")
         offered = field.input.options
-        if not name or "bucket" in field_errors(self._values) or (offered and name not in offered):
+        if (
+            not name
+            or "bucket" in field_problems(self._values)
+            or (offered and name not in offered)
+        ):
             why = f"not one of the {len(offered)} buckets of this account" if name else ""
             field.tell(why if offered else "")
             return

@@ -13,7 +13,7 @@ from rwlib.environment import EndpointSwitch, describe_endpoint
 from rwlib.errors import InputError, RunbookError
 from rwlib.runbook import Runbook
 from rwlib.steps import State, Step, StepState
-from rwlib.target import field_errors, parameter_values
+from rwlib.target import field_problems, parameter_values
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.form import open_account
 from rwlib.widgets.kept_inputs import keep_inputs, use_kept_inputs
@@ -102,7 +102,7 @@ class Guide:
     @property
     def errors(self) -> dict[str, InputError]:
         """What is wrong with the inputs, by field."""
-        return field_errors(self.values)
+        return field_problems(self.values)
 
     @property
     def state(self) -> StepState:

@@ -6,18 +6,12 @@ import math
 import re
 from typing import Any
 
+from rwlib.connectors import connector_names
 from rwlib.errors import InputError
 from rwlib.target.rules.text import CONTROL, is_unicode, text_of, unknown_name, wrong_type
 
-CONNECTORS = (
-    "redshift",
-    "snowflake_v2",
-    "snowflake",
-    "s3_sink",
-    "s3_source",
-    "iceberg_sink",
-    "iceberg_source",
-)
+CONNECTORS = connector_names()
+"""What a target can name; what is asked later reads the files again."""
 
 
 def name(field: str, value: Any) -> str:
@@ -41,12 +35,12 @@ def connectors(field: str, value: Any) -> list[str]:
             value,
             "is empty",
             reason="empty",
-            todo=f"give one or more of {', '.join(CONNECTORS)}",
+            todo=f"give one or more of {', '.join(connector_names())}",
         )
     seen: list[str] = []
     for item in value:
-        if item not in CONNECTORS:
-            raise unknown_name(field, str(item), list(CONNECTORS))
+        if item not in connector_names():
+            raise unknown_name(field, str(item), list(connector_names()))
         if item not in seen:
             seen.append(item)
     return seen
