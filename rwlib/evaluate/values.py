@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from rwlib.evaluate.conditions import Test, holds
-from rwlib.evaluate.model import Unknown
+from rwlib.evaluate.model import ABSENT_WORD, Unknown
 from rwlib.evaluate.operators import moment, network, number
 from rwlib.evaluate.patterns import Part, Values, Wild, fill, text_of, variables_of
 
@@ -38,7 +38,7 @@ class ValueCell(NamedTuple):
     excludes: bool = False
 
 
-ABSENT = ValueCell((), "absent")
+ABSENT = ValueCell((), ABSENT_WORD)
 
 
 @dataclass(frozen=True, slots=True)
