@@ -282,13 +282,13 @@ def check_grants(
     """
     title = "The role reaches nothing that its connectors don't need"
 
-    def verdict(status: Status, evidence: Iterable[str], fix: str = "") -> Check:
-        return Check("excess_grants", "requests", title, status, tuple(evidence), fix)
+    def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
+        return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
     try:
         found = excess_grants(target, situation, workload_identity_arn)
     except PatternTooLargeError as error:
-        return verdict("unknown", [str(error)]), ()
+        return verdict("unknown", [str(error)], reason="grants_not_decided"), ()
     accepted = set(target.accept_findings)
     notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
     gone = accepted - {each.id for each in found}
@@ -302,13 +302,14 @@ def check_grants(
                 [*(each.line for each in blocking), *notes],
                 "take the grant away where it stands, or give this target a role_name of its "
                 f"own; if it is wanted: accept_findings: [{', '.join(e.id for e in blocking)}]",
+                "grant_beyond_need",
             ),
             found,
         )
     if unread := situation.unread_grants():
         lines = [f"{what} not looked at, though it could grant more: {why}"
                  for what, why in unread.items()]  # fmt: skip
-        return verdict("unknown", [*lines, *notes]), found
+        return verdict("unknown", [*lines, *notes], reason="not_readable"), found
     if situation.trust_policy is None:
         return verdict("pass", ["there is no role yet"]), found
     return verdict("pass", notes or ["every policy in effect was compared with the need"]), found

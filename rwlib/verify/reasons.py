@@ -359,6 +359,13 @@ _TABLE = (
         "Take the grant away where it stands, or give this target a role_name of its own.",
     ),
     CheckReason(
+        "grants_not_decided",
+        "requests",
+        "a policy of the role has a pattern that is too large to decide about",
+        "Whether the role may do more than it needs is not known.",
+        "Write the pattern that the evidence names in a simpler way.",
+    ),
+    CheckReason(
         "scp_denies",
         "role",
         "a service control policy stops the connectors",

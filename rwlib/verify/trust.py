@@ -78,10 +78,12 @@ class _Trust:
 
     def checks(self) -> Iterable[Check]:
         """Return the four checks of the hop."""
-        yield self._principal()
-        yield self._conditions()
-        yield self._deny()
-        yield self._trust()
+        deny, conditions = self._deny(), self._conditions()
+        principal = self._principal(deny)
+        yield principal
+        yield conditions
+        yield deny
+        yield self._trust(principal, conditions, deny)
 
     def _judge(self, statements: Sequence[Mapping[str, Any]]) -> Decision:
         document = {**self.document, "Statement": list(statements)}
@@ -89,7 +91,7 @@ class _Trust:
             self.situation, self.workload, trust_policy=document, session_names=self.names
         )
 
-    def _principal(self) -> Check:
+    def _principal(self, deny: Check) -> Check:
         allowing = [each for each in self.statements if each.get("Effect") == "Allow"]
         if _names(allowing, self.workload):
             return _check("trust_principal", "pass", (self.workload,))
@@ -102,7 +104,7 @@ class _Trust:
         if _deleted(self.statements):
             reason = "trust_principal_deleted"
         elif _names(self.statements, self.workload):
-            reason = "trust_explicit_deny" if self._deny().status == "fail" else "trust_missing"
+            reason = "trust_explicit_deny" if deny.status == "fail" else "trust_missing"
         evidence = (_found_principals(self.statements, self.workload),)
         return _check("trust_principal", "fail", evidence, APPLY, reason, 3)
 
@@ -184,7 +186,7 @@ class _Trust:
             "trust_explicit_deny",
         )
 
-    def _trust(self) -> Check:
+    def _trust(self, principal: Check, conditions: Check, deny: Check) -> Check:
         wide = tuple(_too_wide(self.situation, self.statements, self.workload))
         reasons = tuple(str(reason) for reason in self.whole.reasons[:3])
         if self.whole.effect == "depends" and not wide:
@@ -193,7 +195,6 @@ class _Trust:
             return _check("trust", "pass", (f"only {self.workload}", *self._met()[1:]))
         if self.whole.allowed or self.whole.effect == "depends":
             return _check("trust", "fail", wide, APPLY, "trust_too_wide", 3)
-        conditions, deny, principal = self._conditions(), self._deny(), self._principal()
         first = next((each for each in (deny, conditions) if each.status == "fail"), None)
         if first is None:
             reason = principal.reason if principal.status == "fail" else "trust_missing"

@@ -1,0 +1,65 @@
+"""What a run reads and judges: the bucket, the planned situation, every hop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rwlib.aws import Aws, BucketFacts, describe_bucket, locate_bucket, with_key
+from rwlib.verify import Situation, ask_aws, plan_situation, verify, with_boundary
+
+if TYPE_CHECKING:
+    from rwlib.runbook.run import Run
+    from rwlib.steps import Step
+    from rwlib.target import Target
+    from rwlib.verify import Check, Judgement
+
+
+def read_bucket(aws: Aws, target: Target) -> BucketFacts:
+    """Return what AWS says about the bucket, and about the key that the target names.
+
+    Raises
+    ------
+    InputError
+        The bucket does not exist, is in another account or in another region.
+    """
+    located = locate_bucket(aws, target.bucket, target.region_name)
+    facts = describe_bucket(aws, located)
+    if target.kms_key_arn and target.kms_key_arn != facts.kms_key_arn:
+        return with_key(aws, facts, target.kms_key_arn)
+    return facts
+
+
+def with_changes(aws: Aws, target: Target, now: Situation, steps: Iterable[Step]) -> Situation:
+    """Lay the previewed changes over what AWS shows, and the boundary that a new role gets."""
+    planned = plan_situation(now, [change for step in steps for change in step.changes])
+    if now.trust_policy is None and target.permissions_boundary_arn:
+        return with_boundary(aws, planned, target.permissions_boundary_arn)
+    return planned
+
+
+def judge(run: Run, situation: Situation) -> Judgement:
+    """Judge every hop and every request of a situation."""
+    return verify(
+        run.aws,
+        run.target,
+        situation,
+        run.policy_document,
+        workload_identity_arn=run.workload_identity_arn,
+        cloud=run.cloud,
+        egress_ips=run.cloud_metadata.egress_ips if run.cloud_metadata else (),
+    )
+
+
+def further_checks(run: Run, situation: Situation) -> list[Check]:
+    """Return what AWS itself says beside the verdicts, and whether the SQL that was run works."""
+    checks = ask_aws(run.aws, run.target, situation, run.policy_document, run.verdicts, run.sql)
+    if not run.target.run_sql or situation.planned:
+        return checks
+    from rwlib.verify import check_execution
+
+    changes = run.steps[5].changes
+    known = [*run.checks, *checks]
+    return checks + check_execution(
+        run.aws, run.risingwave, run.target, run.sql, changes, known=known
+    )
