@@ -687,20 +687,9 @@ def _possible_values(
     found: list[str | None] = [None]
     for operator, values, variables in tests:
         name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
-        if "ip" in name and "address" in name:
-            found += [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
-        elif name == "bool":
-            found += ["true", "false"]
-        elif name == "null":
-            found.append("x")
-        elif name.startswith("numeric"):
-            for each in values:
-                if re.fullmatch(r"-?\d+", each):
-                    found += [each, str(int(each) - 1), str(int(each) + 1)]
-                else:
-                    found.append(each)
-        elif name.startswith("date"):
-            found += [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+        ordered = _values_around(name, values)
+        if ordered is not None:
+            found += ordered
         elif name.startswith("arn"):
             patterns += [tokens for each in values
                          if (tokens := arn_tokens(each, variables=variables))]  # fmt: skip
@@ -715,6 +704,25 @@ def _possible_values(
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
         found += sorted(texts, key=lambda text: len(text or ""))
     return list(dict.fromkeys(found))
+
+
+def _values_around(operator: str, values: tuple[str, ...]) -> list[str] | None:
+    """Return values on both sides of those that are tested; None for an operator on texts."""
+    if "ip" in operator and "address" in operator:
+        return [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
+    if operator == "bool":
+        return ["true", "false"]
+    if operator == "null":
+        return ["x"]
+    if operator.startswith("date"):
+        return [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+    if not operator.startswith("numeric"):
+        return None
+    found: list[str] = []
+    for each in values:
+        whole = re.fullmatch(r"-?\d+", each)
+        found += [each, str(int(each) - 1), str(int(each) + 1)] if whole else [each]
+    return found
 
 
 def _head(pattern: str) -> str:
