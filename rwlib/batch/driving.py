@@ -141,7 +141,7 @@ def check_executor(options: Options) -> None:
         Its name is unknown, or Dask's scheduler is not named.
     """
     if options.executor not in ("local", "dask"):
-        raise InputError("executor", options.executor, "is none; there are local and dask")
+        raise InputError("executor", options.executor, "is not an executor; use local or dask")
     if options.executor == "dask" and not options.scheduler:
         raise InputError(
             "scheduler", "", "is empty; give the address of a Dask scheduler", reason="empty"

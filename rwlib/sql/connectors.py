@@ -306,8 +306,8 @@ def _unknown_connector_hint(name: str) -> str:
         return f"is out of scope: {other.reason}"
     near = nearest(name, connector_names())
     if near:
-        return f"is no connector of this runbook; did you mean {' or '.join(near)}?"
-    return f"is no connector of this runbook; it knows {', '.join(connector_names())}"
+        return f"is not a connector of this runbook; did you mean {' or '.join(near)}?"
+    return f"is not a connector of this runbook; it knows {', '.join(connector_names())}"
 
 
 def _connector(name: str, data: Mapping[str, Any]) -> Connector:

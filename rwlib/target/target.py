@@ -223,7 +223,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             "target", str(path), "does not exist; give a YAML file", reason="does_not_exist"
         ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InputError(
             "target", str(path), f"cannot be read: {reason}", reason="cannot_be_read"
         ) from None

@@ -40,7 +40,7 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
         if bucket.owned
         else (
             "unknown",
-            "AWS does not say whose it is; if it belongs to another account, the recommended "
+            "AWS does not say who owns it; if it belongs to another account, the recommended "
             "policy does not reach it (s3:ResourceAccount)",
             "bucket_owner_unknown",
         )
@@ -56,7 +56,7 @@ def _bucket_policy(situation: Situation, verdicts: list[Verdict]) -> Check:
     if why:
         return Check("bucket_policy", "bucket", title, "unknown", (why,), reason="not_readable")
     if situation.bucket.policy is None:
-        return Check("bucket_policy", "bucket", title, "pass", ("there is none",))
+        return Check("bucket_policy", "bucket", title, "pass", ("the bucket has no policy",))
     decided = [
         Verdict(verdict.probe, _by_bucket_policy(situation, verdict.probe))
         for verdict in verdicts
@@ -119,7 +119,7 @@ def _public_access_block(situation: Situation) -> Check:
     # RestrictPublicBuckets stops cross-account access through a public policy; the role is in the
     # bucket's own account (S3 user guide, Blocking public access).
     if settings.get("RestrictPublicBuckets") and not situation.bucket.owned:
-        evidence = f"{on} is switched on, and AWS does not say whose the bucket is"
+        evidence = f"{on} is switched on, and AWS does not say who owns the bucket"
         return Check(
             "block_public_access", "bucket", title, "unknown", (evidence,),
             reason="block_public_access",

@@ -311,7 +311,7 @@ def check_grants(
                  for what, why in unread.items()]  # fmt: skip
         return verdict("unknown", [*lines, *notes], reason="not_readable"), found
     if situation.trust_policy is None:
-        return verdict("pass", ["there is no role yet"]), found
+        return verdict("pass", ["the role does not exist yet"]), found
     return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
 
 

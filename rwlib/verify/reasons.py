@@ -66,7 +66,7 @@ _TABLE = (
         "policy_missing",
         "policy",
         "the policy does not exist",
-        "The role has no permissions of this target.",
+        "The role has none of the permissions that this target needs.",
         "Apply Step 1.",
         1,
     ),
@@ -468,7 +468,7 @@ _TABLE = (
     CheckReason(
         "sink_missing",
         "SQL",
-        "there is no such sink",
+        "the sink does not exist",
         "It was dropped, or never created.",
         "Apply Step 5.",
         5,

@@ -37,7 +37,7 @@ def check_policy(
     if document is None and why:
         yield Check("policy_documents", "policy", title, "unknown", (why,), reason="not_readable")
     elif document is None:
-        evidence = f"there is no {situation.policy_arn}"
+        evidence = f"{situation.policy_arn} does not exist"
         yield Check(
             "policy_documents", "policy", title, "fail", (evidence,), APPLY, "policy_missing", 1
         )
@@ -96,7 +96,7 @@ def check_role(target: Target, situation: Situation) -> Check:
         return Check(
             "role_exists", "role", title, "fail", (situation.role_arn,), APPLY, "role_missing", 2
         )
-    planned = ("it is going to be created or is there already",) if situation.planned else ()
+    planned = ("it would be created, or exists already",) if situation.planned else ()
     return Check("role_exists", "role", title, "pass", (situation.role_arn, *planned))
 
 

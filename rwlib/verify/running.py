@@ -109,7 +109,7 @@ def _look_at_sink(
     name = each.statements[-1].name
     if name not in existing(connection, "sink"):
         return Check(
-            check_id, "SQL", title, "fail", ("there is no such sink",), "run it again with apply",
+            check_id, "SQL", title, "fail", ("the sink does not exist",), "run it again with apply",
             "sink_missing", 5,
         )  # fmt: skip
     failures = sink_failures(connection.rows, name)

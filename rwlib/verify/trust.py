@@ -53,7 +53,14 @@ def check_trust(target: Target, situation: Situation, workload: str) -> Iterable
     if situation.trust_policy is None:
         for check_id, title in _TITLES.items():
             yield Check(
-                check_id, "trust", title, "fail", ("there is no role",), APPLY, "role_missing", 2
+                check_id,
+                "trust",
+                title,
+                "fail",
+                ("the role does not exist",),
+                APPLY,
+                "role_missing",
+                2,
             )
         return
     yield from _Trust(situation, situation.trust_policy, workload, session_names(target)).checks()
@@ -236,7 +243,7 @@ def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check
         yield check("unknown", (why,), reason="not_readable")
         return
     if situation.trust_policy is None:
-        yield check("fail", ("there is no role",), APPLY, "role_missing", 2)
+        yield check("fail", ("the role does not exist",), APPLY, "role_missing", 2)
         return
     decision = assume_by_redshift(situation)
     reasons = tuple(str(reason) for reason in decision.reasons[:2]) or (REDSHIFT_SERVICE,)

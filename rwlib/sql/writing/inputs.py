@@ -115,7 +115,9 @@ def refuse_unknown(connector: Connector, options: Mapping[str, object]) -> None:
     for name in options:
         canonical = connector.canonical(name)
         if canonical not in connector.options:
-            raise InputError("sql_options", name, f"is no option of {connector.name}; leave it out")
+            raise InputError(
+                "sql_options", name, f"is not an option of {connector.name}; leave it out"
+            )
         if is_static_key(canonical):
             role = Given("arn:aws:iam::111122223333:role/any")
             keyed = {name: Given(""), connector.role_options[0]: role}
@@ -155,7 +157,7 @@ def with_kind(connector: Connector, kind: object) -> Connector:
     if not isinstance(kind, str) or kind not in connector.other_kinds:
         kinds = ", ".join(connector.other_kinds or (connector.kind,))
         raise InputError(
-            "sql_options.kind", kind, f"is no kind of {connector.name}; it has {kinds}"
+            "sql_options.kind", kind, f"is not a kind of {connector.name}; it has {kinds}"
         )
     return load_connector(connector.other_kinds[kind])
 
@@ -231,7 +233,7 @@ def _value(option: Option, value: object) -> OptionValue:
         return value
     elif isinstance(value, Sequence) and option.type == "list":
         return ",".join(_names(option.name, value))
-    hint = "has a value that is no text, number, true or false; write one, or {secret: NAME}"
+    hint = "has a value that is not text, a number, true or false; write one, or {secret: NAME}"
     raise InputError("sql_options", option.name, hint)
 
 
@@ -249,7 +251,7 @@ def _text(key: str, value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"sql_options.{key}", value, "is no text; write a name")
+        raise InputError(f"sql_options.{key}", value, "is not text; write a name")
     return value.strip()
 
 
@@ -271,7 +273,7 @@ def _names(key: str, value: object) -> tuple[str, ...]:
         return ()
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
-        raise InputError(f"sql_options.{key}", value, "is no list of column names; write one")
+        raise InputError(f"sql_options.{key}", value, "is not a list of column names; write one")
     names = tuple(item.strip() for item in items)
     for name in names:
         identifier(name, field=f"sql_options.{key}")
@@ -288,7 +290,7 @@ def _encode_options(connector: Connector, value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError("sql_options.encode_options", value, "is no mapping; write name: value")
+        raise InputError("sql_options.encode_options", value, "is not a mapping; write name: value")
     known = connector.format_encode.options
     options = {}
     for key, item in value.items():
@@ -297,11 +299,11 @@ def _encode_options(connector: Connector, value: object) -> dict[str, str]:
             raise InputError(
                 f"sql_options.encode_options.{name}",
                 item,
-                f"is no option of ENCODE here; {connector.name} takes {', '.join(known)}",
+                f"is not an option of ENCODE here; {connector.name} takes {', '.join(known)}",
             )
         if not isinstance(item, str | bool | int):
             raise InputError(
-                f"sql_options.encode_options.{name}", item, "is no text, number, true or false"
+                f"sql_options.encode_options.{name}", item, "is not text, a number, true or false"
             )
         text = str(item)
         options[name] = text.lower() if text.lower() in ("true", "false") else text

@@ -110,5 +110,5 @@ def split_name(name: str, *, field: str = "name") -> tuple[str, ...]:
         if not more:
             break
     if not all(parts) or len(parts) > _MAX_NAME_PARTS:
-        raise InputError(field, name, "is no name of the form [[database.]schema.]object")
+        raise InputError(field, name, "is not a name of the form [[database.]schema.]object")
     return tuple(parts)

@@ -134,7 +134,9 @@ def _split(target: SqlTarget) -> tuple[dict[str, Any], dict[str, Mapping[str, An
             if key not in target.connectors:
                 near = ", ".join(target.connectors)
                 raise InputError(
-                    "sql_options", key, f"is none of the target's connectors ({near}); leave it out"
+                    "sql_options",
+                    key,
+                    f"is none of the target's connectors ({near}); leave it out",
                 )
             own[key] = {str(name): item for name, item in (value or {}).items()}
         else:
@@ -143,7 +145,9 @@ def _split(target: SqlTarget) -> tuple[dict[str, Any], dict[str, Mapping[str, An
         _refuse_unknown_to_all(target, key)
     kinds = {kind for name in target.connectors for kind in load_connector(name).other_kinds}
     if "kind" in shared and shared["kind"] not in kinds:
-        hint = f"is no kind of {', '.join(target.connectors)}; write {' or '.join(sorted(kinds))}"
+        hint = (
+            f"is not a kind of {', '.join(target.connectors)}; write {' or '.join(sorted(kinds))}"
+        )
         raise InputError("sql_options.kind", shared["kind"], hint)
     if "name" in shared and len(target.connectors) > 1:
         raise InputError(
@@ -163,7 +167,7 @@ def _refuse_unknown_to_all(target: SqlTarget, key: str) -> None:
     near = nearest(key, known)
     hint = f"did you mean {' or '.join(near)}?" if near else "leave it out"
     names = ", ".join(target.connectors)
-    raise InputError("sql_options", key, f"is no option of {names}; {hint}")
+    raise InputError("sql_options", key, f"is not an option of {names}; {hint}")
 
 
 def _knows(connector: Connector, key: str) -> bool:

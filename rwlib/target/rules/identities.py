@@ -62,7 +62,9 @@ def role_arn(field: str, value: Any) -> str:
         raise InputError(field, text, "holds a wildcard; give the ARN of exactly one role")
     if not _ROLE_ARN.fullmatch(text) or len(text) > 2048:
         raise InputError(
-            field, text, "is no role ARN; write arn:aws:iam::<12-digit account>:role/<name>"
+            field,
+            text,
+            "is no role ARN; write arn:aws:iam::<12-digit account>:role/<name>",
         )
     return text
 
@@ -112,7 +114,9 @@ def role_path(field: str, value: Any) -> str:
     text = text_of(field, value).strip() or "/"
     if len(text) > 512 or not re.fullmatch(r"/(?:[\x21-\x2e\x30-\x7e]+/)*", text):
         raise InputError(
-            field, text, f"is no IAM path; begin and end with a slash: {'/' + text.strip('/')}/"
+            field,
+            text,
+            f"is no IAM path; begin and end with a slash: {'/' + text.strip('/')}/",
         )
     if "+" in text:
         raise InputError(field, text, "holds a plus, which reaches AWS as a blank; remove it")

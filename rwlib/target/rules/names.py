@@ -82,7 +82,7 @@ def one_line(field: str, value: Any) -> str:
     """Accept one line of text."""
     text = text_of(field, value).strip()
     if CONTROL.search(text) or len(text) > 256:
-        raise InputError(field, text, "is no single line of at most 256 characters")
+        raise InputError(field, text, "is not a single line of at most 256 characters")
     return text
 
 

@@ -34,7 +34,7 @@ def bucket(field: str, value: Any) -> str:
         raise InputError(field, text, f"holds a slash; write bucket: {first} and prefix: {rest}")
     problem = _bucket_problem(text)
     if problem:
-        raise InputError(field, text, f"is no bucket name: {problem}")
+        raise InputError(field, text, f"is not a valid bucket name: {problem}")
     return text
 
 
@@ -67,7 +67,7 @@ def prefix(field: str, value: Any) -> str:
         raise InputError(field, text, "is a URL; give only what follows the bucket's name")
     if text.startswith("/"):
         raise InputError(
-            field, text, f"begins with a slash, S3 keys do not; write {text.lstrip('/')!r}"
+            field, text, f"begins with a slash, which S3 keys do not; write {text.lstrip('/')!r}"
         )
     if CONTROL.search(text):
         raise InputError(field, text, "holds a control character; remove it")
