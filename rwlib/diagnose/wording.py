@@ -52,7 +52,8 @@ def worded(row: Mapping[str, Any]) -> Iterator[str]:
         if cause["confidence"] != "possible" or len(cause["evidence"]) > 1:
             for line in cause["evidence"]:
                 yield from _wrapped(line, 6)
-        yield from _wrapped(f"Do: {cause['fix']['how']}", 6)
+        # Whole, so that a command in it can be copied.
+        yield f"      Do: {cause['fix']['how']}"
         yield from _wrapped(f"Then: {cause['fix']['summary']}", 6)
     rest = [each for each in row["causes"] if each not in full]
     if rest:
