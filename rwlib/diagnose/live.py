@@ -15,10 +15,17 @@ _MOST_LINES = 3
 
 @dataclass(frozen=True)
 class Settled:
-    """What the checks say about one cause, and the lines that say it."""
+    """What the checks say about one cause, and the lines that say it.
+
+    Attributes
+    ----------
+    by_hand
+        What mends it, where the check says that no step does; empty where a step may.
+    """
 
     verdict: Literal["confirmed", "excluded"]
     evidence: tuple[str, ...]
+    by_hand: str = ""
 
 
 class Answers:
@@ -53,7 +60,7 @@ class Answers:
             said = [each for each in _said(failed, decider, action) if each.reason]
             telling = [each for each in said if each.reason in decider.reasons]
             if telling:
-                return Settled("confirmed", _shown(failed, telling))
+                return Settled("confirmed", _shown(failed, telling), _by_hand(failed))
             other += _shown(failed, said) if said else ()
         if other:
             return Settled("excluded", other)
@@ -115,6 +122,15 @@ def _said(answer: CheckResult, decider: Decider, action: str | None) -> Sequence
     if not decider.per_action or not action:
         return said
     return [each for each in said if each.action.lower() == action.lower()]
+
+
+def _by_hand(failed: CheckResult) -> str:
+    """Return the fix of a check that a person has to mend, with the command for it."""
+    pastes = getattr(failed, "pastes", ())
+    if not pastes and not getattr(failed, "refused", ""):
+        return ""
+    fix = str(getattr(failed, "fix", ""))
+    return mask(f"{fix}: {pastes[-1].text}" if pastes else fix)
 
 
 def _shown(answer: CheckResult, said: Iterable[SaidByCheck]) -> tuple[str, ...]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from rwlib.aws import Aws, BucketFacts, describe_bucket, locate_bucket, with_key
-from rwlib.verify import Situation, ask_aws, plan_situation, verify, with_boundary
+from rwlib.errors import CredentialsError, RunbookError, ServiceError
+from rwlib.runbook.step_runs import run_step
+from rwlib.steps import STEPS, Step
+from rwlib.verify import Situation, ask_aws, plan_situation, verify, with_boundary, with_ways_out
 
 if TYPE_CHECKING:
     from rwlib.runbook.run import Run
-    from rwlib.steps import Step
     from rwlib.target import Target
     from rwlib.verify import Check, Judgement
 
@@ -39,8 +42,8 @@ def with_changes(aws: Aws, target: Target, now: Situation, steps: Iterable[Step]
 
 
 def judge(run: Run, situation: Situation) -> Judgement:
-    """Judge every hop and every request of a situation."""
-    return verify(
+    """Judge every hop and every request of a situation; no check names a step that refuses."""
+    found = verify(
         run.aws,
         run.target,
         situation,
@@ -49,6 +52,33 @@ def judge(run: Run, situation: Situation) -> Judgement:
         cloud=run.cloud,
         egress_ips=run.cloud_metadata.egress_ips if run.cloud_metadata else (),
     )
+    checks = with_ways_out(
+        found.checks,
+        run.target,
+        situation,
+        run.workload_identity_arn,
+        lambda number: refusal_of(run, number),
+    )
+    return found._replace(checks=checks)
+
+
+def refusal_of(run: Run, number: int) -> RunbookError | None:
+    """Return why a step would refuse to write, None when it would not; reads only.
+
+    What AWS would not show says nothing about that: a step that cannot look does not refuse.
+    """
+    trial: Run = replace(
+        cast("Any", run),
+        target=run.target.model_copy(update={"apply": False}),
+        steps={each: Step(each, title) for each, title in STEPS.items()},
+    )
+    try:
+        run_step(trial, number, apply=False)
+    except (CredentialsError, ServiceError):
+        return None
+    except RunbookError as error:
+        return error
+    return None
 
 
 def further_checks(run: Run, situation: Situation) -> list[Check]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import Aws, BucketFacts, open_session, read_role
-from rwlib.errors import CheckFailedError
+from rwlib.errors import CheckFailedError, RunbookError
 from rwlib.runbook import criteria
 from rwlib.runbook.approval import require_approved
 from rwlib.runbook.looking import further_checks, judge, read_bucket, with_changes
@@ -41,6 +41,8 @@ class Runbook:
     ----------
     run_dir
         Folder of the evidence; None keeps nothing (previews outside a run).
+    tolerant
+        Go on looking where a step refuses to write; ``refused`` says which and why.
     """
 
     target: Target
@@ -59,6 +61,8 @@ class Runbook:
     call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     situation: Situation | None = None
+    tolerant: bool = False
+    refused: dict[int, RunbookError] = field(default_factory=dict)
     _plan_stands: bool = False
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
@@ -151,8 +155,16 @@ class Runbook:
 
     def preview(self, number: int) -> Step:
         """Say what a step would change; writes nothing."""
+        self.refused.pop(number, None)
         with counting(self, f"step {number}"):
-            return run_step(self, number, apply=False)
+            try:
+                return run_step(self, number, apply=False)
+            except RunbookError as error:
+                if not self.tolerant:
+                    raise
+                self.refused[number] = error
+                self.steps[number].changes.clear()
+                return self.steps[number]
 
     def run_step(self, number: int) -> Step:
         """Change what the step changes when the target says ``apply``, else preview it.
@@ -322,8 +334,7 @@ class Runbook:
         CheckFailedError
             Names the first failing check and its fix.
         """
-        chosen = [check for check in self.checks if check.id in ids]
-        criteria.require_passed(chosen)
+        criteria.require_passed(chosen := [each for each in self.checks if each.id in ids])
         return chosen
 
     def require_torn_down(self, left: TearDown) -> None:

@@ -70,6 +70,20 @@ class Ground:
 
 
 @dataclass(frozen=True)
+class Paste:
+    """Something to copy and paste as it stands: a document or a command, never a sentence.
+
+    Parameters
+    ----------
+    what
+        What it is, in a few words, such as ``the corrected trust policy``.
+    """
+
+    what: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Check:
     """The verdict on one hop.
 
@@ -94,6 +108,10 @@ class Check:
     grounds
         What each line of evidence is about, where a check can fail for several reasons at once;
         empty where ``reason`` says it all.
+    refused
+        Why the step that would mend it refuses to write; ``fixed_by`` is then None.
+    pastes
+        What to copy where a person has to mend it.
     """
 
     id: str
@@ -106,6 +124,8 @@ class Check:
     fixed_by: int | None = None
     planned: bool = False
     grounds: tuple[Ground, ...] = ()
+    refused: str = ""
+    pastes: tuple[Paste, ...] = ()
 
     @property
     def status_words(self) -> str:
@@ -121,7 +141,8 @@ class Check:
         """Return the check as plain JSON values."""
         values = asdict(self)
         del values["grounds"]
-        return {**values, "evidence": list(self.evidence)}
+        lists = {"evidence": list(self.evidence), "pastes": [asdict(each) for each in self.pastes]}
+        return {**values, **lists}
 
 
 def status_words(status: str, *, planned: bool) -> str:

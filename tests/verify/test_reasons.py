@@ -38,6 +38,8 @@ def _reasons_given() -> set[str]:
         for node in ast.walk(tree.parsed(path)):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
+            if node.func.id == "InputError":  # has codes of its own
+                continue
             named = [each.value for each in node.keywords if each.arg == "reason"]
             at = {"Check": 6, "Ground": 0}.get(node.func.id)
             placed = node.args[at : at + 1] if at is not None else []
