@@ -16,6 +16,7 @@ import click
 
 from rwlib import errors
 from rwlib.cli import COMMANDS
+from rwlib.cli.groups import TargetCommand, grouped
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.export import export_target, operator_policy
 from rwlib.export.plan import make_plan
@@ -73,10 +74,14 @@ def _command(command: click.Command, prefix: str = "") -> Iterator[str]:
     if arguments:
         shown = ", ".join(f"`{each.make_metavar(context)}`" for each in arguments)
         yield from (f"Arguments: {shown}", "")
-    options = [each for each in command.params if isinstance(each, click.Option)]
-    if options:
+    for title, options in grouped(command, context):
+        rows = [each for each in options if each.name != "help"]
+        if not rows:
+            continue
+        if isinstance(command, TargetCommand):
+            yield from (f"**{title}**", "")
         yield from ("| option | |", "|---|---|")
-        for each in options:
+        for each in rows:
             names = ", ".join(f"`{name}`" for name in [*each.opts, *each.secondary_opts])
             yield f"| {names} | {_cell(each.help or '')} |"
         yield ""

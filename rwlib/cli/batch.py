@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import row_fields, target_options
 from rwlib.errors import InputError
 from rwlib.headless import notebook_path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rwlib.batch import BatchResult
 
 
-@click.command("batch")
+@click.command("batch", cls=TargetCommand)
 @click.argument("targets", type=click.Path())
 @click.option("--apply/--no-apply", default=False, help="Write the previewed changes to AWS")
 @click.option("--plan", is_flag=True, help="Look at all first; with --apply, then ask once")

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, row_fields, target_options
 
 
-@click.command("export")
+@click.command("export", cls=TargetCommand)
 @target_options(without=("apply", "run_sql"))
 @click.option(
     "--targets", type=click.Path(), help="Export all targets of a YAML, CSV or JSONL file"

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, row_fields, target_options
 from rwlib.errors import InputError
+from rwlib.target import refuse_options
 
 
-@click.command("verify")
+@click.command("verify", cls=TargetCommand)
 @target_options(without=("apply",))
 @click.option(
     "--targets", type=click.Path(), help="Watch every target of a YAML, CSV or JSONL file"
@@ -50,6 +52,7 @@ def command(
     from rwlib.runbook import Runbook, build_report
 
     target = read_target(target_file, fields, apply=False)
+    refuse_options(target)
     runbook = Runbook.start(target.model_dump())
     runbook.verify_live()
     if live:

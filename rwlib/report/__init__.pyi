@@ -1,3 +1,4 @@
+from .comparison import documents_of as documents_of
 from .html import render_html as render_html
 from .html import template as template
 from .html import write_report as write_report

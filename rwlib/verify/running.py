@@ -42,7 +42,7 @@ def check_execution(
     limit
         Seconds.
     """
-    refused = {each.name: each.notes[0] for each in changes if each.notes and not each.applied}
+    refused = {each.name: each.notes[0] for each in changes if each.refused}
     checks = []
     for each in sql:
         statement = each.statements[-1]
@@ -84,7 +84,13 @@ def _failed(check_id: str, title: str, text: str, target: Target, known: Sequenc
         for cause in each.causes
     ]
     if not causes:
-        fix = "see the hop that fails above; then run it again"
+        failed = next((each for each in known if each.status == "fail"), None)
+        fix = (
+            f"mend what fails first ({failed.hop}: {failed.title}); then run it again"
+            if failed is not None
+            else f"mend what RisingWave names ({said[0] if said else 'no reason given'}), in "
+            "sql_options or in the cluster; then run it again"
+        )
         return Check(check_id, "SQL", title, "fail", said, fix, "statement_refused")
     top = causes[0]
     named = (f"{top.confidence}: {top.id}", *top.evidence)
