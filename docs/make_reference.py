@@ -7,6 +7,7 @@ command, a field, a check or a cause that is added or taken away shows.
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,7 +57,9 @@ def commands() -> str:
     lines = ["# Commands", "", MADE, ""]
     for name, sentence in COMMANDS.items():
         module = importlib.import_module(f"rwlib.cli.{name.replace('-', '_')}")
-        lines += [f"## rwlib {name}", "", sentence, ""]
+        lines += [f"## rwlib {name}", ""]
+        if not _paragraphs(module.command.help or "").startswith(sentence):
+            lines += [sentence, ""]
         lines += list(_command(module.command))
     return _text(lines)
 
@@ -75,7 +78,7 @@ def _command(command: click.Command, prefix: str = "") -> Iterator[str]:
         shown = ", ".join(f"`{each.make_metavar(context)}`" for each in arguments)
         yield from (f"Arguments: {shown}", "")
     for title, options in grouped(command, context):
-        rows = [each for each in options if each.name != "help"]
+        rows = [each for each in options if "--help" not in each.opts]
         if not rows:
             continue
         if isinstance(command, TargetCommand):
@@ -196,7 +199,7 @@ def _sentence(text: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return text.replace("\b", "").strip()
+    return inspect.cleandoc(text.replace("\b", "")).strip()
 
 
 def _cell(text: str) -> str:

@@ -38,6 +38,7 @@ COMMANDS = {
     "teardown": "Undo what this runbook made for a target.",
     "diagnose": "Say what an error means, and what to do.",
     "export": "Write the same set-up for Terraform, CloudFormation or a shell.",
+    "hand-over": "Write a page for the AWS administrator and one for the cluster's owner.",
     "operator-policy": "Print the least IAM policy that an operator needs.",
     "app": "Open the notebooks in a browser.",
     "lab": "Learn it on set-ups that are broken, and be scored.",

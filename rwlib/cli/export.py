@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rwlib.cli.files import write_files
 from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, row_fields, target_options
 
@@ -55,7 +56,7 @@ def command(
         target = read_target(target_file, fields, apply=False)
         files = export_target(export_plan(target, offline=offline), format_name)
     if out:
-        for path in _write(Path(out), files):
+        for path in write_files(Path(out), files):
             click.echo(f"Wrote {path}")
     elif as_json:
         echo_json(files)
@@ -66,19 +67,3 @@ def command(
             click.echo(text, nl=False)
     return 0
 
-
-def _write(folder: Path, files: dict[str, str]) -> list[Path]:
-    """Write the files; one of that name with other contents is never written over."""
-    from rwlib.errors import InputError
-
-    for name, text in files.items():
-        path = folder / name
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise InputError("out", str(path), "is there with other contents; give another folder")
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        if name.endswith(".sh"):
-            path.chmod(0o755)
-    return [folder / name for name in files]
