@@ -66,4 +66,3 @@ def command(
                 click.echo(("\n" if number else "") + f"# {name}")
             click.echo(text, nl=False)
     return 0
-

@@ -56,7 +56,7 @@ def print_change(change: Mapping[str, Any]) -> None:
     """Print one change with its notes."""
     click.echo(f"  {change['sentence']}")
     for note in change["notes"]:
-        click.echo(f"    {note}")
+        click.echo(textwrap.indent(note, "    "))
 
 
 def _print_documents(change: Mapping[str, Any], shown: list[Any]) -> None:

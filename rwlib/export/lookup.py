@@ -15,9 +15,7 @@ from rwlib.steps import fetch_workload_identity
 from rwlib.target import Target
 
 
-def export_plan(
-    target: Target, *, offline: bool = False, account_id: str = ""
-) -> ExportPlan:
+def export_plan(target: Target, *, offline: bool = False, account_id: str = "") -> ExportPlan:
     """Return what is exported for a target; reads AWS only for what the target leaves open.
 
     Never writes anything.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rwlib.export import FORMATS, ExportPlan, export_target
+from rwlib.export import ExportPlan, export_target
 from rwlib.report.html import template
 from rwlib.sql import statements_for
 from rwlib.steps import REASONS, console_clicks, statements_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -88,14 +89,24 @@ def _failed(check_id: str, title: str, text: str, target: Target, known: Sequenc
         fix = (
             f"mend what fails first ({failed.hop}: {failed.title}); then run it again"
             if failed is not None
-            else f"mend what RisingWave names ({said[0] if said else 'no reason given'}), in "
-            "sql_options or in the cluster; then run it again"
+            else f"mend what RisingWave names ({_innermost(said)}), in sql_options or in the "
+            "cluster; then run it again"
         )
         return Check(check_id, "SQL", title, "fail", said, fix, "statement_refused")
     top = causes[0]
     named = (f"{top.confidence}: {top.id}", *top.evidence)
     fix = f"{top.fix.summary} {top.fix.how}"
     return Check(check_id, "SQL", title, "fail", (*named, *said), fix, "statement_refused")
+
+
+def _innermost(lines: Sequence[str]) -> str:
+    """Return the last of the errors that RisingWave numbers from the outside to the inside.
+
+    ``Caused by these errors (recent errors listed first):`` (thiserror-ext's report, which
+    RisingWave's frontend prints).
+    """
+    last = lines[-1].strip() if lines else "it gave no reason"
+    return re.sub(r"^\d+: ", "", last)
 
 
 def _names(each: ConnectorSql) -> set[str]:
