@@ -126,13 +126,19 @@ def cut(text: str, first: str, until: str) -> str:
 
 def main() -> None:
     """Write every sample again."""
-    ran: dict[str, str] = {}
-    for sample in list(samples()):
-        if sample.command not in ran:
-            ran[sample.command] = output(sample.command)
-        text = sample.page.read_text(encoding="utf-8")
-        new = cut(ran[sample.command], sample.first, sample.until)
-        sample.page.write_text(text.replace(f"```text\n{sample.text}", f"```text\n{new}"), "utf-8")
+    ran = {command: output(command) for command in {each.command for each in samples()}}
+
+    def again(match: re.Match[str]) -> str:
+        found = match.groupdict(default="")
+        new = cut(ran[found["command"]], found["first"], found["until"])
+        start, end = match.span("text")
+        whole, offset = match[0], match.start()
+        return whole[: start - offset] + new + whole[end - offset :]
+
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if (new := _SAMPLE.sub(again, text)) != text:
+            page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
