@@ -105,7 +105,7 @@ def output(command: str) -> str:
             timeout=300,
             check=False,
         )
-    if done.returncode in (2, 4):
+    if done.returncode not in (0, 1, 3) or "Traceback" in done.stdout:
         raise SystemExit(f"{command}: {done.stdout}")
     text = done.stdout.replace(f"{Path(place).resolve()}/", "").replace(f"{place}/", "")
     for pattern, instead in _CHANGING:
