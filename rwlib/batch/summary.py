@@ -196,7 +196,7 @@ def _write_html(
     from rwlib.report import template
 
     page = template("batch.html.j2")
-    planned = head["mode"] in ("plan", "preview")
+    planned = head.get("mode") in ("plan", "preview")
     words = {each: status_words(each, planned=planned) for each in ("pass", "fail")}
     words |= {"unknown": "could not be looked at", "manual": "a person says so"}
     rows = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rwlib.cli.groups import TargetCommand
-from rwlib.cli.options import row_fields, target_options
+from rwlib.cli.options import row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
 from rwlib.headless import notebook_path
 
@@ -82,6 +82,7 @@ def command(
         overrides={"aws_profile": ""} if sandbox else {},
         **own,
     )
+    say_row_notes(targets, options.common)
     with ExitStack() as stack:
         if sandbox:
             _start_sandbox(options, stack)

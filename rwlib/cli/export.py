@@ -9,7 +9,7 @@ import click
 
 from rwlib.cli.files import write_files
 from rwlib.cli.groups import TargetCommand
-from rwlib.cli.options import read_target, row_fields, target_options
+from rwlib.cli.options import read_target, row_fields, say_row_notes, target_options
 
 
 @click.command("export", cls=TargetCommand)
@@ -48,7 +48,9 @@ def command(
     if targets:
         from rwlib.batch import read_targets
 
-        rows = read_targets(targets, row_fields(target_file, fields))
+        common = row_fields(target_file, fields)
+        say_row_notes(targets, common)
+        rows = read_targets(targets, common)
         files = export_targets(
             [export_plan(each, offline=offline) for _, each in rows], format_name
         )

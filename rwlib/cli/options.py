@@ -13,6 +13,7 @@ from rwlib.target import CONNECTORS, Target, input_notes, read_yaml, split_text
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+MOST_NOTES = 5
 _METAVARS = {"connectors": "NAME", "accept_findings": "ID"}
 
 
@@ -132,3 +133,14 @@ def row_fields(target_file: str | None, options: dict[str, Any]) -> dict[str, An
     """Return the fields that stand in where a row has none; never a name nor ``apply``."""
     found = fields_of(target_file, options)
     return {name: value for name, value in found.items() if name not in ("apply", "name")}
+
+
+def say_row_notes(targets: str, common: Mapping[str, Any]) -> None:
+    """Say the first notes on the rows of a file, and that there are more."""
+    from rwlib.batch import row_notes
+
+    for number, note in enumerate(row_notes(targets, common)):
+        if number == MOST_NOTES:
+            click.echo("note: and other rows alike", err=True)
+            return
+        click.echo(f"note: {note}", err=True)

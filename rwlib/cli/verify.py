@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rwlib.cli.groups import TargetCommand
-from rwlib.cli.options import read_target, row_fields, target_options
+from rwlib.cli.options import read_target, row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
 from rwlib.target import refuse_options
 
@@ -79,6 +79,7 @@ def _watch(
         name=name,
         common=row_fields(target_file, fields),
     )
+    say_row_notes(targets, options.common)
     result = watch_targets(options, None if as_json else sys.stderr)
     if as_json:
         echo_json({**result.to_dict(), **read_drift(result.folder)})

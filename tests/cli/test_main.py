@@ -6,14 +6,13 @@ import json
 import os
 import pty
 import re
-import shutil
 import subprocess
 import sys
 
 import click
 import pytest
 
-from rwlib.cli import COMMANDS, VARIABLE, cli
+from rwlib.cli import COMMANDS, cli
 from rwlib.cli.groups import FIELDS, GROUPS
 from rwlib.target import Target
 from tests.support.command_line import options, rwlib
@@ -101,49 +100,6 @@ def test_command_is_asked_for_where_none_is_given(arguments):
     assert code == 2
     assert err.startswith("Usage: rwlib")
     assert err.endswith("error: no command is given; choose one of the commands above\n")
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script_asks_this_program(shell):
-    code, out, _ = rwlib("completion", shell)
-    assert code == 0
-    assert VARIABLE in out
-    assert "rwlib" in out
-
-
-def completed(words):
-    """What bash is offered after these words, the last of which is begun."""
-    text = " ".join(["rwlib", *words])
-    code, out, _ = rwlib(**{
-        VARIABLE: "bash_complete", "COMP_WORDS": text, "COMP_CWORD": str(len(words))
-    })  # fmt: skip
-    assert code == 0
-    return [line.partition(",")[2] for line in out.splitlines()]
-
-
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        (["ver"], ["verify"]),
-        (["completion", ""], ["bash", "zsh", "fish"]),
-        (["run", "--role-n"], ["--role-name"]),
-        (["sql", "--connectors", "snow"], ["snowflake_v2", "snowflake"]),
-        (["run", "--policy-style", ""], ["recommended", "documented"]),
-        (["run", "--no-run"], ["--no-run-sql"]),
-    ],
-)
-def test_shell_is_offered_what_exists(words, offered):
-    assert completed(words) == offered
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_completion_script_is_one_that_bash_reads(tmp_path):
-    _, script, _ = rwlib("completion", "bash")
-    done = subprocess.run(
-        ["bash", "-c", script + "\ncomplete -p rwlib"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "rwlib" in done.stdout
 
 
 @pytest.mark.parametrize(("value", "coloured"), [("", True), ("1", False)])
