@@ -1,4 +1,5 @@
-"""Write the outputs that the README and the pages show from real runs: ``python docs/samples.py``.
+"""Write the outputs that the README and the pages show from real runs: ``python docs/samples.py``,
+or ``python docs/samples.py diagnose`` for the samples whose command holds that word.
 
 A sample is a fenced block after a comment that names its command, and where needed the lines
 between which it is cut::
@@ -124,12 +125,20 @@ def cut(text: str, first: str, until: str) -> str:
     return "\n".join(lines[begin:end]).strip("\n") + "\n"
 
 
+def _is_chosen(command: str) -> bool:
+    return not sys.argv[1:] or any(word in command for word in sys.argv[1:])
+
+
 def main() -> None:
-    """Write every sample again."""
-    ran = {command: output(command) for command in {each.command for each in samples()}}
+    """Write every sample again, or those whose command holds one of the words given."""
+    commands = {each.command for each in samples()}
+    chosen = [each for each in commands if _is_chosen(each)]
+    ran = {command: output(command) for command in chosen}
 
     def again(match: re.Match[str]) -> str:
         found = match.groupdict(default="")
+        if found["command"] not in ran:
+            return match[0]
         new = cut(ran[found["command"]], found["first"], found["until"])
         start, end = match.span("text")
         whole, offset = match[0], match.start()
