@@ -91,7 +91,7 @@ def conclude(
     not_run = max(0, int(head["total"]) - reached)
     code = exit_code if exit_code >= 0 else exit_code_of(state.exit_codes(), not_run)
     code = 128 + stopper.first if stopper.signalled else code
-    told = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
+    told = headline_of(counts, not_run, stopper.reason, state.unseen(("done", "unchanged")))
     headline = "; ".join([told, *head.get("also", ())])
     shown = {**counts, **({NOT_RUN: not_run} if not_run else {})}
     write_summary(

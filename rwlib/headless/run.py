@@ -15,7 +15,7 @@ from rwlib.errors import EvidenceError, RunbookError, ServiceError
 from rwlib.headless.sandboxed import in_sandbox
 from rwlib.runbook import leave_report
 from rwlib.runs import seal
-from rwlib.target import Target
+from rwlib.target import Target, refuse_options
 
 Progress = Callable[[int, int, str], None]
 
@@ -42,6 +42,7 @@ def run_target(
     from rwlib.headless.engine import execute
     from rwlib.runs import new_run_dir
 
+    refuse_options(target)
     with in_sandbox() if sandbox else nullcontext():
         run_dir = new_run_dir(target.name)
         executed = run_dir / "runbook.ipynb"
