@@ -4,6 +4,7 @@ from .bucket import locate_bucket as locate_bucket
 from .bucket import with_key as with_key
 from .calls import Aws as Aws
 from .calls import Call as Call
+from .calls import Read as Read
 from .calls import policy_json as policy_json
 from .clients import ClientsAhead as ClientsAhead
 from .errors import error_code as error_code
@@ -20,6 +21,8 @@ from .iam import policy_versions as policy_versions
 from .iam import read_policy as read_policy
 from .iam import read_role as read_role
 from .iam import version_document as version_document
+from .pacing import Pacing as Pacing
+from .pacing import open_pacing as open_pacing
 from .session import assume_operator_role as assume_operator_role
 from .session import open_ahead as open_ahead
 from .session import open_like as open_like

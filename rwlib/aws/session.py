@@ -13,6 +13,7 @@ import botocore.exceptions
 from rwlib.aws.calls import Aws
 from rwlib.aws.clients import KEY_NAMES, ClientsAhead, Keys, RetryMode
 from rwlib.aws.errors import error_message, unreadable
+from rwlib.aws.pacing import Pacing
 from rwlib.errors import CredentialsError, InputError
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class Opening:
         The session of the targets' operator role, where it has been assumed already.
     ahead
         Clients that were made before this process was forked.
+    pacing
+        What this process's clients keep to, together with other processes'.
     """
 
     retry_mode: RetryMode = "standard"
     operator_keys: Keys | None = None
     ahead: ClientsAhead | None = None
+    pacing: Pacing | None = None
 
 
 _this_process = Opening()
@@ -66,17 +70,22 @@ def open_session(target: Target) -> Aws:
     return _as_operator(aws, target.operator_role_arn, target.region_name, keys)
 
 
-def open_ahead(retry_mode: RetryMode) -> ClientsAhead | None:
+def open_ahead(retry_mode: RetryMode, pacing: Pacing | None = None) -> ClientsAhead | None:
     """Make the clients of this process's children ahead; None where that cannot be done.
 
     Makes no call and reads no credentials.
+
+    Parameters
+    ----------
+    pacing
+        What the children's clients keep to together.
     """
     _ask_metadata_once()
     ahead = None
     with suppress(botocore.exceptions.BotoCoreError):
         # A configuration that cannot be used is each target's to report.
-        ahead = ClientsAhead(retry_mode)
-    return open_like(retry_mode=retry_mode, ahead=ahead).ahead
+        ahead = ClientsAhead(retry_mode, pacing)
+    return open_like(retry_mode=retry_mode, ahead=ahead, pacing=pacing).ahead
 
 
 def _ask_metadata_once() -> None:
@@ -91,13 +100,15 @@ def _made_ahead(target: Target, keys: Keys | None) -> Aws | None:
     if keys and target.region_name not in ("", ahead.session.region_name):
         return None
     ahead.sign_with(keys)
-    return Aws(ahead.session, ahead=ahead, retry_mode=_this_process.retry_mode)
+    how = _this_process
+    return Aws(ahead.session, ahead=ahead, retry_mode=how.retry_mode, pacing=how.pacing)
 
 
 def _open(target: Target) -> Aws:
     try:
         session = boto3.Session(profile_name=target.aws_profile or None)
-        return Aws(session, retry_mode=_this_process.retry_mode)
+        how = _this_process
+        return Aws(session, retry_mode=how.retry_mode, pacing=how.pacing)
     except botocore.exceptions.ProfileNotFound:
         name = target.aws_profile or os.environ.get("AWS_PROFILE", "")
         raise InputError(
@@ -127,7 +138,7 @@ def _as_operator(aws: Aws, role_arn: str, region_name: str, keys: Keys | None) -
     session = make(
         **(keys or _assume(aws, role_arn)), region_name=region_name or aws.session.region_name
     )
-    return Aws(session, calls=aws.calls, retry_mode=aws.retry_mode)
+    return Aws(session, calls=aws.calls, retry_mode=aws.retry_mode, pacing=aws.pacing)
 
 
 def _assume(aws: Aws, role_arn: str) -> Keys:
