@@ -67,8 +67,10 @@ def perform(job: Mapping[str, Any]) -> Answer:
     # This process's since it was forked, and that of the processes it waited for.
     answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
     if pacing is not None:
-        answer["waited_seconds"] = round(pacing.waited, 3)
-        answer["refused"] = dict(pacing.refused)
+        if pacing.waited:
+            answer["waited_seconds"] = round(pacing.waited, 3)
+        if pacing.refused:
+            answer["refused"] = dict(pacing.refused)
     masked: Answer = json.loads(mask_known(json.dumps(answer).encode(), secrets))
     return masked
 

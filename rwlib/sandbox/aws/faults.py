@@ -178,7 +178,7 @@ class FaultMachine:
 
     def _has_token(self, request: AwsRequest, account: str) -> bool:
         """Take a token of the account's bucket for the call's class, if one is left."""
-        name = f"{request.service}:{_class_of(request.action)}"
+        name = f"{request.service}:{class_of(request.action)}"
         if name not in self._rates:
             return True
         rate, burst = self._rates[name]
@@ -197,7 +197,8 @@ class FaultMachine:
         return number > 0 and number == self.faults.kill_after
 
 
-def _class_of(action: str) -> str:
+def class_of(action: str) -> str:
+    """Return the class of an action, as ``rates`` names it."""
     if action.startswith("Simulate"):
         return "simulate"
     # As the names of IAM's and STS's actions go: what starts otherwise changes something.
