@@ -75,10 +75,10 @@ class Rates:
             if slot.rate > 0 and waited:
                 slot.rate += slot.step / slot.rate
 
-    def refused(self, account: str, kind: str, sent: float) -> None:
-        """Lower the rate; once for all calls that were sent before it was lowered."""
+    def refused(self, account: str, kind: str, reserved: float) -> None:
+        """Lower the rate; once for all calls whose turn was reserved before it was lowered."""
         with self._slot(account, kind) as slot:
-            if slot.cut and sent <= slot.cut:
+            if slot.cut and reserved <= slot.cut:
                 return
             now = self._clock()
             if slot.rate <= 0:
@@ -89,7 +89,13 @@ class Rates:
             slot.rate = max(slot.rate, _SLOWEST)
             slot.step = slot.rate * _STEP
             slot.cut = now
-            slot.next = max(slot.next, now + 1 / slot.rate)
+            # Who holds a turn of the rate before asks for another: `stands`.
+            slot.next = now + 1 / slot.rate
+
+    def stands(self, account: str, kind: str, reserved: float) -> bool:
+        """Tell whether a turn still counts that was reserved at that time."""
+        with self._slot(account, kind) as slot:
+            return reserved > slot.cut
 
     def rate(self, account: str, kind: str) -> float:
         """Return the rate, in calls a second; 0 while nothing was refused."""
@@ -184,26 +190,25 @@ class Pacing:
 
     def _before(self, *, event_name: str, **_: object) -> None:
         kind = kind_of(event_name)
-        started, tries = self._clock(), 0
-        while True:
-            wait, reserved = self._rates.reserve(self.account, kind, _HORIZON * (1 + tries))
-            if reserved:
+        started, tries, has_turn = self._clock(), 0, False
+        while not has_turn:
+            asked = self._clock()
+            wait, has_turn = self._rates.reserve(self.account, kind, _HORIZON * (1 + tries))
+            if not wait:
                 break
             tries += 1
-            self._sleep(random.uniform(0.5, 1.0) * _HORIZON)
-        if wait > 0:
-            self._sleep(wait)
-        self._sent.at = now = self._clock()
-        self._sent.waited = bool(tries or wait > 0)
-        if self._sent.waited:
-            self.waited += now - started
+            self._sleep(wait if has_turn else random.uniform(0.5, 1.0) * _HORIZON)
+            has_turn = has_turn and self._rates.stands(self.account, kind, asked)
+        self._sent.reserved, self._sent.waited = asked, tries > 0
+        if tries:
+            self.waited += self._clock() - started
 
     def _after(self, *, event_name: str, parsed_response: Any = None, **_: object) -> None:
         kind = kind_of(event_name)
         code = (parsed_response or {}).get("Error", {}).get("Code", "")
         if is_throttled(code):
             self.refused[kind] += 1
-            self._rates.refused(self.account, kind, getattr(self._sent, "at", 0.0))
+            self._rates.refused(self.account, kind, getattr(self._sent, "reserved", 0.0))
         elif parsed_response is not None:
             waited = getattr(self._sent, "waited", False)
             self._rates.answered(self.account, kind, waited=waited)

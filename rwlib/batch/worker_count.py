@@ -19,7 +19,7 @@ _FIRST_PER_CPU = 4
 _GROWTH = 4.0
 _SPARE = 1.25  # more than the CPUs seem to bear, since not every second of a target is like another
 _SHARE = 0.25  # of the growth that the throughput has to follow
-_WORTH = 1.05  # what a try upwards has to bring
+_WORTH = 1.08  # what a try upwards has to bring
 _SAME = 0.97  # what a try downwards has to keep
 _ROUNDS = 6  # between two tries
 _MEMORY = 48 << 20  # bytes of a target's own, with room for a large one
@@ -188,7 +188,10 @@ class WorkerCount:
         seen.cpu_seconds += cpu_seconds
         seen.waited += waited
         seen.refused += bool(refused)
-        if seen.count >= max(self.number, 6):
+        if seen.count >= max(self.number / 4, 6) and self._is_throttled(seen):
+            self._climbing, self._before = False, None
+            self._set(max(1, int(self.number * 0.7)), "AWS throttled the calls")
+        elif seen.count >= (max(self.number, 6) if self._climbing else max(2 * self.number, 24)):
             self._judge(seen)
 
     def _judge(self, seen: _Round) -> None:
@@ -196,9 +199,6 @@ class WorkerCount:
         if self.number > room.most:
             self._before = None
             self._set(room.most, room.bound)
-        elif self._is_throttled(seen):
-            self._climbing, self._before = False, None
-            self._set(max(1, int(self.number * 0.7)), "AWS throttled the calls")
         elif seen.running < 0.8 * self.number * seen.count:
             # Something else holds targets back: roles and accounts in use, the end of the file.
             self._start_round()
@@ -233,17 +233,17 @@ class WorkerCount:
         gain = seen.throughput / throughput if throughput else _GROWTH
         if self.number < number:
             if gain < _SAME:
-                fewer = self.number
-                self._set(
-                    number, f"{fewer} brought {now:.0f} targets a minute instead of {then:.0f}"
-                )
+                self._set(number, self.why)
             else:
                 self.why = f"{number} brought no more than {now:.0f} targets a minute"
             self._settle(self.why)
         elif self._climbing and gain >= 1 + _SHARE * (self.number / number - 1):
             self.why = f"it brought {now:.0f} targets a minute, and {number} only {then:.0f}"
             self._grow(seen, self.room(self.number))
-        elif self._climbing or gain < _WORTH:
+        elif not self._climbing and gain < _WORTH:
+            self._set(number, self.why)
+            self._settle(self.why)
+        elif self._climbing:
             tried = self.number
             back = min(tried, max(number, int(number * gain * 1.1)))
             self._set(back, f"{tried} brought {now:.0f} targets a minute, and {number} {then:.0f}")
