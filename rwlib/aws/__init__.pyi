@@ -1,5 +1,6 @@
 from .bucket import BucketFacts as BucketFacts
 from .bucket import describe_bucket as describe_bucket
+from .bucket import head_call as head_call
 from .bucket import locate_bucket as locate_bucket
 from .bucket import with_key as with_key
 from .calls import Aws as Aws
@@ -12,14 +13,20 @@ from .errors import error_message as error_message
 from .errors import is_missing as is_missing
 from .errors import refused as refused
 from .errors import unanswered as unanswered
+from .iam import attached_call as attached_call
 from .iam import attached_policies as attached_policies
 from .iam import default_document as default_document
+from .iam import inline_call as inline_call
+from .iam import inline_names_call as inline_names_call
 from .iam import inline_policies as inline_policies
 from .iam import inline_policy_names as inline_policy_names
+from .iam import policy_call as policy_call
 from .iam import policy_users as policy_users
 from .iam import policy_versions as policy_versions
 from .iam import read_policy as read_policy
 from .iam import read_role as read_role
+from .iam import role_call as role_call
+from .iam import version_call as version_call
 from .iam import version_document as version_document
 from .pacing import Pacing as Pacing
 from .pacing import open_pacing as open_pacing

@@ -208,6 +208,22 @@ class Aws:
             ):
                 self._reads[read.key] = (read.about, outcome)
 
+    def remembered(self, read: Read) -> Any:
+        """Return the remembered answer to a reading call; None where there is none, or an error."""
+        _, answer = self._reads.get(read.key, ("", None))
+        return None if isinstance(answer, Exception) else answer
+
+    def answer_to(self, read: Read) -> Any:
+        """Make a reading call, or return its remembered answer; as `read`."""
+        return self.read(
+            read.service,
+            read.operation,
+            about=read.about,
+            optional=read.optional,
+            region_name=read.region_name,
+            **read.parameters,
+        )
+
     def read_all(
         self, service: str, operation: str, member: str, *, about: str = "", **parameters: Any
     ) -> list[Any]:

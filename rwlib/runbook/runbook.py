@@ -18,10 +18,15 @@ from typing import TYPE_CHECKING, Any
 from rwlib.aws import (
     Aws,
     BucketFacts,
+    attached_call,
     describe_bucket,
+    head_call,
+    inline_names_call,
     locate_bucket,
     open_session,
+    policy_call,
     read_role,
+    role_call,
     with_key,
 )
 from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
@@ -181,6 +186,7 @@ class Runbook:
             An input cannot be used, or something of somebody else's is in the way.
         """
         with self._counting("look"):
+            self._read_ahead()
             _ = self.bucket
             now = read_situation(self.aws, self.target, self.bucket)
         for number in STEPS:
@@ -197,6 +203,19 @@ class Runbook:
             require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
         self._judge(planned)
         return planned
+
+    def _read_ahead(self, *, role_is_there: bool = False) -> None:
+        """Read at once what does not depend on each other and is read in any case."""
+        target = self.target
+        account_id = self.aws.account_id
+        calls = [
+            head_call(target.bucket, account_id),
+            role_call(target.role_name),
+            policy_call(target.policy_arn_in(account_id)),
+        ]
+        if role_is_there:
+            calls += [attached_call(target.role_name), inline_names_call(target.role_name)]
+        self.aws.read_ahead(*calls)
 
     def preview(self, number: int) -> Step:
         """Say what a step would change; writes nothing."""
@@ -420,6 +439,7 @@ class Runbook:
         """
         with self._counting("verify"):
             if self.target.apply or self.situation is None:
+                self._read_ahead(role_is_there=self.target.apply)
                 self.situation = read_situation(self.aws, self.target, self.bucket)
             return self._verdict(self.situation)
 
@@ -432,6 +452,7 @@ class Runbook:
             The bucket does not exist, is in another account or in another region.
         """
         with self._counting("verify"):
+            self._read_ahead()
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
             return self._verdict(self.situation)
