@@ -90,7 +90,7 @@ class Aws:
     pacing: Pacing | None = None
     _reads: dict[tuple[str, ...], tuple[str, Any]] = field(default_factory=dict, repr=False)
     _aside: threading.local = field(default_factory=threading.local, repr=False)
-    _unanswered: dict[tuple[str, ...], RunbookError] = field(default_factory=dict, repr=False)
+    _unanswered: dict[tuple[str, ...], Exception] = field(default_factory=dict, repr=False)
     _clients: dict[tuple[str, bool, str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -187,6 +187,10 @@ class Aws:
                     outcome.append(self._make(read))
                 except Exception as error:  # noqa: BLE001 - raised where the answer is asked for
                     outcome.append(error)
+                except BaseException as error:
+                    if not one:
+                        raise
+                    outcome.append(error)  # what ends a run ends it in its own thread
                 finally:
                     self._aside.calls = None
 
@@ -199,14 +203,17 @@ class Aws:
         make(0)
         for thread in threads:
             thread.join()
-        for read, calls, (outcome,) in ahead:
+        for _, calls, _ in ahead:
             self.calls += calls
-            if isinstance(outcome, RunbookError):
-                self._unanswered[read.key] = outcome
-            elif not isinstance(outcome, Exception) or isinstance(
+        for read, _, (outcome,) in ahead:
+            if not isinstance(outcome, BaseException) or isinstance(
                 outcome, botocore.exceptions.ClientError
             ):
                 self._reads[read.key] = (read.about, outcome)
+            elif isinstance(outcome, Exception):
+                self._unanswered[read.key] = outcome
+            else:
+                raise outcome
 
     def remembered(self, read: Read) -> Any:
         """Return the remembered answer to a reading call; None where there is none, or an error."""
