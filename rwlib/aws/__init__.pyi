@@ -1,6 +1,5 @@
 from .bucket import BucketFacts as BucketFacts
 from .bucket import describe_bucket as describe_bucket
-from .bucket import head_call as head_call
 from .bucket import locate_bucket as locate_bucket
 from .bucket import with_key as with_key
 from .calls import Aws as Aws
@@ -31,6 +30,8 @@ from .iam import version_document as version_document
 from .pacing import Pacing as Pacing
 from .pacing import open_pacing as open_pacing
 from .session import assume_operator_role as assume_operator_role
+from .session import begin_session as begin_session
+from .session import first_reads as first_reads
 from .session import open_ahead as open_ahead
 from .session import open_like as open_like
 from .session import open_session as open_session

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,6 +66,18 @@ class Read:
 
 
 @dataclass
+class _Made:
+    """A reading call that was made: how it was counted, and its answer or its error."""
+
+    read: Read
+    calls: list[Call] = field(default_factory=list)
+    outcome: Any = None
+
+
+IDENTITY_CALL = Read("sts", "get_caller_identity")
+
+
+@dataclass
 class Aws:
     """AWS calls of one session.
 
@@ -91,6 +104,7 @@ class Aws:
     _reads: dict[tuple[str, ...], tuple[str, Any]] = field(default_factory=dict, repr=False)
     _aside: threading.local = field(default_factory=threading.local, repr=False)
     _unanswered: dict[tuple[str, ...], Exception] = field(default_factory=dict, repr=False)
+    _early: dict[tuple[str, ...], _Made] = field(default_factory=dict, repr=False)
     _clients: dict[tuple[str, bool, str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -101,7 +115,7 @@ class Aws:
     @cached_property
     def caller_identity(self) -> CallerIdentity:
         """Who is calling (``sts:GetCallerIdentity``, which needs no permission)."""
-        answer = self.read("sts", "get_caller_identity")
+        answer = self.answer_to(IDENTITY_CALL)
         if self.pacing is not None:
             self.pacing.account = answer["Account"]
         return CallerIdentity(answer["Account"], answer["Arn"], answer["UserId"])
@@ -146,6 +160,7 @@ class Aws:
         """
         read = Read(service, operation, about, optional, region_name, parameters)
         key = read.key
+        self._take_early(read)
         if key not in self._reads:
             failed = self._unanswered.pop(key, None)
             if failed is not None:
@@ -168,52 +183,85 @@ class Aws:
         `read` finds their answers, and raises what they raised. They are counted in the order
         given, whatever order they ended in. For what is going to be read in any case.
         """
-        ahead: list[tuple[Read, list[Call], list[Any]]] = []
-        for read in {read.key: read for read in reads}.values():
-            if read.key in self._reads or read.key in self._unanswered:
+        distinct = {read.key: read for read in reads if read.key not in self._reads}
+        for key in [key for key in distinct if key in self._early]:
+            self._take_early(distinct.pop(key))
+        if len(distinct) < 2:
+            return
+        made = self._at_once(distinct.values())
+        for one in made:
+            self.calls += one.calls
+        for one in made:
+            self._remember(one)
+
+    def read_early(self, *reads: Read) -> None:
+        """Make reading calls at once that count when their answers are asked for, not before.
+
+        For calls that are made while something else is got ready, by a thread of its own.
+        """
+        for one in self._at_once(reads):
+            self._early[one.read.key] = one
+
+    def read_early_identity(self) -> str:
+        """Ask early who is calling; return the account's id, empty where AWS does not say it."""
+        self.read_early(IDENTITY_CALL)
+        made = self._early.get(IDENTITY_CALL.key)
+        answer = made.outcome if made else None
+        return str(answer["Account"]) if isinstance(answer, dict) else ""
+
+    def _at_once(self, reads: Iterable[Read]) -> list[_Made]:
+        ahead: list[_Made] = []
+        for read in reads:
+            if read.key in self._unanswered:
                 continue
             with suppress(RunbookError):  # what cannot be asked, `read` says
                 # Made here, since a session is not for several threads; its clients are (boto3
                 # developer guide, "Clients", multithreading).
                 self.client(read.service, optional=read.optional, region_name=read.region_name)
-                ahead.append((read, [], []))
-        if len(ahead) < 2:
-            return
+                ahead.append(_Made(read))
 
-        def make(one: int) -> None:
-            for read, calls, outcome in ahead[one::AT_ONCE]:
-                self._aside.calls = calls
+        def make(first: int) -> None:
+            for one in ahead[first::AT_ONCE]:
+                self._aside.calls = one.calls
                 try:
-                    outcome.append(self._make(read))
+                    one.outcome = self._make(one.read)
                 except Exception as error:  # noqa: BLE001 - raised where the answer is asked for
-                    outcome.append(error)
+                    one.outcome = error
                 except BaseException as error:
-                    if not one:
+                    if not first:
                         raise
-                    outcome.append(error)  # what ends a run ends it in its own thread
+                    one.outcome = error  # what ends a run ends it in its own thread
                 finally:
                     self._aside.calls = None
 
         threads = [
-            threading.Thread(target=make, args=(one,), name="rwlib-read", daemon=True)
-            for one in range(1, min(AT_ONCE, len(ahead)))
+            threading.Thread(target=make, args=(first,), name="rwlib-read", daemon=True)
+            for first in range(1, min(AT_ONCE, len(ahead)))
         ]
         for thread in threads:
             thread.start()
         make(0)
         for thread in threads:
             thread.join()
-        for _, calls, _ in ahead:
-            self.calls += calls
-        for read, _, (outcome,) in ahead:
-            if not isinstance(outcome, BaseException) or isinstance(
-                outcome, botocore.exceptions.ClientError
-            ):
-                self._reads[read.key] = (read.about, outcome)
-            elif isinstance(outcome, Exception):
-                self._unanswered[read.key] = outcome
-            else:
-                raise outcome
+        return ahead
+
+    def _remember(self, made: _Made) -> None:
+        outcome = made.outcome
+        if not isinstance(outcome, BaseException) or isinstance(
+            outcome, botocore.exceptions.ClientError
+        ):
+            self._reads[made.read.key] = (made.read.about, outcome)
+        elif isinstance(outcome, Exception):
+            self._unanswered[made.read.key] = outcome
+        else:
+            raise outcome
+
+    def _take_early(self, read: Read) -> None:
+        """Count a call that was made early, and remember its answer."""
+        made = self._early.pop(read.key, None)
+        if made is not None:
+            self.calls += made.calls
+            self._remember(made)
 
     def remembered(self, read: Read) -> Any:
         """Return the remembered answer to a reading call; None where there is none, or an error."""
@@ -257,6 +305,7 @@ class Aws:
     def forget(self, about: str | None = None) -> None:
         """Forget the reads about one thing, or all of them."""
         self._unanswered.clear()
+        self._early.clear()
         if about is None:
             self._reads.clear()
             return

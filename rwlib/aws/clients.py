@@ -143,7 +143,7 @@ class ClientsAhead:
     """
 
     def __init__(self, retry_mode: RetryMode = "standard", pacing: Pacing | None = None) -> None:
-        self._settings = _settings()
+        self._settings = settings()
         self._keys: Keys | None = None
         self._credentials = LateCredentials(self._find)
         made_from = botocore.session.Session()
@@ -179,7 +179,7 @@ class ClientsAhead:
 
     def fits(self) -> bool:
         """Tell whether a session opened here and now would be configured like this one."""
-        return self._settings == _settings()
+        return self._settings == settings()
 
     def client(self, service: str, optional: bool, region_name: str) -> Any:
         """Return the client that was made ahead, or None."""
@@ -221,7 +221,7 @@ class _Body:
         yield self._data
 
 
-def _settings() -> tuple[Any, ...]:
+def settings() -> tuple[Any, ...]:
     """Return what a session is made from: variables, and files by their age; no keys."""
     names = sorted(n for n in os.environ if n.startswith("AWS_") and n not in _KEY_VARIABLES)
     files = [

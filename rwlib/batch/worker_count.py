@@ -224,7 +224,8 @@ class WorkerCount:
             self._settle(room.bound if bounded else busy)
             return
         self._before = (self.number, seen.throughput)
-        self._set(wanted, "more were tried")
+        told = f"{self.number} brought {seen.throughput * 60:.0f} targets a minute"
+        self._set(wanted, f"{told}, and more were tried")
 
     def _compare(self, seen: _Round, number: int, throughput: float) -> None:
         """Keep what was tried where it was worth it, else go back."""

@@ -20,13 +20,11 @@ from rwlib.aws import (
     BucketFacts,
     attached_call,
     describe_bucket,
-    head_call,
+    first_reads,
     inline_names_call,
     locate_bucket,
     open_session,
-    policy_call,
     read_role,
-    role_call,
     with_key,
 )
 from rwlib.errors import (
@@ -218,12 +216,7 @@ class Runbook:
     def _read_ahead(self, *, role_is_there: bool = False) -> None:
         """Read at once what does not depend on each other and is read in any case."""
         target = self.target
-        account_id = self.aws.account_id
-        calls = [
-            head_call(target.bucket, account_id),
-            role_call(target.role_name),
-            policy_call(target.policy_arn_in(account_id)),
-        ]
+        calls = first_reads(target, self.aws.account_id)
         if role_is_there:
             calls += [attached_call(target.role_name), inline_names_call(target.role_name)]
         self.aws.read_ahead(*calls)

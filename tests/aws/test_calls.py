@@ -8,6 +8,7 @@ import boto3
 import botocore.exceptions
 import pytest
 
+from rwlib.aws import session
 from rwlib.aws.bucket import head_call, locate_bucket
 from rwlib.aws.calls import Aws, policy_json
 from rwlib.aws.errors import error_code, is_denied, is_missing
@@ -246,3 +247,39 @@ def test_what_ends_a_run_in_a_read_ahead_ends_it_here(aws_environment):
 
     with pytest.raises(StoppedError):
         Stopping(boto3.Session()).read_ahead(*role_reads(3))
+
+
+def test_session_that_was_begun_is_taken_up_once_and_counts_as_any_other(
+    aws_environment, example, monkeypatch
+):
+    monkeypatch.setattr(session, "_this_process", session.Opening())
+    wanted = target(example)
+    session.begin_session(wanted)
+    aws = open_session(wanted)
+    assert aws.calls == [], "nobody has asked yet"
+    made = len(aws_environment.calls())
+    assert made == 4
+    assert aws.account_id == "111122223333"
+    aws.read_ahead(*session.first_reads(wanted, aws.account_id))
+    assert [call.operation for call in aws.calls] == [
+        "get_caller_identity", "head_bucket", "get_role", "get_policy",
+    ]  # fmt: skip
+    assert len(aws_environment.calls()) == made
+    assert open_session(wanted) is not aws
+    session.begin_session(wanted)
+    other = open_session(target(example, region_name="eu-central-1"))
+    assert (other.calls, other._early) == ([], {}), "it was begun for another way to AWS"
+
+
+def test_session_that_cannot_be_begun_says_so_when_it_is_opened(
+    aws_environment, example, monkeypatch
+):
+    monkeypatch.setattr(session, "_this_process", session.Opening())
+    wanted = target(example, aws_profile="none")
+    session.begin_session(wanted)
+    with pytest.raises(InputError, match="aws_profile"):
+        open_session(wanted)
+    refused = target(example, operator_role_arn="arn:aws:iam::111122223333:role/none")
+    session.begin_session(refused)
+    with pytest.raises(CredentialsError, match="could not be assumed"):
+        open_session(refused)
