@@ -1,7 +1,7 @@
 """How many targets run at once where nobody said: as many as make the batch faster.
 
 A target waits for AWS most of its time, so the count of the CPUs says little. The number grows
-from four for each CPU while the throughput grows with it, never past what memory and file
+from eight for each CPU while the throughput grows with it, never past what memory and file
 descriptors bear; it is tried again from time to time, upwards and downwards, and lowered while
 AWS throttles.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MOST = 256
-_FIRST_PER_CPU = 4
+_FIRST_PER_CPU, _FIRST = 8, 64
 _GROWTH = 4.0
 _SPARE = 1.25  # more than the CPUs seem to bear, since not every second of a target is like another
 _SHARE = 0.25  # of the growth that the throughput has to follow
@@ -136,7 +136,8 @@ class WorkerCount:
 
     def __post_init__(self) -> None:
         room = self.room(0)
-        self._set(min(_FIRST_PER_CPU * self.cpus, room.most), f"{_FIRST_PER_CPU} for each CPU")
+        first = min(_FIRST_PER_CPU * self.cpus, _FIRST)
+        self._set(min(first, room.most), "to begin with, and nothing was learned yet")
         if self.number == room.most:
             self.why = room.bound
 

@@ -112,7 +112,8 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
         lists = {"evidence": list(self.evidence), "pastes": [asdict(each) for each in self.pastes]}
-        return {**asdict(self), **lists}
+        # Not `asdict`, which copies every text and is a few percent of a target's time.
+        return {**vars(self), **lists}
 
 
 def status_words(status: str, *, planned: bool) -> str:
