@@ -16,6 +16,7 @@ from rwlib.batch.progress import BAD, Progress
 from rwlib.batch.results import GONE, NOT_RUN, BatchState, digest_of
 from rwlib.batch.rows import folder_name, read_targets
 from rwlib.batch.schedule import Limits, Scheduler, TargetWork
+from rwlib.batch.worker_count import WorkerCount
 from rwlib.target import Target
 
 _GOOD = ("done", "unchanged", "manual", "previewed")
@@ -49,7 +50,7 @@ class Pass:
     folder: Path
     state: BatchState
     executor: Local | Dask
-    slots: int | Callable[[], int]
+    slots: int | Callable[[], int] | WorkerCount
     progress: Progress
     stopper: Stopper
     stamp: str

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from rwlib.errors import InputError
-from rwlib.target import CONNECTORS, Target, input_notes, read_yaml, split_text
+from rwlib.target import Target, input_notes, read_yaml, split_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,7 +59,9 @@ def _complete(name: str) -> Callable[..., list[Any]]:
     def offered(context: click.Context, parameter: click.Parameter, begun: str) -> list[Any]:
         values: tuple[str, ...] = get_args(Target.model_fields[name].annotation)
         if name == "connectors":
-            values = CONNECTORS
+            from rwlib.sql import connector_names
+
+            values = connector_names()
         if name == "aws_profile":
             values = _profiles()
         known = [each for each in values if isinstance(each, str)]

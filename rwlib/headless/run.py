@@ -39,11 +39,15 @@ def run_target(
     KeyboardInterrupt
         The run was interrupted, in a cell or between two of them.
     """
-    from rwlib.headless.engine import execute
-    from rwlib.runs import new_run_dir
-
     refuse_options(target)
     with in_sandbox() if sandbox else nullcontext():
+        from rwlib.aws import begin_session
+
+        # What follows imports for longer than the first answers take to come.
+        begin_session(target)
+        from rwlib.headless.engine import execute
+        from rwlib.runs import new_run_dir
+
         run_dir = new_run_dir(target.name)
         executed = run_dir / "runbook.ipynb"
         written = run_dir / "report.json"

@@ -314,7 +314,7 @@ def field_problems(values: Mapping[str, object]) -> dict[str, InputError]:
             try:
                 refuse_options(target)
             except InputError as error:
-                found["sql_options"] = str(error)
+                found["sql_options"] = error
     return found
 
 
