@@ -31,7 +31,9 @@ from rwlib.steps import (
 from rwlib.target import Target
 
 
-def export_plan(target: Target, *, offline: bool = False, aws: Aws | None = None) -> ExportPlan:
+def export_plan(
+    target: Target, *, offline: bool = False, account_id: str = "", aws: Aws | None = None
+) -> ExportPlan:
     """Return what is exported for a target; reads AWS only for what the target leaves open.
 
     Never writes anything.
@@ -42,6 +44,8 @@ def export_plan(target: Target, *, offline: bool = False, aws: Aws | None = None
         Ask nobody: what is not in the target is an error.
     aws
         A session that is open already, with what it remembers; else the target's is opened.
+    account_id
+        The role's account, where it is not the caller's or nobody is asked.
 
     Raises
     ------
@@ -51,7 +55,7 @@ def export_plan(target: Target, *, offline: bool = False, aws: Aws | None = None
         AWS refuses the credentials.
     """
     if offline:
-        return make_plan(target)
+        return make_plan(target, account_id=account_id)
     from rwlib.cloud import Cloud
 
     aws = aws or open_session(target)
@@ -65,7 +69,7 @@ def export_plan(target: Target, *, offline: bool = False, aws: Aws | None = None
         workload_identity_arn=workload,
         region_name=bucket.region_name,
         kms_key_arn=bucket.kms_key_arn,
-        account_id=aws.account_id,
+        account_id=account_id or aws.account_id,
         existing=_existing(
             role,
             policy,

@@ -128,11 +128,15 @@ def make_plan(
             "",
             "is empty; copy it from the Cloud Meta tab of the cluster, or set RWC_API_KEY and "
             "RWC_API_SECRET so that it can be fetched",
+            reason="empty",
         )
     region = target.region_name or region_name
     if not region:
         raise InputError(
-            "region_name", "", "is empty; give the bucket's region, or AWS credentials to find it"
+            "region_name",
+            "",
+            "is empty; give the bucket's region, or AWS credentials to find it",
+            reason="empty",
         )
     document = policy_document(
         target, account_id=account_id, region_name=region, kms_key_arn=kms_key_arn
@@ -142,6 +146,7 @@ def make_plan(
             "glue_catalog_id",
             "",
             "is empty; give the account id of the Glue catalog, or AWS credentials to find it",
+            reason="empty",
         )
     sql = tuple((each.connector, each.sql) for each in statements_for(target, ROLE_ARN, region))
     existing = existing or Existing()
