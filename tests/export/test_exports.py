@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -197,9 +198,9 @@ def test_terraform_itself_reads_a_string_as_it_was(tmp_path):
     texts = [NASTY, "%{ if } %%{x} $${y} $", "\b\f\n\t\r\x7f\x85\u2028 \U0001f600", "a\\b\"c'`d`"]
     done = subprocess.run(
         ["terraform", "console"],
-        input=f"jsonencode([{', '.join(map(quoted, texts))}])\n",
+        input=f"base64encode(jsonencode([{', '.join(map(quoted, texts))}]))\n",
         capture_output=True, text=True, timeout=60, cwd=tmp_path,
         env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(json.loads(done.stdout)) == texts
+    assert json.loads(base64.b64decode(json.loads(done.stdout))) == texts
