@@ -92,7 +92,10 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
         answer = error.response
         if is_missing(error):
             raise InputError(
-                "bucket", bucket, "does not exist; create it first, or correct the name"
+                "bucket",
+                bucket,
+                "does not exist; create it first, or correct the name",
+                reason="does_not_exist",
             ) from None
         if error_code(error) in {"301", "PermanentRedirect"}:
             pass
@@ -104,6 +107,7 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
                     bucket,
                     f"is not in account {account}; work with credentials of the bucket's "
                     "account, or give operator_role_arn",
+                    reason="in_other_account",
                 ) from None
         else:
             raise refused(error, f"looking for bucket {bucket}") from error
@@ -111,7 +115,10 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
     found = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or ""
     if region_name and found and found != region_name:
         raise InputError(
-            "region_name", region_name, f"is not where bucket {bucket} is; write {found}"
+            "region_name",
+            region_name,
+            f"is not where bucket {bucket} is; write {found}",
+            reason="in_other_region",
         )
     return BucketFacts(
         bucket, found or region_name or aws.session.region_name or "us-east-1", owned

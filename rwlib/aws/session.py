@@ -195,7 +195,10 @@ def _open(target: Target) -> Aws:
     except botocore.exceptions.ProfileNotFound:
         name = target.aws_profile or os.environ.get("AWS_PROFILE", "")
         raise InputError(
-            "aws_profile", name, "does not exist; see `aws configure list-profiles`"
+            "aws_profile",
+            name,
+            "does not exist; see `aws configure list-profiles`",
+            reason="does_not_exist",
         ) from None
     except botocore.exceptions.ConfigParseError as error:
         raise unreadable(error) from None

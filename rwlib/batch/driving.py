@@ -132,7 +132,7 @@ def conclude(
     not_run = max(0, int(head["total"]) - reached)
     code = exit_code if exit_code >= 0 else exit_code_of(state.exit_codes(), not_run)
     code = 128 + stopper.first if stopper.signalled else code
-    told = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
+    told = headline_of(counts, not_run, stopper.reason, state.unseen(("done", "unchanged")))
     headline = "; ".join([told, *head.get("also", ())])
     shown = {**counts, **({NOT_RUN: not_run} if not_run else {})}
     write_summary(
@@ -182,9 +182,11 @@ def check_executor(options: Options) -> None:
         Its name is unknown, or Dask's scheduler is not named.
     """
     if options.executor not in ("local", "dask"):
-        raise InputError("executor", options.executor, "is none; there are local and dask")
+        raise InputError("executor", options.executor, "is not an executor; use local or dask")
     if options.executor == "dask" and not options.scheduler:
-        raise InputError("scheduler", "", "is empty; give the address of a Dask scheduler")
+        raise InputError(
+            "scheduler", "", "is empty; give the address of a Dask scheduler", reason="empty"
+        )
     if options.executor != "dask" and options.scheduler:
         raise InputError(
             "scheduler", options.scheduler, "is used by --executor dask alone; give both or neither"

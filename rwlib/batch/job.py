@@ -151,7 +151,7 @@ def _still(job: Mapping[str, Any]) -> Answer | None:
 
 
 def _waiting(book: Runbook) -> int:
-    return 3 if any(check.status == "manual" and check.fix for check in book.checks) else 0
+    return 3 if any(check.needs_person for check in book.checks) else 0
 
 
 def _plan(job: Mapping[str, Any]) -> Answer:

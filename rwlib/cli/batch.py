@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rwlib.cli.options import row_fields, target_options
+from rwlib.cli.groups import TargetCommand
+from rwlib.cli.options import row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
 from rwlib.headless import notebook_path
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rwlib.batch import BatchResult
 
 
-@click.command("batch")
+@click.command("batch", cls=TargetCommand)
 @click.argument("targets", type=click.Path())
 @click.option("--apply/--no-apply", default=False, help="Write the previewed changes to AWS")
 @click.option("--plan", is_flag=True, help="Look at all first; with --apply, then ask once")
@@ -86,6 +87,7 @@ def command(
         overrides={"aws_profile": ""} if sandbox else {},
         **own,
     )
+    say_row_notes(targets, options.common)
     with ExitStack() as stack:
         if sandbox:
             _start_sandbox(options, stack)

@@ -15,7 +15,7 @@ from rwlib.errors import EvidenceError, RunbookError, ServiceError
 from rwlib.headless.sandboxed import in_sandbox
 from rwlib.runbook import leave_report
 from rwlib.runs import seal
-from rwlib.target import Target
+from rwlib.target import Target, refuse_options
 
 Progress = Callable[[int, int, str], None]
 
@@ -39,6 +39,7 @@ def run_target(
     KeyboardInterrupt
         The run was interrupted, in a cell or between two of them.
     """
+    refuse_options(target)
     with in_sandbox() if sandbox else nullcontext():
         from rwlib.aws import begin_session
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rwlib.connectors import connector_profile
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.snapshot import World, document
@@ -69,8 +70,7 @@ def who_may_assume(world: World, role_arn: str) -> dict[str, tuple[str, bool]]:
 def strangers_let_in(setup: LabSetup, now: World) -> list[str]:
     """Name everybody who may assume the role and should not."""
     wanted = {"this cluster's Workload Identity"}
-    if "redshift" in setup.target.connectors:
-        wanted.add("redshift.amazonaws.com")
+    wanted |= {connector_profile(name).trusted_service for name in setup.target.connectors} - {""}
     found = [
         f"{title} may assume the role"
         for title, (_, allowed) in who_may_assume(now, setup.role_arn).items()

@@ -131,7 +131,9 @@ def read_results(file: Path) -> Learner:
             _ = score.minutes
         return Learner(str(data["learner"]), scores)
     except OSError as error:
-        raise InputError("results", str(file), f"cannot be read: {error.strerror}") from error
+        raise InputError(
+            "results", str(file), f"cannot be read: {error.strerror}", reason="cannot_be_read"
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("results", str(file), "is no results.json of a learner") from error
 
@@ -151,7 +153,9 @@ def find_results(paths: Sequence[Path]) -> list[Path]:
         elif place.is_dir():
             found += sorted(place.rglob("results.json"))
         else:
-            raise InputError("results", str(place), "is neither a file nor a folder")
+            raise InputError(
+                "results", str(place), "is neither a file nor a folder", reason="does_not_exist"
+            )
     if not found:
         names = ", ".join(map(str, paths))
         raise InputError("results", names, "holds no results.json; start a lab first")

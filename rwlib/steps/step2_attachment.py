@@ -15,7 +15,7 @@ from rwlib.aws import (
     role_call,
 )
 from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
-from rwlib.steps.changes import Change, Ledger, canonical
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import id_of, is_ours, taken_over
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def ensure_attached(
     role = read_role(aws, role_name)
     attached = attached_policies(aws, role_name) if role else []
     if policy_arn in attached:
-        return Change("none", "attachment", f"{policy_arn} to {role_name}")
+        return Change("none", ChangeSubject.ATTACHMENT, f"{policy_arn} to {role_name}")
     if len(attached) >= ATTACHED_QUOTA:
         quota = ATTACHED_QUOTA
         try:
@@ -81,7 +81,7 @@ def ensure_attached(
             )
     change = Change(
         "create",
-        "attachment",
+        ChangeSubject.ATTACHMENT,
         f"{policy_arn} to {role_name}",
         before=attached,
         after=[*attached, policy_arn],

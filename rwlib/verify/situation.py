@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import BucketFacts
 from rwlib.errors import InputError
-from rwlib.steps import Change, is_ours, tag_map
+from rwlib.steps import Change, ChangeSubject, is_ours, tag_map
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws, Read
@@ -49,6 +49,9 @@ class Situation:
         Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     ours
         ARNs of the other attached policies that bear this runbook's tag.
+    kept_versions
+        Documents of the versions of the target's own policy that are not the default one, as far
+        as they were looked at.
     """
 
     caller_arn: str
@@ -68,6 +71,7 @@ class Situation:
     role_tags: Mapping[str, str] | None = None
     egress_ips: tuple[str, ...] = ()
     ours: frozenset[str] = frozenset()
+    kept_versions: tuple[Mapping[str, Any], ...] = ()
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""
@@ -193,7 +197,7 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
     pending = [change for change in changes if change.writes and not change.applied]
     planned = replace(now, planned=bool(pending))
     for change in pending:
-        if change.resource == "IAM policy" and change.after is not None:
+        if change.resource == ChangeSubject.POLICY and change.after is not None:
             rest = tuple(each for each in planned.identity if each[0] != change.name)
             attached = change.name in planned.attached
             planned = replace(
@@ -201,25 +205,25 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
                 policy_document=change.after,
                 identity=(*rest, (change.name, change.after)) if attached else planned.identity,
             )
-        elif change.resource == "IAM role" and change.action == "create":
+        elif change.resource == ChangeSubject.ROLE and change.action == "create":
             planned = replace(
                 planned,
                 role_arn=change.name,
                 trust_policy=change.after["trust_policy"],
                 role_tags=change.after.get("tags"),
             )
-        elif change.resource == "IAM role" and change.action == "update":
+        elif change.resource == ChangeSubject.ROLE and change.action == "update":
             planned = replace(planned, role_tags=change.after.get("tags", planned.role_tags))
-        elif change.resource == "trust policy" and change.after is not None:
+        elif change.resource == ChangeSubject.TRUST_POLICY and change.after is not None:
             planned = replace(planned, trust_policy=change.after)
-        elif change.resource == "attachment" and change.action == "delete":
+        elif change.resource == ChangeSubject.ATTACHMENT and change.action == "delete":
             arn = change.name.partition(" to ")[0]
             planned = replace(
                 planned,
                 attached=tuple(each for each in planned.attached if each != arn),
                 identity=tuple(each for each in planned.identity if each[0] != arn),
             )
-        elif change.resource == "attachment" and change.action == "create":
+        elif change.resource == ChangeSubject.ATTACHMENT and change.action == "create":
             document = planned.policy_document
             if document is not None:
                 planned = replace(
@@ -244,7 +248,10 @@ def with_boundary(aws: Aws, planned: Situation, boundary_arn: str) -> Situation:
     document = default_document(aws, boundary_arn, unknown)
     if document is None and boundary_arn not in unknown:
         raise InputError(
-            "permissions_boundary_arn", boundary_arn, "does not exist; create it first"
+            "permissions_boundary_arn",
+            boundary_arn,
+            "does not exist; create it first",
+            reason="does_not_exist",
         )
     return replace(
         planned,
