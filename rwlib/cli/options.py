@@ -59,7 +59,7 @@ def _complete(name: str) -> Callable[..., list[Any]]:
     def offered(context: click.Context, parameter: click.Parameter, begun: str) -> list[Any]:
         values: tuple[str, ...] = get_args(Target.model_fields[name].annotation)
         if name == "connectors":
-            from rwlib.sql import connector_names
+            from rwlib.connectors import connector_names
 
             values = connector_names()
         if name == "aws_profile":
