@@ -80,7 +80,7 @@ class State:
             kms_key={"Enabled": key.get("state") == "Enabled", "KeyState": key.get("state")},
             kms_key_policy=document_of(key.get("policy", "")),
             policy=document_of(bucket.get("policy", "")),
-            public_access_block={name: True for name in bucket.get("public_access_block", ())},
+            public_access_block=dict.fromkeys(bucket.get("public_access_block", ()), True),
             kms_grants=tuple(
                 {
                     "GrantId": str(number),

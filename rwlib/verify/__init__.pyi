@@ -19,3 +19,7 @@ from .situation import Situation as Situation
 from .situation import plan_situation as plan_situation
 from .situation import read_situation as read_situation
 from .situation import with_boundary as with_boundary
+from .widened import Passing as Passing
+from .widened import denials as denials
+from .widened import newly_allowed as newly_allowed
+from .widened import passes as passes

@@ -996,12 +996,11 @@ def _assuming(
         try:
             request = Request(principal, action, situation.role_arn, situation.account_id, context)
             theirs = [("their side", allow)]
-            decision = evaluate(
-                request, Policies(identity=theirs, resource=situation.trust_policy)
+            decision = evaluate(request, Policies(identity=theirs, resource=situation.trust_policy))
+            known = (
+                before is not None
+                and evaluate(request, Policies(identity=theirs, resource=before)).allowed
             )
-            known = before is not None and evaluate(
-                request, Policies(identity=theirs, resource=before)
-            ).allowed
         except InputError:
             return None
         if decision.allowed and not known:

@@ -150,7 +150,9 @@ def _meets(constraints: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
     of the other; an operation that takes no encryption context is not constrained.
     """
     head = "kms:EncryptionContext:"
-    pairs = {key.removeprefix(head): value for key, value in context.items() if key.startswith(head)}
+    pairs = {
+        key.removeprefix(head): value for key, value in context.items() if key.startswith(head)
+    }
     equals, subset = (
         constraints.get(f"EncryptionContext{name}") or {} for name in ("Equals", "Subset")
     )

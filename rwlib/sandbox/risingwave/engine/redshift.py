@@ -191,8 +191,8 @@ def _trusts_redshift(role: Reply, role_arn: str, caller: str, warehouse: _Wareho
     trust = unquote(role.element("AssumeRolePolicyDocument"))
     _, _, service, region_name, account, _ = caller.split(":", 5)
     kinds = ["redshift", *(["redshift-serverless"] * warehouse.serverless)]
-    names = [name for kind in kinds
-             for name in (f"{kind}.amazonaws.com", f"{kind}.{region_name}.amazonaws.com")]  # fmt: skip
+    regions = ("", f".{region_name}")
+    names = [f"{kind}{region}.amazonaws.com" for kind in kinds for region in regions]
     place = "workgroup/" if warehouse.serverless else "cluster:"
     context = {
         "sts:ExternalId": caller,
