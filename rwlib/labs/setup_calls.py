@@ -14,7 +14,6 @@ text that is nothing but ``$name`` becomes that value, which may be a document.
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from string import Template
 from typing import Any
@@ -56,7 +55,7 @@ class LabSetup:
     @property
     def connections(self) -> Connections:
         """The clients of the sandbox in the bucket's Region."""
-        return connections(self.endpoint.url, self.region_name)
+        return connections(self.endpoint, self.region_name)
 
     @property
     def cloud(self) -> Any:
@@ -144,12 +143,7 @@ class LabSetup:
 
     def _settle(self, seconds: float) -> None:
         """Say how long a change of the Allowed Principals takes."""
-        path = f"{self.endpoint.url}/_rwc/sandbox/clusters/{CLUSTER_ID}"
-        content = json.dumps({"settle_seconds": seconds}).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(path, content, headers, method="PUT")
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        opener.open(request, timeout=30).close()
+        self.endpoint.switch("PUT", f"clusters/{CLUSTER_ID}", {"settle_seconds": seconds})
 
     def _names(self) -> dict[str, Any]:
         from rwlib.steps import documented_policy, policy_document
