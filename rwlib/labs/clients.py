@@ -21,12 +21,17 @@ class Connections:
 
     def __init__(self, endpoint: Endpoint, region_name: str) -> None:
         import boto3
+        import botocore.session
 
         self._endpoint = endpoint
         self._clients: dict[tuple[str, str], Any] = {}
         self._runbook_clients: dict[tuple[str, bool, str], Any] = {}
         with only_sandbox(endpoint.environment()):
-            self.session = boto3.Session(CUSTOMER, endpoint.secret, region_name=region_name)
+            core = botocore.session.Session()
+            core.register_component("data_loader", _service_models())
+            self.session = boto3.Session(
+                CUSTOMER, endpoint.secret, region_name=region_name, botocore_session=core
+            )
             # Reads the configuration now, while it is the sandbox's.
             self.session.get_available_services()
 
@@ -61,6 +66,14 @@ class Connections:
                 config=config,
                 **credentials,
             )
+
+
+@cache
+def _service_models() -> Any:
+    """Read each of botocore's service models once in a process, not once for every sandbox."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def connections(endpoint: Endpoint, region_name: str) -> Connections:

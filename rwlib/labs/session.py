@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,13 +17,23 @@ from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serv
 from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, find_lab, shared
 from rwlib.labs.result import Result
 from rwlib.labs.retry import Attempt, attempt, statement_of
-from rwlib.labs.scores import now, record
+from rwlib.labs.scores import (
+    now,
+    record,
+    record_answer,
+    record_change,
+    record_check,
+    record_hint,
+    record_solution,
+)
+from rwlib.labs.seat import Seat, own_seat
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.snapshot import read_world
 from rwlib.labs.solution import solution_code
 from rwlib.labs.views import show_solution, show_symptom, show_text, show_trust
 
 DEFAULT_SEED = 1
+_READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN")
 
 
 class OpenLab:
@@ -32,12 +43,20 @@ class OpenLab:
     ----------
     started
         What `rwlib.labs.learner_folder.Workplace.remembered` knows of it.
+    seat
+        The learner's seat in a class, which checks and keeps the score then.
     """
 
     def __init__(
-        self, place: Workplace, lab: Lab, served: ServedLab, started: Mapping[str, Any]
+        self,
+        place: Workplace,
+        lab: Lab,
+        served: ServedLab,
+        started: Mapping[str, Any],
+        seat: Seat | None = None,
     ) -> None:
         self.place = place
+        self._seat = seat
         self.lab = lab
         self._served = served
         self._started = dict(started)
@@ -45,6 +64,11 @@ class OpenLab:
         self.setup.variables["statement"] = statement_of(self.setup)
 
     # What the learner needs to know ------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """What the lab was drawn from."""
+        return int(self._started["seed"])
 
     @property
     def bucket(self) -> str:
@@ -90,6 +114,8 @@ class OpenLab:
         """Run a statement in RisingWave and show its answer, or its refusal."""
         from rwlib.cloud import SqlError
 
+        if not text.lstrip().upper().startswith(_READING):
+            self._noted(changed=True)
         try:
             return show_text(self.setup.cloud.execute_sql(CLUSTER_ID, text))
         except SqlError as error:
@@ -156,15 +182,7 @@ class OpenLab:
         CheckFailedError
             Names what is not as it should be.
         """
-        result = check(self.setup, self._started["before"])
-        missed = [each.title for each in result.findings if not each.passed]
-        record(
-            self.place,
-            self.lab.number,
-            checks=lambda count: count + 1,
-            missed=lambda known: tuple(dict.fromkeys([*known, *missed])),
-            passed=lambda known: known or (now() if result.passed else ""),
-        )
+        result = self._seat.check(self.lab.number) if self._seat else self._checked()
         wrong = [finding for finding in result.findings if not finding.passed]
         if wrong and required:
             first = wrong[0]
@@ -172,8 +190,48 @@ class OpenLab:
             raise CheckFailedError(f"lab {self.lab.number} is not solved. {first.title}{evidence}")
         return result
 
+    def _checked(self) -> Result:
+        before = self._started["before"]
+        result = check(self.setup, before)
+        missed = [each.title for each in result.findings if not each.passed]
+        changed = _is_changed(self.setup, before)
+        record_check(self.place, self.lab.number, missed, changed=changed, seed=self.seed)
+        return result
+
+    def _noted(
+        self,
+        *,
+        changed: bool = False,
+        hint: int = 0,
+        solution: str = "",
+        answer: str = "",
+        right: bool = False,
+    ) -> None:
+        """Put what only this side sees on the score sheet."""
+        number = self.lab.number
+        if self._seat is not None:
+            what: dict[str, Any] = {"changed": changed}
+            what |= {"hint": hint} if hint else {}
+            what |= {"solution": solution} if solution else {}
+            what |= {"question": answer, "right": right} if answer else {}
+            self._seat.note(number, **what)
+            return
+        if changed:
+            record_change(self.place, number)
+        if hint:
+            record_hint(self.place, number, hint)
+        if solution:
+            record_solution(self.place, number, applied=solution == "applied")
+        if answer:
+            record_answer(self.place, number, answer, right)
+
     def reset(self) -> OpenLab:
         """Put the lab back to its beginning; the score sheet keeps what it has."""
+        if self._seat is not None:
+            self._seat.reset(self.lab.number)
+            self.setup = LabSetup(self._served.endpoint, self.lab)
+            self.setup.variables["statement"] = statement_of(self.setup)
+            return self
         self._started = _set_up(self.place, self.lab, self._served, self._started["seed"])
         self.setup = LabSetup(self._served.endpoint, self.lab)
         self.setup.variables["statement"] = statement_of(self.setup)
@@ -183,6 +241,7 @@ class OpenLab:
     def solution(self, apply: bool = False) -> Shown:
         """Show the calls that solve the lab; with ``apply`` make them."""
         code = solution_code(self.setup, self.lab.repair)
+        self._noted(solution="applied" if apply else "shown")
         if apply:
             self.setup.make(self.lab.repair)
         return show_solution(code, applied=apply)
@@ -225,6 +284,7 @@ def start_lab(
     again: bool = False,
     how: Serving = "child",
     environment: bool = True,
+    secret: str = "",
 ) -> OpenLab:
     """Start a lab, or go on with it where it was left.
 
@@ -239,22 +299,29 @@ def start_lab(
         What a last lab draws its faults from.
     again
         Start at the beginning even when the lab was started before.
+    secret
+        What a sandbox that is served here wants to see of everybody.
 
     Raises
     ------
     InputError
         There is no such lab, or the learner's name cannot be used.
     """
-    place = workplace(learner, home)
-    plain = find_lab(number)
     import os
 
+    plain = find_lab(number)
+    if (seat := own_seat()) is not None:
+        opened = _at_seat(seat, plain, seat.open(plain.number, seed=seed, again=again))
+        if environment:
+            _enter(opened)
+        return opened
+    place = workplace(learner, home)
     known = None if again or os.environ.get(GIVEN) else place.remembered(plain)
     if known is not None and seed is not None and known["seed"] != seed:
         known = None
     chosen = known["seed"] if known else DEFAULT_SEED if seed is None else seed
     lab = draw_faults(plain, chosen)
-    served = serve(place, lab, how)
+    served = serve(place, lab, how, secret)
     try:
         if known is None:
             known = _set_up(place, lab, served, chosen)
@@ -266,15 +333,37 @@ def start_lab(
         served.close()
         raise
     if environment:
-        import boto3
-
-        enter_sandbox(opened.environment, os.environ)
-        boto3.setup_default_session()  # one made before has other credentials
+        _enter(opened)
     return opened
 
 
+def _enter(opened: OpenLab) -> None:
+    """Point this process at a lab's sandbox alone."""
+    import os
+
+    import boto3
+
+    enter_sandbox(opened.environment, os.environ)
+    boto3.setup_default_session()  # one made before has other credentials
+
+
+def _at_seat(seat: Seat, plain: Lab, found: Mapping[str, Any]) -> OpenLab:
+    """Give a lab that the class's server has opened."""
+    from rwlib.sandbox import Endpoint
+
+    lab = draw_faults(plain, int(found["seed"]))
+    served = ServedLab(Endpoint(str(found["url"]), secret=seat.token), None)
+    place = Workplace(seat.learner, Path(seat.home))
+    return OpenLab(place, lab, served, {"seed": found["seed"]}, seat)
+
+
 def open_lab(
-    number: int | str, learner: str = "", *, home: Path | str | None = None, how: Serving = "here"
+    number: int | str,
+    learner: str = "",
+    *,
+    home: Path | str | None = None,
+    how: Serving = "here",
+    secret: str = "",
 ) -> OpenLab:
     """Open a lab that was started before; leaves this process's environment alone.
 
@@ -283,16 +372,34 @@ def open_lab(
     InputError
         It was not started.
     """
-    place = workplace(learner, home)
     plain = find_lab(number)
+    if (seat := own_seat()) is not None:
+        return _at_seat(seat, plain, seat.open(plain.number, started=True))
+    place = workplace(learner, home)
     known = place.require(plain)
     lab = draw_faults(plain, known["seed"])
-    served = serve(place, lab, how)
+    served = serve(place, lab, how, secret)
     try:
         return OpenLab(place, lab, served, known)
     except BaseException:
         served.close()
         raise
+
+
+def _is_changed(setup: LabSetup, before: Mapping[str, Any]) -> bool:
+    """Whether anything but RisingWave's own files is another than at the start."""
+    from botocore.exceptions import ClientError
+
+    try:
+        there = read_world(setup)
+    except ClientError:
+        return True  # the bucket is gone, or nobody can look any more
+    return any(
+        json.dumps(there.get(what), sort_keys=True, default=str)
+        != json.dumps(before[what], sort_keys=True, default=str)
+        for what in before
+        if what != "objects"
+    )
 
 
 def _set_up(place: Workplace, lab: Lab, served: ServedLab, seed: int) -> dict[str, Any]:
@@ -305,5 +412,5 @@ def _set_up(place: Workplace, lab: Lab, served: ServedLab, seed: int) -> dict[st
     before = read_world(setup)
     known = {"url": served.endpoint.url, "seed": seed, "before": before}
     place.remember(lab, known)
-    record(place, lab.number, started=lambda known: known or now())
+    record(place, lab.number, started=lambda known: known or now(), seed=seed)
     return known
