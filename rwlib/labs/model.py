@@ -55,7 +55,6 @@ class Fault:
     breaks: tuple[Call, ...]
     repair: tuple[Call, ...]
     wrong: tuple[WrongRepair, ...]
-    may_change: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,15 @@ class Lab:
     ----------
     base
         Whether the correct set-up stands before the fault is made.
-    may_change
-        Statements, by Sid, and settings that the learner may edit; everything else that stood at
-        the start must stand at the end.
     statement
         The SQL that shows the symptom; empty takes Step 5's for the target.
     own_sql
         True when the learner has to create the sink: a check does not create it then.
+    nothing_more
+        True when the task asks for exactly what is needed, so that not even looking at the role's
+        own place is granted beside it.
+    one_at_a_time
+        True when a check names the first layer alone that is not right.
     draw
         Labs from whose faults a last lab draws; empty for all others.
     """
@@ -92,16 +93,13 @@ class Lab:
     documents: Mapping[str, Any] = field(default_factory=dict)
     draw: tuple[int, ...] = ()
     draws: int = 0
+    nothing_more: bool = False
+    one_at_a_time: bool = False
 
     @property
     def file_name(self) -> str:
         """Name of the lab's notebook."""
         return f"{self.number:02d}_{self.name}.ipynb"
-
-    @property
-    def may_change(self) -> frozenset[str]:
-        """What the repairs of all faults may edit."""
-        return frozenset[str]().union(*(fault.may_change for fault in self.faults))
 
     @property
     def repair(self) -> tuple[Call, ...]:
@@ -192,7 +190,6 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         tuple(data.get("break", ())),
         tuple(data.get("repair", ())),
         _wrong(data.get("wrong", ())),
-        frozenset(data.get("may_change", ())),
     )
     return Lab(
         number=int(match[1]),
@@ -210,6 +207,8 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         documents=data.get("documents", {}),
         draw=tuple(draw.get("labs", ())),
         draws=draw.get("faults", 0),
+        nothing_more=data.get("nothing_more", False),
+        one_at_a_time=data.get("one_at_a_time", False),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from rwlib.display import Shown, show_facts
 from rwlib.environment import enter_sandbox
 from rwlib.errors import CheckFailedError
 from rwlib.labs.checking import ask, check
-from rwlib.labs.guards import who_may_assume
+from rwlib.labs.guards import read_ground, who_may_assume
 from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
 from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, find_lab, shared
 from rwlib.labs.result import Result
@@ -28,7 +27,6 @@ from rwlib.labs.scores import (
 )
 from rwlib.labs.seat import Seat, own_seat
 from rwlib.labs.setup_calls import LabSetup
-from rwlib.labs.snapshot import read_world
 from rwlib.labs.solution import solution_code
 from rwlib.labs.views import show_solution, show_symptom, show_text, show_trust
 
@@ -87,7 +85,8 @@ class OpenLab:
 
     @property
     def role_arn(self) -> str:
-        """ARN of that role."""
+        """ARN of that role, with its path as it stands."""
+        self._look_again()
         return self.setup.role_arn
 
     @property
@@ -110,6 +109,10 @@ class OpenLab:
         """The environment that points any AWS SDK and this package at the lab's sandbox."""
         return self.setup.endpoint.environment(region=self.setup.region_name)
 
+    def _look_again(self) -> None:
+        self.setup.look_again()
+        self.setup.variables["statement"] = statement_of(self.setup)
+
     def sql(self, text: str) -> Shown:
         """Run a statement in RisingWave and show its answer, or its refusal."""
         from rwlib.cloud import SqlError
@@ -123,18 +126,35 @@ class OpenLab:
 
     def symptom(self) -> Shown:
         """Let RisingWave run the lab's statement, and show what it says; real, made now."""
+        self._look_again()
         tried = attempt(self.setup)
         answers = [(probe, ask(self.setup, probe)) for probe in self.lab.must[:1]]
         return show_symptom(statement_of(self.setup), tried, answers)
 
     def try_again(self) -> Attempt:
         """Let RisingWave try again: the statement if it was refused, a row, a checkpoint."""
+        self._look_again()
         return attempt(self.setup)
 
     def who_may_assume(self) -> Shown:
         """Show whom the role's trust policy lets in, by evaluating it as it stands."""
-        world = read_world(self.setup)
-        return show_trust(who_may_assume(world, self.role_arn))
+        self._look_again()
+        return show_trust(who_may_assume(self.setup))
+
+    def put_policy(self, document: Mapping[str, Any], policy_arn: str = "") -> Shown:
+        """Make a document the default version of a policy, of the role's own when none is named.
+
+        A managed policy keeps five versions. At the limit the oldest one goes, and this says so:
+        with the plain call, as on AWS, the sixth ends in ``LimitExceeded``.
+        """
+        made, removed = self.setup.put_policy_version(policy_arn or self.policy_arn, document)
+        text = f"Version {made} is the default now."
+        if removed:
+            text += (
+                f" IAM keeps five versions of a policy, so {removed}, the oldest, was deleted "
+                "first; `CreatePolicyVersion` by itself would have ended in LimitExceeded."
+            )
+        return show_text(text)
 
     def wait_until_steady(
         self,
@@ -191,10 +211,15 @@ class OpenLab:
         return result
 
     def _checked(self) -> Result:
-        before = self._started["before"]
-        result = check(self.setup, before)
+        self._look_again()
+        began, objects = self._started["began"], self._started["objects"]
+        ground = read_ground(self.setup, began, objects)
+        tries = self._started.get("tries", 0) + 1
+        result = check(self.setup, ground, tries)
+        self._started["tries"] = 0 if result.passed else tries
+        self.place.remember(self.lab, self._started)
         missed = [each.title for each in result.findings if not each.passed]
-        changed = _is_changed(self.setup, before)
+        changed = len(ground.states) > 1
         record_check(self.place, self.lab.number, missed, changed=changed, seed=self.seed)
         return result
 
@@ -317,6 +342,8 @@ def start_lab(
         return opened
     place = workplace(learner, home)
     known = None if again or os.environ.get(GIVEN) else place.remembered(plain)
+    if known is not None and "began" not in known:
+        known = None  # of an earlier version, whose sandbox kept no history
     if known is not None and seed is not None and known["seed"] != seed:
         known = None
     chosen = known["seed"] if known else DEFAULT_SEED if seed is None else seed
@@ -386,31 +413,17 @@ def open_lab(
         raise
 
 
-def _is_changed(setup: LabSetup, before: Mapping[str, Any]) -> bool:
-    """Whether anything but RisingWave's own files is another than at the start."""
-    from botocore.exceptions import ClientError
-
-    try:
-        there = read_world(setup)
-    except ClientError:
-        return True  # the bucket is gone, or nobody can look any more
-    return any(
-        json.dumps(there.get(what), sort_keys=True, default=str)
-        != json.dumps(before[what], sort_keys=True, default=str)
-        for what in before
-        if what != "objects"
-    )
-
-
 def _set_up(place: Workplace, lab: Lab, served: ServedLab, seed: int) -> dict[str, Any]:
     """Make the lab's world and its faults in an emptied sandbox, and remember how it stands."""
     served.endpoint.reset()
     setup = LabSetup(served.endpoint, lab)
     base = shared()["base"] if lab.base else ()
     faults = [call for fault in lab.faults for call in fault.breaks]
-    setup.make([{"pace": 0}, *shared()["world"], *base, *lab.prepare, *faults, {"pace": 0.25}])
-    before = read_world(setup)
-    known = {"url": served.endpoint.url, "seed": seed, "before": before}
+    setup.make([{"pace": 0}, *shared()["world"], *base, *lab.prepare])
+    served.endpoint.keep_history()
+    setup.make([*faults, {"pace": 0.25}])
+    began = len(served.endpoint.history()["states"]) - 1
+    known = {"url": served.endpoint.url, "seed": seed, "began": began, "objects": setup.keys()}
     place.remember(lab, known)
     record(place, lab.number, started=lambda known: known or now(), seed=seed)
     return known

@@ -25,6 +25,10 @@ def solution_code(setup: LabSetup, calls: Iterable[Call]) -> str:
 
 def _code(setup: LabSetup, call: Call) -> str:
     if "aws" in call:
+        if call["aws"] == "iam.create_policy_version":
+            filled = setup.fill(call["with"])
+            document = _python(filled["PolicyDocument"])
+            return f'lab.put_policy({document}, "{filled["PolicyArn"]}")'
         service, operation = call["aws"].split(".")
         filled = setup.fill(call.get("with", {}))
         given = ", ".join(f"{name}={_value(name, value)}" for name, value in filled.items())

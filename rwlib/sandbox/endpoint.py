@@ -134,6 +134,15 @@ class Endpoint:
         """Empty the list of calls."""
         self.control("DELETE", "calls")
 
+    def keep_history(self) -> None:
+        """Keep every state of the permissions from now on, beginning with the one that stands."""
+        self.control("PUT", "history")
+
+    def history(self) -> dict[str, Any]:
+        """Return the states since `keep_history`; see `rwlib.sandbox.server.history`."""
+        found: dict[str, Any] = self.control("GET", "history")
+        return found
+
     def set_faults(self, **faults: object) -> dict[str, Any]:
         """Switch faults on or off; see `rwlib.sandbox.aws.faults.Faults` for the names."""
         found: dict[str, Any] = self.control("PUT", "faults", faults)

@@ -74,8 +74,8 @@ class Gateway:
     Parameters
     ----------
     changed
-        Called after a call that may have changed something, with the services it concerns; the
-        world is entered.
+        Called after a call that may have changed something, with the services it concerns, the
+        call's name and its caller's ARN; the world is entered.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Gateway:
         world: World,
         mint: Mint,
         namespaces: Namespaces,
-        changed: Callable[[frozenset[str]], None],
+        changed: Callable[[frozenset[str], str, str], None],
     ) -> None:
         self.world = world
         self.mint = mint
@@ -148,7 +148,8 @@ class Gateway:
                 if answer.status >= 500:
                     answer = self._broken(request, answer.body)
                 if answer.status < 300 and not request.action.startswith(READS):
-                    self._changed(_touched(request))
+                    name = f"{request.service}:{request.action}"
+                    self._changed(_touched(request), name, caller.arn)
         except AwsError as error:
             answer = self._refused(request, error)
         except Exception as error:  # noqa: BLE001 - whatever breaks, AWS's shape goes out

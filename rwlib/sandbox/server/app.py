@@ -20,6 +20,7 @@ from rwlib.sandbox.example_world import seed as seed_world
 from rwlib.sandbox.moto_seam.world import World
 from rwlib.sandbox.origin import is_of_another_site, is_own_host
 from rwlib.sandbox.server.control import answer_control
+from rwlib.sandbox.server.history import History
 from rwlib.sandbox.server.state import StateFolder, secret_of, text_of
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Application:
         secret = own.get("secret")
         self.mint = Mint(secret_of(secret) if secret else None, self.sandbox.secret)
         self.namespaces: Namespaces = own.get("namespaces", {})
+        self.history = History(own.get("history"))
         self.gateway = Gateway(self.world, self.mint, self.namespaces, self._changed)
         directory = self.gateway.directory
         directory.scps = own.get("scps", {})
@@ -84,6 +86,7 @@ class Application:
         return {
             "secret": text_of(self.mint.secret),
             "namespaces": self.namespaces,
+            "history": self.history.to_dict(),
             "scps": directory.scps,
             "regions": {
                 account: sorted(names) for account, names in directory.enabled_regions.items()
@@ -196,7 +199,14 @@ class Application:
             return json_answer({"message": text}, 403)
         return error_answer("s3", AwsError("AccessDenied", text, 403))
 
-    def _changed(self, services: frozenset[str]) -> None:
+    def keep_history(self) -> None:
+        """Keep every state from now on, with the state as it is as the first."""
+        with self.world.entered():
+            self.history.begin(self.world)
+        self.keep()
+
+    def _changed(self, services: frozenset[str], call: str, caller: str) -> None:
+        self.history.note(self.world, call, caller)
         if self._state is not None:
             self._state.save(self.world, self._own_state(), services)
 

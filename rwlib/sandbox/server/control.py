@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rwlib.sandbox.aws.gateway import Gateway
     from rwlib.sandbox.aws.session_tokens import Mint
     from rwlib.sandbox.moto_seam.world import World
+    from rwlib.sandbox.server.history import History
     from rwlib.sandbox.views import PrincipalView
 
 
@@ -30,6 +31,10 @@ class Controlled(Protocol):
     gateway: Gateway
     world: World
     mint: Mint
+    history: History
+
+    def keep_history(self) -> None:
+        """Keep every state from now on."""
 
     def set_faults(self, faults: Faults) -> None:
         """Switch faults on or off."""
@@ -75,6 +80,10 @@ def _answer(application: Controlled, call: str, rest: str, content: dict[str, An
             return list(gateway.calls)
         case "DELETE calls":
             gateway.calls.clear()
+        case "GET history":
+            return application.history.to_dict() or {"states": [], "pieces": {}}
+        case "PUT history":
+            application.keep_history()
         case "GET faults":
             return asdict(gateway.faults.faults)
         case "PUT faults":
