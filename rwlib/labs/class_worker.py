@@ -81,7 +81,9 @@ class SeatServer:
                 case "check":
                     return self._lab(lab.number).check().to_dict()
                 case "reset":
-                    self._lab(lab.number).reset()
+                    return _facts(self._lab(lab.number).reset())
+                case "next":
+                    return _facts(self._lab(lab.number).next_round())
                 case "note":
                     self._note(lab.number, values)
                 case "stop":
@@ -96,7 +98,7 @@ class SeatServer:
             found = self._lab(number)
         else:
             found = self._start(number, None if seed is None else int(seed), values.get("again"))
-        return {"url": found.setup.endpoint.url, "seed": found.seed}
+        return _facts(found)
 
     def _start(self, number: int, seed: int | None, again: Any) -> OpenLab:
         there = self._open.get(number)
@@ -189,6 +191,11 @@ class SeatServer:
                 """Write nothing: a class of twenty asks often."""
 
         return Handler
+
+
+def _facts(lab: OpenLab) -> dict[str, Any]:
+    """Give what the learner's side needs to know of an open lab."""
+    return {"url": lab.setup.endpoint.url, "seed": lab.seed, "round": lab.round}
 
 
 def main() -> int:

@@ -64,9 +64,13 @@ class Seat:
         )
         return Result(int(found["lab"]), findings)
 
-    def reset(self, number: int) -> None:
-        """Put a lab back to its beginning."""
-        self._ask("reset", {"lab": number})
+    def reset(self, number: int) -> dict[str, Any]:
+        """Put a lab back to its beginning; give what `open` gives."""
+        return self._ask("reset", {"lab": number})
+
+    def next_round(self, number: int) -> dict[str, Any]:
+        """Go on to a closing lab's next round; give what `open` gives."""
+        return self._ask("next", {"lab": number})
 
     def note(self, number: int, **what: Any) -> None:
         """Tell the server what only the learner's side sees: a hint, the solution, an answer."""
