@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rwlib.environment import only_sandbox
-from rwlib.errors import RunbookError
+from rwlib.errors import InputError, RunbookError
 from rwlib.labs.guards import Ground, lost, opened, strangers_let_in, too_much_granted
 from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Result
 from rwlib.labs.retry import as_tried, attempt, fits
 from rwlib.labs.setup_calls import LabSetup
+from rwlib.labs.terraform import plan
 from rwlib.sandbox import WORKLOAD_IDENTITY_ARN
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
     said = tuple(tried.lines)
     if tried.works and not works:
         said = (f"sink {tried.name} does not write to this bucket and prefix with this role",)
+    if lab.silent:
+        said = ()  # nobody has kept it: the trail tells
     findings = [Finding(_WORKS, works, () if works else said)]
     verdicts = _verdicts(setup, works=works, reasons=tries >= REASONS_AFTER)
     if lab.one_at_a_time:
@@ -84,8 +87,17 @@ def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
         ("What was there before is still there", lost(setup, ground)),
     ):
         findings.append(_finding(title, found))
+    if lab.terraform:
+        findings.append(_finding("Terraform's next apply changes nothing", _drift(setup)))
     findings += [_probe(setup, probe) for probe in lab.must]
     return findings
+
+
+def _drift(setup: LabSetup) -> list[str]:
+    try:
+        return [each.line.partition("\n")[0] for each in plan(setup)]
+    except InputError as error:
+        return [str(error)]
 
 
 def _finding(title: str, wrong: Sequence[str]) -> Finding:
@@ -94,6 +106,16 @@ def _finding(title: str, wrong: Sequence[str]) -> Finding:
 
 def _verdicts(setup: LabSetup, *, works: bool, reasons: bool) -> list[str]:
     """Name the hops that the runbook's own verification finds wrong, and on demand why."""
+    wrong = [each for each in live_checks(setup) if _counts(each, works=works)]
+    lines: dict[str, list[str]] = {}
+    for each in wrong:
+        known = lines.setdefault(f"look again at: {_layer(each)}", [])
+        known += [line for line in each.evidence[:1] if reasons and line not in known]
+    return ["\n".join([head, *reason]) for head, reason in lines.items()]
+
+
+def live_checks(setup: LabSetup) -> list[Check]:
+    """Let the runbook verify what stands in a lab's sandbox."""
     from rwlib.runbook import Runbook
 
     with only_sandbox(setup.endpoint.environment()):
@@ -103,13 +125,7 @@ def _verdicts(setup: LabSetup, *, works: bool, reasons: bool) -> list[str]:
             cloud=setup.cloud,
             workload_identity_arn=WORKLOAD_IDENTITY_ARN,
         )
-        checks = book.verify_live()
-    wrong = [each for each in checks if _counts(each, works=works)]
-    lines: dict[str, list[str]] = {}
-    for each in wrong:
-        known = lines.setdefault(f"look again at: {_layer(each)}", [])
-        known += [line for line in each.evidence[:1] if reasons and line not in known]
-    return ["\n".join([head, *reason]) for head, reason in lines.items()]
+        return list(book.verify_live())
 
 
 def _counts(check: Check, *, works: bool) -> bool:

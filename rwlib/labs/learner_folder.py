@@ -65,9 +65,14 @@ class Workplace:
         return self.home / self.learner / lab.file_name.removesuffix(".ipynb")
 
     @property
+    def folder_of_learner(self) -> Path:
+        """The folder of all that one learner does."""
+        return self.home / self.learner
+
+    @property
     def results_file(self) -> Path:
         """Where the learner's results are."""
-        return self.home / self.learner / "results.json"
+        return self.folder_of_learner / "results.json"
 
     def remembered(self, lab: Lab) -> dict[str, Any] | None:
         """Return what is known of a started lab, None when it was not started."""
@@ -142,7 +147,7 @@ class ServedLab:
             own.stop()
 
 
-def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
+def serve(place: Workplace, lab: Lab, how: Serving, secret: str = "") -> ServedLab:
     """Make a lab's sandbox answer: the one that runs already, or a new one on the same state.
 
     Parameters
@@ -150,6 +155,8 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
     how
         ``here`` in a thread of this process, ``child`` in a process that ends with this one,
         ``background`` in a process that goes on until `stop_serving`, or nobody asked for hours.
+    secret
+        What a sandbox that is served here wants to see of everybody.
 
     Raises
     ------
@@ -171,7 +178,7 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
         # twice under one name.
         child = _children[state] = Sandbox.spawn(state=state)
         return ServedLab(child, child)
-    own = Sandbox(state=state).start()
+    own = Sandbox(state=state, secret=secret).start()
     return ServedLab(own, own)
 
 

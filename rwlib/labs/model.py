@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -74,6 +74,14 @@ class Lab:
         own place is granted beside it.
     one_at_a_time
         True when a check names the first layer alone that is not right.
+    terraform
+        True when the role's documents stand in a Terraform configuration too; see
+        `rwlib.labs.terraform`.
+    silent
+        True when nobody has kept what RisingWave said: only the trail tells.
+    rounds
+        Number of faults that a closing lab has one after the other, each in a world of its own;
+        see `draw_round`.
     draw
         Labs from whose faults a last lab draws; empty for all others.
     """
@@ -95,6 +103,9 @@ class Lab:
     draws: int = 0
     nothing_more: bool = False
     one_at_a_time: bool = False
+    terraform: bool = False
+    silent: bool = False
+    rounds: int = 0
 
     @property
     def file_name(self) -> str:
@@ -146,7 +157,7 @@ def draw_faults(lab: Lab, seed: int) -> Lab:
 
     No two faults are of one group, so that each is repaired in a document of its own.
     """
-    if not lab.draw:
+    if not lab.draw or lab.rounds:
         return lab
     chance = random.Random(seed)
     pool = [fault for number in lab.draw for fault in find_lab(number).faults]
@@ -160,6 +171,26 @@ def draw_faults(lab: Lab, seed: int) -> Lab:
     for number in lab.draw:
         documents |= find_lab(number).documents
     return Lab(**{**values, "faults": faults, "documents": {**documents, **lab.documents}})
+
+
+def draw_round(lab: Lab, seed: int, number: int) -> Lab:
+    """Return a closing lab as it is in one of its rounds, the first being 1.
+
+    Each round is the fault of another lab, drawn by the seed, in that lab's own world; what the
+    lab is called, and what it taught, is not shown.
+    """
+    drawn = random.Random(seed).sample(sorted(lab.draw), lab.rounds)
+    inner = find_lab(drawn[number - 1])
+    return replace(
+        inner,
+        number=lab.number,
+        name=lab.name,
+        title=lab.title,
+        minutes=lab.minutes,
+        objectives=lab.objectives,
+        draw=lab.draw,
+        rounds=lab.rounds,
+    )
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -209,6 +240,9 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         draws=draw.get("faults", 0),
         nothing_more=data.get("nothing_more", False),
         one_at_a_time=data.get("one_at_a_time", False),
+        terraform=data.get("terraform", False),
+        silent=data.get("silent", False),
+        rounds=draw.get("rounds", 0),
     )
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
 
 from rwlib.labs.model import CLUSTER_ID
 from rwlib.labs.setup_calls import LabSetup
@@ -210,8 +207,5 @@ def _events(setup: LabSetup, sink_name: str) -> dict[str, str]:
 
 def _log(setup: LabSetup) -> list[str]:
     """Return the meta node's log, which RisingWave Cloud shows on the cluster's page."""
-    url = f"{setup.endpoint.url}/_rwc/sandbox/clusters/{CLUSTER_ID}/log"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=30) as answer:
-        found: dict[str, Any] = json.loads(answer.read())
+    found = setup.endpoint.switch("GET", f"clusters/{CLUSTER_ID}/log")
     return [str(line) for line in found["lines"]]

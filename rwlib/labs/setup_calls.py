@@ -14,11 +14,11 @@ text that is nothing but ``$name`` becomes that value, which may be a document.
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from string import Template
 from typing import Any
 
+from rwlib.labs import terraform
 from rwlib.labs.clients import Connections, connections
 from rwlib.labs.model import CLUSTER_ID, Call, Lab, shared
 from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WORKLOAD_ROLE, Endpoint
@@ -57,7 +57,7 @@ class LabSetup:
     @property
     def connections(self) -> Connections:
         """The clients of the sandbox in the bucket's Region."""
-        return connections(self.endpoint.url, self.region_name)
+        return connections(self.endpoint, self.region_name)
 
     @property
     def cloud(self) -> Any:
@@ -93,6 +93,8 @@ class LabSetup:
         for name in _DOCUMENTS:
             if isinstance(filled.get(name), Mapping):
                 filled[name] = json.dumps(filled[name])
+        if isinstance(filled.get("Body"), Mapping):
+            filled["Body"] = terraform.configuration(filled["Body"])
         return filled
 
     def look_again(self) -> None:
@@ -170,6 +172,8 @@ class LabSetup:
             self.cloud.add_allowed_role(CLUSTER_ID, self.fill(call["allow"]))
         elif "disallow" in call:
             self.cloud.remove_allowed_role(CLUSTER_ID, self.fill(call["disallow"]))
+        elif "terraform" in call:
+            terraform.apply(self)
         elif "recreate_workload" in call:
             self._recreate_workload()
         elif "pace" in call:
@@ -198,12 +202,7 @@ class LabSetup:
 
     def _settle(self, seconds: float) -> None:
         """Say how long a change of the Allowed Principals takes."""
-        path = f"{self.endpoint.url}/_rwc/sandbox/clusters/{CLUSTER_ID}"
-        content = json.dumps({"settle_seconds": seconds}).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(path, content, headers, method="PUT")
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        opener.open(request, timeout=30).close()
+        self.endpoint.switch("PUT", f"clusters/{CLUSTER_ID}", {"settle_seconds": seconds})
 
     def _names(self) -> dict[str, Any]:
         from rwlib.steps import documented_policy, policy_document
@@ -221,8 +220,10 @@ class LabSetup:
             "policy_arn": target.policy_arn_in(CUSTOMER),
             "region_name": "us-east-1",
             "key_arn": "",
+            "role_id": "",
         }
         self.variables = found
+        found["role_id"] = str((self.role() or {}).get("RoleId", ""))
         s3 = self.client("s3")
         location = or_none(lambda: s3.get_bucket_location(Bucket=target.bucket)) or {}
         found["region_name"] = location.get("LocationConstraint") or "us-east-1"

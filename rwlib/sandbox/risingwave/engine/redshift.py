@@ -162,7 +162,7 @@ def _check_role(
     )
     if match is None:
         raise refused
-    root = Keys(account, "test")
+    root = platform.aws.root(account)
     role = platform.aws.query(
         root, "iam", "us-east-1", "GetRole", "2010-05-08", {"RoleName": match[2]}
     )
