@@ -2,6 +2,7 @@ from .bucket import check_of_refusal as check_of_refusal
 from .check import HOPS as HOPS
 from .check import Check as Check
 from .check import Hop as Hop
+from .check import Paste as Paste
 from .check import Verdict as Verdict
 from .check import status_words as status_words
 from .connectors import check_sql_options as check_sql_options
@@ -14,6 +15,7 @@ from .hops import ask_aws as ask_aws
 from .hops import verify as verify
 from .known import CheckedFacts as CheckedFacts
 from .live import check_live as check_live
+from .mending import with_ways_out as with_ways_out
 from .running import check_execution as check_execution
 from .situation import Situation as Situation
 from .situation import plan_situation as plan_situation

@@ -12,6 +12,7 @@ from rwlib.diagnose import NOTHING, Watched, diagnose
 from rwlib.display import Shown, page_parts, show_note
 from rwlib.report import template
 from rwlib.runbook import LiveChecks
+from rwlib.target import Target
 from rwlib.widgets.guide import Guide
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded
@@ -61,8 +62,10 @@ class DiagnosisPanel(GuidePanel):
         guide = self.guide
         pasted = str(self.text.value).strip()
         source: Any = pasted.splitlines() or (Path(self.log_file) if self.log_file else None)
-        waits = guide.waits if guide.guided else False
-        target = None if waits else guide.runbook.target
+        # What keeps a step from writing, or AWS from being read, leaves the inputs usable.
+        target = Target(**guide.values) if guide.guided and not guide.errors else None
+        if not guide.guided:
+            target = guide.runbook.target
         live = LiveChecks(target.model_dump()) if target is not None else None
         found = diagnose(source, target=target, live=live)
         nothing = NOTHING if found or source is None else Watched(source).nothing_found()
