@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,7 @@ GIVEN = "RWLIB_LAB_SANDBOX"
 It is emptied by every start of a lab.
 """
 HOME = "RWLIB_LABS"
-_LEARNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_LEARNER = re.compile(r"[^\W_][\w.@+' -]{0,39}")
 _PATIENCE = 60.0
 _children: dict[Path, Any] = {}
 
@@ -106,7 +108,8 @@ class Workplace:
             raise InputError(
                 "lab",
                 lab.number,
-                f"was not started by {self.learner}; `rwlib lab start` comes first",
+                f"was not started by {self.learner}; "
+                f"`rwlib lab start {lab.number} --learner {shlex.quote(self.learner)}` comes first",
             )
         return found
 
@@ -119,10 +122,14 @@ def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
     InputError
         The name cannot be a folder.
     """
-    name = learner or "me"
-    if not _LEARNER.fullmatch(name):
+    # One name however it was typed: a letter with its ring may be one character or two.
+    name = unicodedata.normalize("NFC", learner).strip() or "me"
+    if not _LEARNER.fullmatch(name) or name.endswith("."):
         raise InputError(
-            "learner", learner, "is no learner's name; use up to 40 letters, digits, '.', '_', '-'"
+            "learner",
+            learner,
+            "is no learner's name; use up to 40 letters of any language, digits, spaces, "
+            '".", "_", "-", "@", "+" or "\'", and begin with a letter or a digit',
         )
     return Workplace(name, Path(home) if home else labs_home())
 

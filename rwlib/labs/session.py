@@ -31,11 +31,11 @@ from rwlib.labs.seat import Seat, own_seat
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.solution import solution_code
 from rwlib.labs.trail import events_of, show_trail
-from rwlib.labs.views import show_solution, show_symptom, show_text, show_trust
+from rwlib.labs.views import show_rows, show_solution, show_symptom, show_text, show_trust
 
 DEFAULT_SEED = 1
 _NO_CHANGES = "No changes. Your infrastructure matches the configuration."
-_READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN")
+_READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "WITH", "VALUES")
 
 
 class OpenLab:
@@ -118,12 +118,14 @@ class OpenLab:
         self.setup.variables["statement"] = statement_of(self.setup)
 
     def sql(self, text: str) -> Shown:
-        """Run a statement in RisingWave and show its answer, or its refusal."""
+        """Run a statement in RisingWave and show its rows, its answer, or its refusal."""
         from rwlib.cloud import SqlError
 
         if not text.lstrip().upper().startswith(_READING):
             self._noted(changed=True)
         try:
+            if text.lstrip().upper().startswith(_READING):
+                return show_rows(self.setup.cloud.query_sql(CLUSTER_ID, text).rows)
             return show_text(self.setup.cloud.execute_sql(CLUSTER_ID, text))
         except SqlError as error:
             return show_text(error.text)
@@ -307,6 +309,10 @@ class OpenLab:
         title = f"All {self.lab.rounds} rounds are solved"
         last = Finding(title, not open_rounds, tuple(told) if open_rounds else ())
         return Result(result.number, (*result.findings, last))
+
+    def hint_opened(self, number: int) -> None:
+        """Put on the score sheet that a hint was opened."""
+        self._noted(hint=number)
 
     def _noted(
         self,
