@@ -122,9 +122,8 @@ def start(
     click.echo(environment_text(environment, as_json=False), nl=False)
     who = _as_learner(learner, state)
     click.echo(f"# What to do: rwlib lab tasks {lab.number}")
-    click.echo(
-        f"# Then: rwlib lab check {lab.number}{who}, and at the end rwlib lab stop {lab.number}{who}"
-    )
+    do = f"rwlib lab check {lab.number}{who}"
+    click.echo(f"# Then: {do}, and at the end rwlib lab stop {lab.number}{who}")
     return 0
 
 

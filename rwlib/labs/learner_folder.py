@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 from collections.abc import Mapping
@@ -154,6 +155,39 @@ class ServedLab:
             own.stop()
 
 
+class _StandIn:
+    """Serves a lab on, at the same address, when the kernel that serves it ends.
+
+    So that a lab is open in two kernels, and closing one of them leaves the other at work.
+    """
+
+    def __init__(self, state: Path, url: str) -> None:
+        self._state = state
+        self._port = int(url.rpartition(":")[2])
+        self._ended = threading.Event()
+        self._child: _Stops | None = None
+        self._thread = threading.Thread(target=self._wait, name="lab-stand-in", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join(timeout=_PATIENCE)
+        if self._child is not None:
+            self._child.stop()
+
+    def _wait(self) -> None:
+        from rwlib.sandbox import Sandbox
+
+        while not self._ended.wait(0.25):
+            if in_use(self._state):
+                continue
+            try:
+                self._child = Sandbox.spawn(port=self._port, state=self._state)
+            except RunbookError:
+                continue  # another kernel was quicker
+            return
+
+
 def serve(place: Workplace, lab: Lab, how: Serving, secret: str = "") -> ServedLab:
     """Make a lab's sandbox answer: the one that runs already, or a new one on the same state.
 
@@ -175,7 +209,8 @@ def serve(place: Workplace, lab: Lab, how: Serving, secret: str = "") -> ServedL
     state = place.folder(lab) / "sandbox"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (running := running_at(place, lab)) is not None:
-        return ServedLab(running, None)
+        follows = how == "child" and not _address_file(state).exists()
+        return ServedLab(running, _StandIn(state, running.url) if follows else None)
     if how == "background":
         return ServedLab(_background(state), None)
     from rwlib.sandbox import Sandbox

@@ -82,6 +82,11 @@ class Lab:
     rounds
         Number of faults that a closing lab has one after the other, each in a world of its own;
         see `draw_round`.
+    layer
+        What refuses, one of `rwlib.labs.questions.LAYERS`: the answer to the question before the
+        repair.
+    after
+        The question after it: ``ask``, the ``layer`` that is right, and ``why``.
     draw
         Labs from whose faults a last lab draws; empty for all others.
     """
@@ -103,6 +108,8 @@ class Lab:
     draws: int = 0
     nothing_more: bool = False
     one_at_a_time: bool = False
+    layer: str = ""
+    after: Mapping[str, str] = field(default_factory=dict)
     terraform: bool = False
     silent: bool = False
     rounds: int = 0
@@ -240,6 +247,8 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         draws=draw.get("faults", 0),
         nothing_more=data.get("nothing_more", False),
         one_at_a_time=data.get("one_at_a_time", False),
+        layer=data.get("layer", ""),
+        after=data.get("after", {}),
         terraform=data.get("terraform", False),
         silent=data.get("silent", False),
         rounds=draw.get("rounds", 0),

@@ -16,6 +16,7 @@ from rwlib.labs.checking import ask, check, live_checks
 from rwlib.labs.guards import read_ground, who_may_assume
 from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
 from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, draw_round, find_lab, shared
+from rwlib.labs.questions import When, choice_of, choices, question_of
 from rwlib.labs.result import Finding, Result
 from rwlib.labs.retry import Attempt, attempt, statement_of
 from rwlib.labs.scores import (
@@ -309,6 +310,30 @@ class OpenLab:
         title = f"All {self.lab.rounds} rounds are solved"
         last = Finding(title, not open_rounds, tuple(told) if open_rounds else ())
         return Result(result.number, (*result.findings, last))
+
+    def question(self, when: When) -> Shown:
+        """Show the question before the repair, or the one after it.
+
+        Raises
+        ------
+        InputError
+            The lab has none.
+        """
+        return show_text("\n".join([question_of(self.lab, when).text, "", *choices()]))
+
+    def answer(self, when: When, choice: str) -> Shown:
+        """Answer a question; the first answer goes on the score sheet, apart from the repair.
+
+        Raises
+        ------
+        InputError
+            The lab has no such question, or there is no such choice.
+        """
+        question = question_of(self.lab, when)
+        right = choice_of(choice) == question.right
+        self._noted(answer=when, right=right)
+        said = "Right." if right else "Not quite."
+        return show_text(f"{said} {question.why}".strip())
 
     def hint_opened(self, number: int) -> None:
         """Put on the score sheet that a hint was opened."""
