@@ -75,7 +75,11 @@ def list_labs(learner: str, state: str | None, as_json: bool) -> int:
 
 @command.command("start")
 @click.argument("number")
-@click.option("--seed", type=int, help="What the last lab draws its faults from")
+@click.option(
+    "--seed",
+    type=int,
+    help="Changes names, places and the fault",
+)
 @click.option("--again", is_flag=True, help="Start at the beginning, whatever is there")
 @_options
 def start(

@@ -77,6 +77,7 @@ def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
     if lab.silent:
         said = ()  # nobody has kept it: the trail tells
     findings = [Finding(_WORKS, works, () if works else said)]
+    setup.keys()  # refused when the bucket is gone, or shut even to its account
     verdicts = _verdicts(setup, works=works, reasons=tries >= REASONS_AFTER)
     if lab.one_at_a_time:
         verdicts = verdicts[:1]

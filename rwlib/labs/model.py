@@ -17,6 +17,10 @@ Call = Mapping[str, Any]
 """One set-up call; see `rwlib.labs.setup_calls` for its forms."""
 
 CLUSTER_ID = "019d023e-68a6-74db-b73c-e18859fc5171"
+DEFAULT_SEED = 1
+_PREFIXES = ("stream", "rw-orders", "lake/raw", "exports/risingwave", "events")
+_ROLES = ("risingwave-orders", "rw-analytics-access", "streaming-to-s3", "lake-writer")
+_POLICIES = ("risingwave-orders-policy", "rw-analytics-s3", "streaming-s3", "lake-writer-s3")
 _FILE = re.compile(r"(\d\d)_(\w+)\.yaml")
 
 
@@ -48,13 +52,20 @@ class LabProbe:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a lab breaks. Two faults of different groups touch different documents."""
+    """What a lab breaks. Two faults of different groups touch different documents.
+
+    Parameters
+    ----------
+    variants
+        Other calls that break the same layer, so that the same repair mends it.
+    """
 
     name: str
     group: str
     breaks: tuple[Call, ...]
     repair: tuple[Call, ...]
     wrong: tuple[WrongRepair, ...]
+    variants: tuple[tuple[Call, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,12 +171,14 @@ def find_lab(number: int | str) -> Lab:
 
 
 def draw_faults(lab: Lab, seed: int) -> Lab:
-    """Return a last lab with the faults that the seed draws; any other lab as it is.
+    """Return a last lab with the faults that the seed draws; any other lab varied, see `vary`.
 
     No two faults are of one group, so that each is repaired in a document of its own.
     """
-    if not lab.draw or lab.rounds:
+    if lab.rounds:
         return lab
+    if not lab.draw:
+        return vary(lab, seed)
     chance = random.Random(seed)
     pool = [fault for number in lab.draw for fault in find_lab(number).faults]
     groups = sorted({fault.group for fault in pool})
@@ -178,6 +191,35 @@ def draw_faults(lab: Lab, seed: int) -> Lab:
     for number in lab.draw:
         documents |= find_lab(number).documents
     return Lab(**{**values, "faults": faults, "documents": {**documents, **lab.documents}})
+
+
+def vary(lab: Lab, seed: int) -> Lab:
+    """Return a lab with other names, another place and another variant of its fault.
+
+    So that two neighbours, or one learner weeks later, do not meet the same lab. The default seed
+    leaves it as its notebook tells it.
+    """
+    if seed == DEFAULT_SEED:
+        return lab
+    chance = random.Random(f"{lab.number} {seed}")
+    prefix = chance.choice(_PREFIXES)
+    old = str(lab.target["prefix"])
+    options = {
+        name: re.sub(rf"^{re.escape(old)}(?=/|$)", prefix, value)
+        for name, value in dict(lab.target.get("sql_options", {})).items()
+    }
+    target = {
+        **lab.target,
+        "prefix": prefix,
+        "role_name": chance.choice(_ROLES),
+        "policy_name": chance.choice(_POLICIES),
+        "sql_options": options,
+    }
+    faults = tuple(
+        replace(fault, breaks=chance.choice([fault.breaks, *fault.variants]))
+        for fault in lab.faults
+    )
+    return replace(lab, target=target, faults=faults)
 
 
 def draw_round(lab: Lab, seed: int, number: int) -> Lab:
@@ -228,6 +270,7 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         tuple(data.get("break", ())),
         tuple(data.get("repair", ())),
         _wrong(data.get("wrong", ())),
+        tuple(tuple(calls) for calls in data.get("variants", ())),
     )
     return Lab(
         number=int(match[1]),

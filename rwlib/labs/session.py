@@ -15,7 +15,15 @@ from rwlib.labs import terraform
 from rwlib.labs.checking import ask, check, live_checks
 from rwlib.labs.guards import read_ground, who_may_assume
 from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
-from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, draw_round, find_lab, shared
+from rwlib.labs.model import (
+    CLUSTER_ID,
+    DEFAULT_SEED,
+    Lab,
+    draw_faults,
+    draw_round,
+    find_lab,
+    shared,
+)
 from rwlib.labs.questions import When, choice_of, choices, question_of
 from rwlib.labs.result import Finding, Result
 from rwlib.labs.retry import Attempt, attempt, statement_of
@@ -34,7 +42,6 @@ from rwlib.labs.solution import solution_code
 from rwlib.labs.trail import events_of, show_trail
 from rwlib.labs.views import show_rows, show_solution, show_symptom, show_text, show_trust
 
-DEFAULT_SEED = 1
 _NO_CHANGES = "No changes. Your infrastructure matches the configuration."
 _READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "WITH", "VALUES")
 
@@ -460,7 +467,8 @@ def start_lab(
     learner
         Whose folder and score sheet; ``me`` when not given.
     seed
-        What a last lab draws its faults from.
+        What a last lab draws its faults from, and any other lab its names, its place and the
+        variant of its fault.
     again
         Start at the beginning even when the lab was started before.
     secret

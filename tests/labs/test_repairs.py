@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
+from rwlib.labs.model import all_labs, draw_faults
 from rwlib.labs.session import start_lab
 from tests.labs.repairs import LEGITIMATE, TOO_WIDE
 
@@ -32,7 +34,7 @@ def start(shared_sandbox, monkeypatch, tmp_path):
     """Start labs in the sandbox of this session, each at its beginning."""
     monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
     monkeypatch.setenv("RWLIB_LABS", str(tmp_path / "labs"))
-    return lambda number: start_lab(number, "ada", environment=False)
+    return lambda number, seed=1: start_lab(number, "ada", environment=False, seed=seed)
 
 
 @pytest.mark.parametrize(("number", "repair"), cases(LEGITIMATE))
@@ -79,3 +81,31 @@ def test_lab_with_several_faults_names_one_layer_at_a_time(start):
     result = start(15).check()
     (hops,) = [each for each in result.findings if each.title == "Every hop of the way is right"]
     assert len(hops.evidence) == 1
+
+
+def test_seed_changes_names_places_and_variants_and_the_default_one_nothing():
+    varied = {}
+    for lab in (each for each in all_labs() if not each.draw):
+        assert draw_faults(lab, 1) == lab
+        drawn = [draw_faults(lab, seed) for seed in range(2, 30)]
+        assert drawn == [draw_faults(lab, seed) for seed in range(2, 30)]
+        assert len({each.full_target().role_name for each in drawn}) > 2
+        assert len({each.full_target().prefix for each in drawn}) > 2
+        varied[lab.number] = len({json.dumps(each.faults[0].breaks) for each in drawn})
+    assert max(varied.values()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("number", "seed"),
+    [
+        pytest.param(lab.number, seed, marks=pytest.mark.slow if (lab.number, seed) == (8, 3) else
+                     pytest.mark.long)
+        for lab in all_labs() if not lab.draw for seed in (2, 3, 4, 9)
+    ],
+)  # fmt: skip
+def test_solution_solves_every_variant(start, number, seed):
+    lab = start(number, seed)
+    assert not lab.check().passed
+    lab.solution(apply=True)
+    result = lab.check()
+    assert result.passed, result
