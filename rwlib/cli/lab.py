@@ -316,6 +316,20 @@ def key(file: Path) -> int:
     return 0
 
 
+@command.command("material")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--answers", is_flag=True, help="Also the answer key, for trainers")
+def material(folder: Path, answers: bool) -> int:
+    """Write slides, handout and primer into FOLDER, as pages that open without a network."""
+    from rwlib.headless import notebook_path
+    from rwlib.labs import find_lab, write_material
+
+    notebooks = notebook_path(f"labs/{find_lab(1).file_name}").parent
+    for file in write_material(folder, notebooks, answers=answers):
+        click.echo(str(file))
+    return 0
+
+
 @command.command("serve")
 @click.option("--learners", type=click.IntRange(0, 200), default=0, help="How many seats")
 @click.option(

@@ -6,6 +6,7 @@ from .learner_folder import need_sandbox as need_sandbox
 from .learner_folder import stop_serving as stop_serving
 from .learner_folder import workplace as workplace
 from .live_sheet import LiveSheet as LiveSheet
+from .material import write_material as write_material
 from .model import Lab as Lab
 from .model import all_labs as all_labs
 from .model import find_lab as find_lab
