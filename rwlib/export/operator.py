@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import yaml
 
+from rwlib.connectors import uses_service
 from rwlib.errors import InputError
+from rwlib.steps import REDSHIFT_SERVICE
 from rwlib.target import Target
 
 PURPOSES: Final = ("run", "verify", "teardown")
@@ -84,7 +86,7 @@ def _resources(target: Target, account_id: str, kms_key_arn: str) -> dict[str, s
 def _is_needed(action: str, target: Target) -> bool:
     """Leave out what this target never calls."""
     if action.startswith("redshift"):
-        return "redshift" in target.connectors
+        return uses_service(target.connectors, REDSHIFT_SERVICE)
     if action in ("iam:TagRole", "iam:TagPolicy", "iam:UntagRole", "iam:UntagPolicy"):
         return True
     if action.startswith("iam:") and "PermissionsBoundary" in action:

@@ -41,6 +41,10 @@ class ExportPlan:
         The documents of Steps 1 and 3, as the runbook itself writes them.
     sql
         Connector and statements of Step 5; `ROLE_ARN` stands for the role's ARN.
+    account_id
+        The role's account, empty where nobody knows it.
+    kms_key_arn
+        The bucket's KMS key, empty where it has none of its own.
     """
 
     target: Target
@@ -50,6 +54,8 @@ class ExportPlan:
     trust: dict[str, Any]
     sql: tuple[tuple[str, str], ...]
     existing: Existing = Existing()
+    account_id: str = ""
+    kms_key_arn: str = ""
 
     @property
     def slug(self) -> str:
@@ -92,11 +98,15 @@ def make_plan(
             "",
             "is empty; copy it from the Cloud Meta tab of the cluster, or set RWC_API_KEY and "
             "RWC_API_SECRET so that it can be fetched",
+            reason="empty",
         )
     region = target.region_name or region_name
     if not region:
         raise InputError(
-            "region_name", "", "is empty; give the bucket's region, or AWS credentials to find it"
+            "region_name",
+            "",
+            "is empty; give the bucket's region, or AWS credentials to find it",
+            reason="empty",
         )
     document = policy_document(
         target, account_id=account_id, region_name=region, kms_key_arn=kms_key_arn
@@ -106,7 +116,18 @@ def make_plan(
             "glue_catalog_id",
             "",
             "is empty; give the account id of the Glue catalog, or AWS credentials to find it",
+            reason="empty",
         )
     sql = tuple((each.connector, each.sql) for each in statements_for(target, ROLE_ARN, region))
     trust = trust_policy(workload, target.connectors)
-    return ExportPlan(target, workload, region, document, trust, sql, existing or Existing())
+    return ExportPlan(
+        target,
+        workload,
+        region,
+        document,
+        trust,
+        sql,
+        existing or Existing(),
+        account_id=account_id,
+        kms_key_arn=target.kms_key_arn or kms_key_arn,
+    )

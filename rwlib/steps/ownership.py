@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rwlib.errors import ConflictError, InputError
-from rwlib.steps.changes import Ledger, canonical
+from rwlib.steps.changes import ChangeSubject, Ledger, canonical
 
 MANAGED_BY = "managed-by"
 MANAGED_BY_VALUE = "risingwave-iam-runbook"
@@ -220,9 +220,9 @@ def written_statements(role: Mapping[str, Any], ledger: Ledger | None = None) ->
         if entry["phase"] != "intended" or not isinstance(entry.get("after"), Mapping):
             continue
         after, before = entry["after"], entry.get("before")
-        if entry.get("nonce") in ours and entry["resource"] == "IAM role":
+        if entry.get("nonce") in ours and entry["resource"] == ChangeSubject.ROLE:
             after, before = after.get("trust_policy", {}), None
-        elif entry.get("id") != own or entry["resource"] != "trust policy":
+        elif entry.get("id") != own or entry["resource"] != ChangeSubject.TRUST_POLICY:
             continue
         there = {canonical(each) for each in _statements(before or {})}
         found |= {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import default_document, policy_users, policy_versions, read_policy, version_document
 from rwlib.errors import ConflictError
-from rwlib.steps.changes import Change, Ledger, canonical
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import (
     ID_TAG,
     MANAGED_BY,
@@ -123,7 +123,7 @@ def remove_policy(aws: Aws, arn: str, ledger: Ledger) -> None:
     policy = read_policy(aws, arn)
     if policy is None:
         return
-    removal = Change("delete", "IAM policy", arn)
+    removal = Change("delete", ChangeSubject.POLICY, arn)
     ledger.intend(removal, id=id_of(policy))
     still_ours(aws, arn, ledger, policy_id=id_of(policy))
     _write(aws, "delete_policy", arn, "deleting")
@@ -151,7 +151,7 @@ class _Policy:
     def create(self, policy_name: str, apply: bool) -> Change:
         change = Change(
             "create",
-            "IAM policy",
+            ChangeSubject.POLICY,
             self.arn,
             after=dict(self.document),
             calls=("iam:CreatePolicy", "iam:TagPolicy"),
@@ -232,18 +232,18 @@ class _Policy:
         if not is_ours(policy, self.ledger, self.tags):
             if not equal:
                 self._refuse_foreign(policy)
-            return Change("none", "IAM policy", arn, before=current, after=current)
+            return Change("none", ChangeSubject.POLICY, arn, before=current, after=current)
         self._refuse_other_target(policy)
         missing = differing_tags(policy, self.wanted_tags(id_of(policy)))
         check_tags(tags_of(policy), missing, f"policy {policy['PolicyName']}")
         if equal and not missing:
-            return Change("none", "IAM policy", arn, before=current, after=current)
+            return Change("none", ChangeSubject.POLICY, arn, before=current, after=current)
         oldest = "" if equal else _version_in_the_way(aws, arn)
         details = [] if equal else [f"new default version, {policy['DefaultVersionId']} stays"]
         details += [f"tags {', '.join(missing)}"] if missing else []
         change = Change(
             "update",
-            "IAM policy",
+            ChangeSubject.POLICY,
             arn,
             "; ".join(details),
             before=current,
@@ -301,7 +301,9 @@ class _Policy:
 
     def _delete_version(self, version: str, policy_id: str) -> None:
         before = version_document(self.aws, self.arn, version)
-        removal = Change("delete", "policy version", f"{self.arn} {version}", before=before)
+        removal = Change(
+            "delete", ChangeSubject.POLICY_VERSION, f"{self.arn} {version}", before=before
+        )
         self.ledger.intend(removal, id=policy_id)
         self._still(policy_id)
         _write(

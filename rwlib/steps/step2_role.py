@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import policy_json, read_role
 from rwlib.errors import ForeignTrustError, InputError, ServiceError
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     ID_TAG,
     MANAGED_BY,
@@ -190,7 +190,7 @@ class _Role:
         arn = f"arn:aws:iam::{self.aws.account_id}:role{self.path}{self.name}"
         change = Change(
             "create",
-            "IAM role",
+            ChangeSubject.ROLE,
             arn,
             after={"trust_policy": dict(self.trust_policy), **self.settings},
             calls=("iam:CreateRole", "iam:TagRole"),
@@ -250,6 +250,7 @@ class _Role:
                     "workload_identity_arn",
                     str(self.trust_policy["Statement"][0]["Principal"].get("AWS", "")),
                     "does not exist in AWS; copy it again from the Cloud Meta tab of the cluster",
+                    reason="does_not_exist",
                 ) from error
             raise refused(error, f"creating role {self.name}") from error
         role = dict(answer["Role"])
@@ -310,7 +311,7 @@ class _Role:
         check_tags(present, after["tags"], f"role {name}")
         differing = [key for key in before if before[key] != after[key]]
         if not differing:
-            return Change("none", "IAM role", arn, before=before, after=before, notes=notes)
+            return Change("none", ChangeSubject.ROLE, arn, before=before, after=before, notes=notes)
         tags = differing_tags(role, after["tags"])
         writes = {
             "max_session_duration": (
@@ -326,7 +327,7 @@ class _Role:
         claimed = claim_key(self.owner) in tags
         change = Change(
             "update",
-            "IAM role",
+            ChangeSubject.ROLE,
             arn,
             ", ".join("the target's claim" if key == "tags" and claimed else key
                       for key in differing),

@@ -72,8 +72,8 @@ class NotebookGuide(Guide):
                 made.offer_roles_again()
             if made.values != self.values:
                 made.replace(self.values)
-            for name, text in self.blamed.items():
-                made.blame(name, text)
+            for name, problem in self.blamed.items():
+                made.blame(name, problem)
 
         self.listen(follow)
         follow()

@@ -12,7 +12,7 @@ from rwlib.aws.calls import policy_json
 from rwlib.cloud.client import Cloud
 from rwlib.errors import ConflictError, ForeignTrustError, InputError, RunbookError, ServiceError
 from rwlib.runbook.runbook import Runbook
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     ID_TAG,
     check_tags,
@@ -194,7 +194,7 @@ def test_tear_down_keeps_what_somebody_else_says_they_manage(iam, example, tag):
 def test_a_ledger_about_another_id_is_no_ownership(tmp_path):
     ledger = Ledger(tmp_path / "1" / "ledger.jsonl")
     arn = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
-    ledger.done(Change("create", "IAM role", arn), id="AROAFIRST")
+    ledger.done(Change("create", ChangeSubject.ROLE, arn), id="AROAFIRST")
     assert is_ours({"Arn": arn, "RoleId": "AROAFIRST"}, ledger)
     assert not is_ours({"Arn": arn, "RoleId": "AROASECOND"}, ledger)
     tags = [{"Key": "managed-by", "Value": "risingwave-iam-runbook"}]

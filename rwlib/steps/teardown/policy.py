@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rwlib.aws import policy_users, policy_versions, read_policy, version_document
-from rwlib.steps.changes import Change
+from rwlib.steps.changes import Change, ChangeSubject
 from rwlib.steps.ownership import id_of, is_ours, other_claims
 from rwlib.steps.teardown.work import Work
 
@@ -52,7 +52,7 @@ def take_back_policy(work: Work, policy: Mapping[str, Any]) -> None:
     work.do(
         Change(
             "delete",
-            "IAM policy",
+            ChangeSubject.POLICY,
             arn,
             f"with {len(versions)} versions" if spare else "",
             before=version_document(aws, arn, policy["DefaultVersionId"]),
@@ -74,7 +74,12 @@ def detach(work: Work, role_name: str, policy: Mapping[str, Any]) -> None:
         return why_not_ours(work, arn, policy_id)
 
     work.do(
-        Change("delete", "attachment", f"{arn} to {role_name}", calls=("iam:DetachRolePolicy",)),
+        Change(
+            "delete",
+            ChangeSubject.ATTACHMENT,
+            f"{arn} to {role_name}",
+            calls=("iam:DetachRolePolicy",),
+        ),
         ("detach_role_policy", {"RoleName": role_name, "PolicyArn": arn}),
         about=f"attachments {role_name}",
         same=same,
