@@ -93,6 +93,8 @@ def show_checks(checks: Iterable[Any]) -> Shown:
         if row["status"] != "pass":
             lines += [f"           {line}" for line in row["evidence"]]
             lines += [f"           Do: {row['fix']}"] if row["fix"] else []
+            for paste in row["pastes"]:
+                lines += [f"           {paste['what'].capitalize()}:", paste["text"]]
     return Shown("\n".join(lines), render("verdict_table", rows))
 
 

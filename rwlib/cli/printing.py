@@ -66,6 +66,10 @@ def print_checks(checks: list[dict[str, Any]], *, evidence: bool = False) -> Non
             click.echo(_indented(line))
         if check["fix"]:
             click.echo(_indented(f"Do: {check['fix']}"))
+        for paste in check.get("pastes", ()):
+            # As it stands, so that it can be copied.
+            click.echo(_indented(f"{paste['what'].capitalize()}:"))
+            click.echo(paste["text"])
 
 
 def _indented(text: str) -> str:

@@ -15,7 +15,7 @@ from rwlib.diagnose.deciders import CLASS_OF
 from rwlib.diagnose.facts import Facts
 from rwlib.diagnose.grouping import Group, Groups
 from rwlib.diagnose.ids import UNRELATED
-from rwlib.diagnose.live import Answers, unasked
+from rwlib.diagnose.live import Answers, Settled, unasked
 from rwlib.diagnose.model import RANK, Cause, Diagnosis, LiveFacts
 from rwlib.diagnose.reader import read_text
 from rwlib.diagnose.stream import open_source, read_blocks
@@ -132,7 +132,7 @@ def _settle(
         seen = settled.evidence
         if settled.verdict == "confirmed":
             confirmed.add(name)
-            causes.append(cause.with_confidence("certain", *seen))
+            causes.append(_by_hand(cause, settled).with_confidence("certain", *seen))
         elif confidence == "certain":
             # The text is sure of what happened then, the check of what is so now.
             causes.append(cause.with_confidence("likely", _RIGHT_NOW, *seen))
@@ -150,6 +150,13 @@ def _settle(
         why = "every cause that the text allows is ruled out by a check"
         causes = [Cause("unknown", "possible", (why,), fix_for("unknown", reading))]
     return tuple(causes), tuple(excluded.items())
+
+
+def _by_hand(cause: Cause, settled: Settled) -> Cause:
+    """Put what a person has to do in place of a step that would refuse."""
+    if not settled.by_hand:
+        return cause
+    return replace(cause, fix=replace(cause.fix, how=settled.by_hand))
 
 
 def _confirmed_first(causes: list[Cause], confirmed: set[str]) -> list[Cause]:
@@ -171,9 +178,8 @@ def _live_only(target: Target | None, answers: Answers, target_file: str) -> lis
         if settled is None or settled.verdict == "excluded":
             continue
         reading = Reading(Facts(""), LineVerdict(error_class, ""), target, target_file)
-        found.setdefault(error_class, []).append(
-            Cause(name, "certain", settled.evidence, fix_for(name, reading))
-        )
+        cause = Cause(name, "certain", settled.evidence, fix_for(name, reading))
+        found.setdefault(error_class, []).append(_by_hand(cause, settled))
     return [
         Diagnosis(
             error_class=error_class,

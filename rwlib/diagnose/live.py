@@ -16,10 +16,17 @@ _MOST_LINES = 3
 
 @dataclass(frozen=True)
 class Settled:
-    """What the checks say about one cause, and the lines that say it."""
+    """What the checks say about one cause, and the lines that say it.
+
+    Attributes
+    ----------
+    by_hand
+        What mends it, where the check says that no step does; empty where a step may.
+    """
 
     verdict: Literal["confirmed", "excluded"]
     evidence: tuple[str, ...]
+    by_hand: str = ""
 
 
 class Answers:
@@ -58,7 +65,7 @@ class Answers:
             lines = _lines_about(failed, decider, action)
             telling = [line for line in lines if _tells(line, says, decider.unless)]
             if telling or (not lines and not says and not decider.per_action):
-                return Settled("confirmed", _shown(failed, telling))
+                return Settled("confirmed", _shown(failed, telling), _by_hand(failed))
             if lines:
                 other += _shown(failed, lines)
         if other:
@@ -117,6 +124,15 @@ def _tells(line: str, says: str, unless: str) -> bool:
     if unless and re.search(unless, line, re.IGNORECASE):
         return False
     return re.search(says, line, re.IGNORECASE) is not None
+
+
+def _by_hand(failed: CheckResult) -> str:
+    """Return the fix of a check that a person has to mend, with the command for it."""
+    pastes = getattr(failed, "pastes", ())
+    if not pastes and not getattr(failed, "refused", ""):
+        return ""
+    fix = str(getattr(failed, "fix", ""))
+    return mask(f"{fix}: {pastes[-1].text}" if pastes else fix)
 
 
 def _shown(answer: CheckResult, lines: Iterable[str]) -> tuple[str, ...]:

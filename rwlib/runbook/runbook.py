@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,13 @@ from rwlib.aws import (
     read_role,
     with_key,
 )
-from rwlib.errors import CheckFailedError, CredentialsError, InputError, RunbookError
+from rwlib.errors import (
+    CheckFailedError,
+    CredentialsError,
+    InputError,
+    RunbookError,
+    ServiceError,
+)
 from rwlib.runbook.approval import require_approved
 from rwlib.runs import new_run_dir, runs_folders
 from rwlib.steps import (
@@ -59,6 +65,7 @@ from rwlib.verify import (
     unaccepted,
     verify,
     with_boundary,
+    with_ways_out,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +83,8 @@ class Runbook:
     ----------
     run_dir
         Folder of the evidence; None keeps nothing (previews outside a run).
+    tolerant
+        Go on looking where a step refuses to write; ``refused`` says which and why.
     """
 
     target: Target
@@ -94,6 +103,8 @@ class Runbook:
     call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     situation: Situation | None = None
+    tolerant: bool = False
+    refused: dict[int, RunbookError] = field(default_factory=dict)
     _plan_stands: bool = False
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
@@ -200,8 +211,28 @@ class Runbook:
 
     def preview(self, number: int) -> Step:
         """Say what a step would change; writes nothing."""
+        self.refused.pop(number, None)
         with self._counting(f"step {number}"):
-            return self._step(number, apply=False)
+            try:
+                return self._step(number, apply=False)
+            except RunbookError as error:
+                if not self.tolerant:
+                    raise
+                self.refused[number] = error
+                self.steps[number].changes.clear()
+                return self.steps[number]
+
+    def refusal_of(self, number: int) -> RunbookError | None:
+        """Return why a step would refuse to write, None when it would not; reads only.
+
+        What AWS would not show says nothing about that: a step that cannot look does not refuse.
+        """
+        steps = {each: Step(each, title) for each, title in STEPS.items()}
+        target = self.target.model_copy(update={"apply": False})
+        trial = replace(self, target=target, steps=steps, tolerant=True, refused={})
+        trial.preview(number)
+        error = trial.refused.get(number)
+        return None if isinstance(error, CredentialsError | ServiceError) else error
 
     def run_step(self, number: int) -> Step:
         """Change what the step changes when the target says ``apply``, else preview it.
@@ -505,6 +536,13 @@ class Runbook:
             len(self.checks),
         )
         self.checks.insert(after, check)
+        self.checks = with_ways_out(
+            self.checks,
+            self.target,
+            situation,
+            self.workload_identity_arn,
+            self.refusal_of,
+        )
 
     def _ask_aws(self, situation: Situation) -> None:
         self.checks += ask_aws(

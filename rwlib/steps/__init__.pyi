@@ -27,10 +27,12 @@ from .step2_role import ensure_role as ensure_role
 from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
+from .step3_documents import corrected_trust as corrected_trust
 from .step3_documents import principals_of as principals_of
 from .step3_documents import restrictions as restrictions
 from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy
+from .step3_documents import without_principal as without_principal
 from .step3_trust import ensure_trust as ensure_trust
 from .step4_principals import console_steps as console_steps
 from .step4_principals import ensure_allowed_principal as ensure_allowed_principal

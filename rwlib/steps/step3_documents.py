@@ -191,6 +191,97 @@ def merge_trust(
     return TrustMerge(document, changed, kept, flags, tuple(added), tuple(removed))
 
 
+def corrected_trust(
+    existing: Mapping[str, Any],
+    workload_identity_arn: str,
+    connectors: Iterable[str] = (),
+    *,
+    role_arn: str = "",
+    region_name: str = "",
+) -> dict[str, Any]:
+    """Return a trust policy as a person may write it where Step 3 refuses to.
+
+    A statement with the runbook's Sid is written as the runbook writes it. RisingWave and Redshift
+    are taken out of others' statements that let them in under conditions which they cannot meet,
+    and out of every Deny; what those statements say of anybody else stays. Writes nothing: this
+    changes what is somebody's, which is for a person to decide.
+
+    Sources: IAM user guide, "AWS JSON policy elements: Principal" (a role is excluded from a Deny
+    by ``aws:PrincipalArn``).
+    """
+    connectors = list(connectors)
+    own = {each["Sid"]: each for each in own_statements(workload_identity_arn, connectors)}
+    restricted = {
+        (each.title, each.who)
+        for each in restrictions(
+            existing, workload_identity_arn, connectors, role_arn=role_arn, region_name=region_name
+        )
+        if each.decision.effect not in ("allowed", "depends")
+    }
+    account = workload_identity_arn.split(":")[4]
+    risingwave = {workload_identity_arn, account, f"arn:aws:iam::{account}:root"}
+    session = f":{account}:assumed-role/{workload_identity_arn.rpartition('/')[2]}/"
+    statements: list[dict[str, Any]] = []
+    for index, statement in enumerate(statements_of(existing)):
+        title = statement.get("Sid") or f"statement {index + 1}"
+        changed: dict[str, Any] | None = copy.deepcopy(dict(statement))
+        if statement.get("Effect") == "Deny":
+            changed = without_principal(statement, workload_identity_arn)
+        elif statement.get("Sid") in own:
+            changed = own.pop(str(statement["Sid"]))
+        elif (title, "RisingWave") in restricted or _names_wildcard(statement, risingwave):
+            changed = _without_names(
+                statement, "AWS", lambda each: each in {*risingwave, "*"} or session in each
+            )
+        elif (title, "Redshift") in restricted:
+            changed = _without_names(
+                statement, "Service", lambda each: re.match(r"redshift[.-]", each) is not None
+            )
+        statements += [changed] if changed else []
+    statements += [
+        each for each in own.values() if not any(_grants(other, each) for other in statements)
+    ]
+    return {"Version": "2012-10-17", **copy.deepcopy(dict(existing)), "Statement": statements}
+
+
+def without_principal(statement: Mapping[str, Any], principal_arn: str) -> dict[str, Any]:
+    """Return a Deny that does not hit one role any more, whatever else it says.
+
+    ``aws:PrincipalArn`` is the role's ARN in a session of the role as well (IAM user guide, "AWS
+    global condition context keys"). A statement that is no Deny is returned as it is.
+    """
+    exempted = copy.deepcopy(dict(statement))
+    if statement.get("Effect") != "Deny":
+        return exempted
+    block = exempted.setdefault("Condition", {}).setdefault("ArnNotEquals", {})
+    key = next((each for each in block if each.lower() == "aws:principalarn"), "aws:PrincipalArn")
+    known = block.get(key, [])
+    values = [known] if isinstance(known, str) else list(known)
+    if principal_arn not in values:
+        values.append(principal_arn)
+    block[key] = values[0] if len(values) == 1 else values
+    return exempted
+
+
+def _names_wildcard(statement: Mapping[str, Any], named: Collection[str]) -> bool:
+    """True for an Allow that names RisingWave beside everybody."""
+    names = principals_of(statement)
+    return any("*" in each for each in names) and any(each in named for each in names)
+
+
+def _without_names(
+    statement: Mapping[str, Any], kind: str, which: Callable[[str], bool]
+) -> dict[str, Any] | None:
+    """Return a statement without some of its principals, None when nobody is left."""
+    principal = statement.get("Principal")
+    left = copy.deepcopy(dict(principal)) if isinstance(principal, Mapping) else {}
+    kept = [each for each in principals_of(statement, kind) if not which(each)]
+    left.pop(kind, None)
+    if kept:
+        left[kind] = kept[0] if len(kept) == 1 else kept
+    return {**copy.deepcopy(dict(statement)), "Principal": left} if left else None
+
+
 def _sids(statements: Iterable[Mapping[str, Any]]) -> set[str]:
     return {str(each.get("Sid")) for each in statements}
 

@@ -14,6 +14,7 @@ from .hops import ask_aws as ask_aws
 from .hops import verify as verify
 from .known import CheckedFacts as CheckedFacts
 from .live import check_live as check_live
+from .mending import with_ways_out as with_ways_out
 from .running import check_execution as check_execution
 from .situation import Situation as Situation
 from .situation import plan_situation as plan_situation

@@ -51,6 +51,20 @@ HOPS = {
 
 
 @dataclass(frozen=True)
+class Paste:
+    """Something to copy and paste as it stands: a document or a command, never a sentence.
+
+    Parameters
+    ----------
+    what
+        What it is, in a few words, such as ``the corrected trust policy``.
+    """
+
+    what: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Check:
     """The verdict on one hop.
 
@@ -72,6 +86,10 @@ class Check:
         Number of the step that mends it when it is applied; None where none does.
     planned
         True where a plan was judged: it says what would be, were the plan applied.
+    refused
+        Why the step that would mend it refuses to write; ``fixed_by`` is then None.
+    pastes
+        What to copy where a person has to mend it.
     """
 
     id: str
@@ -83,6 +101,8 @@ class Check:
     reason: str = ""
     fixed_by: int | None = None
     planned: bool = False
+    refused: str = ""
+    pastes: tuple[Paste, ...] = ()
 
     @property
     def status_words(self) -> str:
@@ -91,7 +111,8 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
-        return {**asdict(self), "evidence": list(self.evidence)}
+        lists = {"evidence": list(self.evidence), "pastes": [asdict(each) for each in self.pastes]}
+        return {**asdict(self), **lists}
 
 
 def status_words(status: str, *, planned: bool) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 import ipywidgets
 
-from rwlib.diagnose import NOTHING, Watched, diagnose
+from rwlib.diagnose import NOTHING, Watched, cause_title, diagnose, heading, worded
 from rwlib.display import Shown, page_parts, show_note
 from rwlib.report import template
 from rwlib.runbook import LiveChecks
+from rwlib.target import Target
 from rwlib.widgets.guide import Guide
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded
@@ -61,8 +62,10 @@ class DiagnosisPanel(GuidePanel):
         guide = self.guide
         pasted = str(self.text.value).strip()
         source: Any = pasted.splitlines() or (Path(self.log_file) if self.log_file else None)
-        waits = guide.waits if guide.guided else False
-        target = None if waits else guide.runbook.target
+        # What keeps a step from writing, or AWS from being read, leaves the inputs usable.
+        target = Target(**guide.values) if guide.guided and not guide.errors else None
+        if not guide.guided:
+            target = guide.runbook.target
         live = LiveChecks(target.model_dump()) if target is not None else None
         found = diagnose(source, target=target, live=live)
         nothing = NOTHING if found or source is None else Watched(source).nothing_found()
@@ -78,14 +81,8 @@ class DiagnosisPanel(GuidePanel):
 def show_diagnoses(rows: Iterable[Mapping[str, Any]], nothing: str = NOTHING) -> Shown:
     """Show diagnoses: who, what, and the causes with evidence and fix."""
     found = [dict(row) for row in rows]
-    lines: list[str] = []
-    for each in found:
-        lines.append(f"{each['class']}: {each['caller'] or 'nobody is named'}")
-        for cause in each["causes"]:
-            lines.append(f"  {cause['confidence']}: {cause['id']}")
-            lines += [f"    {line}" for line in cause["evidence"]]
-            lines.append(f"    Do: {cause['fix']['summary']} {cause['fix']['how']}")
+    lines = [line for each in found for line in worded(each)]
     parts: Any = template("diagnosis.html.j2").module
-    body = str(parts.diagnoses(found, nothing))
+    body = str(parts.diagnoses(found, nothing, heading, cause_title))
     html = f'{page_parts().style()}<div class="rw">{body}</div>'
     return Shown("\n".join(lines) or note("nothing found"), html)

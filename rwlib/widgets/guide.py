@@ -14,6 +14,7 @@ from rwlib.errors import InputError, RunbookError
 from rwlib.runbook import Runbook
 from rwlib.steps import State, Step, StepState
 from rwlib.target import field_errors, parameter_values
+from rwlib.verify import check_of_refusal
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.form import open_account
 from rwlib.widgets.kept_inputs import keep_inputs, use_kept_inputs
@@ -62,12 +63,14 @@ class Guide:
             self.switch.follow()
         if self.guided:
             use_kept_inputs()
-        self.problem, self.unread = "", ""
+        self.problem, self.unread, self.failure = "", "", ""
         self.blamed: dict[str, str] = {}
         self.values = self._read(parameters)
         self.states: tuple[StepState, ...] = closed_states(FILL_IN)
         self.confirmed = False
         self.written = 0
+        self.revision = 0
+        self.refused_check: Check | None = None
         self._runbook: Runbook | None = None
         self._caller: tuple[tuple[str, ...], str, str] | None = None
         self._run_dir: Path | None = None
@@ -96,6 +99,7 @@ class Guide:
         """
         if self._runbook is None:
             self._runbook = Runbook.start(self.values, run_dir=self._run_dir)
+            self._runbook.tolerant = self.guided
             self._run_dir = self._runbook.run_dir
         return self._runbook
 
@@ -117,7 +121,7 @@ class Guide:
 
     @property
     def blockers(self) -> tuple[str, ...]:
-        """Why Apply cannot be clicked, one sentence each."""
+        """Why there is nothing to show, or why Apply cannot be clicked, one sentence each."""
         errors = self.errors
         if errors:
             missing = f"{FILL_IN}: {', '.join(label_of(name) for name in errors)}"
@@ -126,6 +130,8 @@ class Guide:
             return (self.problem,)
         if self._runbook is None:
             return ("The inputs changed: press Preview",)
+        if self.step in self.runbook.refused:
+            return (f"Nothing can be written: {self.runbook.refused[self.step]}",)
         if self.state.state is State.INIT:
             return (f"Step {self.step} {self.state.sentence}",)
         if 1 <= self.step <= 4 and self.runbook.plan_problem and self.pending().get(self.step):
@@ -144,27 +150,40 @@ class Guide:
     def edit(self, values: Mapping[str, Any]) -> None:
         """Take edited inputs: what was previewed counts no more. Makes no call."""
         self.values, self.unread = dict(values), ""
-        self._runbook, self.confirmed, self.problem, self.blamed = None, False, "", {}
+        self._begin()
         errors = self.errors
         self.states = closed_states(FILL_IN if errors else "inputs changed, press Preview")
         keep_inputs(self.values)
         self.tell()
 
+    def _begin(self) -> None:
+        """Forget what was found; what is shown from here on belongs to what is found next."""
+        self._runbook, self.confirmed = None, False
+        self.problem, self.failure, self.blamed = "", "", {}
+        self.refused_check = None
+        self.revision += 1
+
     def look(self) -> None:
         """Read AWS and RisingWave Cloud again and find out how far every step is."""
-        self.problem, self.confirmed, self.blamed = "", False, {}
+        self._begin()
         if self.errors:
             self.states = closed_states(FILL_IN)
             self.tell()
             return
-        self._runbook = None
         try:
             look_at(self.runbook)
             self.states = step_states(self.runbook)
+            self._blame_refused()
             self.confirmed = self._previewed()
         except RunbookError as error:
             self._failed(error)
         self.tell()
+
+    def _blame_refused(self) -> None:
+        """Say at its field which input a step refuses."""
+        for error in self.runbook.refused.values():
+            if isinstance(error, InputError):
+                self.blamed.setdefault(error.field, str(error))
 
     def _failed(self, error: RunbookError) -> None:
         self.problem = str(error)
@@ -174,6 +193,7 @@ class Guide:
         )
         if isinstance(error, InputError):
             self.blamed = {error.field: str(error)}
+            self.refused_check = check_of_refusal(error)
 
     def _previewed(self) -> bool:
         """Take the preview as seen: it stands on the page; the step waits for the one click."""
@@ -209,19 +229,22 @@ class Guide:
         self._set(State.ACTIVE, "writing what was previewed")
         self.tell()
         done: list[Step] = []
+        failure = ""
         try:
             runbook.target = runbook.target.model_copy(update={"apply": True})
             runbook.aws.calls = _Watched(runbook.aws.calls, progress)
             runbook.aws.forget()
             done += [runbook.run_step(number) for number in chosen]
         except RunbookError as error:
-            self._failed(error)
-            self._set(State.FAIL, str(error))
-            self.tell()
-            return done
+            failure = str(error)
         finally:
             runbook.target = runbook.target.model_copy(update={"apply": False})
         self.look()
+        if failure:
+            # What stands there now is shown all the same.
+            self.failure = failure
+            self._set(State.FAIL, failure)
+            self.tell()
         return done
 
     def pending(self, last: int = 0) -> dict[int, list[str]]:
@@ -242,13 +265,14 @@ class Guide:
         return situation is not None and situation.planned
 
     def judge(self) -> list[Check]:
-        """Judge every hop from what AWS shows now."""
-        self._runbook = None
+        """Judge every hop from what AWS shows now; everything is read again."""
+        self._begin()
         try:
             runbook = self.runbook
             look_at(runbook)
             checks = runbook.verify_live()
             self.states = step_states(runbook)
+            self._blame_refused()
             return checks
         except RunbookError as error:
             self._failed(error)
@@ -280,7 +304,7 @@ class Guide:
         if self.switch is None:
             return
         self.switch.choose(place)
-        self._run_dir = None
+        self._run_dir, self._caller = None, None
         self.values = self._read({})
         self.look()
 

@@ -156,8 +156,14 @@ class PreviewPanel(GuidePanel):
             fill(self.body, note("; ".join(guide.blockers), "bad" if guide.problem else ""))
         else:
             steps = [guide.runbook.steps[number] for number in self.numbers]
-            shown = together(show_step(step) for step in steps)
+            refused = [
+                str(guide.runbook.refused[n]) for n in self.numbers if n in guide.runbook.refused
+            ]
+            shown = together(
+                [*map(show_step, steps), *(show_note(each, "bad") for each in refused)]
+            )
             html = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
+            html += "".join(note(each, "bad") for each in refused)
             fill(self.body, html + self._sql())
             shown = shown + show_sql(guide.runbook.sql) if 5 in self.numbers else shown
         self.show(shown)
@@ -250,9 +256,8 @@ class ApplyPanel(GuidePanel):
             fill(self.result, note(f"{len(calls)} calls, the last: {calls[-1]}"))
 
         self.done = self.guide.write(progress=progress)
-        if self.guide.state.state is State.FAIL:
-            fill(self.result, note(self.guide.problem, "bad"))
-            self.button.disabled = False
+        if self.guide.failure:
+            fill(self.result, note(self.guide.failure, "bad"))
         else:
             sentences = [each.sentence for step in self.done for each in step.changes]
             fill(self.result, note("Done. " + ". ".join(sentences) + ".", "good"))

@@ -33,7 +33,8 @@ def step_states(runbook: Runbook, problem: str = "") -> tuple[StepState, ...]:
     found: list[StepState] = []
     before = ""
     for number in STEPS:
-        state = _step_state(runbook.steps[number], runbook.checks, before, problem)
+        refusal = str(runbook.refused.get(number, "") or problem)
+        state = _step_state(runbook.steps[number], runbook.checks, before, problem, refusal)
         found.append(state)
         if state.state is not State.SUCCESS and not before:
             before = f"opens when Step {number} is done"
@@ -43,10 +44,12 @@ def step_states(runbook: Runbook, problem: str = "") -> tuple[StepState, ...]:
     return tuple(found)
 
 
-def _step_state(step: Step, checks: Iterable[Check], before: str, problem: str) -> StepState:
+def _step_state(
+    step: Step, checks: Iterable[Check], before: str, problem: str, refusal: str
+) -> StepState:
     number = step.number
     if step.status == "failed":
-        return StepState(number, State.FAIL, problem or "it failed; look at its notebook")
+        return StepState(number, State.FAIL, refusal or "it failed; look at its notebook")
     if before:
         return StepState(number, State.INIT, before)
     if problem:

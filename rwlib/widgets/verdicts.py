@@ -15,7 +15,7 @@ from rwlib.display import (
     show_checks,
     show_note,
 )
-from rwlib.steps import State
+from rwlib.steps import VERIFY
 from rwlib.verify import Check
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded, together
@@ -58,7 +58,7 @@ class VerdictPanel(GuidePanel):
         self.box.children = [
             style(), self.button, self.summary, self.drawing, self.rows, self.fix, self.apply_fix,
         ]  # fmt: skip
-        if guide.step == 6 and not guide.waits:
+        if guide.step == VERIFY and not guide.waits:
             guide.judge()
         self.refresh()
 
@@ -74,6 +74,8 @@ class VerdictPanel(GuidePanel):
         self.button.disabled = bool(guide.errors)
         if guide.waits:
             self._show_nothing("; ".join(guide.blockers), bool(guide.problem))
+            if guide.refused_check:
+                self._show_refused(guide.refused_check)
             return
         failed = [each for each in self.checks if each.status == "fail"]
         planned = guide.planned
@@ -93,6 +95,11 @@ class VerdictPanel(GuidePanel):
         fill(self.drawing, "")
         self.rows.children = []
         self.show(show_note(text))
+
+    def _show_refused(self, check: Check) -> None:
+        """Show the one hop that keeps all others from being looked at."""
+        self.rows.children = [page(str(page_parts().verdict_table([check.to_dict()], True)))]
+        self.show(together([self.shown, show_checks([check])]))
 
     def _lay_out_rows(self, planned: bool) -> None:
         """Put the checks into tables; a check that can be fixed here ends one with its button."""
@@ -141,18 +148,26 @@ class VerdictPanel(GuidePanel):
 
         done = self.guide.write(chosen, progress=progress)
         self.apply_fix.layout.display = "none"
-        if self.guide.state.state is State.FAIL and self.guide.problem:
-            fill(self.fix, note(self.guide.problem, "bad"))
+        failure = self.guide.failure
+        self._judge()
+        if failure:
+            fill(self.fix, note(failure, "bad"))
             return
         sentences = ". ".join(each.sentence for step in done for each in step.changes)
-        self.guide.judge()
         fill(self.fix, note(f"Done. {sentences}.", "good"))
+
+    def _judge(self) -> None:
+        """Read everything again; only the verification leaves the plan out."""
+        if self.guide.step == VERIFY:
+            self.guide.judge()
+        else:
+            self.guide.look()
 
     def _clicked(self, button: Any) -> None:
         self.button.disabled = True
         self.button.description = "Looking at AWS …"
         try:
-            guarded(self.guide.judge, self.summary)
+            guarded(self._judge, self.summary)
         finally:
             self.button.description = "Check again"
             self.button.disabled = bool(self.guide.errors)

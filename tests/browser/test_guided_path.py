@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from pathlib import Path
 
@@ -44,10 +45,46 @@ def refuse_a_mistake(walk):
 
 
 def break_it(runs):
+    """Write another trust policy in place of the runbook's, which Step 3 mends."""
+    theirs = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    statement = {**theirs, "Principal": {"Service": "ec2.amazonaws.com"}}
+    iam(runs).update_assume_role_policy(
+        RoleName=ROLE,
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+
+
+def change_our_statement(runs):
+    """Let the runbook's own statement name another role: that is somebody's, and stays."""
     client = iam(runs)
     document = client.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
-    document["Statement"][0]["Principal"]["AWS"] = OTHER
+    own = next(each for each in document["Statement"] if each.get("Sid"))
+    own["Principal"]["AWS"] = OTHER
     client.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(document))
+
+
+def copied(walk, name):
+    """Press the first copy button of that name and return what is on the clipboard."""
+    walk.page.get_by_role("button", name=name).first.click()
+    walk.page.get_by_text("Copied").first.wait_for()
+    return walk.page.evaluate("() => navigator.clipboard.readText()")
+
+
+def mend_by_hand(walk, runs):
+    """Break what no step mends, read why, and run the command that the page gives."""
+    change_our_statement(runs)
+    walk.button("Check again").click()
+    walk.wait_for("checks fail", ".rw-live .rw-note.rw-bad")
+    walk.expect(walk.step(3)).to_contain_text("✗ failed")
+    walk.expect(walk.step(1)).to_contain_text("✓ done")
+    walk.wait_for("Step 3 refuses to write")
+    walk.expect(walk.button("Fix it")).to_have_count(0)
+    walk.shot("63-refused", walk.page.get_by_text("Step 3 refuses to write").first)
+    words = shlex.split(copied(walk, "Copy the command that writes it"))
+    assert words[:5] == ["aws", "iam", "update-assume-role-policy", "--role-name", ROLE]
+    iam(runs).update_assume_role_policy(RoleName=ROLE, PolicyDocument=words[-1])
+    walk.button("Check again").click()
+    walk.wait_for("None of", ".rw-live .rw-note.rw-good")
 
 
 def walk_the_steps(walk, runs):
@@ -102,6 +139,7 @@ def walk_the_steps(walk, runs):
     walk.button("Apply the fix").click()
     walk.wait_for("Updated trust policy")
     walk.wait_for("None of", ".rw-live .rw-note.rw-good")
+    mend_by_hand(walk, runs)
     assert OTHER not in str(iam(runs).get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
 
     walk.open("90_tear_down.ipynb")
