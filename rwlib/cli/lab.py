@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rwlib.labs import OpenLab
+    from rwlib.labs import Lab, LabTexts, OpenLab
 
 
 def _options(command: Any) -> Any:
@@ -74,7 +75,11 @@ def list_labs(learner: str, state: str | None, as_json: bool) -> int:
 
 @command.command("start")
 @click.argument("number")
-@click.option("--seed", type=int, help="What the last lab draws its faults from")
+@click.option(
+    "--seed",
+    type=int,
+    help="Changes names, places and the fault",
+)
 @click.option("--again", is_flag=True, help="Start at the beginning, whatever is there")
 @_options
 def start(
@@ -119,7 +124,10 @@ def start(
     click.echo(f"# Role {opened.role_arn}, place s3://{opened.bucket}/{opened.prefix}")
     click.echo(f"# Go on in notebooks/labs/{lab.file_name}, or in a shell with:")
     click.echo(environment_text(environment, as_json=False), nl=False)
-    click.echo(f"# Then: rwlib lab check {lab.number}, and at the end rwlib lab stop {lab.number}")
+    who = _as_learner(learner, state)
+    click.echo(f"# What to do: rwlib lab tasks {lab.number}")
+    do = f"rwlib lab check {lab.number}{who}"
+    click.echo(f"# Then: {do}, and at the end rwlib lab stop {lab.number}{who}")
     return 0
 
 
@@ -145,6 +153,62 @@ def symptom(number: str, learner: str, state: str | None, as_json: bool) -> int:
     with _opened(number, learner, state) as opened:
         text = opened.symptom().text
     click.echo(json.dumps({"lab": opened.lab.number, "text": text}) if as_json else text)
+    return 0
+
+
+@command.command("tasks")
+@click.argument("number")
+@_options
+def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
+    """Show what happened in a lab, and its tasks."""
+    lab, texts = _texts(number)
+    if as_json:
+        facts = {"lab": lab.number, "title": lab.title, "story": texts.story, "tasks": texts.tasks}
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    click.echo(f"Lab {lab.number} - {lab.title}, {lab.minutes} minutes\n")
+    click.echo(f"{texts.story}\n\n{texts.tasks}\n")
+    hint = f"rwlib lab hint {lab.number}{_as_learner(learner, state)}"
+    click.echo(f"There are {len(texts.hints)} hints: {hint} shows the first.")
+    return 0
+
+
+@command.command("hint")
+@click.argument("number")
+@click.argument("which", type=click.IntRange(1), default=1)
+@_options
+def hint(number: str, which: int, learner: str, state: str | None, as_json: bool) -> int:
+    """Show one hint, the first without WHICH; the score sheet notes it."""
+    from rwlib.errors import InputError
+
+    lab, texts = _texts(number)
+    if which > len(texts.hints):
+        raise InputError("hint", which, f"is not there; lab {lab.number} has {len(texts.hints)}")
+    with _opened(number, learner, state) as opened:
+        opened.hint_opened(which)
+    text = texts.hints[which - 1]
+    if as_json:
+        click.echo(json.dumps({"lab": lab.number, "hint": which, "text": text}, indent=2))
+        return 0
+    click.echo(f"Hint {which} of {len(texts.hints)}\n\n{text}")
+    return 0
+
+
+@command.command("solution")
+@click.argument("number")
+@click.option("--apply", "applies", is_flag=True, help="Make the calls, not only show them")
+@_options
+def solution(number: str, applies: bool, learner: str, state: str | None, as_json: bool) -> int:
+    """Show a lab's solution; the score sheet notes it."""
+    lab, texts = _texts(number)
+    with _opened(number, learner, state) as opened:
+        shown = opened.solution(apply=applies).text
+    head, _, code = shown.partition(":\n")
+    if as_json:
+        facts = {"lab": lab.number, "why": texts.solution, "code": code, "applied": applies}
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    click.echo(f"{texts.solution}\n\n{head}:\n\n{code}")
     return 0
 
 
@@ -339,6 +403,21 @@ def _until_told(ended: Callable[[], list[int]] = list) -> list[int]:
         if codes := ended():
             return codes
     return []
+
+
+def _texts(number: str) -> tuple[Lab, LabTexts]:
+    from rwlib.headless import notebook_path
+    from rwlib.labs import find_lab, read_texts
+
+    lab = find_lab(number)
+    return lab, read_texts(notebook_path(f"labs/{lab.file_name}"))
+
+
+def _as_learner(learner: str, state: str | None) -> str:
+    """Return the options with which the next command finds the same learner."""
+    words = [] if learner == "me" else ["--learner", learner]
+    words += ["--state", state] if state else []
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _opened(number: str, learner: str, state: str | None) -> OpenLab:

@@ -7,6 +7,7 @@ from .learner_folder import stop_serving as stop_serving
 from .learner_folder import workplace as workplace
 from .live_sheet import LiveSheet as LiveSheet
 from .material import write_material as write_material
+from .model import Lab as Lab
 from .model import all_labs as all_labs
 from .model import find_lab as find_lab
 from .scores import Learner as Learner
@@ -17,3 +18,5 @@ from .seat import own_seat as own_seat
 from .session import OpenLab as OpenLab
 from .session import open_lab as open_lab
 from .session import start_lab as start_lab
+from .texts import LabTexts as LabTexts
+from .texts import read_texts as read_texts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rwlib.environment import only_sandbox
 from rwlib.errors import InputError, RunbookError
+from rwlib.labs.advice import with_advice
 from rwlib.labs.guards import Ground, lost, opened, strangers_let_in, too_much_granted
 from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Result
@@ -76,6 +77,7 @@ def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
     if lab.silent:
         said = ()  # nobody has kept it: the trail tells
     findings = [Finding(_WORKS, works, () if works else said)]
+    setup.keys()  # refused when the bucket is gone, or shut even to its account
     verdicts = _verdicts(setup, works=works, reasons=tries >= REASONS_AFTER)
     if lab.one_at_a_time:
         verdicts = verdicts[:1]
@@ -90,7 +92,7 @@ def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
     if lab.terraform:
         findings.append(_finding("Terraform's next apply changes nothing", _drift(setup)))
     findings += [_probe(setup, probe) for probe in lab.must]
-    return findings
+    return with_advice(setup, ground, findings)
 
 
 def _drift(setup: LabSetup) -> list[str]:

@@ -35,6 +35,7 @@ STRANGERS = {
 }
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com")
 _SHOWN = 3
+_TRUST = "the trust policy"
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,8 @@ def lost(setup: LabSetup, ground: Ground) -> list[str]:
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
     found += [f"Allowed Principals: {each} is gone" for each in gone]
-    found += [f"object {each} is gone" for each in sorted(set(ground.objects) - set(setup.keys()))]
-    return found
+    there = setup.keys() if ground.objects else []
+    return [*found, *(f"object {each} is gone" for each in ground.objects if each not in there)]
 
 
 def _excess(setup: LabSetup, state: State, had: State) -> tuple[ExcessGrant, ...]:
@@ -184,8 +185,12 @@ def _opened(setup: LabSetup, ground: Ground, state: State) -> Iterator[str]:
     """Yield what a state lets through beside the role's own policies, and its beginning did not."""
     for what, place, old, new, _, but in _documents(setup, ground, state):
         first: Passing | None = None
-        for before, now in ((old, new), (denials(old), denials(new))):
-            passing = newly_allowed(before, now, place=place, account_id=CUSTOMER, but=but)
+        # Whom a trust policy lets in is judged with all that the lab needs, Redshift included.
+        pairs = [(old, new, False), (old, new, True)] if what != _TRUST else []
+        for before, now, alone in (*pairs, (denials(old), denials(new), False)):
+            passing = newly_allowed(
+                before, now, place=place, account_id=CUSTOMER, but=but, alone=alone
+            )
             first = first or next(passing, None)
         if first is not None:
             yield f"{what} lets through what it refused: {first.line}"
@@ -231,7 +236,7 @@ def _documents(
         base_role = ground.base.role(target.role_name) or was
         old, new, base_trust = (document_of(each["trust"]) for each in (was, role, base_role))
         yield (
-            "the trust policy", str(role["arn"]), old, new, base_trust, (WORKLOAD_IDENTITY_ARN,)
+            _TRUST, str(role["arn"]), old, new, base_trust, (WORKLOAD_IDENTITY_ARN,)
         )  # fmt: skip
 
 
@@ -337,7 +342,7 @@ def _plain(piece: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trust(grant: ExcessGrant) -> bool:
-    return grant.sources == ("the trust policy",)
+    return grant.sources == (_TRUST,)
 
 
 def _grant_line(grant: ExcessGrant) -> str:

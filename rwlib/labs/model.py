@@ -17,6 +17,10 @@ Call = Mapping[str, Any]
 """One set-up call; see `rwlib.labs.setup_calls` for its forms."""
 
 CLUSTER_ID = "019d023e-68a6-74db-b73c-e18859fc5171"
+DEFAULT_SEED = 1
+_PREFIXES = ("stream", "rw-orders", "lake/raw", "exports/risingwave", "events")
+_ROLES = ("risingwave-orders", "rw-analytics-access", "streaming-to-s3", "lake-writer")
+_POLICIES = ("risingwave-orders-policy", "rw-analytics-s3", "streaming-s3", "lake-writer-s3")
 _FILE = re.compile(r"(\d\d)_(\w+)\.yaml")
 
 
@@ -48,13 +52,20 @@ class LabProbe:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a lab breaks. Two faults of different groups touch different documents."""
+    """What a lab breaks. Two faults of different groups touch different documents.
+
+    Parameters
+    ----------
+    variants
+        Other calls that break the same layer, so that the same repair mends it.
+    """
 
     name: str
     group: str
     breaks: tuple[Call, ...]
     repair: tuple[Call, ...]
     wrong: tuple[WrongRepair, ...]
+    variants: tuple[tuple[Call, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,13 @@ class Lab:
     rounds
         Number of faults that a closing lab has one after the other, each in a world of its own;
         see `draw_round`.
+    also
+        Another name that finds it.
+    layer
+        What refuses, one of `rwlib.labs.questions.LAYERS`: the answer to the question before the
+        repair.
+    after
+        The question after it: ``ask``, the ``layer`` that is right, and ``why``.
     draw
         Labs from whose faults a last lab draws; empty for all others.
     """
@@ -103,6 +121,9 @@ class Lab:
     draws: int = 0
     nothing_more: bool = False
     one_at_a_time: bool = False
+    layer: str = ""
+    also: str = ""
+    after: Mapping[str, str] = field(default_factory=dict)
     terraform: bool = False
     silent: bool = False
     rounds: int = 0
@@ -147,18 +168,20 @@ def find_lab(number: int | str) -> Lab:
     labs = all_labs()
     text = str(number).strip()
     for lab in labs:
-        if text in (str(lab.number), f"{lab.number:02d}", lab.name):
+        if text in (str(lab.number), f"{lab.number:02d}", lab.name, lab.also or lab.name):
             return lab
     raise InputError("lab", number, f"is no lab; there are 1 to {labs[-1].number}")
 
 
 def draw_faults(lab: Lab, seed: int) -> Lab:
-    """Return a last lab with the faults that the seed draws; any other lab as it is.
+    """Return a last lab with the faults that the seed draws; any other lab varied, see `vary`.
 
     No two faults are of one group, so that each is repaired in a document of its own.
     """
-    if not lab.draw or lab.rounds:
+    if lab.rounds:
         return lab
+    if not lab.draw:
+        return vary(lab, seed)
     chance = random.Random(seed)
     pool = [fault for number in lab.draw for fault in find_lab(number).faults]
     groups = sorted({fault.group for fault in pool})
@@ -171,6 +194,35 @@ def draw_faults(lab: Lab, seed: int) -> Lab:
     for number in lab.draw:
         documents |= find_lab(number).documents
     return Lab(**{**values, "faults": faults, "documents": {**documents, **lab.documents}})
+
+
+def vary(lab: Lab, seed: int) -> Lab:
+    """Return a lab with other names, another place and another variant of its fault.
+
+    So that two neighbours, or one learner weeks later, do not meet the same lab. The default seed
+    leaves it as its notebook tells it.
+    """
+    if seed == DEFAULT_SEED:
+        return lab
+    chance = random.Random(f"{lab.number} {seed}")
+    prefix = chance.choice(_PREFIXES)
+    old = str(lab.target["prefix"])
+    options = {
+        name: re.sub(rf"^{re.escape(old)}(?=/|$)", prefix, value)
+        for name, value in dict(lab.target.get("sql_options", {})).items()
+    }
+    target = {
+        **lab.target,
+        "prefix": prefix,
+        "role_name": chance.choice(_ROLES),
+        "policy_name": chance.choice(_POLICIES),
+        "sql_options": options,
+    }
+    faults = tuple(
+        replace(fault, breaks=chance.choice([fault.breaks, *fault.variants]))
+        for fault in lab.faults
+    )
+    return replace(lab, target=target, faults=faults)
 
 
 def draw_round(lab: Lab, seed: int, number: int) -> Lab:
@@ -221,6 +273,7 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         tuple(data.get("break", ())),
         tuple(data.get("repair", ())),
         _wrong(data.get("wrong", ())),
+        tuple(tuple(calls) for calls in data.get("variants", ())),
     )
     return Lab(
         number=int(match[1]),
@@ -240,6 +293,9 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         draws=draw.get("faults", 0),
         nothing_more=data.get("nothing_more", False),
         one_at_a_time=data.get("one_at_a_time", False),
+        layer=data.get("layer", ""),
+        also=data.get("also", ""),
+        after=data.get("after", {}),
         terraform=data.get("terraform", False),
         silent=data.get("silent", False),
         rounds=draw.get("rounds", 0),

@@ -15,7 +15,16 @@ from rwlib.labs import terraform
 from rwlib.labs.checking import ask, check, live_checks
 from rwlib.labs.guards import read_ground, who_may_assume
 from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
-from rwlib.labs.model import CLUSTER_ID, Lab, draw_faults, draw_round, find_lab, shared
+from rwlib.labs.model import (
+    CLUSTER_ID,
+    DEFAULT_SEED,
+    Lab,
+    draw_faults,
+    draw_round,
+    find_lab,
+    shared,
+)
+from rwlib.labs.questions import When, choice_of, choices, question_of
 from rwlib.labs.result import Finding, Result
 from rwlib.labs.retry import Attempt, attempt, statement_of
 from rwlib.labs.scores import (
@@ -31,11 +40,10 @@ from rwlib.labs.seat import Seat, own_seat
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.solution import solution_code
 from rwlib.labs.trail import events_of, show_trail
-from rwlib.labs.views import show_solution, show_symptom, show_text, show_trust
+from rwlib.labs.views import show_rows, show_solution, show_symptom, show_text, show_trust
 
-DEFAULT_SEED = 1
 _NO_CHANGES = "No changes. Your infrastructure matches the configuration."
-_READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN")
+_READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "WITH", "VALUES")
 
 
 class OpenLab:
@@ -118,12 +126,14 @@ class OpenLab:
         self.setup.variables["statement"] = statement_of(self.setup)
 
     def sql(self, text: str) -> Shown:
-        """Run a statement in RisingWave and show its answer, or its refusal."""
+        """Run a statement in RisingWave and show its rows, its answer, or its refusal."""
         from rwlib.cloud import SqlError
 
         if not text.lstrip().upper().startswith(_READING):
             self._noted(changed=True)
         try:
+            if text.lstrip().upper().startswith(_READING):
+                return show_rows(self.setup.cloud.query_sql(CLUSTER_ID, text).rows)
             return show_text(self.setup.cloud.execute_sql(CLUSTER_ID, text))
         except SqlError as error:
             return show_text(error.text)
@@ -312,6 +322,34 @@ class OpenLab:
         last = Finding(title, not open_rounds, tuple(told) if open_rounds else ())
         return Result(result.number, (*result.findings, last))
 
+    def question(self, when: When) -> Shown:
+        """Show the question before the repair, or the one after it.
+
+        Raises
+        ------
+        InputError
+            The lab has none.
+        """
+        return show_text("\n".join([question_of(self.lab, when).text, "", *choices()]))
+
+    def answer(self, when: When, choice: str) -> Shown:
+        """Answer a question; the first answer goes on the score sheet, apart from the repair.
+
+        Raises
+        ------
+        InputError
+            The lab has no such question, or there is no such choice.
+        """
+        question = question_of(self.lab, when)
+        right = choice_of(choice) == question.right
+        self._noted(answer=when, right=right)
+        said = "Right." if right else "Not quite."
+        return show_text(f"{said} {question.why}".strip())
+
+    def hint_opened(self, number: int) -> None:
+        """Put on the score sheet that a hint was opened."""
+        self._noted(hint=number)
+
     def _noted(
         self,
         *,
@@ -433,7 +471,8 @@ def start_lab(
     learner
         Whose folder and score sheet; ``me`` when not given.
     seed
-        What a last lab draws its faults from.
+        What a last lab draws its faults from, and any other lab its names, its place and the
+        variant of its fault.
     again
         Start at the beginning even when the lab was started before.
     secret

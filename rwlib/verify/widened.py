@@ -78,11 +78,12 @@ def newly_allowed(
     place: str,
     account_id: str,
     but: Sequence[str] = (),
+    alone: bool = False,
 ) -> Iterator[Passing]:
     """Yield requests that a document lets through now and did not before.
 
     Nobody's own policies stand in the way: every principal is taken to be allowed everything on
-    its own side.
+    its own side, or, when the document is judged ``alone``, nothing.
 
     Parameters
     ----------
@@ -93,6 +94,9 @@ def newly_allowed(
         The account that owns it.
     but
         ARNs of roles that are judged elsewhere and left out here.
+    alone
+        Whether the document has to let a request through by itself, as a key policy does that
+        names a role of its own account.
     """
     if before == now:
         return
@@ -115,7 +119,7 @@ def newly_allowed(
                 request = Request(
                     principal, action.name, resource, account_id, {**named, **context}
                 )
-                if _passes(request, now) and not _passes(request, before):
+                if _passes(request, now, alone) and not _passes(request, before, alone):
                     yield Passing(request, arn or "anybody, without credentials")
 
 
@@ -124,10 +128,9 @@ def passes(request: Request, document: Document) -> bool:
     return _passes(request, document)
 
 
-def _passes(request: Request, document: Document) -> bool:
-    identity = [] if request.principal == "*" else [("their own side", _EVERYTHING)]
-    if not isinstance(request.principal, str):
-        identity = []
+def _passes(request: Request, document: Document, alone: bool = False) -> bool:
+    named = isinstance(request.principal, str) and request.principal != "*"
+    identity = [("their own side", _EVERYTHING)] if named and not alone else []
     return evaluate(request, Policies(identity=identity, resource=document)).allowed
 
 
