@@ -57,7 +57,7 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 .PHONY: notebooks
 notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
 	@$(BIN)/python -m tests.support.store_notebooks
-	@$(BIN)/python -m tests.support.store_notebooks notebooks/labs
+	@$(BIN)/python -m tests.support.store_notebooks notebooks/labs docs/labs
 
 .PHONY: lab
 lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback

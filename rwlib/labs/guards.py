@@ -13,7 +13,7 @@ from typing import Any
 
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.labs.setup_calls import LabSetup
-from rwlib.labs.states import State, document_of, read_states
+from rwlib.labs.states import LabState, document_of, read_states
 from rwlib.sandbox import (
     CUSTOMER,
     OTHER_CLUSTER_ARN,
@@ -52,17 +52,17 @@ class Ground:
         Keys of the objects that were in the bucket when the lab began.
     """
 
-    base: State
-    states: tuple[State, ...]
+    base: LabState
+    states: tuple[LabState, ...]
     objects: tuple[str, ...] = ()
 
     @property
-    def before(self) -> State:
+    def before(self) -> LabState:
         """The state in which the learner found the lab."""
         return self.states[0]
 
     @property
-    def now(self) -> State:
+    def now(self) -> LabState:
         """The state as it stands."""
         return self.states[-1]
 
@@ -160,7 +160,7 @@ def lost(setup: LabSetup, ground: Ground) -> list[str]:
     return [*found, *(f"object {each} is gone" for each in ground.objects if each not in there)]
 
 
-def _excess(setup: LabSetup, state: State, had: State) -> tuple[ExcessGrant, ...]:
+def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
     """Return what the role may do, and who may assume it, beyond the need and a state before."""
     situation = state.situation(setup.target)
     if situation.trust_policy is None:
@@ -181,7 +181,7 @@ def _excess(setup: LabSetup, state: State, had: State) -> tuple[ExcessGrant, ...
     return tuple(found)
 
 
-def _opened(setup: LabSetup, ground: Ground, state: State) -> Iterator[str]:
+def _opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
     """Yield what a state lets through beside the role's own policies, and its beginning did not."""
     for what, place, old, new, _, but in _documents(setup, ground, state):
         first: Passing | None = None
@@ -207,7 +207,7 @@ def _opened(setup: LabSetup, ground: Ground, state: State) -> Iterator[str]:
 
 
 def _documents(
-    setup: LabSetup, ground: Ground, state: State
+    setup: LabSetup, ground: Ground, state: LabState
 ) -> Iterator[tuple[str, str, Any, Any, Any, tuple[str, ...]]]:
     """Yield each document on a resource: what, where, then, now, what must hold, who is exempt.
 
@@ -260,7 +260,7 @@ def _with_grants(piece: Mapping[str, Any] | None) -> Any:
             "Statement": [*_listed((document or _NOTHING)["Statement"]), *statements]}  # fmt: skip
 
 
-def _boundary_opened(setup: LabSetup, ground: Ground, state: State) -> Iterator[str]:
+def _boundary_opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
     """Yield what a boundary would let the role be granted now, and did not before."""
     before, now = (each.situation(setup.target) for each in (ground.before, state))
     if before.boundary is None or now.boundary == before.boundary or now.trust_policy is None:
@@ -293,7 +293,7 @@ def _boundary_opened(setup: LabSetup, ground: Ground, state: State) -> Iterator[
         return
 
 
-def _newcomers(setup: LabSetup, before: State, state: State) -> Iterator[str]:
+def _newcomers(setup: LabSetup, before: LabState, state: LabState) -> Iterator[str]:
     """Yield what users and roles may do that were made since, as if they were the lab's role."""
     for name, piece in state.pieces.items():
         made = name not in before.pieces and piece.get("name") != setup.target.role_name
@@ -308,7 +308,7 @@ def _newcomers(setup: LabSetup, before: State, state: State) -> Iterator[str]:
                 break
 
 
-def _settings(bucket: str, before: State, now: State) -> list[str]:
+def _settings(bucket: str, before: LabState, now: LabState) -> list[str]:
     """Name settings of the bucket and its key that are others now."""
     was, there = before.bucket(bucket) or {}, now.bucket(bucket)
     if there is None:

@@ -18,7 +18,7 @@ _LIST = "assume-customer-roles"
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class LabState:
     """What decided who may do what, from one call to the next.
 
     Parameters
@@ -128,11 +128,11 @@ def document_of(text: str) -> Document | None:
     return found
 
 
-def read_states(history: Mapping[str, Any]) -> tuple[State, ...]:
+def read_states(history: Mapping[str, Any]) -> tuple[LabState, ...]:
     """Return the states of a sandbox's history, oldest first."""
     pieces = history["pieces"]
     return tuple(
-        State(
+        LabState(
             str(each["at"]),
             str(each["call"]),
             {name: pieces[digest] for name, digest in each["pieces"].items()},

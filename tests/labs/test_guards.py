@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rwlib.labs.guards import Ground, lost, opened, read_ground, strangers_let_in, too_much_granted
 from rwlib.labs.model import all_labs
 from rwlib.labs.session import start_lab
-from rwlib.labs.states import State, document_of
+from rwlib.labs.states import LabState, document_of
 from rwlib.sandbox import CUSTOMER, WORKLOAD_IDENTITY_ARN
 from rwlib.verify import probe_role
 from rwlib.verify.iam_actions import iam_actions
@@ -54,7 +54,9 @@ def with_role(setup, ground, **changes):
     """Exchange documents of the lab's role in what stands now."""
     role = ground.now.role(setup.target.role_name)
     pieces = {**ground.now.pieces, f"role {role['arn']}": {**role, **changes}}
-    return replace(ground, states=(ground.before, State("2026-01-01T00:00:00+00:00", "x", pieces)))
+    return replace(
+        ground, states=(ground.before, LabState("2026-01-01T00:00:00+00:00", "x", pieces))
+    )
 
 
 def with_more(setup, ground, statement):
