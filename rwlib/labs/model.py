@@ -232,7 +232,7 @@ def draw_round(lab: Lab, seed: int, number: int) -> Lab:
     lab is called, and what it taught, is not shown.
     """
     drawn = random.Random(seed).sample(sorted(lab.draw), lab.rounds)
-    inner = find_lab(drawn[number - 1])
+    inner = vary(find_lab(drawn[number - 1]), seed)
     return replace(
         inner,
         number=lab.number,

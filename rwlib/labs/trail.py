@@ -35,13 +35,16 @@ def events_of(calls: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     ]
 
 
+def _tells(event: Mapping[str, str]) -> bool:
+    """Whether an event changed something or was refused; that a thing is not there says little."""
+    if event["errorCode"].startswith("NoSuch"):
+        return False
+    return bool(event["errorCode"]) or not event["eventName"].startswith(_READING)
+
+
 def show_trail(events: Iterable[Mapping[str, str]], *, reads: bool = False) -> Shown:
     """Show events as a table; those that only read and were answered are left out by default."""
-    rows = [
-        event
-        for event in events
-        if reads or event["errorCode"] or not event["eventName"].startswith(_READING)
-    ]
+    rows = [event for event in events if reads or _tells(event)]
     if not rows:
         return Shown("The trail has no such event.", "<p>The trail has no such event.</p>")
     text = "\n\n".join(
