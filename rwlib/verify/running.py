@@ -84,7 +84,12 @@ def _failed(check_id: str, title: str, text: str, target: Target, known: Sequenc
         for cause in each.causes
     ]
     if not causes:
-        fix = "see the hop that fails above; then run it again"
+        broken = [each.title for each in known if each.status == "fail"]
+        fix = (
+            f"put right first: {broken[0]}; then run it again"
+            if broken
+            else "correct what RisingWave names in its answer, then run it again"
+        )
         return Check(check_id, "SQL", title, "fail", said, fix, "statement_refused")
     top = causes[0]
     named = (f"{top.confidence}: {top.id}", *top.evidence)

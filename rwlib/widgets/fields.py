@@ -60,9 +60,11 @@ class Field:
         self._silent = False
         self.input = self._make(value)
         self.message = page()
-        self.detected = page()
+        self.detected, self.warning = page(), page()
         self.help = page(small(Target.model_fields[name].description or ""))
-        self.box = ipywidgets.VBox([self.input, self.help, self.detected, self.message])
+        self.box = ipywidgets.VBox(
+            [self.input, self.help, self.detected, self.warning, self.message]
+        )
         self.box.add_class("rw-field")
         self.box.add_class(f"rw-field-{name.replace('_', '-')}")
 
@@ -103,6 +105,10 @@ class Field:
     def tell(self, text: str) -> None:
         """Say what was detected."""
         fill(self.detected, small(f"Detected: {text}" if text else ""))
+
+    def warn(self, text: str) -> None:
+        """Say what is right in form and may still not be what is meant."""
+        fill(self.warning, small(f"Look at this: {text}" if text else "", "unknown"))
 
     def offer(self, choices: Choices) -> None:
         """Offer what can be chosen; free text stays possible."""
@@ -163,6 +169,8 @@ class Field:
     def _read(self, value: Any) -> Any:
         if self.name in (*_COLLECTIONS, "accept_findings"):
             return split_text(self.name, value)
+        if isinstance(value, str) and self.name != "prefix":
+            return value.strip()
         return list(value) if isinstance(value, tuple) else value
 
     def _text(self, value: Any) -> Any:

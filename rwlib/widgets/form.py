@@ -6,6 +6,7 @@ and can be typed over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,8 @@ class TargetForm(Panel):
         self.box.children = [style(), *first, *([self.more, others] if rest else [])]
 
     def _edited(self, name: str, value: Any) -> None:
+        if name == "bucket":
+            value = self._split_url(value)
         if self._values.get(name) == value:
             return
         self._values[name] = value
@@ -155,13 +158,31 @@ class TargetForm(Panel):
             self._look_at_cluster()
         if name == "bucket":
             self._look_at_bucket()
+        if name == "workload_identity_arn":
+            self._compare_identity()
         if name == "prefix":
+            self.fields[name].warn(_wildcards(str(value or "")))
             self._offer_prefixes()
         if name == "role_name":
             self._look_at_role()
         self.check()
         if self._on_edit:
             self._on_edit(self.values)
+
+    def _split_url(self, value: Any) -> Any:
+        """Put a pasted S3 URL into bucket and prefix, and say so."""
+        found = re.fullmatch(r"s3a?://([^/]+)/*(.*?)/*", str(value or ""))
+        if found is None or "prefix" not in self.fields:
+            self.fields["bucket"].warn("")
+            return value
+        bucket, prefix = found.groups()
+        self.fields["bucket"].put(bucket)
+        self.fields["bucket"].warn(
+            f"{value} was taken apart: bucket {bucket}, prefix {prefix or '(empty: all of it)'}"
+        )
+        self._values["prefix"] = prefix
+        self.fields["prefix"].put(prefix)
+        return bucket
 
     def _session(self) -> tuple[Aws | None, str]:
         """Return the session that the form's values ask for, and why there is none."""
@@ -181,6 +202,7 @@ class TargetForm(Panel):
         if field is None or not self.guided:
             return
         arn, why = choices.workload_of(str(cluster)) if cluster else ("", "")
+        self._fetched["cluster_identity"] = arn
         typed = self._values.get("workload_identity_arn") or ""
         if arn and (not typed or typed == self._fetched.get("workload_identity_arn")):
             self._values["workload_identity_arn"] = arn
@@ -189,9 +211,19 @@ class TargetForm(Panel):
         elif not arn and typed and typed == self._fetched.get("workload_identity_arn"):
             self._values["workload_identity_arn"] = ""
             field.put("")
-        field.tell("the cluster's own, from Cloud metadata" if arn else "")
-        if why and "cluster_id" in self.fields:
+        self._compare_identity()
+        if "cluster_id" in self.fields:
             self.fields["cluster_id"].tell(why)
+
+    def _compare_identity(self) -> None:
+        """Say whether the identity in the field is the chosen cluster's own."""
+        arn = self._fetched.get("cluster_identity", "")
+        typed = str(self._values.get("workload_identity_arn") or "")
+        field = self.fields.get("workload_identity_arn")
+        if field is None:
+            return
+        field.tell("the cluster's own, from Cloud metadata" if arn and typed == arn else "")
+        field.warn(f"the chosen cluster's own is {arn}" if arn and typed not in ("", arn) else "")
 
     def _look_at_bucket(self) -> None:
         field = self.fields.get("bucket")
@@ -261,6 +293,18 @@ def open_account(aws_profile: str = "", operator_role_arn: str = "") -> Aws:
     aws = open_session(wanted)
     _ = aws.caller_identity
     return aws
+
+
+def _wildcards(prefix: str) -> str:
+    """Say that a prefix has no wildcards, where somebody seems to expect one."""
+    marks = [each for each in ("*", "?", "${") if each in prefix]
+    if not marks:
+        return ""
+    plain = prefix.rstrip("*?/") or "empty"
+    return (
+        f"{marks[0]} is taken as part of the keys' names, not as a wildcard; everything below "
+        f"{plain} is reached with {plain} alone"
+    )
 
 
 def _plain(value: Any, error: str) -> str:
