@@ -26,6 +26,15 @@ LABELS = {
     "run_sql": "Run the SQL in RisingWave from here",
     "allowed_principal_confirmed_by": "Who added the role in the console",
 }
+WHERE = {
+    "cluster_id": "With RWC_API_KEY and RWC_API_SECRET set the clusters are in the list, and the "
+    "Workload Identity is filled in",
+    "workload_identity_arn": "In RisingWave Cloud's console: the cluster, Network Access, tab "
+    "Cloud Meta, Workload Identity (IAM Role ARN)",
+    "bucket": "The list shows what your credentials may see",
+    "prefix": "The folder that RisingWave may use; empty means the whole bucket",
+    "role_name": "Yours to choose; an existing role is adopted and keeps what it has",
+}
 _CONNECTOR_LABELS = {
     "redshift": "Sink to Redshift (redshift)",
     "snowflake_v2": "Sink to Snowflake (snowflake_v2)",
@@ -37,6 +46,12 @@ _CONNECTOR_LABELS = {
 }
 _COLLECTIONS = ("tags", "sql_options")
 _CHOSEN = ("bucket", "prefix", "role_name", "aws_profile", "workload_identity_arn")
+
+
+def _help_of(name: str) -> str:
+    """Return what a field is, and where its value is found."""
+    said = Target.model_fields[name].description or ""
+    return f"{said}. {WHERE[name]}" if name in WHERE else said
 
 
 def label_of(name: str) -> str:
@@ -61,7 +76,7 @@ class Field:
         self.input = self._make(value)
         self.message = page()
         self.detected, self.warning = page(), page()
-        self.help = page(small(Target.model_fields[name].description or ""))
+        self.help = page(small(_help_of(name)))
         self.box = ipywidgets.VBox(
             [self.input, self.help, self.detected, self.warning, self.message]
         )
@@ -116,7 +131,7 @@ class Field:
             self.input.options = choices.options
         elif isinstance(self.input, ipywidgets.Dropdown) and self.name == "cluster_id":
             self._offer_clusters(choices)
-        said = Target.model_fields[self.name].description or ""
+        said = _help_of(self.name)
         fill(self.help, small(f"{said}. {choices.why_not}." if choices.why_not else said))
 
     def _offer_clusters(self, choices: Choices) -> None:

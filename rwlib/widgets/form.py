@@ -6,6 +6,7 @@ and can be typed over.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from rwlib.errors import RunbookError
 from rwlib.target import Target, field_errors
 from rwlib.widgets import choices
 from rwlib.widgets.fields import Field, label_of
-from rwlib.widgets.panel import Panel, style
+from rwlib.widgets.panel import Panel, fill, page, style
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -36,6 +37,8 @@ class TargetForm(Panel):
         Names of the fields to show, in their order.
     on_edit
         Called with the values after each edit.
+    folded
+        Show one line with an Edit button for as long as the values are right.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class TargetForm(Panel):
         *,
         guided: bool = True,
         on_edit: Callable[[dict[str, Any]], None] | None = None,
+        folded: bool = False,
     ) -> None:
         super().__init__(guided=guided)
+        self.folded = folded
         self._values = dict(values)
         self._on_edit = on_edit
         self._aws: tuple[tuple[str, ...], Aws | None, str] | None = None
@@ -89,6 +94,8 @@ class TargetForm(Panel):
         for name, field in self.fields.items():
             field.complain(self.errors.get(name, "") or self._found_wrong.get(name, ""))
         self._refresh_twin()
+        if self.guided:
+            self._fold()
         return self.errors
 
     def blame(self, name: str, text: str) -> None:
@@ -98,6 +105,7 @@ class TargetForm(Panel):
             self.fields[name].complain(text)
             if name not in self.first:
                 self.more.value = True
+            self._fold()
 
     def offer_choices(self) -> None:
         """Read what can be chosen, from the accounts and from this machine."""
@@ -143,7 +151,36 @@ class TargetForm(Panel):
 
         self.more.observe(toggle, names="value")
         first = [self.fields[name].box for name in fields]
-        self.box.children = [style(), *first, *([self.more, others] if rest else [])]
+        self.unfolded = ipywidgets.VBox([*first, *([self.more, others] if rest else [])])
+        self.line = page()
+        self.edit = ipywidgets.ToggleButton(value=False, description="Edit")
+        self.edit.observe(self._fold, names="value")
+        self.head = ipywidgets.HBox([self.line, self.edit])
+        self.box.children = [style(), self.head, self.unfolded]
+
+    def _fold(self, change: Any = None) -> None:
+        """Show the line alone where the inputs are right and nobody edits them."""
+        wrong = bool(self.errors or self._found_wrong)
+        if wrong and self.folded:
+            self.edit.value = True  # stays open until somebody folds it
+        self.edit.description = "Fold" if self.edit.value else "Edit"
+        fill(self.line, f"<p>{html.escape(self.sentence)}</p>" if self.folded else "")
+        self.head.layout.display = "" if self.folded else "none"
+        self.unfolded.layout.display = "none" if self.folded and not self.edit.value else ""
+
+    @property
+    def sentence(self) -> str:
+        """The inputs in one line."""
+        values = self._values
+        place = "/".join(str(values.get(name) or "") for name in ("bucket", "prefix")).rstrip("/")
+        cluster = str(values.get("cluster_id") or "")
+        if cluster and "cluster_id" in self.fields:
+            options = {each[1]: each[0] for each in self.fields["cluster_id"].input.options}
+            cluster = str(options.get(cluster, cluster)).partition(" in ")[0]
+        connectors = ", ".join(map(str, values.get("connectors") or ()))
+        parts = [f"{place or 'no bucket'} → {values.get('role_name') or 'no role'}"]
+        parts += [f"cluster {cluster}"] if cluster else []
+        return ", ".join([*parts, connectors] if connectors else parts)
 
     def _edited(self, name: str, value: Any) -> None:
         if name == "bucket":

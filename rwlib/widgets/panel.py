@@ -18,6 +18,12 @@ from rwlib.widgets.guided import is_guided
 __all__ = ["is_guided"]
 
 
+STORED = (
+    "This is what was shown when the notebook was saved; nothing here can be clicked. To go on, "
+    "run all cells: menu Run, Run All Cells."
+)
+
+
 class Panel:
     """A widget with its twin in plain HTML.
 
@@ -26,6 +32,8 @@ class Panel:
     guided
         False shows the twin alone, which is what papermill and readers get.
     """
+
+    says_stored = False
 
     def __init__(self, *, guided: bool) -> None:
         self.guided = guided
@@ -41,8 +49,12 @@ class Panel:
             self._handle.update(self._twin())
 
     def _twin(self) -> Shown:
-        inner = f'<div class="rw-twin">{self.shown.html}</div>' if self.guided else self.shown.html
-        return Shown(self.shown.text, inner)
+        if not self.guided:
+            return self.shown
+        # Seen only where no widget is alive: after a reload with another kernel, and on the web.
+        said = f'<p class="rw-note">{STORED}</p>' if self.says_stored else ""
+        body = f'{page_parts().style()}<div class="rw">{said}</div>' if said else ""
+        return Shown(self.shown.text, f'<div class="rw-twin">{body}{self.shown.html}</div>')
 
     def __repr__(self) -> str:
         return self.shown.text

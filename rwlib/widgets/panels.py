@@ -6,6 +6,7 @@ a second one while the first is worked on does nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,8 @@ class Message(ipywidgets.HTML):  # type: ignore[misc]
 
 class ProgressPanel(GuidePanel):
     """The line of all steps, and where the calls go."""
+
+    says_stored = True
 
     def __init__(self, guide: Guide) -> None:
         super().__init__(guide)
@@ -201,9 +204,20 @@ class PreviewPanel(GuidePanel):
             )
             html = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
             html += "".join(note(each, "bad") for each in refused)
+            html += self._as_it_stands()
             fill(self.body, html + self._sql())
             shown = shown + show_sql(guide.runbook.sql) if 5 in self.numbers else shown
         self.show(shown)
+
+    def _as_it_stands(self) -> str:
+        """Show the trust policy that Step 3 refuses to change."""
+        situation = self.guide.runbook.situation
+        refused = 3 in self.numbers and 3 in self.guide.runbook.refused
+        if not refused or situation is None or situation.trust_policy is None:
+            return ""
+        text = json.dumps(situation.trust_policy, indent=2)
+        block = page_parts().block(text, "the trust policy as it stands")
+        return f"<p>The trust policy as it stands:</p>{block}"
 
     def _sql(self) -> str:
         if 5 not in self.numbers:

@@ -13,8 +13,15 @@ import ipywidgets
 
 from rwlib.display import show_note
 from rwlib.steps import STEPS, VERIFY, State
-from rwlib.widgets.panel import fill, page, style
-from rwlib.widgets.panels import ApplyPanel, GuidePanel, PreviewPanel, together
+from rwlib.widgets.panel import fill, note, page, style
+from rwlib.widgets.panels import (
+    ApplyPanel,
+    GuidePanel,
+    PreviewPanel,
+    ProgressPanel,
+    guarded,
+    together,
+)
 from rwlib.widgets.step_states import anchor_of
 from rwlib.widgets.tear_down import TearDownPanel
 from rwlib.widgets.verdicts import VerdictPanel, summary_of
@@ -30,6 +37,38 @@ CHECKS = {
     5: ("sql_options",),
     VERIFY: (),
 }
+
+
+class StartPanel(ProgressPanel):
+    """The line of all steps with the button that looks at everything."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.button = ipywidgets.Button(
+            description="Preview", button_style="primary", tooltip="Reads only; writes nothing"
+        )
+        self.button.on_click(self._clicked)
+        self.why = page()
+        self.box.children = [style(), self.button, self.why, self.line]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the state of every step, and what is missing for a preview."""
+        super().refresh()
+        if hasattr(self, "why"):
+            guide = self.guide
+            self.button.disabled = bool(guide.errors)
+            said = "; ".join(guide.blockers) if guide.waits else ""
+            fill(self.why, note(said, "bad" if guide.problem else ""))
+
+    def _clicked(self, button: Any) -> None:
+        self.button.disabled = True
+        self.button.description = "Looking at AWS …"
+        try:
+            guarded(self.guide.look, self.why)
+        finally:
+            self.button.description = "Preview"
+            self.button.disabled = bool(self.guide.errors)
 
 
 class SectionPanel(GuidePanel):

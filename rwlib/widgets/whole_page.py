@@ -105,8 +105,10 @@ class GuidedPage:
         return self.guide.form(*FORM)
 
     def plan(self) -> Any:
-        """Show how far every step is."""
-        return self.guide.progress()
+        """Show how far every step is, with the button that looks at everything."""
+        from rwlib.widgets.sections import StartPanel
+
+        return StartPanel(self.guide)
 
     def section(self, number: int) -> Any:
         """Show a step: its preview, its Apply and its check, or its line when it is done."""
