@@ -178,7 +178,8 @@ class TargetForm(Panel):
             options = {each[1]: each[0] for each in self.fields["cluster_id"].input.options}
             cluster = str(options.get(cluster, cluster)).partition(" in ")[0]
         connectors = ", ".join(map(str, values.get("connectors") or ()))
-        parts = [f"{place or 'no bucket'} → {values.get('role_name') or 'no role'}"]
+        role = values.get("role_name") or Target.model_fields["role_name"].default
+        parts = [f"{place or 'no bucket'} → {role}"]
         parts += [f"cluster {cluster}"] if cluster else []
         return ", ".join([*parts, connectors] if connectors else parts)
 

@@ -123,6 +123,11 @@ class Guide:
         return next((each for each in self.states if each.number == step), self.states[0])
 
     @property
+    def runbook_is_open(self) -> bool:
+        """True when AWS was reached with the inputs as they are."""
+        return self._runbook is not None
+
+    @property
     def waits(self) -> bool:
         """True when there is nothing to show yet: an input is missing, or AWS said no."""
         problem = self.problem and not self.tolerant
@@ -216,7 +221,7 @@ class Guide:
             if self.state_of(step).state is not State.READY or step not in self.runbook.steps:
                 continue
             if pending_changes(self.runbook.steps[step]):
-                said = "previewed; nothing is written before you press Apply"
+                said = "nothing is written before you press Apply"
                 self._set(step, State.CONFIGURED, said)
                 found = True
         return found

@@ -118,13 +118,15 @@ class SectionPanel(GuidePanel):
         self.fold.layout.display = "" if done else "none"
         self.body.layout.display = "" if self.open else "none"
         title = f"Step {self.number}: {STEPS[self.number]}" if self.number in STEPS else "Verdict"
-        said = f"{state.state.face} {state.state.word}; {state.sentence}"
+        rest = state.sentence
         if done:
-            said += f". {self._verdict()} {self.apply.result.text}".rstrip()
+            rest += f". {self._verdict()} {self.apply.result.text}".rstrip()
+        said = f"{state.state.face} {state.state.word}; {rest}"
         fill(
             self.head,
             f'<p id="{anchor_of(self.number)}" class="rw-section rw-s-{state.state.value}">'
-            f"<strong>{html.escape(title)}</strong> <span>{html.escape(said)}</span></p>",
+            f"<strong>{html.escape(state.state.face)} {state.state.word}</strong> "
+            f"<span>{html.escape(rest)}</span></p>",
         )
         shown = [each.shown for each in self.parts] if self.open else []
         self.show(together([show_note(f"{title}: {said}"), *shown]))
