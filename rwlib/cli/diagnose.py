@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from typing import Any
 
 import click
@@ -34,7 +33,7 @@ def command(
     looked at. Nothing of the text is sent anywhere, and secrets in it are masked.
     """
     from rwlib.cli.printing import echo_json
-    from rwlib.diagnose import NOTHING, Watched, diagnose
+    from rwlib.diagnose import NOTHING, Watched, diagnose, worded
     from rwlib.runbook import LiveChecks
 
     given = target_file or any(value not in (None, ()) for value in fields.values())
@@ -58,7 +57,9 @@ def command(
         echo_json([each.to_dict() for each in found])
     else:
         for each in found:
-            _print(each)
+            title, *lines = worded(each.to_dict())
+            click.secho(title, bold=True)
+            click.echo("\n".join(lines))
         if not found:
             click.echo(watched.nothing_found() if watched else NOTHING)
         if live is not None and live.problem is not None:
@@ -86,31 +87,3 @@ def _file(path: str | None) -> Any:
 
 def _lines(text: str | None) -> list[str] | None:
     return text.splitlines() if text else None
-
-
-def _print(each: Any) -> None:
-    times = f", {each.count} times" if each.count > 1 else ""
-    click.secho(f"{each.error_class}{times}", bold=True)
-    for label, value in (
-        ("who", each.caller),
-        ("what", each.action),
-        ("on", each.resource),
-    ):
-        if value:
-            click.echo(f"  {label:<5} {value}")
-    for cause in each.causes:
-        click.echo(f"  {cause.confidence}: {cause.id}")
-        for line in cause.evidence:
-            click.echo(_wrapped(line, 6))
-        click.echo(_wrapped(f"Do: {cause.fix.summary} {cause.fix.how}", 6))
-    for name, because in each.excluded:
-        click.echo(_wrapped(f"not {name}: {because}", 4))
-    for line in each.not_looked_at:
-        click.echo(_wrapped(f"not looked at: {line}", 4))
-
-
-def _wrapped(text: str, indent: int) -> str:
-    return textwrap.fill(
-        text, 110, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
-        break_long_words=False,
-    )  # fmt: skip

@@ -12,6 +12,7 @@ from rwlib.diagnose.normalise import flatten
 from rwlib.diagnose.patterns import finder
 from rwlib.diagnose.records import Record, split_block
 from rwlib.diagnose.structured import event_text
+from rwlib.diagnose.tables import joined_rows
 from rwlib.masking import mask
 
 # How many lines a sentence may be wrapped over, and how long an error is read.
@@ -65,7 +66,7 @@ def read_block(block: bytes, first_line: int, workload_identity_arn: str = "") -
     if b"PRIVATE KEY" in block:
         # A key stands on lines of its own, which are no records.
         block = mask(block.decode("utf-8", "replace")).encode()
-    records = split_block(block, first_line)
+    records = split_block(joined_rows(block), first_line)
     single = [read_text(record.text, workload_identity_arn) for record in records]
     found: list[Found] = []
     position = 0

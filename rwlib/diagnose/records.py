@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rwlib.diagnose.patterns import any_of, byte_finder
+from rwlib.diagnose.tables import is_row
 
 _TIME: Final = any_of(
     r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d)?[.,\d]*(?:Z|[+-]\d\d:?\d\d)?",
@@ -74,12 +75,16 @@ def starts_record(line: bytes) -> bool:
     """Tell whether a line is the first of a log entry."""
     if _PLAIN_START.match(line):
         return True
+    if is_row(line):
+        return True
     line = strip_collector(line)
     return bool(_START.match(line)) and not _TIMED_CONTINUATION.match(line)
 
 
 def continues_record(line: bytes) -> bool:
     """Tell whether a line belongs to the one before it, whatever that is."""
+    if is_row(line):
+        return False
     line = strip_collector(line)
     return bool(_CONTINUED.match(line) or _TIMED_CONTINUATION.match(line))
 

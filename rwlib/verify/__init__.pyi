@@ -2,7 +2,6 @@ from .bucket import check_of_refusal as check_of_refusal
 from .check import HOPS as HOPS
 from .check import Check as Check
 from .check import Hop as Hop
-from .check import Paste as Paste
 from .check import Verdict as Verdict
 from .check import status_words as status_words
 from .connectors import check_sql_options as check_sql_options

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets
 
-from rwlib.diagnose import NOTHING, Watched, diagnose
+from rwlib.diagnose import NOTHING, Watched, cause_title, diagnose, heading, worded
 from rwlib.display import Shown, page_parts, show_note
 from rwlib.report import template
 from rwlib.runbook import LiveChecks
@@ -81,14 +81,8 @@ class DiagnosisPanel(GuidePanel):
 def show_diagnoses(rows: Iterable[Mapping[str, Any]], nothing: str = NOTHING) -> Shown:
     """Show diagnoses: who, what, and the causes with evidence and fix."""
     found = [dict(row) for row in rows]
-    lines: list[str] = []
-    for each in found:
-        lines.append(f"{each['class']}: {each['caller'] or 'nobody is named'}")
-        for cause in each["causes"]:
-            lines.append(f"  {cause['confidence']}: {cause['id']}")
-            lines += [f"    {line}" for line in cause["evidence"]]
-            lines.append(f"    Do: {cause['fix']['summary']} {cause['fix']['how']}")
+    lines = [line for each in found for line in worded(each)]
     parts: Any = template("diagnosis.html.j2").module
-    body = str(parts.diagnoses(found, nothing))
+    body = str(parts.diagnoses(found, nothing, heading, cause_title))
     html = f'{page_parts().style()}<div class="rw">{body}</div>'
     return Shown("\n".join(lines) or note("nothing found"), html)

@@ -32,7 +32,7 @@ def test_log_gives_what_its_lines_give(tmp_path):
 
 def test_person_reads_who_what_and_on_what():
     _, out, _ = rwlib("diagnose", DENIED, "--offline")
-    assert out.startswith("assume_role_denied\n  who   ")
+    assert out.startswith("STS refused sts:AssumeRole (assume_role_denied)\n  who   ")
     assert "  what  sts:AssumeRole\n" in out
 
 

@@ -114,8 +114,9 @@ def test_diagnosis_names_the_cause_and_never_a_refused_step(world, complete):
     )
     panel.button.click()
     assert "form is not filled in" not in repr(panel)
-    first = repr(panel).split("likely:")[0].split("possible:")[0]
-    assert "certain: trust_external_id_required" in first
+    first = repr(panel).split("Likely:")[0].split("Possible:")[0]
+    assert "Certain: " in first
+    assert "(trust_external_id_required)" in first
     assert "aws iam update-assume-role-policy" in first
     assert "--apply" not in first
 
