@@ -45,13 +45,10 @@ def refuse_a_mistake(walk):
 
 
 def break_it(runs):
-    """Write another trust policy in place of the runbook's, which Step 3 mends."""
-    theirs = {"Effect": "Allow", "Action": "sts:AssumeRole"}
-    statement = {**theirs, "Principal": {"Service": "ec2.amazonaws.com"}}
-    iam(runs).update_assume_role_policy(
-        RoleName=ROLE,
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
-    )
+    """Take the policy off the role, which Step 2 mends."""
+    client = iam(runs)
+    for each in client.list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]:
+        client.detach_role_policy(RoleName=ROLE, PolicyArn=each["PolicyArn"])
 
 
 def change_our_statement(runs):
@@ -134,10 +131,10 @@ def walk_the_steps(walk, runs):
     walk.shot("61-broken", walk.button("Check again").first)
     assert serious_faults(walk.page) == []
     walk.button("Fix it").first.click()
-    walk.wait_for("Would update trust policy")
+    walk.wait_for("Would create attachment")
     walk.shot("62-fix", walk.page.get_by_text("The fix").first)
     walk.button("Apply the fix").click()
-    walk.wait_for("Updated trust policy")
+    walk.wait_for("Created attachment")
     walk.wait_for("None of", ".rw-live .rw-note.rw-good")
     mend_by_hand(walk, runs)
     assert OTHER not in str(iam(runs).get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
@@ -209,10 +206,10 @@ def walk_the_page(walk, runs):
     visible(walk, "Check again").last.click()
     walk.expect(walk.page.locator("#rw-section-6")).to_contain_text("✗ failed")
     visible(walk, "Fix it").first.click()
-    walk.wait_for("Would update trust policy")
+    walk.wait_for("Would create attachment")
     walk.shot("62-fix", walk.page.locator("#rw-section-6"))
     visible(walk, "Apply the fix").click()
-    walk.wait_for("Updated trust policy")
+    walk.wait_for("Created attachment")
 
     visible(walk, "Take it all back").click()
     walk.wait_for("Would delete IAM role")
