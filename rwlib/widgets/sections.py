@@ -125,7 +125,7 @@ class SectionPanel(GuidePanel):
         fill(
             self.head,
             f'<p id="{anchor_of(self.number)}" class="rw-section rw-s-{state.state.value}">'
-            f"<strong>{html.escape(state.state.face)} {state.state.word}</strong> "
+            f"<strong>{html.escape(state.state.face)} {state.state.word}:</strong> "
             f"<span>{html.escape(rest)}</span></p>",
         )
         shown = [each.shown for each in self.parts] if self.open else []
