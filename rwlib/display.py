@@ -84,7 +84,7 @@ def show_checks(checks: Iterable[Any]) -> Shown:
     """Show the verdict table, evidence folded."""
     from rwlib.verify import status_words
 
-    rows = [check.to_dict() for check in checks]
+    rows = [each.to_dict() for each in sorted(checks, key=lambda each: each.status != "fail")]
     said = [status_words(row["status"], planned=row["planned"]) for row in rows]
     longest = max(7, *(len(words) for words in said), 0)
     lines = []

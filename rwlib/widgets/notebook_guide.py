@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 from rwlib.widgets.diagnosis import DiagnosisPanel
 from rwlib.widgets.guide import Guide, look_at
 
+STEP_OF_OPTIONS = 5
+
 
 class NotebookGuide(Guide):
     """The guide with what a notebook's cells call, one method a cell.
@@ -58,7 +60,8 @@ class NotebookGuide(Guide):
 
     def form(self, *fields: str) -> TargetForm:
         """Show the inputs, seeded from the parameters."""
-        made = TargetForm(self.values, fields, guided=self.guided, on_edit=self.edit)
+        folded = self.guided and self.step > 0 and self.step != STEP_OF_OPTIONS
+        made = TargetForm(self.values, fields, guided=self.guided, on_edit=self.edit, folded=folded)
         if not self.guided:
             return made
         if made.values != self.values:  # what was detected while the form was made
