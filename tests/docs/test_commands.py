@@ -63,8 +63,14 @@ def known_options(command=cli, context=None):
     return found
 
 
+OTHERS = ("python", "make", "papermill", "docker", "kubectl", "pip", "wsl", "jupyter")
 # Options of other programs that pages name.
-OF_OTHERS = {"--engine", "--strict", "--flat", "--plan", "--chaos", "--slow", "--fast"}
+OF_OTHERS = {"--engine", "--strict"} | {
+    option
+    for folder in ("benchmarks", "rwlib", "docs", "notebooks", "tests")
+    for path in (ROOT / folder).rglob("*.py")
+    for option in re.findall(r'add_argument\(\s*"(--[\w-]+)"', path.read_text(encoding="utf-8"))
+}
 # Names in prose that are in no table: of AWS, papermill, Kubernetes and Python.
 NO_NAMES = {"max_map_length", "pull_request"}
 
@@ -79,7 +85,9 @@ def test_options_that_prose_names_exist(page):
     named = {
         option
         for code in inline_code(page)
-        if not code.startswith(("python", "make", "papermill", "docker", "kubectl", "pip"))
+        if not code.startswith(
+            ("python", "make", "papermill", "docker", "kubectl", "pip", "wsl", "jupyter")
+        )
         for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", code)
     }
     assert named - known_options() - OF_OTHERS - {"--help"} == set()
