@@ -85,7 +85,9 @@ class Workplace:
         try:
             found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise InputError("state", str(file), "cannot be read; reset the lab") from error
+            raise InputError(
+                "state", str(file), "cannot be read; reset the lab", reason="cannot_be_read"
+            ) from error
         return found
 
     def remember(self, lab: Lab, facts: Mapping[str, Any]) -> None:

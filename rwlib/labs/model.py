@@ -170,7 +170,7 @@ def find_lab(number: int | str) -> Lab:
     for lab in labs:
         if text in (str(lab.number), f"{lab.number:02d}", lab.name, lab.also or lab.name):
             return lab
-    raise InputError("lab", number, f"is no lab; there are 1 to {labs[-1].number}")
+    raise InputError("lab", number, f"is not a lab; there are 1 to {labs[-1].number}")
 
 
 def draw_faults(lab: Lab, seed: int) -> Lab:

@@ -293,7 +293,9 @@ def _data(file: Path) -> Mapping[str, Any]:
         if data["format"] not in _READ:
             raise ValueError(f"format {data['format']}")
     except OSError as error:
-        raise InputError("results", str(file), f"cannot be read: {error.strerror}") from error
+        raise InputError(
+            "results", str(file), f"cannot be read: {error.strerror}", reason="cannot_be_read"
+        ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError("results", str(file), "is no results.json of a learner") from error
     return dict(data)
@@ -358,7 +360,9 @@ def find_results(paths: Sequence[Path]) -> list[Path]:
                 and file.is_file()
             )
         else:
-            raise InputError("results", str(place), "is neither a file nor a folder")
+            raise InputError(
+                "results", str(place), "is neither a file nor a folder", reason="does_not_exist"
+            )
     if not found:
         names = ", ".join(map(str, paths))
         raise InputError("results", names, "holds no results.json; start a lab first")

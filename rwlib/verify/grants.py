@@ -19,6 +19,7 @@ from functools import cached_property
 from itertools import islice, product
 from typing import Any, Literal
 
+from rwlib.connectors import connector_profile
 from rwlib.errors import InputError
 from rwlib.evaluate import (
     ANY,
@@ -83,6 +84,7 @@ class ExcessGrant:
     sources: tuple[str, ...]
     witness: Request
     assumes: str = ""
+    by_trust: bool = False
 
     @property
     def line(self) -> str:
@@ -92,7 +94,7 @@ class ExcessGrant:
         }
         where = "".join(f", with {key} {value}" for key, value in shown.items())
         asked = f"{self.witness.action} on {self.witness.resource}{where}"
-        if self.actions == ("sts:AssumeRole",) and self.resources == ("the role itself",):
+        if self.by_trust:
             who = self.witness.principal
             name = who if isinstance(who, str) else next(iter(who.values()))
             asked = f"{self.witness.action} by {name}{where}"
@@ -220,8 +222,8 @@ class _Found:
 def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, Any]]:
     """Return the least privilege of the target's connectors, and of the other targets' policies.
 
-    What another target of this runbook has been granted on the same role was asked for too, so
-    that two buckets of one cluster may share a role.
+    What another target of this runbook claims on the same role, for the same Workload Identity,
+    was asked for too, so that two buckets of one cluster may share a role.
     """
     wanted = target.model_copy(update={"policy_style": "recommended"})
     place = {
@@ -295,13 +297,13 @@ def check_grants(
     """
     title = "The role reaches nothing that its connectors don't need"
 
-    def verdict(status: Status, evidence: Iterable[str], fix: str = "") -> Check:
-        return Check("excess_grants", "requests", title, status, tuple(evidence), fix)
+    def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
+        return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
     try:
         found = excess_grants(target, situation, workload_identity_arn)
     except PatternTooLargeError as error:
-        return verdict("unknown", [str(error)]), ()
+        return verdict("unknown", [str(error)], reason="grants_not_decided"), ()
     accepted = set(target.accept_findings)
     notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
     gone = accepted - {each.id for each in found}
@@ -315,15 +317,16 @@ def check_grants(
                 [*(each.line for each in blocking), *notes],
                 "take the grant away where it stands, or give this target a role_name of its "
                 f"own; if it is wanted: accept_findings: [{', '.join(e.id for e in blocking)}]",
+                "grant_beyond_need",
             ),
             found,
         )
     if unread := situation.unread_grants():
         lines = [f"{what} not looked at, though it could grant more: {why}"
                  for what, why in unread.items()]  # fmt: skip
-        return verdict("unknown", [*lines, *notes]), found
+        return verdict("unknown", [*lines, *notes], reason="not_readable"), found
     if situation.trust_policy is None:
-        return verdict("pass", ["there is no role yet"]), found
+        return verdict("pass", ["the role does not exist yet"]), found
     return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
 
 
@@ -720,20 +723,9 @@ def _possible_values(
     found: list[str | None] = [None]
     for operator, values, variables in tests:
         name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
-        if "ip" in name and "address" in name:
-            found += [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
-        elif name == "bool":
-            found += ["true", "false"]
-        elif name == "null":
-            found.append("x")
-        elif name.startswith("numeric"):
-            for each in values:
-                if re.fullmatch(r"-?\d+", each):
-                    found += [each, str(int(each) - 1), str(int(each) + 1)]
-                else:
-                    found.append(each)
-        elif name.startswith("date"):
-            found += [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+        ordered = _values_around(name, values)
+        if ordered is not None:
+            found += ordered
         elif name.startswith("arn"):
             patterns += [tokens for each in values
                          if (tokens := arn_tokens(each, variables=variables))]  # fmt: skip
@@ -768,6 +760,25 @@ def _all_statements(situation: Situation | None) -> list[_Statement]:
         *_statements("the bucket policy", situation.bucket.policy, "resource"),
         *_statements("the key policy", _key_side(situation), "resource"),
     ]
+
+
+def _values_around(operator: str, values: tuple[str, ...]) -> list[str] | None:
+    """Return values on both sides of those that are tested; None for an operator on texts."""
+    if "ip" in operator and "address" in operator:
+        return [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
+    if operator == "bool":
+        return ["true", "false"]
+    if operator == "null":
+        return ["x"]
+    if operator.startswith("date"):
+        return [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+    if not operator.startswith("numeric"):
+        return None
+    found: list[str] = []
+    for each in values:
+        whole = re.fullmatch(r"-?\d+", each)
+        found += [each, str(int(each) - 1), str(int(each) + 1)] if whole else [each]
+    return found
 
 
 def _head(pattern: str) -> str:
@@ -845,10 +856,7 @@ def _trust_grants(
 ) -> Iterator[ExcessGrant]:
     """Yield who may assume the role beside the Workload Identity, and Redshift where it copies."""
     workload = workload or target.workload_identity_arn
-    wanted = {workload}
-    if "redshift" in target.connectors:
-        for service in redshift_services(situation.bucket.region_name):
-            wanted |= {service, service.replace("redshift", "redshift-serverless", 1)}
+    wanted = {workload, *_services(target, situation)}
     parts = workload.split(":")
     sessions = f":{parts[4]}:assumed-role/{workload.rpartition('/')[2]}/" if parts[4:] else "none"
     for statement in _statements("the trust policy", situation.trust_policy, "resource"):
@@ -865,6 +873,17 @@ def _trust_grants(
             grant = _trust_grant(situation, statement, kind, name, workload, had)
             if grant is not None:
                 yield grant
+
+
+def _services(target: Target, situation: Situation) -> set[str]:
+    """Return the services that assume the role for a connector, by their regional names too."""
+    found = {connector_profile(name).trusted_service for name in target.connectors} - {""}
+    if situation.redshift_claimed:
+        found.add("redshift.amazonaws.com")
+    if "redshift.amazonaws.com" in found:
+        for service in redshift_services(situation.bucket.region_name):
+            found |= {service, service.replace("redshift", "redshift-serverless", 1)}
+    return found
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -926,6 +945,7 @@ def _trust_grant(
         ("the role itself",),
         ("the trust policy",),
         request,
+        by_trust=True,
     )
 
 

@@ -217,27 +217,29 @@ def _principals(
     """Yield principals, one for each way in which the statements can tell them apart."""
     yield "*", ""
     accounts = dict.fromkeys((account_id, _STRANGER))
-    patterns: list[tuple[PatternToken, ...]] = []
     arns: list[str] = []
     for statement in statements:
+        for service in principals_of(statement.document, "Service"):
+            yield {"Service": service}, service
         for name in (*principals_of(statement.document), *_not_principals(statement.document)):
             if name.startswith("arn:aws:iam:") and not name.endswith(":root"):
                 arns.append(name)
-            if name.isdigit() or name.endswith(":root"):
-                accounts[name if name.isdigit() else name.split(":")[4]] = None
-        for service in principals_of(statement.document, "Service"):
-            yield {"Service": service}, service
-        for _, key, _, values in statement.tests:
-            if key == "aws:principalaccount":
-                accounts |= dict.fromkeys(value for value in values if value.isdigit())
-            if key == "aws:principalarn":
-                for value in values:
-                    tokens = arn_tokens(value, variables=statement.variables)
-                    if tokens and tokens not in patterns:
-                        patterns.append(tokens)
-                    parts = value.split(":")
-                    if len(parts) > 4 and parts[4].isdigit():
-                        accounts[parts[4]] = None
+            elif account := _account_of(name):
+                accounts[account] = None
+    tested = [
+        (value, key, statement.variables)
+        for statement in statements
+        for _, key, _, values in statement.tests
+        if key in ("aws:principalarn", "aws:principalaccount")
+        for value in values
+    ]
+    accounts |= dict.fromkeys(filter(None, (_account_of(value) for value, _, _ in tested)))
+    patterns = [
+        tokens
+        for value, key, variables in tested
+        if key == "aws:principalarn" and (tokens := arn_tokens(value, variables=variables))
+    ]
+    patterns = list(dict.fromkeys(patterns))
     for account in accounts:
         arns.append(f"arn:aws:iam::{account}:root")
         arns.append(f"arn:aws:iam::{account}:role/any-role")
@@ -246,6 +248,12 @@ def _principals(
             arns += [text for text in cells([shape], patterns).values() if text]
     for arn in dict.fromkeys(arns):
         yield (role_session(arn, "session") if ":role/" in arn else arn), arn
+
+
+def _account_of(name: str) -> str:
+    """Return the account that an ARN or a bare account id names; empty for a pattern."""
+    account = (name.split(":") + [""] * 5)[4] if name.startswith("arn:") else name
+    return account if len(account) == 12 and account.isdigit() else ""
 
 
 def _not_principals(statement: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 import ipywidgets
 
-from rwlib.target import CONNECTORS, Target, split_text
+from rwlib.connectors import connector_names, connector_profile
+from rwlib.errors import InputError, RunbookError
+from rwlib.target import Target, split_text
 from rwlib.widgets.choices import Choices
 from rwlib.widgets.panel import fill, page, small
 
@@ -26,17 +28,23 @@ LABELS = {
     "run_sql": "Run the SQL in RisingWave from here",
     "allowed_principal_confirmed_by": "Who added the role in the console",
 }
-_CONNECTOR_LABELS = {
-    "redshift": "Sink to Redshift (redshift)",
-    "snowflake_v2": "Sink to Snowflake (snowflake_v2)",
-    "snowflake": "Sink to Snowflake, the older one (snowflake)",
-    "s3_sink": "Sink to files in S3 (s3)",
-    "s3_source": "Source from files in S3 (s3)",
-    "iceberg_sink": "Sink to Iceberg (iceberg)",
-    "iceberg_source": "Source from Iceberg (iceberg)",
+WHERE = {
+    "cluster_id": "With RWC_API_KEY and RWC_API_SECRET set the clusters are in the list, and the "
+    "Workload Identity is filled in",
+    "workload_identity_arn": "In RisingWave Cloud's console: the cluster, Network Access, tab "
+    "Cloud Meta, Workload Identity (IAM Role ARN)",
+    "bucket": "The list shows what your credentials may see",
+    "prefix": "The folder that RisingWave may use; empty means the whole bucket",
+    "role_name": "Yours to choose; an existing role is adopted and keeps what it has",
 }
 _COLLECTIONS = ("tags", "sql_options")
 _CHOSEN = ("bucket", "prefix", "role_name", "aws_profile", "workload_identity_arn")
+
+
+def _help_of(name: str) -> str:
+    """Return what a field is, and where its value is found."""
+    said = Target.model_fields[name].description or ""
+    return f"{said}. {WHERE[name]}" if name in WHERE else said
 
 
 def label_of(name: str) -> str:
@@ -60,9 +68,11 @@ class Field:
         self._silent = False
         self.input = self._make(value)
         self.message = page()
-        self.detected = page()
-        self.help = page(small(Target.model_fields[name].description or ""))
-        self.box = ipywidgets.VBox([self.input, self.help, self.detected, self.message])
+        self.detected, self.warning = page(), page()
+        self.help = page(small(_help_of(name)))
+        self.box = ipywidgets.VBox(
+            [self.input, self.help, self.detected, self.warning, self.message]
+        )
         self.box.add_class("rw-field")
         self.box.add_class(f"rw-field-{name.replace('_', '-')}")
 
@@ -89,20 +99,24 @@ class Field:
         finally:
             self._silent = False
 
-    def complain(self, text: str) -> None:
+    def complain(self, problem: RunbookError | str | None) -> None:
         """Say what is wrong, under the field; nothing when it is right.
 
         What nobody has filled in yet is no fault: it is said in a quiet voice.
         """
-        text = text.removeprefix(f"{self.name}: ")
-        empty = text.startswith(("'' is empty", "[] is empty"))
-        if empty:
-            text = "Needed: " + text[len("'' is empty") :].lstrip(":; ")
+        text, empty = str(problem or ""), False
+        if isinstance(problem, InputError) and problem.field == self.name:
+            empty = problem.reason == "empty"
+            text = f"Needed: {problem.todo}" if empty and problem.todo else problem.clause
         fill(self.message, small(text, "" if empty and not self.touched else "fail"))
 
     def tell(self, text: str) -> None:
         """Say what was detected."""
         fill(self.detected, small(f"Detected: {text}" if text else ""))
+
+    def warn(self, text: str) -> None:
+        """Say what is right in form and may still not be what is meant."""
+        fill(self.warning, small(f"Look at this: {text}" if text else "", "unknown"))
 
     def offer(self, choices: Choices) -> None:
         """Offer what can be chosen; free text stays possible."""
@@ -110,7 +124,7 @@ class Field:
             self.input.options = choices.options
         elif isinstance(self.input, ipywidgets.Dropdown) and self.name == "cluster_id":
             self._offer_clusters(choices)
-        said = Target.model_fields[self.name].description or ""
+        said = _help_of(self.name)
         fill(self.help, small(f"{said}. {choices.why_not}." if choices.why_not else said))
 
     def _offer_clusters(self, choices: Choices) -> None:
@@ -163,6 +177,8 @@ class Field:
     def _read(self, value: Any) -> Any:
         if self.name in (*_COLLECTIONS, "accept_findings"):
             return split_text(self.name, value)
+        if isinstance(value, str) and self.name != "prefix":
+            return value.strip()
         return list(value) if isinstance(value, tuple) else value
 
     def _text(self, value: Any) -> Any:
@@ -189,9 +205,9 @@ class ConnectorPicker(ipywidgets.VBox):  # type: ignore[misc]
 
         self.boxes = {
             name: ipywidgets.Checkbox(
-                value=name in chosen, description=_CONNECTOR_LABELS[name], indent=False
+                value=name in chosen, description=connector_profile(name).label, indent=False
             )
-            for name in CONNECTORS
+            for name in connector_names()
         }
         title = page(f"<strong>{LABELS['connectors']}</strong>")
         super().__init__([title, *self.boxes.values()])

@@ -295,10 +295,7 @@ def _database(
         case "POST", ["querySQL"]:
             return query(platform, database, text_of(call, "query"), most_rows)
         case "POST", ["batchSQL"]:
-            queries = call.body.get("queries")
-            if not isinstance(queries, list) or not all(isinstance(q, str) for q in queries):
-                raise ApiError(400, "queries is required")
-            return 200, batch(platform, database, queries, most_rows)
+            return 200, batch(platform, database, _queries_of(call), most_rows)
         case "POST", ["secrets"]:
             name, value = text_of(call, "name"), text_of(call, "value")
             if name in database.secrets:
@@ -308,10 +305,21 @@ def _database(
         case "GET", ["sinks"]:
             return 200, list_sinks(platform, database)
         case "GET", ["sinks", name]:
-            for sink in list_sinks(platform, database)["sinks"]:
-                if sink["sinkName"] == name:
-                    return 200, sink
-            raise ApiError(404, f"sink {name} not found")
+            return 200, _sink_named(platform, database, name)
         case "GET", ["sources"]:
             return 200, source_answers(database)
     raise ApiError(404, "no such path")
+
+
+def _queries_of(call: ApiCall) -> list[str]:
+    queries = call.body.get("queries")
+    if not isinstance(queries, list) or not all(isinstance(each, str) for each in queries):
+        raise ApiError(400, "queries is required")
+    return queries
+
+
+def _sink_named(platform: Platform, database: Database, name: str) -> Any:
+    for sink in list_sinks(platform, database)["sinks"]:
+        if sink["sinkName"] == name:
+            return sink
+    raise ApiError(404, f"sink {name} not found")
