@@ -222,8 +222,8 @@ class _Found:
 def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, Any]]:
     """Return the least privilege of the target's connectors, and of the other targets' policies.
 
-    What another target of this runbook has been granted on the same role was asked for too, so
-    that two buckets of one cluster may share a role.
+    What another target of this runbook claims on the same role, for the same Workload Identity,
+    was asked for too, so that two buckets of one cluster may share a role.
     """
     wanted = target.model_copy(update={"policy_style": "recommended"})
     place = {
@@ -878,6 +878,8 @@ def _trust_grants(
 def _services(target: Target, situation: Situation) -> set[str]:
     """Return the services that assume the role for a connector, by their regional names too."""
     found = {connector_profile(name).trusted_service for name in target.connectors} - {""}
+    if situation.redshift_claimed:
+        found.add("redshift.amazonaws.com")
     if "redshift.amazonaws.com" in found:
         for service in redshift_services(situation.bucket.region_name):
             found |= {service, service.replace("redshift", "redshift-serverless", 1)}
