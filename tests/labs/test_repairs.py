@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
+from rwlib.errors import ServiceError
 from rwlib.labs.model import all_labs, draw_faults
 from rwlib.labs.session import start_lab
+from rwlib.sandbox import Endpoint
 from tests.labs.repairs import LEGITIMATE, TOO_WIDE
+from tests.support.waiting import wait_until
 
 SHORT = {
     (2, "role under a path"),
@@ -109,3 +114,46 @@ def test_solution_solves_every_variant(start, number, seed):
     lab.solution(apply=True)
     result = lab.check()
     assert result.passed, result
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [8, 13])
+def test_lab_is_opened_again_after_a_check_and_the_end_of_its_kernel(monkeypatch, tmp_path, number):
+    monkeypatch.delenv("RWLIB_LAB_SANDBOX", raising=False)
+    with start_lab(number, "ada", environment=False, home=tmp_path) as lab:
+        assert not lab.check().passed
+        lab.solution(apply=True)
+    with start_lab(number, "ada", environment=False, home=tmp_path) as lab:
+        result = lab.check()
+        assert result.passed, result
+        assert not lab.reset().check().passed
+
+
+@pytest.mark.long
+def test_lab_stays_open_in_a_second_kernel_when_the_first_ends(monkeypatch, tmp_path):
+    monkeypatch.delenv("RWLIB_LAB_SANDBOX", raising=False)
+    program = (
+        "import sys; from rwlib.labs.session import start_lab; "
+        f"lab = start_lab(3, 'ada', environment=False, home={str(tmp_path)!r}); "
+        "lab.solution(apply=True); print(lab.setup.endpoint.url, flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = first.stdout.readline().strip()
+        with start_lab(3, "ada", environment=False, home=tmp_path) as second:
+            assert second.setup.endpoint.url == url
+            first.communicate("", timeout=60)
+            assert wait_until(lambda: answers(url))
+            assert second.check().passed
+    finally:
+        first.kill()
+        first.wait()
+
+
+def answers(url):
+    try:
+        return Endpoint(url).control("GET", "health")
+    except ServiceError:
+        return None
