@@ -72,6 +72,11 @@ def is_denied(error: botocore.exceptions.ClientError) -> bool:
     return error_code(error) in _DENIED
 
 
+def is_throttled(code: str) -> bool:
+    """True for the code of a call that came too soon; an answer to HEAD has its status alone."""
+    return code in _THROTTLED or code in ("429", "503")
+
+
 def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
     """Translate a refused call into a sentence that names what was being done."""
     return ServiceError(f"AWS refused while {doing}: {error_message(error)}{_advice(error)}")

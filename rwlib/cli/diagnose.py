@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 from rwlib.errors import InputError, RunbookError
 
 
-@click.command("diagnose")
+@click.command("diagnose", cls=TargetCommand)
 @click.argument("text", required=False)
 @target_options(without=("apply", "run_sql"))
 @click.option("--log", "log_file", type=click.Path(), help="Log file of any size; - reads stdin")

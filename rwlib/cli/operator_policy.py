@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 
 
-@click.command("operator-policy")
+@click.command("operator-policy", cls=TargetCommand)
 @target_options(without=("apply", "run_sql"))
 @click.option(
     "--for",

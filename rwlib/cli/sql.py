@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 from rwlib.errors import InputError
 
 
-@click.command("sql")
+@click.command("sql", cls=TargetCommand)
 @target_options(without=("apply", "run_sql"))
 @click.option("--account-id", default="", help="12-digit account of the role; for the role's ARN")
 @click.option("--check", "check_file", type=click.Path(), help="Check the SQL in this file")
@@ -79,7 +80,7 @@ def _execute(target: Any, as_json: bool) -> int:
         echo_json({"changes": changes, "checks": checks, "exit_code": runbook.exit_code})
         return runbook.exit_code
     for change in changes:
-        print_change({**change, "notes": []})
+        print_change(change if change["refused"] else {**change, "notes": []})
     print_checks(checks)
     return runbook.exit_code
 

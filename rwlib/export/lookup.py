@@ -15,7 +15,7 @@ from rwlib.steps import fetch_workload_identity
 from rwlib.target import Target
 
 
-def export_plan(target: Target, *, offline: bool = False) -> ExportPlan:
+def export_plan(target: Target, *, offline: bool = False, account_id: str = "") -> ExportPlan:
     """Return what is exported for a target; reads AWS only for what the target leaves open.
 
     Never writes anything.
@@ -24,6 +24,8 @@ def export_plan(target: Target, *, offline: bool = False) -> ExportPlan:
     ----------
     offline
         Ask nobody: what is not in the target is an error.
+    account_id
+        The role's account, where it is not the caller's or nobody is asked.
 
     Raises
     ------
@@ -33,7 +35,7 @@ def export_plan(target: Target, *, offline: bool = False) -> ExportPlan:
         AWS refuses the credentials.
     """
     if offline:
-        return make_plan(target)
+        return make_plan(target, account_id=account_id)
     from rwlib.cloud import Cloud
 
     aws = open_session(target)
@@ -55,6 +57,6 @@ def export_plan(target: Target, *, offline: bool = False) -> ExportPlan:
         workload_identity_arn=workload,
         region_name=bucket.region_name,
         kms_key_arn=bucket.kms_key_arn,
-        account_id=aws.account_id,
+        account_id=account_id or aws.account_id,
         existing=existing,
     )

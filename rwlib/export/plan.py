@@ -41,6 +41,10 @@ class ExportPlan:
         The documents of Steps 1 and 3, as the runbook itself writes them.
     sql
         Connector and statements of Step 5; `ROLE_ARN` stands for the role's ARN.
+    account_id
+        The role's account, empty where nobody knows it.
+    kms_key_arn
+        The bucket's KMS key, empty where it has none of its own.
     """
 
     target: Target
@@ -50,6 +54,8 @@ class ExportPlan:
     trust: dict[str, Any]
     sql: tuple[tuple[str, str], ...]
     existing: Existing = Existing()
+    account_id: str = ""
+    kms_key_arn: str = ""
 
     @property
     def slug(self) -> str:
@@ -114,4 +120,14 @@ def make_plan(
         )
     sql = tuple((each.connector, each.sql) for each in statements_for(target, ROLE_ARN, region))
     trust = trust_policy(workload, target.connectors)
-    return ExportPlan(target, workload, region, document, trust, sql, existing or Existing())
+    return ExportPlan(
+        target,
+        workload,
+        region,
+        document,
+        trust,
+        sql,
+        existing or Existing(),
+        account_id=account_id,
+        kms_key_arn=target.kms_key_arn or kms_key_arn,
+    )

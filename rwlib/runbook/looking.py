@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from rwlib.aws import Aws, BucketFacts, describe_bucket, locate_bucket, with_key
+from rwlib.aws import (
+    Aws,
+    BucketFacts,
+    attached_call,
+    describe_bucket,
+    first_reads,
+    inline_names_call,
+    locate_bucket,
+    with_key,
+)
 from rwlib.errors import CredentialsError, RunbookError, ServiceError
 from rwlib.runbook.step_runs import run_step
 from rwlib.steps import STEPS, Step
@@ -16,6 +25,14 @@ if TYPE_CHECKING:
     from rwlib.runbook.run import Run
     from rwlib.target import Target
     from rwlib.verify import Check, Judgement
+
+
+def read_ahead(aws: Aws, target: Target, *, role_is_there: bool = False) -> None:
+    """Read at once what does not depend on each other and is read in any case."""
+    calls = first_reads(target, aws.account_id)
+    if role_is_there:
+        calls += [attached_call(target.role_name), inline_names_call(target.role_name)]
+    aws.read_ahead(*calls)
 
 
 def read_bucket(aws: Aws, target: Target) -> BucketFacts:

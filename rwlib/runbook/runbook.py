@@ -18,7 +18,7 @@ from rwlib.aws import Aws, BucketFacts, open_session, read_role
 from rwlib.errors import CheckFailedError, RunbookError
 from rwlib.runbook import criteria
 from rwlib.runbook.approval import require_approved
-from rwlib.runbook.looking import further_checks, judge, read_bucket, with_changes
+from rwlib.runbook.looking import further_checks, judge, read_ahead, read_bucket, with_changes
 from rwlib.runbook.run import counting, role_lock
 from rwlib.runbook.step_runs import run_step
 from rwlib.runbook.taking_back import take_back
@@ -141,6 +141,7 @@ class Runbook:
             An input cannot be used, or something of somebody else's is in the way.
         """
         with counting(self, "look"):
+            read_ahead(self.aws, self.target)
             _ = self.bucket
             now = read_situation(self.aws, self.target, self.bucket)
         for number in STEPS:
@@ -221,6 +222,7 @@ class Runbook:
         """
         with counting(self, "verify"):
             if self.target.apply or self.situation is None:
+                read_ahead(self.aws, self.target, role_is_there=self.target.apply)
                 self.situation = read_situation(self.aws, self.target, self.bucket)
             return self._verdict(self.situation)
 
@@ -233,6 +235,7 @@ class Runbook:
             The bucket does not exist, is in another account or in another region.
         """
         with counting(self, "verify"):
+            read_ahead(self.aws, self.target)
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
             return self._verdict(self.situation)

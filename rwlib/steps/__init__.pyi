@@ -35,6 +35,7 @@ from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy
 from .step3_documents import without_principal as without_principal
 from .step3_trust import ensure_trust as ensure_trust
+from .step4_principals import console_clicks as console_clicks
 from .step4_principals import console_steps as console_steps
 from .step4_principals import ensure_allowed_principal as ensure_allowed_principal
 from .step4_principals import fetch_workload_identity as fetch_workload_identity

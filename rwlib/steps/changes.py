@@ -57,6 +57,14 @@ _VERBS = {
 }
 
 
+_REFUSED = {
+    "create": "Could not create",
+    "update": "Could not update",
+    "delete": "Could not delete",
+    "none": "Unchanged:",
+}
+
+
 @dataclass(frozen=True)
 class Change:
     """One change to one resource, previewed or applied.
@@ -74,7 +82,9 @@ class Change:
     calls
         The writing API calls that the change makes, as ``service:Operation``.
     notes
-        What a reviewer should know: what is kept, what is flagged.
+        What a reviewer should know: what is kept, what is flagged, why it was refused.
+    refused
+        It was tried and refused; the first note has the words of whoever refused it.
     """
 
     action: Action
@@ -86,11 +96,13 @@ class Change:
     calls: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     applied: bool = False
+    refused: bool = False
 
     @property
     def sentence(self) -> str:
         """The change in one sentence, in the same words before and after applying."""
-        text = f"{_VERBS[self.action][self.applied]} {self.resource} {self.name}"
+        verb = _REFUSED[self.action] if self.refused else _VERBS[self.action][self.applied]
+        text = f"{verb} {self.resource} {self.name}"
         return f"{text} ({self.detail})" if self.detail else text
 
     @property

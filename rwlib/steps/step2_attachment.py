@@ -6,7 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import attached_policies, default_document, read_policy, read_role
+from rwlib.aws import (
+    attached_call,
+    attached_policies,
+    default_document,
+    read_policy,
+    read_role,
+    role_call,
+)
 from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
 from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import id_of, is_ours, taken_over
@@ -54,6 +61,8 @@ def ensure_attached(
 
     aws = Aws.of(session)
     ledger = ledger or Ledger()
+    if apply:  # then the role is there
+        aws.read_ahead(role_call(role_name), attached_call(role_name))
     role = read_role(aws, role_name)
     attached = attached_policies(aws, role_name) if role else []
     if policy_arn in attached:

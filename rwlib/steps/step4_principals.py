@@ -23,6 +23,14 @@ CONSOLE = "https://cloud.risingwave.com/"
 
 
 def console_steps(target: Target, role_arn: str, workload_identity_arn: str = "") -> list[str]:
+    """Return what a person does in RisingWave Cloud's console and here, one line each."""
+    return [
+        *console_clicks(target, role_arn, workload_identity_arn),
+        "Run this again with allowed_principal_confirmed_by set to your name.",
+    ]
+
+
+def console_clicks(target: Target, role_arn: str, workload_identity_arn: str = "") -> list[str]:
     """Return the exact clicks in RisingWave Cloud's console, one line each."""
     cluster = f"the cluster {target.cluster_id}" if target.cluster_id else "the cluster"
     identity = workload_identity_arn or target.workload_identity_arn
@@ -31,7 +39,6 @@ def console_steps(target: Target, role_arn: str, workload_identity_arn: str = ""
         "Open Network Access, then the tab Allowed Principals.",
         f"Add the ARN {role_arn} and save.",
         "Wait until the entry is shown as ready.",
-        "Run this again with allowed_principal_confirmed_by set to your name.",
     ]
 
 

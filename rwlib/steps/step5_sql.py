@@ -258,8 +258,8 @@ def run_statements(
 
     Returns
     -------
-    One change for each statement. The first that RisingWave refuses ends it: its change has the
-    text in its notes, and is not applied.
+    One change for each statement. The first that RisingWave refuses ends it: its change is marked
+    as refused and has RisingWave's text in its notes.
     """
     from rwlib.masking import without_parts
 
@@ -289,7 +289,14 @@ def run_statements(
         except Refusal as error:
             said = str(error) if value is None else without_parts(str(error), [value])
             changes.append(
-                Change("create", resource, statement.name, after=change.after, notes=(said,))
+                Change(
+                    "create",
+                    resource,
+                    statement.name,
+                    after=change.after,
+                    notes=(said,),
+                    refused=True,
+                )
             )
             return changes
         ledger.done(change)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,6 +117,8 @@ class Target(BaseModel):
         for field in ("connectors", "accept_findings"):
             if isinstance(values.get(field), tuple):
                 values[field] = list(values[field])
+        if isinstance(values.get("policy_style"), str):
+            values["policy_style"] = values["policy_style"].strip()
         if isinstance(values.get("prefix"), str) and values["prefix"] != "/":
             values["prefix"] = values["prefix"].removesuffix("/")
         split_bucket_url(values)
@@ -268,6 +271,21 @@ def connector_options(target: Target, name: str) -> dict[str, Any]:
     return {**flat, **(own if isinstance(own, dict) else {})}
 
 
+def refuse_options(target: Target) -> None:
+    """Refuse ``sql_options`` of which no version of RisingWave would make a statement.
+
+    Raises
+    ------
+    InputError
+        Names the option, and the nearest one that exists.
+    """
+    if not target.sql_options:
+        return
+    from rwlib.sql import refuse_options as refuse
+
+    refuse(target, target.role_arn_in("<account>"), target.region_name or "us-east-1")
+
+
 def field_errors(values: Mapping[str, object]) -> dict[str, str]:
     """Say what is wrong with every field at once; empty when the values make a target."""
     return {name: str(problem) for name, problem in field_problems(values).items()}
@@ -288,6 +306,15 @@ def field_problems(values: Mapping[str, object]) -> dict[str, InputError]:
             if error.field not in _STAND_IN:
                 break
             trial[error.field] = _STAND_IN[error.field]
+    else:
+        return found
+    if "sql_options" not in found and "connectors" not in found:
+        with suppress(InputError):
+            target = Target(**trial)
+            try:
+                refuse_options(target)
+            except InputError as error:
+                found["sql_options"] = error
     return found
 
 

@@ -1,3 +1,4 @@
+from .allowed_principal import check_allowed_principal as check_allowed_principal
 from .bucket import check_of_refusal as check_of_refusal
 from .check import HOPS as HOPS
 from .check import Check as Check
@@ -7,9 +8,11 @@ from .check import status_words as status_words
 from .connectors import check_sql_options as check_sql_options
 from .deciding import probe_role as probe_role
 from .grants import ExcessGrant as ExcessGrant
+from .grants import check_grants as check_grants
 from .grants import unaccepted as unaccepted
 from .hops import Judgement as Judgement
 from .hops import ask_aws as ask_aws
+from .hops import check_situation as check_situation
 from .hops import verify as verify
 from .known import CheckedFacts as CheckedFacts
 from .live import check_live as check_live

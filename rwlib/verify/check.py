@@ -139,9 +139,9 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
-        values = asdict(self)
-        del values["grounds"]
         lists = {"evidence": list(self.evidence), "pastes": [asdict(each) for each in self.pastes]}
+        # Not `asdict`, which copies every text and is a few percent of a target's time.
+        values = {key: value for key, value in vars(self).items() if key != "grounds"}
         return {**values, **lists}
 
 

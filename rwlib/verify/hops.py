@@ -99,11 +99,22 @@ def ask_aws(
     sql: Sequence[Any],
 ) -> list[Check]:
     """Return what AWS itself says beside the verdicts, and what the connectors need beside S3."""
-    from rwlib.verify.aws_simulation import check_simulation, validate_policy
+    from rwlib.verify.aws_simulation import (
+        check_simulation,
+        simulation_calls,
+        validate_policy,
+        validation_call,
+    )
     from rwlib.verify.connectors import check_connectors
 
-    checks = [validate_policy(aws, wanted_policy, situation.bucket.region_name)]
-    if not situation.planned and situation.trust_policy is not None:
+    simulated = not situation.planned and situation.trust_policy is not None
+    region_name = situation.bucket.region_name
+    aws.read_ahead(
+        validation_call(wanted_policy, region_name),
+        *(simulation_calls(situation.role_arn, verdicts) if simulated else ()),
+    )
+    checks = [validate_policy(aws, wanted_policy, region_name)]
+    if simulated:
         unread = situation.unread()
         checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread)
     return checks + check_connectors(aws, target, situation, sql)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def check_execution(
     limit
         Seconds.
     """
-    refused = {each.name: each.notes[0] for each in changes if each.notes and not each.applied}
+    refused = {each.name: each.notes[0] for each in changes if each.refused}
     checks = []
     for each in sql:
         statement = each.statements[-1]
@@ -85,12 +86,28 @@ def _failed(check_id: str, title: str, text: str, target: Target, known: Sequenc
         for cause in each.causes
     ]
     if not causes:
-        fix = "see the hop that fails above; then run it again"
+        failed = next((each for each in known if each.status == "fail"), None)
+        fix = (
+            f"mend what fails first ({failed.hop}: {failed.title}); then run it again"
+            if failed is not None
+            else f"mend what RisingWave names ({_innermost(said)}), in sql_options or in the "
+            "cluster; then run it again"
+        )
         return Check(check_id, "SQL", title, "fail", said, fix, "statement_refused")
     top = causes[0]
     named = (f"{top.confidence}: {top.id}", *top.evidence)
     fix = f"{top.fix.summary} {top.fix.how}"
     return Check(check_id, "SQL", title, "fail", (*named, *said), fix, "statement_refused")
+
+
+def _innermost(lines: Sequence[str]) -> str:
+    """Return the last of the errors that RisingWave numbers from the outside to the inside.
+
+    ``Caused by these errors (recent errors listed first):`` (thiserror-ext's report, which
+    RisingWave's frontend prints).
+    """
+    last = lines[-1].strip() if lines else "it gave no reason"
+    return re.sub(r"^\d+: ", "", last)
 
 
 def _names(each: ConnectorSql) -> set[str]:

@@ -15,7 +15,7 @@ from rwlib.errors import InputError
 from rwlib.steps import Change, ChangeSubject, is_ours, tag_map
 
 if TYPE_CHECKING:
-    from rwlib.aws import Aws
+    from rwlib.aws import Aws, Read
     from rwlib.target import Target
 
 
@@ -103,17 +103,27 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
     What the caller may not read is left out, and named in ``unknown`` with the reason.
     """
     from rwlib.aws import (
+        attached_call,
         attached_policies,
         default_document,
+        inline_names_call,
         inline_policies,
+        policy_call,
         policy_json,
         read_policy,
         read_role,
+        role_call,
     )
 
     unknown: dict[str, str] = {}
-    role = read_role(aws, target.role_name, unknown)
     own_arn = target.policy_arn_in(aws.account_id)
+    aws.read_ahead(role_call(target.role_name), policy_call(own_arn))
+    role = read_role(aws, target.role_name, unknown)
+    boundary_arn = ""
+    if role is not None:
+        boundary_arn = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+        of_role = [attached_call(target.role_name), inline_names_call(target.role_name)]
+        _read_documents_ahead(aws, {own_arn, boundary_arn} - {""}, also=of_role)
     base: dict[str, Any] = {
         "caller_arn": aws.caller_identity.arn,
         "account_id": aws.account_id,
@@ -132,6 +142,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
             **base,
         )
     attached = attached_policies(aws, target.role_name, unknown)
+    _read_documents_ahead(aws, {*attached})
     identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
     # The documents were read through the same answers, so this asks for nothing more.
     ours = frozenset(
@@ -141,7 +152,6 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         (f"inline policy {name}", document)
         for name, document in inline_policies(aws, target.role_name, unknown).items()
     ]
-    boundary_arn = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
     boundary = default_document(aws, boundary_arn, unknown) if boundary_arn else None
     return Situation(
         role_arn=role["Arn"],
@@ -154,6 +164,31 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         role_tags=tag_map(role.get("Tags", [])),
         ours=ours,
         **base,
+    )
+
+
+def _read_documents_ahead(aws: Aws, arns: Iterable[str], also: Iterable[Read] = ()) -> None:
+    """Read policies and their documents at once, as far as one does not depend on another.
+
+    Parameters
+    ----------
+    also
+        Other calls that can be made beside the first ones.
+    """
+    from rwlib.aws import policy_call, version_call
+
+    ordered = sorted(arns)
+    found = {arn: aws.remembered(policy_call(arn)) for arn in ordered}
+    aws.read_ahead(
+        *also,
+        *(
+            version_call(arn, known["Policy"]["DefaultVersionId"]) if known else policy_call(arn)
+            for arn, known in found.items()
+        ),
+    )
+    late = [(arn, aws.remembered(policy_call(arn))) for arn, known in found.items() if not known]
+    aws.read_ahead(
+        *(version_call(arn, known["Policy"]["DefaultVersionId"]) for arn, known in late if known)
     )
 
 

@@ -123,6 +123,7 @@ class Gateway:
         """
         caller, number, rule = ANONYMOUS, 0, None
         request: AwsRequest | None = None
+        self.faults.wait()
         try:
             request = read_request(environ, body)
             with self.world.entered():
@@ -141,7 +142,7 @@ class Gateway:
                     signed_for, request.region
                 )
                 self._name(request)
-                number = self.faults.before(request)
+                number = self.faults.before(request, caller.account)
                 answer = self._services[request.service].answer(request, caller)
                 if form is not None:
                     answer = answer_form(request, form, bucket, answer)

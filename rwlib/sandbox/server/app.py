@@ -170,6 +170,7 @@ class Application:
         if path.startswith("/_rwc/"):
             if self._risingwave is None:
                 return error_answer("s3", AwsError("NoSuchKey", "No RisingWave Cloud here.", 404))
+            self.gateway.faults.wait()
             return _call_wsgi(self._risingwave, environ, body)
         answer, dies = self.gateway.handle(environ, body)
         return Answer(answer.status, answer.headers, answer.body, _die) if dies else answer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rwlib.errors import InputError
-from rwlib.sql.connectors import Connector, Option, load_connector
+from rwlib.sql.connectors import Connector, Option, load_connector, nearest, owners_of
 from rwlib.sql.language.syntax import OptionValue, SecretRef
 from rwlib.sql.rules.options import unknown_options, url_carries_secret
 from rwlib.sql.rules.problems import Definition, Given, Problem
@@ -111,7 +111,7 @@ def refuse_unknown(connector: Connector, options: Mapping[str, object]) -> None:
     definition = Definition(connector, {name: Given("") for name in options})
     for problem in unknown_options(definition):
         if not problem.refused_by:  # what only some versions know is judged with the rest
-            raise refusal(problem)
+            raise refusal(_with_own_names(connector, problem))
     for name in options:
         canonical = connector.canonical(name)
         if canonical not in connector.options:
@@ -123,6 +123,21 @@ def refuse_unknown(connector: Connector, options: Mapping[str, object]) -> None:
             keyed = {name: Given(""), connector.role_options[0]: role}
             for problem in static_keys(Definition(connector, keyed)):
                 raise refusal(problem)
+
+
+def option_names(connector: Connector) -> list[str]:
+    """Return every name that a user may write for a connector: its options and the runbook's."""
+    own = [key for key in RESERVED if takes_reserved(connector, key)]
+    return [*own, *connector.options, *connector.aliases]
+
+
+def _with_own_names(connector: Connector, problem: Problem) -> Problem:
+    """Offer the runbook's own names too for an option that no connector has."""
+    name = problem.option
+    if problem.id != "unknown_option" or owners_of(name) or name in connector.format_encode.options:
+        return problem
+    near = nearest(name, option_names(connector))
+    return replace(problem, fix=f"did you mean {' or '.join(near)}?") if near else problem
 
 
 def refusal(problem: Problem) -> InputError:

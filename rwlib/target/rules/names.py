@@ -16,7 +16,7 @@ CONNECTORS = connector_names()
 
 def name(field: str, value: Any) -> str:
     """Accept a name that can be a folder and a tag."""
-    text = text_of(field, value)
+    text = text_of(field, value).strip()
     # It is kept as a tag of the role too, and IAM's tag values hold no comma.
     if text and not re.fullmatch(r"[\w.@+=-]{1,128}", text, re.ASCII):
         raise InputError(field, text, "is no name; use 1 to 128 of letters, digits and _ . - @ + =")
@@ -39,10 +39,11 @@ def connectors(field: str, value: Any) -> list[str]:
         )
     seen: list[str] = []
     for item in value:
-        if item not in connector_names():
+        known = item.strip() if isinstance(item, str) else item
+        if known not in connector_names():
             raise unknown_name(field, str(item), list(connector_names()))
-        if item not in seen:
-            seen.append(item)
+        if known not in seen:
+            seen.append(known)
     return seen
 
 
@@ -62,7 +63,7 @@ def kms_key_arn(field: str, value: Any) -> str:
 
 def glue_name(field: str, value: Any) -> str:
     """Accept a name without the marks that IAM reads as a pattern."""
-    text = text_of(field, value)
+    text = text_of(field, value).strip()
     if len(text) > 255 or CONTROL.search(text) or re.search(r"[*?/$]", text):
         raise InputError(field, text, "is no Glue name; use 1 to 255 letters, digits, _ and -")
     return text

@@ -81,6 +81,16 @@ def prefix(field: str, value: Any) -> str:
         raise InputError(field, text, "holds an empty segment (two slashes); remove one")
     if text != text.strip():
         raise InputError(field, text, f"begins or ends with a blank; write {text.strip()!r}")
+    if segments[-1] and not segments[-1].strip("*"):
+        # In a key * is a letter like any other (S3 user guide, object key names), so a role for
+        # this prefix would reach nothing that is there.
+        rest = "/".join(segments[:-1])
+        what = (
+            f"write {rest!r}, which means all that is in it"
+            if rest
+            else ("leave the prefix empty, which means the whole bucket")
+        )
+        raise InputError(field, text, f"ends with a pattern, and a prefix is none; {what}")
     return text
 
 
