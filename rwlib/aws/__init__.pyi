@@ -15,7 +15,6 @@ from .errors import unanswered as unanswered
 from .iam import attached_call as attached_call
 from .iam import attached_policies as attached_policies
 from .iam import default_document as default_document
-from .iam import inline_call as inline_call
 from .iam import inline_names_call as inline_names_call
 from .iam import inline_policies as inline_policies
 from .iam import inline_policy_names as inline_policy_names
@@ -27,7 +26,6 @@ from .iam import read_role as read_role
 from .iam import role_call as role_call
 from .iam import version_call as version_call
 from .iam import version_document as version_document
-from .pacing import Pacing as Pacing
 from .pacing import open_pacing as open_pacing
 from .session import assume_operator_role as assume_operator_role
 from .session import begin_session as begin_session
