@@ -1,4 +1,4 @@
-"""``make lab``: JupyterLab on loopback, opened on ``00_start_here.ipynb``, beside a sandbox.
+"""``make lab``: JupyterLab on loopback, opened on ``runbook.ipynb``, beside a sandbox.
 
 Works on copies of the notebooks under ``runs/lab``, which Git ignores: what a person runs there,
 real account ids included, never reaches the notebooks that are stored. Nothing is fetched: the
@@ -28,7 +28,7 @@ from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
 from rwlib.runs import file_hash
 
-START = "00_start_here.ipynb"
+START = "runbook.ipynb"
 _APP_TEMPLATE = "rwlib"
 
 

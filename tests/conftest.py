@@ -11,7 +11,7 @@ _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
 
 def _leave_the_real_world() -> None:
     for name in list(os.environ):
-        if name.startswith("RWLIB_") and name != "RWLIB_BROWSER_TESTS":
+        if name.startswith("RWLIB_") and not name.startswith("RWLIB_BROWSER_"):
             del os.environ[name]
     dead_ends = {
         "AWS_ENDPOINT_URL": _DEAD_END,

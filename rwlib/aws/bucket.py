@@ -81,11 +81,12 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
     from botocore.exceptions import ClientError
 
     from rwlib.aws.calls import Aws
-    from rwlib.aws.errors import error_code, is_denied, is_missing, refused
+    from rwlib.aws.errors import error_code, is_denied, is_missing, refused, what_is_missing
 
     aws = Aws.of(session)
     account = aws.account_id
     owned: bool | None = True
+    unknown: dict[str, str] = {}
     try:
         answer = aws.answer_to(head_call(bucket, account))
     except ClientError as error:
@@ -101,6 +102,8 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
             pass
         elif is_denied(error):
             owned = _is_listed(aws, bucket)
+            missing = what_is_missing(error, f"arn:aws:s3:::{bucket}")
+            unknown["owner"] = f"AWS refuses HeadBucket and says no reason{missing}"
             if owned is False:
                 raise InputError(
                     "bucket",
@@ -121,7 +124,10 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
             reason="in_other_region",
         )
     return BucketFacts(
-        bucket, found or region_name or aws.session.region_name or "us-east-1", owned
+        bucket,
+        found or region_name or aws.session.region_name or "us-east-1",
+        owned,
+        unknown=unknown,
     )
 
 
@@ -150,7 +156,7 @@ def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> Bucke
     from rwlib.aws.errors import looked
 
     aws = Aws.of(session)
-    unknown: dict[str, str] = {}
+    unknown = dict(located.unknown or {})
     calls = {
         what: Read(
             "s3",

@@ -67,7 +67,7 @@ class AccountLimit:
         running
             Targets that were under way with this limit, this one among them.
         refused
-            Number of throttled calls by class, as `rwlib.aws.Pacing` counts them.
+            Number of throttled calls by class, as `rwlib.aws.pacing.Pacing` counts them.
         """
         count = sum(
             number

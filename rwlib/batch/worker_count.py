@@ -219,12 +219,13 @@ class WorkerCount:
         share = seen.cpu_seconds / seen.seconds if seen.seconds else 1.0
         bears = self.cpus / share * _SPARE if share > 0 else MOST
         wanted = int(min(bears, self.number * _GROWTH, room.most))
-        if wanted < self.number * 1.2:
-            bounded = room.most < self.number * 1.2
-            busy = f"{seen.throughput * 60:.0f} targets a minute keep the CPUs busy"
-            self._settle(room.bound if bounded else busy)
+        if wanted < self.number * 1.2 and bears > room.most:
+            self._set(max(self.number, wanted), room.bound)
+            self._settle(room.bound)
             return
-        self._before = (self.number, seen.throughput)
+        if wanted < self.number * 1.2:
+            self._settle(f"{seen.throughput * 60:.0f} targets a minute keep the CPUs busy")
+            return
         told = f"{self.number} brought {seen.throughput * 60:.0f} targets a minute"
         self._set(wanted, f"{told}, and more were tried")
 

@@ -6,8 +6,13 @@ from .changes import document_diff as document_diff
 from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
+from .ownership import is_asked_for as is_asked_for
 from .ownership import is_ours as is_ours
+from .ownership import others_tags as others_tags
+from .ownership import same_cluster_claims as same_cluster_claims
+from .ownership import statement_key as statement_key
 from .ownership import tag_map as tag_map
+from .ownership import written_statements as written_statements
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES
@@ -17,6 +22,7 @@ from .step import Step as Step
 from .step import StepState as StepState
 from .step1_documents import REASONS as REASONS
 from .step1_documents import documented_policy as documented_policy
+from .step1_documents import escape_pattern as escape_pattern
 from .step1_documents import glue_settings as glue_settings
 from .step1_documents import listed_at_create as listed_at_create
 from .step1_documents import policy_document as policy_document
@@ -29,7 +35,9 @@ from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
 from .step3_documents import corrected_trust as corrected_trust
+from .step3_documents import merge_trust as merge_trust
 from .step3_documents import principals_of as principals_of
+from .step3_documents import remove_own_statements as remove_own_statements
 from .step3_documents import restrictions as restrictions
 from .step3_documents import statements_of as statements_of
 from .step3_documents import trust_policy as trust_policy

@@ -24,10 +24,11 @@ from rwlib.steps.changes import ChangeSubject, Ledger, canonical
 MANAGED_BY = "managed-by"
 MANAGED_BY_VALUE = "risingwave-iam-runbook"
 TARGET_TAG = "risingwave-iam-runbook:target"
-ID_TAG = "risingwave-iam-runbook/id"
-CLAIM = "risingwave-iam-runbook/claim/"
-STATEMENT = "risingwave-iam-runbook/statement/"
-PRINCIPAL = "risingwave-iam-runbook/principal/"
+RECORD = "risingwave-iam-runbook/"
+ID_TAG = RECORD + "id"
+CLAIM = RECORD + "claim/"
+STATEMENT = RECORD + "statement/"
+PRINCIPAL = RECORD + "principal/"
 
 # IAM user guide, "IAM and AWS STS quotas": tags of a role or a policy.
 TAGS_QUOTA = 50
@@ -59,6 +60,15 @@ def tag_map(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags of a role or policy, as IAM describes it."""
     return tag_map(item.get("Tags", []))
+
+
+def others_tags(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a role or policy that neither this runbook nor an AWS service wrote."""
+    return {
+        key: value
+        for key, value in tags_of(item).items()
+        if key not in (MANAGED_BY, TARGET_TAG) and not key.startswith((RECORD, "aws:"))
+    }
 
 
 def id_of(item: Mapping[str, Any]) -> str:
@@ -195,6 +205,29 @@ def claims_on(item: Mapping[str, Any]) -> list[Claim]:
 def other_claims(item: Mapping[str, Any], owner: str) -> list[Claim]:
     """Return the claims of all targets but one."""
     return [claim for claim in claims_on(item) if claim.key != claim_key(owner)]
+
+
+def same_cluster_claims(
+    role: Mapping[str, Any], owner: str, workload_identity_arn: str = ""
+) -> list[Claim]:
+    """Return the claims of other targets on a role that are for the same Workload Identity.
+
+    Parameters
+    ----------
+    workload_identity_arn
+        The target's; where it is empty, that of its own claim counts.
+    """
+    workload = digest(workload_identity_arn) if workload_identity_arn else ""
+    for claim in claims_on(role):
+        if claim.key == claim_key(owner) and not workload:
+            workload = claim.workload
+    return [each for each in other_claims(role, owner) if workload in ("", each.workload)]
+
+
+def is_asked_for(policy: Mapping[str, Any], claims: Iterable[Claim]) -> bool:
+    """True when a policy is this runbook's, and one of the claims' targets has it."""
+    keys = {claim.key for claim in claims}
+    return is_ours(policy) and any(claim.key in keys for claim in claims_on(policy))
 
 
 def statement_key(statement: Mapping[str, Any]) -> str:

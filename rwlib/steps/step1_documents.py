@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from rwlib.connectors import Need, connector_profile
+from rwlib.connectors import Need, connector_names, connector_profile
 from rwlib.errors import InputError
+from rwlib.steps.changes import canonical
 
 if TYPE_CHECKING:
     from rwlib.target import Target
@@ -203,6 +205,13 @@ def escape_pattern(text: str) -> str:
     return "".join(special.get(character, character) for character in text)
 
 
+def unescape_pattern(text: str) -> str:
+    """Take back what `escape_pattern` did."""
+    for plain in "*?$":
+        text = text.replace(f"${{{plain}}}", plain)
+    return text
+
+
 def glue_settings(target: Target, account_id: str, region_name: str) -> dict[str, str] | None:
     """Return where the target's Glue catalog is, None when it uses none."""
     catalogs_used = {connector_profile(name).catalog for name in target.connectors} - {""}
@@ -224,6 +233,58 @@ def glue_settings(target: Target, account_id: str, region_name: str) -> dict[str
 def _option(options: list[Any], name: str) -> str:
     values = {str(each[name]) for each in options if isinstance(each, dict) and each.get(name)}
     return values.pop() if len(values) == 1 else ""
+
+
+def is_own_policy_text(document: Mapping[str, Any]) -> bool:
+    """True when a policy reads as this runbook writes it, for the bucket and prefix that it names.
+
+    That alone does not make it this runbook's, but nothing is lost with it that could not be
+    written again.
+    """
+    statements = document.get("Statement", [])
+    statements = list(statements) if isinstance(statements, list) else [statements]
+    named = {str(each.get("Sid", "")): each for each in statements}
+    glue = named.get("RisingWaveGlueCatalog")
+    if glue is not None and not all(
+        str(each).startswith("glue:") for each in _listed(glue.get("Action"))
+    ):
+        return False
+    rest = {**document, "Statement": [each for each in statements if each is not glue]}
+    key = str(named.get("RisingWaveUseKmsKey", {}).get("Resource", ""))
+    if key and len(key.split(":")) < 6:
+        return False
+    wanted = canonical(rest)
+    # Connectors that need the same give the same policy.
+    distinct = {repr(connector_profile(name).needs): name for name in connector_names()}.values()
+    for bucket, prefix in _places(statements):
+        if wanted == canonical(documented_policy(bucket, prefix)):
+            return True
+        for count in range(1, len(distinct) + 1):
+            for names in combinations(distinct, count):
+                for bare in (False, True):
+                    own = recommended_policy(
+                        names, bucket, prefix, kms_key_arn=key, lists_bare_prefix=bare
+                    )
+                    if wanted == canonical(own):
+                        return True
+    return False
+
+
+def _places(statements: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return the buckets and prefixes that a policy of this runbook may be about."""
+    found = set()
+    for statement in statements:
+        for each in _listed(statement.get("Resource")):
+            place = str(each).removeprefix("arn:aws:s3:::")
+            bucket, slash, pattern = place.partition("/")
+            if place != each and slash and pattern.endswith("*"):
+                plain = pattern.partition("/*/")[0].removesuffix("*").removesuffix("/")
+                found |= {(bucket, unescape_pattern(plain)), (bucket, plain)}
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def policy_document(

@@ -38,6 +38,7 @@ from rwlib.steps.quotas import (
     check_size,
     policy_text,
 )
+from rwlib.steps.step1_documents import is_own_policy_text
 
 if TYPE_CHECKING:
     import boto3
@@ -238,7 +239,7 @@ class _Policy:
         check_tags(tags_of(policy), missing, f"policy {policy['PolicyName']}")
         if equal and not missing:
             return Change("none", ChangeSubject.POLICY, arn, before=current, after=current)
-        oldest = "" if equal else _version_in_the_way(aws, arn)
+        oldest = "" if equal else self._version_in_the_way(policy)
         details = [] if equal else [f"new default version, {policy['DefaultVersionId']} stays"]
         details += [f"tags {', '.join(missing)}"] if missing else []
         change = Change(
@@ -299,6 +300,33 @@ class _Policy:
                 "target a policy_name of its own"
             )
 
+    def _version_in_the_way(self, policy: Mapping[str, Any]) -> str:
+        """Return the oldest of our versions but the default when there is no room for another.
+
+        A managed policy has at most five versions (IAM user guide, versioning IAM policies).
+
+        Raises
+        ------
+        ConflictError
+            None of them is this runbook's.
+        """
+        versions = policy_versions(self.aws, self.arn)
+        if len(versions) < VERSIONS_QUOTA:
+            return ""
+        others = others_versions(self.aws, policy, self.ledger)
+        spare = [
+            each["VersionId"]
+            for each in versions
+            if not each["IsDefaultVersion"] and each["VersionId"] not in others
+        ]
+        if not spare:
+            raise ConflictError(
+                f"policy_name: {policy['PolicyName']!r} has {len(versions)} versions, as many as "
+                f"AWS allows, and somebody else wrote {', '.join(others)}; delete one of those "
+                "that nobody needs"
+            )
+        return str(min(spare, key=lambda version: int(version[1:])))
+
     def _delete_version(self, version: str, policy_id: str) -> None:
         before = version_document(self.aws, self.arn, version)
         removal = Change(
@@ -336,16 +364,25 @@ class _Policy:
                 raise taken_over(f"policy {self.arn}")
 
 
-def _version_in_the_way(aws: Aws, arn: str) -> str:
-    """Return the oldest version that is not the default when there is no room for another.
+def others_versions(aws: Aws, policy: Mapping[str, Any], ledger: Ledger) -> list[str]:
+    """Return the versions of our policy that somebody else wrote.
 
-    A managed policy has at most five versions (IAM user guide, versioning IAM policies).
+    Ours are those that a ledger says were written into this very policy, and those that read as
+    this runbook writes them.
     """
-    versions = policy_versions(aws, arn)
-    spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
-    if len(versions) < VERSIONS_QUOTA:
-        return ""
-    return str(min(spare, key=lambda version: int(version[1:])))
+    arn, own = policy["Arn"], id_of(policy)
+    recorded = {
+        canonical(entry["after"])
+        for entry in ledger.history(arn)
+        if isinstance(entry.get("after"), Mapping) and entry.get("id", own) == own
+    }
+    found = []
+    for each in policy_versions(aws, arn):
+        document = version_document(aws, arn, each["VersionId"])
+        if document is None or canonical(document) in recorded or is_own_policy_text(document):
+            continue
+        found.append(str(each["VersionId"]))
+    return found
 
 
 def _new_version(

@@ -41,13 +41,18 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
         else (
             "unknown",
             "AWS does not say who owns it; if it belongs to another account, the recommended "
-            "policy does not reach it (s3:ResourceAccount)",
+            f"policy does not reach it (s3:ResourceAccount){_why_no_owner(situation)}",
             "bucket_owner_unknown",
         )
     )
     yield Check("bucket_owner", "bucket", _OWNER_TITLE, owner[0], (owner[1],), reason=owner[2])
     yield _bucket_policy(situation, verdicts)
     yield _public_access_block(situation)
+
+
+def _why_no_owner(situation: Situation) -> str:
+    why = situation.bucket.why_unknown("owner")
+    return f"; {why}" if why else ""
 
 
 def _bucket_policy(situation: Situation, verdicts: list[Verdict]) -> Check:

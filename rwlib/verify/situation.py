@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import BucketFacts
 from rwlib.errors import InputError
-from rwlib.steps import Change, ChangeSubject, is_ours, tag_map
+from rwlib.steps import Change, ChangeSubject, is_asked_for, same_cluster_claims, tag_map
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws, Read
@@ -48,7 +48,10 @@ class Situation:
     egress_ips
         Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     ours
-        ARNs of the other attached policies that bear this runbook's tag.
+        ARNs of the other attached policies that are this runbook's, and that a target has which
+        claims the role for the same Workload Identity.
+    redshift_claimed
+        True when such a target needs Redshift's statement in the trust policy.
     kept_versions
         Documents of the versions of the target's own policy that are not the default one, as far
         as they were looked at.
@@ -71,6 +74,7 @@ class Situation:
     role_tags: Mapping[str, str] | None = None
     egress_ips: tuple[str, ...] = ()
     ours: frozenset[str] = frozenset()
+    redshift_claimed: bool = False
     kept_versions: tuple[Mapping[str, Any], ...] = ()
 
     def why_unknown(self, what: str) -> str:
@@ -144,9 +148,12 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
     attached = attached_policies(aws, target.role_name, unknown)
     _read_documents_ahead(aws, {*attached})
     identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
+    claims = same_cluster_claims(role, target.name, target.workload_identity_arn)
     # The documents were read through the same answers, so this asks for nothing more.
     ours = frozenset(
-        arn for arn in attached if arn != own_arn and is_ours(read_policy(aws, arn, unknown) or {})
+        arn
+        for arn in attached
+        if arn != own_arn and is_asked_for(read_policy(aws, arn, unknown) or {}, claims)
     )
     identity += [
         (f"inline policy {name}", document)
@@ -163,6 +170,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         boundary_arn=boundary_arn,
         role_tags=tag_map(role.get("Tags", [])),
         ours=ours,
+        redshift_claimed=any(claim.redshift for claim in claims),
         **base,
     )
 

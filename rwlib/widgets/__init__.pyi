@@ -1,1 +1,2 @@
 from .notebook_guide import guide as guide
+from .whole_page import page as page

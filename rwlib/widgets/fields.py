@@ -28,8 +28,23 @@ LABELS = {
     "run_sql": "Run the SQL in RisingWave from here",
     "allowed_principal_confirmed_by": "Who added the role in the console",
 }
+WHERE = {
+    "cluster_id": "With RWC_API_KEY and RWC_API_SECRET set the clusters are in the list, and the "
+    "Workload Identity is filled in",
+    "workload_identity_arn": "In RisingWave Cloud's console: the cluster, Network Access, tab "
+    "Cloud Meta, Workload Identity (IAM Role ARN)",
+    "bucket": "The list shows what your credentials may see",
+    "prefix": "The folder that RisingWave may use; empty means the whole bucket",
+    "role_name": "Yours to choose; an existing role is adopted and keeps what it has",
+}
 _COLLECTIONS = ("tags", "sql_options")
 _CHOSEN = ("bucket", "prefix", "role_name", "aws_profile", "workload_identity_arn")
+
+
+def _help_of(name: str) -> str:
+    """Return what a field is, and where its value is found."""
+    said = Target.model_fields[name].description or ""
+    return f"{said}. {WHERE[name]}" if name in WHERE else said
 
 
 def label_of(name: str) -> str:
@@ -53,9 +68,11 @@ class Field:
         self._silent = False
         self.input = self._make(value)
         self.message = page()
-        self.detected = page()
-        self.help = page(small(Target.model_fields[name].description or ""))
-        self.box = ipywidgets.VBox([self.input, self.help, self.detected, self.message])
+        self.detected, self.warning = page(), page()
+        self.help = page(small(_help_of(name)))
+        self.box = ipywidgets.VBox(
+            [self.input, self.help, self.detected, self.warning, self.message]
+        )
         self.box.add_class("rw-field")
         self.box.add_class(f"rw-field-{name.replace('_', '-')}")
 
@@ -97,13 +114,17 @@ class Field:
         """Say what was detected."""
         fill(self.detected, small(f"Detected: {text}" if text else ""))
 
+    def warn(self, text: str) -> None:
+        """Say what is right in form and may still not be what is meant."""
+        fill(self.warning, small(f"Look at this: {text}" if text else "", "unknown"))
+
     def offer(self, choices: Choices) -> None:
         """Offer what can be chosen; free text stays possible."""
         if isinstance(self.input, ipywidgets.Combobox):
             self.input.options = choices.options
         elif isinstance(self.input, ipywidgets.Dropdown) and self.name == "cluster_id":
             self._offer_clusters(choices)
-        said = Target.model_fields[self.name].description or ""
+        said = _help_of(self.name)
         fill(self.help, small(f"{said}. {choices.why_not}." if choices.why_not else said))
 
     def _offer_clusters(self, choices: Choices) -> None:
@@ -156,6 +177,8 @@ class Field:
     def _read(self, value: Any) -> Any:
         if self.name in (*_COLLECTIONS, "accept_findings"):
             return split_text(self.name, value)
+        if isinstance(value, str) and self.name != "prefix":
+            return value.strip()
         return list(value) if isinstance(value, tuple) else value
 
     def _text(self, value: Any) -> Any:

@@ -6,6 +6,8 @@ and can be typed over.
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from rwlib.errors import InputError, RunbookError
 from rwlib.target import Target, field_problems
 from rwlib.widgets import choices
 from rwlib.widgets.fields import Field, label_of
-from rwlib.widgets.panel import Panel, style
+from rwlib.widgets.panel import Panel, fill, page, style
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -35,6 +37,8 @@ class TargetForm(Panel):
         Names of the fields to show, in their order.
     on_edit
         Called with the values after each edit.
+    folded
+        Show one line with an Edit button for as long as the values are right.
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class TargetForm(Panel):
         *,
         guided: bool = True,
         on_edit: Callable[[dict[str, Any]], None] | None = None,
+        folded: bool = False,
     ) -> None:
         super().__init__(guided=guided)
+        self.folded = folded
         self._values = dict(values)
         self._on_edit = on_edit
         self._aws: tuple[tuple[str, ...], Aws | None, str] | None = None
@@ -88,6 +94,8 @@ class TargetForm(Panel):
         for name, field in self.fields.items():
             field.complain(self.errors.get(name) or self._found_wrong.get(name))
         self._refresh_twin()
+        if self.guided:
+            self._fold()
         return self.errors
 
     def blame(self, name: str, problem: RunbookError | str) -> None:
@@ -97,6 +105,7 @@ class TargetForm(Panel):
             self.fields[name].complain(problem)
             if name not in self.first:
                 self.more.value = True
+            self._fold()
 
     def offer_choices(self) -> None:
         """Read what can be chosen, from the accounts and from this machine."""
@@ -142,9 +151,41 @@ class TargetForm(Panel):
 
         self.more.observe(toggle, names="value")
         first = [self.fields[name].box for name in fields]
-        self.box.children = [style(), *first, *([self.more, others] if rest else [])]
+        self.unfolded = ipywidgets.VBox([*first, *([self.more, others] if rest else [])])
+        self.line = page()
+        self.edit = ipywidgets.ToggleButton(value=False, description="Edit")
+        self.edit.observe(self._fold, names="value")
+        self.head = ipywidgets.HBox([self.line, self.edit])
+        self.box.children = [style(), self.head, self.unfolded]
+
+    def _fold(self, change: Any = None) -> None:
+        """Show the line alone where the inputs are right and nobody edits them."""
+        wrong = bool(self.errors or self._found_wrong)
+        if wrong and self.folded:
+            self.edit.value = True  # stays open until somebody folds it
+        self.edit.description = "Fold" if self.edit.value else "Edit"
+        fill(self.line, f"<p>{html.escape(self.sentence)}</p>" if self.folded else "")
+        self.head.layout.display = "" if self.folded else "none"
+        self.unfolded.layout.display = "none" if self.folded and not self.edit.value else ""
+
+    @property
+    def sentence(self) -> str:
+        """The inputs in one line."""
+        values = self._values
+        place = "/".join(str(values.get(name) or "") for name in ("bucket", "prefix")).rstrip("/")
+        cluster = str(values.get("cluster_id") or "")
+        if cluster and "cluster_id" in self.fields:
+            options = {each[1]: each[0] for each in self.fields["cluster_id"].input.options}
+            cluster = str(options.get(cluster, cluster)).partition(" in ")[0]
+        connectors = ", ".join(map(str, values.get("connectors") or ()))
+        role = values.get("role_name") or Target.model_fields["role_name"].default
+        parts = [f"{place or 'no bucket'} → {role}"]
+        parts += [f"cluster {cluster}"] if cluster else []
+        return ", ".join([*parts, connectors] if connectors else parts)
 
     def _edited(self, name: str, value: Any) -> None:
+        if name == "bucket":
+            value = self._split_url(value)
         if self._values.get(name) == value:
             return
         self._values[name] = value
@@ -155,13 +196,31 @@ class TargetForm(Panel):
             self._look_at_cluster()
         if name == "bucket":
             self._look_at_bucket()
+        if name == "workload_identity_arn":
+            self._compare_identity()
         if name == "prefix":
+            self.fields[name].warn(_wildcards(str(value or "")))
             self._offer_prefixes()
         if name == "role_name":
             self._look_at_role()
         self.check()
         if self._on_edit:
             self._on_edit(self.values)
+
+    def _split_url(self, value: Any) -> Any:
+        """Put a pasted S3 URL into bucket and prefix, and say so."""
+        found = re.fullmatch(r"s3a?://([^/]+)/*(.*?)/*", str(value or ""))
+        if found is None or "prefix" not in self.fields:
+            self.fields["bucket"].warn("")
+            return value
+        bucket, prefix = found.groups()
+        self.fields["bucket"].put(bucket)
+        self.fields["bucket"].warn(
+            f"{value} was taken apart: bucket {bucket}, prefix {prefix or '(empty: all of it)'}"
+        )
+        self._values["prefix"] = prefix
+        self.fields["prefix"].put(prefix)
+        return bucket
 
     def _session(self) -> tuple[Aws | None, str]:
         """Return the session that the form's values ask for, and why there is none."""
@@ -181,6 +240,7 @@ class TargetForm(Panel):
         if field is None or not self.guided:
             return
         arn, why = choices.workload_of(str(cluster)) if cluster else ("", "")
+        self._fetched["cluster_identity"] = arn
         typed = self._values.get("workload_identity_arn") or ""
         if arn and (not typed or typed == self._fetched.get("workload_identity_arn")):
             self._values["workload_identity_arn"] = arn
@@ -189,9 +249,19 @@ class TargetForm(Panel):
         elif not arn and typed and typed == self._fetched.get("workload_identity_arn"):
             self._values["workload_identity_arn"] = ""
             field.put("")
-        field.tell("the cluster's own, from Cloud metadata" if arn else "")
-        if why and "cluster_id" in self.fields:
+        self._compare_identity()
+        if "cluster_id" in self.fields:
             self.fields["cluster_id"].tell(why)
+
+    def _compare_identity(self) -> None:
+        """Say whether the identity in the field is the chosen cluster's own."""
+        arn = self._fetched.get("cluster_identity", "")
+        typed = str(self._values.get("workload_identity_arn") or "")
+        field = self.fields.get("workload_identity_arn")
+        if field is None:
+            return
+        field.tell("the cluster's own, from Cloud metadata" if arn and typed == arn else "")
+        field.warn(f"the chosen cluster's own is {arn}" if arn and typed not in ("", arn) else "")
 
     def _look_at_bucket(self) -> None:
         field = self.fields.get("bucket")
@@ -265,6 +335,18 @@ def open_account(aws_profile: str = "", operator_role_arn: str = "") -> Aws:
     aws = open_session(wanted)
     _ = aws.caller_identity
     return aws
+
+
+def _wildcards(prefix: str) -> str:
+    """Say that a prefix has no wildcards, where somebody seems to expect one."""
+    marks = [each for each in ("*", "?", "${") if each in prefix]
+    if not marks:
+        return ""
+    plain = prefix.rstrip("*?/") or "empty"
+    return (
+        f"{marks[0]} is taken as part of the keys' names, not as a wildcard; everything below "
+        f"{plain} is reached with {plain} alone"
+    )
 
 
 def _plain(value: Any, error: str) -> str:

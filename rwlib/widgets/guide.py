@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 FILL_IN = "Fill in the form first"
+_ASKING = "asking who the calls are made as there"
 
 
 class Guide:
@@ -40,6 +41,8 @@ class Guide:
         The notebook's ``globals()``, or a target's values.
     step
         The step of this notebook: 1 to 5, 6 for the verification, 0 for an overview.
+    acting
+        The steps that can be applied on this page; this notebook's own when none are given.
     tolerant
         Go on when looking fails, as taking back must: what was made can be removed also when the
         bucket is gone.
@@ -52,11 +55,13 @@ class Guide:
         parameters: Mapping[str, Any],
         *,
         step: int = 0,
+        acting: tuple[int, ...] = (),
         tolerant: bool = False,
         guided: bool | None = None,
     ) -> None:
         self.guided = is_guided() if guided is None else guided
         self.step = step
+        self.acting = acting or (step,)
         self.tolerant = tolerant
         self.switch = EndpointSwitch.from_environment() if self.guided else None
         if self.switch:
@@ -111,7 +116,16 @@ class Guide:
     @property
     def state(self) -> StepState:
         """The state of this notebook's step."""
-        return next((each for each in self.states if each.number == self.step), self.states[0])
+        return self.state_of(self.step)
+
+    def state_of(self, step: int) -> StepState:
+        """Return the state of a step, that of the first for an overview."""
+        return next((each for each in self.states if each.number == step), self.states[0])
+
+    @property
+    def runbook_is_open(self) -> bool:
+        """True when AWS was reached with the inputs as they are."""
+        return self._runbook is not None
 
     @property
     def waits(self) -> bool:
@@ -122,6 +136,10 @@ class Guide:
     @property
     def blockers(self) -> tuple[str, ...]:
         """Why there is nothing to show, or why Apply cannot be clicked, one sentence each."""
+        return self.blockers_of(self.step)
+
+    def blockers_of(self, step: int) -> tuple[str, ...]:
+        """Return why a step's Apply cannot be clicked, one sentence each."""
         errors = self.errors
         if errors:
             missing = f"{FILL_IN}: {', '.join(label_of(name) for name in errors)}"
@@ -130,11 +148,12 @@ class Guide:
             return (self.problem,)
         if self._runbook is None:
             return ("The inputs changed: press Preview",)
-        if self.step in self.runbook.refused:
-            return (f"Nothing can be written: {self.runbook.refused[self.step]}",)
-        if self.state.state is State.INIT:
-            return (f"Step {self.step} {self.state.sentence}",)
-        if 1 <= self.step <= 4 and self.runbook.plan_problem and self.pending().get(self.step):
+        if step in self.runbook.refused:
+            return (f"Nothing can be written: {self.runbook.refused[step]}",)
+        state = self.state_of(step)
+        if state.state is State.INIT:
+            return (f"Step {step} {state.sentence}",)
+        if 1 <= step <= 4 and self.runbook.plan_problem and self.pending(step).get(step):
             return (f"Nothing can be written: {self.runbook.plan_problem}",)
         return ()
 
@@ -197,16 +216,19 @@ class Guide:
 
     def _previewed(self) -> bool:
         """Take the preview as seen: it stands on the page; the step waits for the one click."""
-        if self.state.state is not State.READY or self.step not in self.runbook.steps:
-            return False
-        if not pending_changes(self.runbook.steps[self.step]):
-            return False
-        self._set(State.CONFIGURED, "previewed; nothing is written before you press Apply")
-        return True
+        found = False
+        for step in self.acting:
+            if self.state_of(step).state is not State.READY or step not in self.runbook.steps:
+                continue
+            if pending_changes(self.runbook.steps[step]):
+                said = "nothing is written before you press Apply"
+                self._set(step, State.CONFIGURED, said)
+                found = True
+        return found
 
-    def _set(self, state: State, sentence: str) -> None:
+    def _set(self, step: int, state: State, sentence: str) -> None:
         self.states = tuple(
-            StepState(each.number, state, sentence) if each.number == self.step else each
+            StepState(each.number, state, sentence) if each.number == step else each
             for each in self.states
         )
 
@@ -226,7 +248,7 @@ class Guide:
         runbook = self.runbook
         self.confirmed = False
         self.written += 1
-        self._set(State.ACTIVE, "writing what was previewed")
+        self._set(chosen[-1], State.ACTIVE, "writing what was previewed")
         self.tell()
         done: list[Step] = []
         failure = ""
@@ -239,11 +261,15 @@ class Guide:
             failure = str(error)
         finally:
             runbook.target = runbook.target.model_copy(update={"apply": False})
+        failure = failure or _refused_by_risingwave(done)
+        ran = _checks_of_refused(runbook, done)
         self.look()
+        if ran and self._runbook is not None:
+            self._runbook.checks += ran
         if failure:
             # What stands there now is shown all the same.
             self.failure = failure
-            self._set(State.FAIL, failure)
+            self._set(chosen[-1], State.FAIL, failure)
             self.tell()
         return done
 
@@ -259,8 +285,12 @@ class Guide:
 
         A later step's changes do not touch what this one is judged by.
         """
-        if self.step in self.runbook.steps:
-            return bool(self.pending())
+        return self.planned_for(self.step)
+
+    def planned_for(self, step: int) -> bool:
+        """Return whether what a step is judged by is a plan."""
+        if step in self.runbook.steps:
+            return bool(self.pending(step))
         situation = self.runbook.situation
         return situation is not None and situation.planned
 
@@ -273,6 +303,7 @@ class Guide:
             checks = runbook.verify_live()
             self.states = step_states(runbook)
             self._blame_refused()
+            self.confirmed = self._previewed()
             return checks
         except RunbookError as error:
             self._failed(error)
@@ -290,23 +321,59 @@ class Guide:
         """Who asks, also before the form is filled in, and why that is not known."""
         if self._runbook:
             return self._runbook.aws.caller_identity.arn, ""
-        given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
-        key = (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+        key = self._caller_key()
         if self._caller is None or self._caller[0] != key:
             try:
-                self._caller = (key, open_account(*given).caller_identity.arn, "")
+                self._caller = (key, open_account(*key[:2]).caller_identity.arn, "")
             except RunbookError as error:
                 self._caller = (key, "", str(error))
         return self._caller[1], self._caller[2]
+
+    def _caller_key(self) -> tuple[str, ...]:
+        given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
+        return (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
 
     def choose_place(self, place: str) -> None:
         """Go to the sandbox or to AWS; its own inputs come along."""
         if self.switch is None:
             return
         self.switch.choose(place)
-        self._run_dir, self._caller = None, None
+        self._run_dir = None
         self.values = self._read({})
+        self._begin()
+        # Before the first call: the banner is never older than the choice.
+        self._caller = (self._caller_key(), "", _ASKING)
+        self.states = closed_states(_ASKING)
+        self.tell()
+        self._caller = None
         self.look()
+
+
+def _refused_by_risingwave(done: Iterable[Step]) -> str:
+    """Say what a statement was refused for, in RisingWave's words; empty where none was."""
+    said = []
+    for change in (each for step in done for each in step.changes):
+        if change.writes and not change.applied:
+            why = "; ".join(change.notes) or "it was not run"
+            said.append(f"{change.resource} {change.name} was not created: {why}")
+    return ". ".join(said)
+
+
+def _checks_of_refused(runbook: Runbook, done: Iterable[Step]) -> list[Check]:
+    """Return the verdicts on statements that RisingWave refused, each with its cause."""
+    from rwlib.verify import check_execution
+
+    changes = [each for step in done if step.number == 5 for each in step.changes]
+    if not any(each.writes and not each.applied for each in changes):
+        return []
+    return check_execution(
+        runbook.aws,
+        runbook.risingwave,
+        runbook.target,
+        runbook.sql,
+        changes,
+        known=runbook.checks,
+    )
 
 
 def look_at(runbook: Runbook) -> None:

@@ -11,6 +11,7 @@ from rwlib.display import (
     show_caller,
     show_chain,
     show_checks,
+    show_export,
     show_note,
     show_sql,
     show_step,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 from rwlib.widgets.diagnosis import DiagnosisPanel
 from rwlib.widgets.guide import Guide, look_at
+
+STEP_OF_OPTIONS = 5
 
 
 class NotebookGuide(Guide):
@@ -57,7 +60,8 @@ class NotebookGuide(Guide):
 
     def form(self, *fields: str) -> TargetForm:
         """Show the inputs, seeded from the parameters."""
-        made = TargetForm(self.values, fields, guided=self.guided, on_edit=self.edit)
+        folded = self.guided and self.step > 0 and self.step != STEP_OF_OPTIONS
+        made = TargetForm(self.values, fields, guided=self.guided, on_edit=self.edit, folded=folded)
         if not self.guided:
             return made
         if made.values != self.values:  # what was detected while the form was made
@@ -96,6 +100,10 @@ class NotebookGuide(Guide):
     def show(self, view: Callable[[Runbook], Any]) -> Any:
         """Show a view of the runbook, such as `rwlib.display.show_access_map`."""
         return ViewPanel(self, view) if self.guided else view(self.runbook)
+
+    def export(self) -> Any:
+        """Show the set-up as files for Terraform, CloudFormation and the AWS CLI."""
+        return self.show(show_export)
 
     def apply(self) -> Any:
         """Write what was previewed: with a click, or headless when ``apply`` is true."""

@@ -7,39 +7,21 @@ content as plain HTML too, which the widget hides while it is alive.
 from __future__ import annotations
 
 import html
-import os
 import uuid
 from typing import Any
 
 import ipywidgets
 
 from rwlib.display import Shown, page_parts
+from rwlib.widgets.guided import is_guided
 
-GUIDED = "RWLIB_GUIDED"
-
-
-def is_guided() -> bool:
-    """Say whether a person sits before this notebook, who can click.
-
-    A notebook's own frontends let a cell ask for input; papermill, nbclient and nbval do not.
-    Voilà does not either, and says who it is. ``RWLIB_GUIDED`` (``1`` or ``0``) decides over both.
-    """
-    given = os.environ.get(GUIDED, "")
-    if given:
-        return given != "0"
-    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila/"):
-        return True
-    return bool(_request().get("content", {}).get("allow_stdin", False))
+__all__ = ["is_guided"]
 
 
-def _request() -> Any:
-    """Return the message that the running cell came with, empty outside a kernel."""
-    from IPython.core.getipython import get_ipython
-
-    shell: Any = get_ipython()
-    kernel = getattr(shell, "kernel", None)
-    get_parent = getattr(kernel, "get_parent", None)
-    return (get_parent("shell") or {}) if get_parent else {}
+STORED = (
+    "This is what was shown when the notebook was saved; nothing here can be clicked. To go on, "
+    "run all cells: menu Run, Run All Cells."
+)
 
 
 class Panel:
@@ -50,6 +32,8 @@ class Panel:
     guided
         False shows the twin alone, which is what papermill and readers get.
     """
+
+    says_stored = False
 
     def __init__(self, *, guided: bool) -> None:
         self.guided = guided
@@ -65,8 +49,12 @@ class Panel:
             self._handle.update(self._twin())
 
     def _twin(self) -> Shown:
-        inner = f'<div class="rw-twin">{self.shown.html}</div>' if self.guided else self.shown.html
-        return Shown(self.shown.text, inner)
+        if not self.guided:
+            return self.shown
+        # Seen only where no widget is alive: after a reload with another kernel, and on the web.
+        said = f'<p class="rw-note">{STORED}</p>' if self.says_stored else ""
+        body = f'{page_parts().style()}<div class="rw">{said}</div>' if said else ""
+        return Shown(self.shown.text, f'<div class="rw-twin">{body}{self.shown.html}</div>')
 
     def __repr__(self) -> str:
         return self.shown.text

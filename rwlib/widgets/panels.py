@@ -6,6 +6,7 @@ a second one while the first is worked on does nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from rwlib.errors import RunbookError
 from rwlib.steps import State
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.panel import Panel, fill, note, page, style
+from rwlib.widgets.step_states import next_link, step_links
 
 if TYPE_CHECKING:
     from rwlib.aws import Call
@@ -34,20 +36,57 @@ if TYPE_CHECKING:
 
 
 class GuidePanel(Panel):
-    """A panel that follows a guide."""
+    """A panel that follows a guide.
 
-    def __init__(self, guide: Guide) -> None:
+    Parameters
+    ----------
+    follows
+        False for a panel that listens later, after the panels inside it.
+    """
+
+    def __init__(self, guide: Guide, *, follows: bool = True) -> None:
         super().__init__(guided=guide.guided)
         self.guide = guide
-        if guide.guided:
+        if guide.guided and follows:
             guide.listen(self.refresh)
 
     def refresh(self) -> None:
         """Show the guide's state."""
 
 
+class Message(ipywidgets.HTML):  # type: ignore[misc]
+    """What a click did, shown until something else is found or done.
+
+    A message belongs to the state that made it: the guide's revision.
+    """
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__()
+        self._guide, self._revision = guide, -1
+        self.text = ""
+
+    def say(self, text: str, kind: str = "") -> None:
+        """Say it about the state as it is now."""
+        self.say_html(note(text, kind), text)
+
+    def say_html(self, body: str, text: str = "") -> None:
+        """Show a part of the page about the state as it is now."""
+        self._revision, self.text = self._guide.revision, text
+        fill(self, body)
+
+    def grow_old(self) -> bool:
+        """Clear what was said about an earlier state; say whether there was something."""
+        old = bool(self.value) and self._revision != self._guide.revision
+        if old:
+            self.text = ""
+            fill(self, "")
+        return old
+
+
 class ProgressPanel(GuidePanel):
     """The line of all steps, and where the calls go."""
+
+    says_stored = True
 
     def __init__(self, guide: Guide) -> None:
         super().__init__(guide)
@@ -58,7 +97,8 @@ class ProgressPanel(GuidePanel):
     def refresh(self) -> None:
         """Show the state of every step."""
         guide = self.guide
-        fill(self.line, str(page_parts().progress(guide.states, guide.step, guide.place)))
+        links = step_links(guide.acting)
+        fill(self.line, str(page_parts().progress(guide.states, guide.step, guide.place, links)))
         self.show(show_progress(guide.states, guide.step, guide.place))
 
 
@@ -164,9 +204,20 @@ class PreviewPanel(GuidePanel):
             )
             html = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
             html += "".join(note(each, "bad") for each in refused)
+            html += self._as_it_stands()
             fill(self.body, html + self._sql())
             shown = shown + show_sql(guide.runbook.sql) if 5 in self.numbers else shown
         self.show(shown)
+
+    def _as_it_stands(self) -> str:
+        """Show the trust policy that Step 3 refuses to change."""
+        situation = self.guide.runbook.situation
+        refused = 3 in self.numbers and 3 in self.guide.runbook.refused
+        if not refused or situation is None or situation.trust_policy is None:
+            return ""
+        text = json.dumps(situation.trust_policy, indent=2)
+        block = page_parts().block(text, "the trust policy as it stands")
+        return f"<p>The trust policy as it stands:</p>{block}"
 
     def _sql(self) -> str:
         if 5 not in self.numbers:
@@ -177,15 +228,23 @@ class PreviewPanel(GuidePanel):
 
 
 class ApplyPanel(GuidePanel):
-    """The one click that writes what was previewed, and what it did."""
+    """The one click that writes what was previewed, and what it did.
 
-    def __init__(self, guide: Guide) -> None:
+    Parameters
+    ----------
+    step
+        The step that is applied; the notebook's own when none is given.
+    """
+
+    def __init__(self, guide: Guide, step: int = 0) -> None:
         super().__init__(guide)
+        self.step = step or guide.step
         self.button = ipywidgets.Button(description="Apply", button_style="primary")
         self.button.on_click(self._clicked)
-        self.why = page()
-        self.result = page()
-        self.box.children = [style(), self.button, self.why, self.result]
+        self.why, self.next = page(), page()
+        self.result = Message(guide)
+        line = ipywidgets.HBox([self.button, self.next])
+        self.box.children = [style(), line, self.why, self.result]
         self.done: list[Step] = []
         self.refresh()
 
@@ -193,16 +252,19 @@ class ApplyPanel(GuidePanel):
     def by_hand(self) -> bool:
         """True when a person does this step in a console and says so here."""
         guide = self.guide
-        return not guide.waits and bool(guide.runbook.steps[guide.step].instructions)
+        return not guide.waits and bool(guide.runbook.steps[self.step].instructions)
 
     def refresh(self) -> None:
         """Show whether Apply can be clicked, and why not."""
-        guide, state = self.guide, self.guide.state.state
-        reasons = list(guide.blockers)
+        guide, state = self.guide, self.guide.state_of(self.step).state
+        if self.result.grow_old():
+            self.done = []
+        fill(self.next, next_link(self.step) if state is State.SUCCESS and guide.step else "")
+        reasons = list(guide.blockers_of(self.step))
         if self.by_hand:
             self._refresh_by_hand(reasons)
             return
-        count = 0 if reasons else len(guide.pending().get(guide.step, []))
+        count = 0 if reasons else len(guide.pending(self.step).get(self.step, []))
         what = "1 change" if count == 1 else f"{count} changes"
         place = " in the real account" if guide.place.real else ""
         self.button.description = f"Apply {what}{place}" if count else "Apply"
@@ -212,18 +274,27 @@ class ApplyPanel(GuidePanel):
             reasons = []
         elif not reasons and state is State.SUCCESS:
             reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked"]
-        elif not reasons and guide.step == 5 and state is State.READY:
+        elif not reasons and self.step == 5 and state is State.READY:
             reasons = [f"Copy the SQL above and run it, or tick: {label_of('run_sql')}"]
         elif not reasons and state is State.READY:
             reasons = ["Press Preview first"]
+        elif not reasons and count:
+            reasons = [f"Writes {what} for {self._for_whom()}"]
         self.button.disabled = state is not State.CONFIGURED
         fill(self.why, note(". ".join(reasons)))
         self.show(self._twin_of(reasons))
 
+    def _for_whom(self) -> str:
+        runbook = self.guide.runbook
+        target = runbook.target
+        if self.step in (4, 5):
+            return f"the cluster {target.cluster_id or 'of RW_DSN'} and role {target.role_name}"
+        return f"role {target.role_name} in account {runbook.aws.account_id}"
+
     def _refresh_by_hand(self, reasons: list[str]) -> None:
         said = str(self.guide.values.get("allowed_principal_confirmed_by") or "")
         self.button.description = "Record that I added it"
-        done = self.guide.state.state is State.SUCCESS
+        done = self.guide.state_of(self.step).state is State.SUCCESS
         if not reasons and not said:
             reasons = ["Add the role in the console, then write your name into the form above"]
         elif done:
@@ -243,7 +314,7 @@ class ApplyPanel(GuidePanel):
             guarded(self.guide.look, self.result)
             return
         # A second click that was on its way while the first was worked on finds another state.
-        if self.guide.state.state is not State.CONFIGURED:
+        if self.guide.state_of(self.step).state is not State.CONFIGURED:
             return
         guarded(self._apply, self.result)
 
@@ -253,14 +324,14 @@ class ApplyPanel(GuidePanel):
         def progress(call: Call) -> None:
             word = "wrote" if call.writes else "read"
             calls.append(f"{word} {call.service} {call.operation.replace('_', ' ')}")
-            fill(self.result, note(f"{len(calls)} calls, the last: {calls[-1]}"))
+            self.result.say(f"{len(calls)} calls, the last: {calls[-1]}")
 
-        self.done = self.guide.write(progress=progress)
+        self.done = self.guide.write((self.step,), progress=progress)
+        made = [c.sentence for step in self.done for c in step.changes if c.applied or not c.writes]
         if self.guide.failure:
-            fill(self.result, note(self.guide.failure, "bad"))
+            self.result.say(". ".join([*made, self.guide.failure]), "bad")
         else:
-            sentences = [each.sentence for step in self.done for each in step.changes]
-            fill(self.result, note("Done. " + ". ".join(sentences) + ".", "good"))
+            self.result.say("Done. " + ". ".join(made) + ".", "good")
         self.refresh()
 
 
@@ -269,12 +340,19 @@ def guarded(do: Callable[[], Any], where: ipywidgets.HTML) -> None:
 
     What a callback raises reaches nobody but the server's log.
     """
+
+    def say(text: str) -> None:
+        if isinstance(where, Message):
+            where.say(text, "bad")
+        else:
+            fill(where, note(text, "bad"))
+
     try:
         do()
     except RunbookError as error:
-        fill(where, note(str(error), "bad"))
+        say(str(error))
     except Exception as error:
-        fill(where, note(f"{type(error).__name__}: {error}", "bad"))
+        say(f"{type(error).__name__}: {error}")
         raise
 
 

@@ -17,6 +17,38 @@ if TYPE_CHECKING:
     from rwlib.verify import Check
 
 
+NOTEBOOKS = {
+    1: "01_create_s3_policy.ipynb",
+    2: "02_create_role.ipynb",
+    3: "03_configure_trust_policy.ipynb",
+    4: "04_register_allowed_principal.ipynb",
+    5: "05_use_role_in_risingwave.ipynb",
+    VERIFY: "06_verify_setup.ipynb",
+}
+
+
+def step_links(acting: tuple[int, ...]) -> dict[int, str]:
+    """Return where each step's card leads: to its section, or to its notebook beside this one."""
+    if len(acting) > 1:
+        return {number: f"#{anchor_of(number)}" for number in NOTEBOOKS}
+    return dict(NOTEBOOKS)
+
+
+def anchor_of(number: int) -> str:
+    """Return the id of a step's section on the page that has them all."""
+    return f"rw-section-{number}"
+
+
+def next_link(number: int) -> str:
+    """Return the link to the notebook after a step's, empty after the last."""
+    following = NOTEBOOKS.get(number + 1, "")
+    if not following:
+        return ""
+    title = TITLES[number + 1]
+    what = title if number + 1 == VERIFY else f"Step {number + 1}, {title}"
+    return f'<a class="rw-next" href="{following}">Next: {what}</a>'
+
+
 def closed_states(sentence: str) -> tuple[StepState, ...]:
     """Return the line of a target whose inputs are not complete: nothing is open."""
     return tuple(StepState(number, State.INIT, sentence) for number in TITLES)

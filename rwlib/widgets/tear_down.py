@@ -8,7 +8,7 @@ import ipywidgets
 
 from rwlib.display import show_note, show_tear_down
 from rwlib.widgets.panel import fill, note, page, style
-from rwlib.widgets.panels import GuidePanel, guarded
+from rwlib.widgets.panels import GuidePanel, Message, guarded
 
 if TYPE_CHECKING:
     from rwlib.widgets.guide import Guide
@@ -22,7 +22,7 @@ class TearDownPanel(GuidePanel):
         self.preview = page()
         self.button = ipywidgets.Button(description="Take it back", button_style="warning")
         self.button.on_click(self._clicked)
-        self.result = page()
+        self.result = Message(guide)
         self.box.children = [style(), self.preview, self.button, self.result]
         self.left: Any = None
         self.refresh()
@@ -30,6 +30,7 @@ class TearDownPanel(GuidePanel):
     def refresh(self) -> None:
         """Preview what would be taken back."""
         guide = self.guide
+        self.result.grow_old()
         if guide.waits:
             text = "; ".join(guide.blockers)
             self.left, self.button.disabled = None, True
@@ -52,7 +53,7 @@ class TearDownPanel(GuidePanel):
         if self.left is None or not self.left.changes:
             return
         self.left, self.button.disabled = None, True
-        fill(self.result, note("Taking it back …"))
+        self.result.say("Taking it back …")
         guarded(self._take_back, self.result)
 
     def _take_back(self) -> None:
@@ -60,5 +61,5 @@ class TearDownPanel(GuidePanel):
         runbook.target = runbook.target.model_copy(update={"apply": True})
         self.guide.written += 1
         done = runbook.tear_down()
-        fill(self.result, show_tear_down(done).html)
         self.guide.look()
+        self.result.say_html(show_tear_down(done).html)

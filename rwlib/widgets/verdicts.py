@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -18,7 +19,7 @@ from rwlib.display import (
 from rwlib.steps import VERIFY
 from rwlib.verify import Check
 from rwlib.widgets.panel import fill, note, page, style
-from rwlib.widgets.panels import GuidePanel, guarded, together
+from rwlib.widgets.panels import GuidePanel, Message, guarded, together
 
 if TYPE_CHECKING:
     from rwlib.aws import Call
@@ -32,6 +33,11 @@ def step_that_fixes(check: Check) -> int:
     return check.fixed_by
 
 
+def failures_first(checks: Iterable[Check]) -> list[Check]:
+    """Return the checks with those that fail before all others, each in the order of the way."""
+    return sorted(checks, key=lambda each: each.status != "fail")
+
+
 class VerdictPanel(GuidePanel):
     """The verdict of every hop, from what AWS shows now.
 
@@ -41,22 +47,25 @@ class VerdictPanel(GuidePanel):
         Ids of the checks to show; all of them when none is given.
     picture
         Show the chain and the access map above the table.
+    step
+        The step that is judged; the notebook's own when none is given.
     """
 
-    def __init__(self, guide: Guide, ids: tuple[str, ...], *, picture: bool) -> None:
+    def __init__(self, guide: Guide, ids: tuple[str, ...], *, picture: bool, step: int = 0) -> None:
         super().__init__(guide)
-        self.ids, self.picture = ids, picture
+        self.ids, self.picture, self.step = ids, picture, step or guide.step
         self.button = ipywidgets.Button(description="Check again", tooltip="Look at AWS again")
         self.button.on_click(self._clicked)
-        self.summary, self.drawing, self.fix = page(), page(), page()
+        self.summary, self.drawing, self.fix = page(), page(), Message(guide)
         self.rows = ipywidgets.VBox([])
         self.fix_buttons: dict[str, ipywidgets.Button] = {}
         self.apply_fix = ipywidgets.Button(description="Apply the fix", button_style="primary")
         self.apply_fix.layout.display = "none"
         self.apply_fix.on_click(self._fix)
         self._fixing: tuple[int, ...] = ()
+        self.place = ipywidgets.VBox([self.fix, self.apply_fix])
         self.box.children = [
-            style(), self.button, self.summary, self.drawing, self.rows, self.fix, self.apply_fix,
+            style(), self.button, self.summary, self.place, self.drawing, self.rows
         ]  # fmt: skip
         if guide.step == VERIFY and not guide.waits:
             guide.judge()
@@ -64,22 +73,27 @@ class VerdictPanel(GuidePanel):
 
     @property
     def checks(self) -> list[Check]:
-        """The checks that the panel shows."""
+        """The checks that the panel shows, those that fail first."""
         found = self.guide.runbook.checks
-        return [each for each in found if not self.ids or each.id in self.ids]
+        runs = [each for each in found if self.step == 5 and each.id.startswith("runs_")]
+        chosen = [each for each in found if not self.ids or each.id in self.ids or each in runs]
+        return failures_first(chosen)
 
     def refresh(self) -> None:
         """Show the verdicts, or what is missing for one."""
         guide = self.guide
         self.button.disabled = bool(guide.errors)
+        if self.fix.grow_old():
+            self._put_fix(None)
+            self.apply_fix.layout.display = "none"
         if guide.waits:
             self._show_nothing("; ".join(guide.blockers), bool(guide.problem))
             if guide.refused_check:
                 self._show_refused(guide.refused_check)
             return
         failed = [each for each in self.checks if each.status == "fail"]
-        planned = guide.planned
-        text, kind = _summary(self.checks, len(failed), planned)
+        planned = guide.planned_for(self.step)
+        text, kind = summary_of(self.checks, len(failed), planned)
         fill(self.summary, note(text, kind))
         parts = [show_note(text), show_checks(self.checks)]
         if self.picture:
@@ -118,7 +132,9 @@ class VerdictPanel(GuidePanel):
                 description="Fix it", tooltip=f"Preview what Step {number} changes: {check.title}"
             )
             button.on_click(
-                lambda _, number=number: guarded(lambda: self._preview(number), self.fix)
+                lambda pressed, number=number: guarded(
+                    lambda: self._preview(number, pressed), self.fix
+                )
             )
             self.fix_buttons[check.id] = button
             children.append(button)
@@ -126,12 +142,23 @@ class VerdictPanel(GuidePanel):
             children.append(page(str(parts.verdict_table(group, True, not children))))
         self.rows.children = children
 
-    def _preview(self, number: int) -> None:
+    def _put_fix(self, below: ipywidgets.Button | None) -> None:
+        """Open the fix below the button that was pressed; without one, below the summary."""
+        rows = [each for each in self.rows.children if each is not self.place]
+        rest = [each for each in self.box.children if each is not self.place]
+        if below in rows:
+            rows.insert(rows.index(below) + 1, self.place)
+        else:
+            rest.insert(rest.index(self.summary) + 1, self.place)
+        self.box.children, self.rows.children = rest, rows
+
+    def _preview(self, number: int, pressed: Any = None) -> None:
         pending = self.guide.pending(number)
         self._fixing = tuple(pending)
         steps = [self.guide.runbook.steps[each] for each in self._fixing]
         body = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
-        fill(self.fix, f"<h3>The fix</h3>{body}" if body else note("Nothing is left to change."))
+        self.fix.say_html(f"<h3>The fix</h3>{body}" if body else note("Nothing is left to change."))
+        self._put_fix(pressed)
         self.apply_fix.layout.display = "" if body else "none"
         self.apply_fix.disabled = not body
 
@@ -144,21 +171,21 @@ class VerdictPanel(GuidePanel):
 
     def _apply(self, chosen: tuple[int, ...]) -> None:
         def progress(call: Call) -> None:
-            fill(self.fix, note(f"working: {call.service} {call.operation.replace('_', ' ')}"))
+            self.fix.say(f"working: {call.service} {call.operation.replace('_', ' ')}")
 
         done = self.guide.write(chosen, progress=progress)
         self.apply_fix.layout.display = "none"
         failure = self.guide.failure
         self._judge()
         if failure:
-            fill(self.fix, note(failure, "bad"))
+            self.fix.say(failure, "bad")
             return
         sentences = ". ".join(each.sentence for step in done for each in step.changes)
-        fill(self.fix, note(f"Done. {sentences}.", "good"))
+        self.fix.say(f"Done. {sentences}.", "good")
 
     def _judge(self) -> None:
         """Read everything again; only the verification leaves the plan out."""
-        if self.guide.step == VERIFY:
+        if self.step == VERIFY:
             self.guide.judge()
         else:
             self.guide.look()
@@ -173,10 +200,16 @@ class VerdictPanel(GuidePanel):
             self.button.disabled = bool(self.guide.errors)
 
 
-def _summary(checks: list[Check], failed: int, planned: bool) -> tuple[str, str]:
+def summary_of(checks: list[Check], failed: int, planned: bool) -> tuple[str, str]:
+    """Say in one sentence what the checks come to, and whether that is good or bad."""
     how = " of the plan" if planned else ""
+    if len(checks) == 1:
+        one = {"fail": "fails", "pass": "passes"}.get(checks[0].status, "could not be decided")
+        said = f"The check{how} {'would pass' if planned and one == 'passes' else one}."
+        kind = {"fail": "bad", "pass": "" if planned else "good"}.get(checks[0].status, "")
+        return said, kind
     if failed:
-        return f"{failed} of {len(checks)} checks{how} fail.", "bad"
+        return f"{failed} of {len(checks)} checks{how} {'fails' if failed == 1 else 'fail'}.", "bad"
     unknown = sum(each.status in ("unknown", "manual") for each in checks)
     rest = f"; {unknown} could not be looked at or are taken on a person's word" if unknown else ""
     return f"None of {len(checks)} checks{how} fails{rest}.", "" if planned else "good"

@@ -32,6 +32,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+# Seconds for one wait; a machine with much else to do needs more.
+PATIENCE = 1000 * int(os.environ.get("RWLIB_BROWSER_SECONDS", "60"))
 REQUIRED = os.environ.get("RWLIB_BROWSER_TESTS", "") == "required"
 
 
@@ -111,7 +113,7 @@ def served(runs, *options):
 def browser():
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
         running = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield running
@@ -126,7 +128,7 @@ def page(browser):
     shown = context.new_page()
     shown.elsewhere = []
     shown.faults = []
-    shown.set_default_timeout(60_000)
+    shown.set_default_timeout(PATIENCE)
 
     def asked(request):
         if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:", request.url):

@@ -55,6 +55,9 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 class SandboxPort(Protocol):
     """What this application needs of the sandbox that serves it."""
 
+    secret: str
+    api_secret: str
+
     @property
     def url(self) -> str:
         """Where the sandbox answers."""
@@ -144,7 +147,7 @@ class RisingWaveCloud:
         if path.startswith("/sandbox/"):
             refuse_browsers(environ)
             return self._switch(read_call(environ, path.removeprefix("/sandbox"), True))
-        call = read_call(environ, path, authorized(environ))
+        call = read_call(environ, path, authorized(environ, self._sandbox.api_secret))
         if path.startswith(_ENDPOINT):
             return self._account(call, path.removeprefix(_ENDPOINT))
         match = re.fullmatch(r"/mgmt(?:/(?P<region>[a-z0-9-]+))?/v2/tenants(?P<rest>/.*)?", path)
@@ -257,7 +260,7 @@ class RisingWaveCloud:
 
     def _client(self) -> SignedClient:
         if self._aws is None or self._aws.url != self._sandbox.url:
-            self._aws = SignedClient(self._sandbox.url)
+            self._aws = SignedClient(self._sandbox.url, self._sandbox.secret)
         return self._aws
 
 

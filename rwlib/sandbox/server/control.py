@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rwlib.sandbox.aws.gateway import Gateway
     from rwlib.sandbox.aws.session_tokens import Mint
     from rwlib.sandbox.moto_seam.world import World
+    from rwlib.sandbox.server.history import History
     from rwlib.sandbox.views import PrincipalView
 
 
@@ -30,6 +31,10 @@ class Controlled(Protocol):
     gateway: Gateway
     world: World
     mint: Mint
+    history: History
+
+    def keep_history(self) -> None:
+        """Keep every state from now on."""
 
     def set_faults(self, faults: Faults) -> None:
         """Switch faults on or off."""
@@ -75,6 +80,8 @@ def _answer(application: Controlled, call: str, rest: str, content: dict[str, An
             return list(gateway.calls)
         case "DELETE calls":
             gateway.calls.clear()
+        case "GET history" | "PUT history":
+            return _history(application, begin=call.startswith("PUT"))
         case "GET faults" | "PUT faults" | "DELETE faults":
             return _faults(application, call.partition(" ")[0], content)
         case "PUT scps":
@@ -108,6 +115,12 @@ def _enable_regions(application: Controlled, account: str, enabled: frozenset[st
         raise ValueError(f"there is no Region {unknown[0]}")
     application.gateway.directory.enabled_regions[_account(account)] = enabled
     application.keep()
+
+
+def _history(application: Controlled, *, begin: bool) -> dict[str, Any]:
+    if begin:
+        application.keep_history()
+    return application.history.to_dict() or {"states": [], "pieces": {}}
 
 
 def _account(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from rwlib.aws import policy_users, policy_versions, read_policy, version_document
 from rwlib.steps.changes import Change, ChangeSubject
 from rwlib.steps.ownership import id_of, is_ours, other_claims
+from rwlib.steps.step1_policy import others_versions
 from rwlib.steps.teardown.work import Work
 
 
@@ -42,11 +43,19 @@ def take_back_policy(work: Work, policy: Mapping[str, Any]) -> None:
         text = f"policy {name}: {', '.join(users)} uses it"
         work.keep(text, text)
         return
+    if others_wrote := others_versions(aws, policy, work.ledger):
+        text = (
+            f"policy {name}: somebody else wrote version {', '.join(others_wrote)}; delete it, or "
+            "the policy, yourself when nobody needs it"
+        )
+        work.keep(text, text)
+        return
     versions = policy_versions(aws, arn)
     spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
     policy_id = id_of(policy)
 
     def same() -> str:
+        # A version that somebody adds now makes AWS refuse to delete the policy.
         return why_not_ours(work, arn, policy_id)
 
     work.do(

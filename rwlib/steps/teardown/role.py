@@ -14,6 +14,7 @@ from rwlib.steps.ownership import (
     id_of,
     is_ours,
     other_claims,
+    other_manager,
     principal_key,
     statement_key,
     tags_of,
@@ -74,7 +75,7 @@ def take_back_role(
     if rest is not None and canonical(rest) != canonical(trust):
         rest = _as_it_was(work, role["Arn"], id_of(role), rest)
         _write_trust(work, role, trust, rest)
-    _say_what_is_kept(work, name, claims, ours, used, trust, rest)
+    _say_what_is_kept(work, role, claims, ours, used, trust, rest)
     _take_tags_off(work, role, rest if rest is not None else trust, unlisted)
     if not claims:
         _name_what_is_left(work, role, ours, rest if rest is not None else trust)
@@ -102,7 +103,7 @@ def _detach_own(
 
 def _say_what_is_kept(
     work: Work,
-    name: str,
+    role: Mapping[str, Any],
     claims: Collection[Claim],
     ours: bool,
     used: Collection[str],
@@ -110,6 +111,7 @@ def _say_what_is_kept(
     rest: Mapping[str, Any] | None,
 ) -> None:
     """Say why the role stays, and what of it."""
+    name = role["RoleName"]
     if claims:
         names = ", ".join(sorted({claim.target for claim in claims}))
         work.keep(f"role {name} and its trust policy: another target uses it ({names})")
@@ -125,11 +127,11 @@ def _say_what_is_kept(
         work.keep(f"role {name}: nothing of it is this runbook's")
     elif remove_own_statements(trust) is None:
         work.keep(
-            f"role {name}: it was not made by this runbook, and its trust policy names RisingWave "
-            "alone; delete the role yourself when nobody needs it"
+            f"role {name}: {_whose(work, role)}, and its trust policy names RisingWave alone; "
+            "delete the role yourself when nobody needs it"
         )
     else:
-        work.keep(f"role {name}: it was not made by this runbook")
+        work.keep(f"role {name}: {_whose(work, role)}")
 
 
 def _name_what_is_left(
@@ -145,6 +147,15 @@ def _name_what_is_left(
         work.result.left.append(f"role {name} still trusts RisingWave")
     elif ours:
         work.result.left.append(f"role {name} was made by this runbook, and others use it")
+
+
+def _whose(work: Work, role: Mapping[str, Any]) -> str:
+    manager = other_manager(role, work.target.tags)
+    return (
+        f"it is managed by somebody else ({manager})"
+        if manager
+        else "it was not made by this runbook"
+    )
 
 
 def _fresh(work: Work, name: str) -> dict[str, Any] | None:

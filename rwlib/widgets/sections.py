@@ -1,0 +1,168 @@
+"""The sections of the one page: each step with its preview, its Apply and its check.
+
+A section opens when the step before it is done, and folds to one line when it is done itself.
+Opening one never moves the focus and never applies anything.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from rwlib.display import show_note
+from rwlib.steps import STEPS, VERIFY, State
+from rwlib.widgets.panel import fill, note, page, style
+from rwlib.widgets.panels import (
+    ApplyPanel,
+    GuidePanel,
+    PreviewPanel,
+    ProgressPanel,
+    guarded,
+    together,
+)
+from rwlib.widgets.step_states import anchor_of
+from rwlib.widgets.tear_down import TearDownPanel
+from rwlib.widgets.verdicts import VerdictPanel, summary_of
+
+if TYPE_CHECKING:
+    from rwlib.widgets.guide import Guide
+
+CHECKS = {
+    1: ("policy_documents", "requests_allowed", "requests_refused"),
+    2: ("role_exists", "policy_attached", "boundary"),
+    3: ("trust_principal", "trust_conditions", "trust_deny", "trust", "redshift_trust"),
+    4: ("allowed_principal",),
+    5: ("sql_options",),
+    VERIFY: (),
+}
+
+
+class StartPanel(ProgressPanel):
+    """The line of all steps with the button that looks at everything."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.button = ipywidgets.Button(
+            description="Preview", button_style="primary", tooltip="Reads only; writes nothing"
+        )
+        self.button.on_click(self._clicked)
+        self.why = page()
+        self.box.children = [style(), self.button, self.why, self.line]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the state of every step, and what is missing for a preview."""
+        super().refresh()
+        if hasattr(self, "why"):
+            guide = self.guide
+            self.button.disabled = bool(guide.errors)
+            said = "; ".join(guide.blockers) if guide.waits else ""
+            fill(self.why, note(said, "bad" if guide.problem else ""))
+
+    def _clicked(self, button: Any) -> None:
+        self.button.disabled = True
+        self.button.description = "Looking at AWS …"
+        try:
+            guarded(self.guide.look, self.why)
+        finally:
+            self.button.description = "Preview"
+            self.button.disabled = bool(self.guide.errors)
+
+
+class SectionPanel(GuidePanel):
+    """One step on the page that has them all.
+
+    Parameters
+    ----------
+    number
+        1 to 5, or 6 for the verification with its picture.
+    """
+
+    def __init__(self, guide: Guide, number: int) -> None:
+        super().__init__(guide, follows=False)
+        self.number = number
+        self.head = page()
+        self.fold = ipywidgets.ToggleButton(value=False, description="Show")
+        self.fold.observe(self._folded, names="value")
+        self.verdict = VerdictPanel(guide, CHECKS[number], picture=number == VERIFY, step=number)
+        self.parts: list[Any] = [self.verdict]
+        if number != VERIFY:
+            self.preview = PreviewPanel(guide, (number,))
+            self.apply = ApplyPanel(guide, number)
+            self.parts = [self.preview, self.apply, self.verdict]
+        self.body = ipywidgets.VBox([each.box for each in self.parts])
+        self.box.children = [style(), self.head, self.fold, self.body]
+        guide.listen(self.refresh)
+        if number != VERIFY:
+            self.apply.result.observe(lambda change: self.refresh(), names="value")
+        self.refresh()
+
+    @property
+    def open(self) -> bool:
+        """True when the section shows more than its line."""
+        state = self.guide.state_of(self.number).state
+        if self.guide.waits or state is State.INIT:
+            return False
+        if state is State.SUCCESS and self.number != VERIFY:
+            return bool(self.fold.value)
+        return True
+
+    def refresh(self) -> None:
+        """Open or fold the section as its step stands."""
+        guide, state = self.guide, self.guide.state_of(self.number)
+        done = state.state is State.SUCCESS and self.number != VERIFY and not guide.waits
+        if not done and self.fold.value:
+            self.fold.value = False  # what was opened by hand folds again when it is done again
+        self.fold.layout.display = "" if done else "none"
+        self.body.layout.display = "" if self.open else "none"
+        title = f"Step {self.number}: {STEPS[self.number]}" if self.number in STEPS else "Verdict"
+        rest = state.sentence
+        if done:
+            rest += f". {self._verdict()} {self.apply.result.text}".rstrip()
+        said = f"{state.state.face} {state.state.word}; {rest}"
+        fill(
+            self.head,
+            f'<p id="{anchor_of(self.number)}" class="rw-section rw-s-{state.state.value}">'
+            f"<strong>{html.escape(state.state.face)} {state.state.word}:</strong> "
+            f"<span>{html.escape(rest)}</span></p>",
+        )
+        shown = [each.shown for each in self.parts] if self.open else []
+        self.show(together([show_note(f"{title}: {said}"), *shown]))
+
+    def _verdict(self) -> str:
+        checks = self.verdict.checks
+        failed = sum(each.status == "fail" for each in checks)
+        return summary_of(checks, failed, self.guide.planned_for(self.number))[0] if checks else ""
+
+    def _folded(self, change: Any) -> None:
+        self.fold.description = "Hide" if change["new"] else "Show"
+        self.body.layout.display = "" if self.open else "none"
+
+
+class TakeBackPanel(GuidePanel):
+    """Tear-down at the end of the page, behind a question."""
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.ask = ipywidgets.ToggleButton(
+            value=False,
+            description="Take it all back …",
+            tooltip="Show what would be deleted; nothing is deleted before you confirm it",
+        )
+        self.ask.observe(self._asked, names="value")
+        self.inside = ipywidgets.VBox([])
+        self.panel: TearDownPanel | None = None
+        self.box.children = [style(), self.ask, self.inside]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offer it as soon as there is something to look at."""
+        self.ask.disabled = bool(self.guide.errors)
+        self.show(show_note("Nothing is taken back before it is asked for."))
+
+    def _asked(self, change: Any) -> None:
+        if change["new"] and self.panel is None:
+            self.panel = TearDownPanel(self.guide)
+        self.inside.children = [self.panel.box] if change["new"] and self.panel else []
