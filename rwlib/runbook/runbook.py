@@ -216,10 +216,7 @@ class Runbook:
         return self._risingwave
 
     def verify(self) -> list[Check]:
-        """Judge every hop from what AWS shows now; a preview judges the plan.
-
-        Without ``apply``, nothing was written and the verdict is about the plan.
-        """
+        """Judge every hop from what AWS shows now; without ``apply``, from the plan."""
         with counting(self, "verify"):
             if self.target.apply or self.situation is None:
                 read_ahead(self.aws, self.target, role_is_there=self.target.apply)

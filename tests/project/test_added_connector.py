@@ -120,6 +120,7 @@ STAND_INS = {
     ("widgets/form.py", "s3_source"),
     ("verify/live.py", "s3_source"),
     ("verify/grants.py", "s3_sink"),
+    ("verify/grants.py", "redshift"),
     ("batch/warm_up.py", "s3_sink"),
     # A statement for Redshift, and names of AWS's own services.
     ("steps/step3_documents.py", "redshift"),

@@ -393,6 +393,20 @@ def test_diagnosis_agrees_with_the_verification_on_every_pair_of_faults(
         assert_agree(account.target, checks)
 
 
+def test_default_version_that_was_set_back_is_told_from_a_changed_document(aws, example):
+    account = set_up(aws, example)
+    account.without("RisingWaveReadObjects")  # the version that is wanted stays, and is kept
+
+    def reason():
+        checks = runbook(aws, example).verify_live()
+        assert_agree(account.target, checks)
+        return next(each.reason for each in checks if each.id == "policy_documents")
+
+    assert reason() == "policy_old_version"
+    account.iam.delete_policy_version(PolicyArn=account.policy_arn, VersionId="v1")
+    assert reason() == "policy_differs"
+
+
 def test_table_of_faults_is_long_enough():
     assert len(MUTATIONS) >= 30
     assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
