@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rwlib.labs.guards import Ground
+from rwlib.labs.guards import LabHistory
 from rwlib.labs.result import Finding
 from rwlib.labs.setup_calls import LabSetup
 
@@ -108,7 +108,7 @@ _BY_WORDS = (
 )
 
 
-def with_advice(setup: LabSetup, ground: Ground, findings: Iterable[Finding]) -> list[Finding]:
+def with_advice(setup: LabSetup, history: LabHistory, findings: Iterable[Finding]) -> list[Finding]:
     """Return findings with a sentence about the kind of mistake beneath each that failed."""
     found: list[Finding] = []
     for each in findings:
@@ -117,7 +117,7 @@ def with_advice(setup: LabSetup, ground: Ground, findings: Iterable[Finding]) ->
         sentence = _advice(each.evidence) if judged else ""
         more = (sentence,) if sentence else ()
         found.append(Finding(each.title, each.passed, (*each.evidence, *more)))
-    if found and not found[0].passed and (sentence := _other_layer(setup, ground)):
+    if found and not found[0].passed and (sentence := _other_layer(setup, history)):
         first = found[0]
         found[0] = Finding(first.title, False, (*first.evidence, sentence))
     return found
@@ -130,11 +130,11 @@ def _advice(evidence: Iterable[str]) -> str:
     return next((sentence for words, sentence in _BY_WORDS if words in text), "")
 
 
-def _other_layer(setup: LabSetup, ground: Ground) -> str:
+def _other_layer(setup: LabSetup, history: LabHistory) -> str:
     """Say that what was changed is not what refused."""
-    if len(ground.states) == 1 or len(setup.lab.faults) != 1 or not setup.lab.layer:
+    if len(history.states) == 1 or len(setup.lab.faults) != 1 or not setup.lab.layer:
         return ""
-    changed = _changed(setup, ground)
+    changed = _changed(setup, history)
     right = _ALIKE.get(setup.lab.layer, {setup.lab.layer})
     if not changed or changed & right:
         return ""
@@ -145,9 +145,9 @@ def _other_layer(setup: LabSetup, ground: Ground) -> str:
     )
 
 
-def _changed(setup: LabSetup, ground: Ground) -> set[str]:
+def _changed(setup: LabSetup, history: LabHistory) -> set[str]:
     """Return the layers whose documents are others than at the start."""
-    before, now, target = ground.before, ground.now, setup.target
+    before, now, target = history.before, history.now, setup.target
     was, role = before.role(target.role_name) or {}, now.role(target.role_name) or {}
     changed = {
         layer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rwlib.environment import only_sandbox
 from rwlib.errors import InputError, RunbookError
 from rwlib.labs.advice import with_advice
-from rwlib.labs.guards import Ground, lost, opened, strangers_let_in, too_much_granted
+from rwlib.labs.guards import LabHistory, lost, opened, strangers_let_in, too_much_granted
 from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Result
 from rwlib.labs.retry import as_tried, attempt, fits
@@ -43,7 +43,7 @@ REASONS_AFTER = 3
 """Number of checks in vain after which the evaluator's reason is shown beside the layer."""
 
 
-def check(setup: LabSetup, ground: Ground, tries: int = 1) -> Result:
+def check(setup: LabSetup, history: LabHistory, tries: int = 1) -> Result:
     """Check a lab against its sandbox's real state.
 
     RisingWave tries first; then the documents are judged as they stand. Nothing in AWS is changed;
@@ -51,7 +51,7 @@ def check(setup: LabSetup, ground: Ground, tries: int = 1) -> Result:
 
     Parameters
     ----------
-    ground
+    history
         What the lab's sandbox has kept since the lab was set up.
     tries
         Number of this check: the first ones name the layer, later ones the reason too.
@@ -59,14 +59,14 @@ def check(setup: LabSetup, ground: Ground, tries: int = 1) -> Result:
     from botocore.exceptions import ClientError
 
     try:
-        return Result(setup.lab.number, tuple(_findings(setup, ground, tries)))
+        return Result(setup.lab.number, tuple(_findings(setup, history, tries)))
     except (ClientError, RunbookError) as error:
         # The learner has deleted the bucket, or shut even the account out of it.
         unread = Finding("What the lab is about is there, and can be read", False, (str(error),))
         return Result(setup.lab.number, (Finding(_WORKS, False), unread))
 
 
-def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
+def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]:
     lab = setup.lab
     tried = attempt(setup, run_statement=not lab.own_sql)
     setup = as_tried(setup, tried.name)
@@ -83,16 +83,16 @@ def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
         verdicts = verdicts[:1]
     findings.append(_finding("Every hop of the way is right", verdicts))
     for title, found in (
-        ("Nobody else may assume the role", strangers_let_in(setup, ground)),
-        ("The role may do no more than it needs", too_much_granted(setup, ground)),
-        ("Nothing was opened on the way", opened(setup, ground)),
-        ("What was there before is still there", lost(setup, ground)),
+        ("Nobody else may assume the role", strangers_let_in(setup, history)),
+        ("The role may do no more than it needs", too_much_granted(setup, history)),
+        ("Nothing was opened on the way", opened(setup, history)),
+        ("What was there before is still there", lost(setup, history)),
     ):
         findings.append(_finding(title, found))
     if lab.terraform:
         findings.append(_finding("Terraform's next apply changes nothing", _drift(setup)))
     findings += [_probe(setup, probe) for probe in lab.must]
-    return with_advice(setup, ground, findings)
+    return with_advice(setup, history, findings)
 
 
 def _drift(setup: LabSetup) -> list[str]:

@@ -39,7 +39,7 @@ _TRUST = "the trust policy"
 
 
 @dataclass(frozen=True)
-class Ground:
+class LabHistory:
     """What a repair is judged against.
 
     Parameters
@@ -67,10 +67,10 @@ class Ground:
         return self.states[-1]
 
 
-def read_ground(setup: LabSetup, began: int, objects: Iterable[str]) -> Ground:
+def read_history(setup: LabSetup, began: int, objects: Iterable[str]) -> LabHistory:
     """Read what a lab's sandbox has kept since the lab was set up."""
     states = read_states(setup.endpoint.history())
-    return Ground(states[0], states[began:], tuple(objects))
+    return LabHistory(states[0], states[began:], tuple(objects))
 
 
 def may_assume(trust: Any, role_arn: str, principal: str | Mapping[str, str]) -> bool:
@@ -96,34 +96,34 @@ def who_may_assume(setup: LabSetup) -> dict[str, tuple[str, bool]]:
     }
 
 
-def strangers_let_in(setup: LabSetup, ground: Ground) -> list[str]:
+def strangers_let_in(setup: LabSetup, history: LabHistory) -> list[str]:
     """Name everybody who may assume the role now and should not, each with a request as proof."""
-    return [_grant_line(each) for each in _excess(setup, ground.now, ground.base) if _trust(each)]
+    return [_grant_line(each) for each in _excess(setup, history.now, history.base) if _trust(each)]
 
 
-def too_much_granted(setup: LabSetup, ground: Ground) -> list[str]:
+def too_much_granted(setup: LabSetup, history: LabHistory) -> list[str]:
     """Name what the role may do beside what the lab needs, each with a request as proof."""
-    found = _excess(setup, ground.now, ground.base)
+    found = _excess(setup, history.now, history.base)
     return [_grant_line(each) for each in found if not _trust(each)]
 
 
-def opened(setup: LabSetup, ground: Ground) -> list[str]:
+def opened(setup: LabSetup, history: LabHistory) -> list[str]:
     """Name what was opened in any state since the lab began, and what is open now.
 
     A state in between counts: on a real account anybody could have used it meanwhile.
     """
-    now = list(_opened(setup, ground, ground.now))
-    extra = sorted(set(ground.now.allowed_principals) - set(ground.base.allowed_principals))
-    own = ground.now.role(setup.target.role_name)
+    now = list(_opened(setup, history, history.now))
+    extra = sorted(set(history.now.allowed_principals) - set(history.base.allowed_principals))
+    own = history.now.role(setup.target.role_name)
     now += [
         f"{arn} was added to Allowed Principals: RisingWave may assume it too"
         for arn in extra
         if own is None or arn != own["arn"]
     ]
     found = list(now)
-    for state in ground.states[1:-1]:
-        grants = _excess(setup, state, ground.before)
-        lines = [_grant_line(each) for each in grants] + list(_opened(setup, ground, state))
+    for state in history.states[1:-1]:
+        grants = _excess(setup, state, history.before)
+        lines = [_grant_line(each) for each in grants] + list(_opened(setup, history, state))
         if fresh := [line for line in lines if line not in found]:
             found.append(
                 f"after {state.call} at {state.at[11:19]} UTC, and closed again since: {fresh[0]}"
@@ -131,11 +131,11 @@ def opened(setup: LabSetup, ground: Ground) -> list[str]:
     return found[:_SHOWN] if len(found) <= _SHOWN else [*found[:_SHOWN], _more(found)]
 
 
-def lost(setup: LabSetup, ground: Ground) -> list[str]:
+def lost(setup: LabSetup, history: LabHistory) -> list[str]:
     """Name what was right at the start and does not hold any more."""
-    base, before, now, target = ground.base, ground.before, ground.now, setup.target
+    base, before, now, target = history.base, history.before, history.now, setup.target
     found: list[str] = []
-    for what, place, old, new, wanted, but in _documents(setup, ground, now):
+    for what, place, old, new, wanted, but in _documents(setup, history, now):
         for each in newly_allowed(new, old, place=place, account_id=CUSTOMER, but=but):
             if wanted is None or passes_through(each.request, wanted):
                 found.append(f"{what} refuses now what it allowed: {each.line}")
@@ -156,8 +156,8 @@ def lost(setup: LabSetup, ground: Ground) -> list[str]:
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
     found += [f"Allowed Principals: {each} is gone" for each in gone]
-    there = setup.keys() if ground.objects else []
-    return [*found, *(f"object {each} is gone" for each in ground.objects if each not in there)]
+    there = setup.keys() if history.objects else []
+    return [*found, *(f"object {each} is gone" for each in history.objects if each not in there)]
 
 
 def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
@@ -181,9 +181,9 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
     return tuple(found)
 
 
-def _opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
+def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[str]:
     """Yield what a state lets through beside the role's own policies, and its beginning did not."""
-    for what, place, old, new, _, but in _documents(setup, ground, state):
+    for what, place, old, new, _, but in _documents(setup, history, state):
         first: Passing | None = None
         # Whom a trust policy lets in is judged with all that the lab needs, Redshift included.
         pairs = [(old, new, False), (old, new, True)] if what != _TRUST else []
@@ -194,8 +194,8 @@ def _opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
             first = first or next(passing, None)
         if first is not None:
             yield f"{what} lets through what it refused: {first.line}"
-    yield from _boundary_opened(setup, ground, state)
-    was, bucket = ground.before.bucket(setup.target.bucket), state.bucket(setup.target.bucket)
+    yield from _boundary_opened(setup, history, state)
+    was, bucket = history.before.bucket(setup.target.bucket), state.bucket(setup.target.bucket)
     for name in sorted(
         set((was or {}).get("public_access_block", ()))
         - set((bucket or was or {}).get("public_access_block", ()))
@@ -203,22 +203,22 @@ def _opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
         yield f"the bucket's {name} is off"
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
         yield f"the bucket's ACL grants {grant}"
-    yield from _newcomers(setup, ground.before, state)
+    yield from _newcomers(setup, history.before, state)
 
 
 def _documents(
-    setup: LabSetup, ground: Ground, state: LabState
+    setup: LabSetup, history: LabHistory, state: LabState
 ) -> Iterator[tuple[str, str, Any, Any, Any, tuple[str, ...]]]:
     """Yield each document on a resource: what, where, then, now, what must hold, who is exempt.
 
     The lab's role is judged by all its policies together, the Workload Identity by trying.
     """
-    target, before = setup.target, ground.before
+    target, before = setup.target, history.before
     own = tuple(
         str(role["arn"]) for each in (before, state) if (role := each.role(target.role_name))
     )
     for name, piece in before.pieces.items():
-        there, base = state.pieces.get(name), ground.base.pieces.get(name)
+        there, base = state.pieces.get(name), history.base.pieces.get(name)
         if there is None or not _is_customers(name, piece):
             continue
         if name.startswith("bucket "):
@@ -233,7 +233,7 @@ def _documents(
         yield what, place, documents[0], documents[1], documents[2], own
     was, role = before.role(target.role_name), state.role(target.role_name)
     if was is not None and role is not None:
-        base_role = ground.base.role(target.role_name) or was
+        base_role = history.base.role(target.role_name) or was
         old, new, base_trust = (document_of(each["trust"]) for each in (was, role, base_role))
         yield (
             _TRUST, str(role["arn"]), old, new, base_trust, (WORKLOAD_IDENTITY_ARN,)
@@ -260,9 +260,9 @@ def _with_grants(piece: Mapping[str, Any] | None) -> Any:
             "Statement": [*_listed((document or _NOTHING)["Statement"]), *statements]}  # fmt: skip
 
 
-def _boundary_opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
+def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[str]:
     """Yield what a boundary would let the role be granted now, and did not before."""
-    before, now = (each.situation(setup.target) for each in (ground.before, state))
+    before, now = (each.situation(setup.target) for each in (history.before, state))
     if before.boundary is None or now.boundary == before.boundary or now.trust_policy is None:
         return
     if now.boundary is None:

@@ -13,7 +13,7 @@ from rwlib.environment import enter_sandbox
 from rwlib.errors import CheckFailedError, InputError
 from rwlib.labs import terraform
 from rwlib.labs.checking import ask, check, live_checks
-from rwlib.labs.guards import read_ground, who_may_assume
+from rwlib.labs.guards import read_history, who_may_assume
 from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
 from rwlib.labs.model import (
     CLUSTER_ID,
@@ -304,11 +304,11 @@ class OpenLab:
         """Give the result, and whether anything was changed since the lab began."""
         self._look_again()
         began, objects = self._started["began"], self._started["objects"]
-        ground = read_ground(self.setup, began, objects)
-        result = check(self.setup, ground, tries)
+        history = read_history(self.setup, began, objects)
+        result = check(self.setup, history, tries)
         if self.lab.rounds:
             result = self._with_rounds(result)
-        return result, len(ground.states) > 1
+        return result, len(history.states) > 1
 
     def _with_rounds(self, result: Result) -> Result:
         """Add how many rounds are solved; the lab is when all are."""

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rwlib.labs.guards import Ground, lost, opened, read_ground, strangers_let_in, too_much_granted
+from rwlib.labs.guards import (
+    LabHistory,
+    lost,
+    opened,
+    read_history,
+    strangers_let_in,
+    too_much_granted,
+)
 from rwlib.labs.model import all_labs
 from rwlib.labs.session import start_lab
 from rwlib.labs.states import LabState, document_of
@@ -32,7 +39,7 @@ OUTSIDE = [f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", "arn:aws:iam::99999999
 
 @pytest.fixture(scope="module")
 def solved(shared_sandbox, tmp_path_factory):
-    """Return the set-up of a lab, and its ground after the solution."""
+    """Return the set-up of a lab, and its history after the solution."""
     known = {}
 
     def of(number):
@@ -43,42 +50,42 @@ def solved(shared_sandbox, tmp_path_factory):
                 lab = start_lab(number, "ada", environment=False)
                 lab.solution(apply=True)
                 lab.setup.look_again()
-                ground = read_ground(lab.setup, lab._started["began"], ())
-            known[number] = lab.setup, ground
+                history = read_history(lab.setup, lab._started["began"], ())
+            known[number] = lab.setup, history
         return known[number]
 
     return of
 
 
-def with_role(setup, ground, **changes):
+def with_role(setup, history, **changes):
     """Exchange documents of the lab's role in what stands now."""
-    role = ground.now.role(setup.target.role_name)
-    pieces = {**ground.now.pieces, f"role {role['arn']}": {**role, **changes}}
+    role = history.now.role(setup.target.role_name)
+    pieces = {**history.now.pieces, f"role {role['arn']}": {**role, **changes}}
     return replace(
-        ground, states=(ground.before, LabState("2026-01-01T00:00:00+00:00", "x", pieces))
+        history, states=(history.before, LabState("2026-01-01T00:00:00+00:00", "x", pieces))
     )
 
 
-def with_more(setup, ground, statement):
-    role = ground.now.role(setup.target.role_name)
+def with_more(setup, history, statement):
+    role = history.now.role(setup.target.role_name)
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return with_role(setup, ground, policies=[*role["policies"], ["more", text]])
+    return with_role(setup, history, policies=[*role["policies"], ["more", text]])
 
 
-def found(setup, ground: Ground):
+def found(setup, history: LabHistory):
     return [
-        *strangers_let_in(setup, ground),
-        *too_much_granted(setup, ground),
-        *opened(setup, ground),
-        *lost(setup, ground),
+        *strangers_let_in(setup, history),
+        *too_much_granted(setup, history),
+        *opened(setup, history),
+        *lost(setup, history),
     ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", SHORT)
 def test_guards_find_nothing_when_the_solution_stands(solved, number):
-    setup, ground = solved(number)
-    assert found(setup, ground) == []
+    setup, history = solved(number)
+    assert found(setup, history) == []
 
 
 extra = st.tuples(
@@ -90,17 +97,17 @@ extra = st.tuples(
 
 def check_extra(solved, number, action, resource, conditioned):
     """An action on everything is more than any connector needs."""
-    setup, ground = solved(number)
+    setup, history = solved(number)
     if not action.startswith("s3:") or "/" not in "".join(iam_actions()[action.lower()].shapes):
         resource = "*"
     condition = {"StringNotEquals": {"aws:RequestedRegion": "ap-south-1"}} if conditioned else None
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}
     statement |= {"Condition": condition} if condition else {}
-    wide = with_more(setup, ground, statement)
+    wide = with_more(setup, history, statement)
     if setup.lab.number == 10 and not action.startswith("s3:"):
         return  # the boundary leaves nothing of it
     lines = too_much_granted(setup, wide)
-    if ground.now.role(setup.target.role_name)["boundary_arn"] and not lines:
+    if history.now.role(setup.target.role_name)["boundary_arn"] and not lines:
         return
     assert lines, statement
     assert f"for example {action.partition(':')[0]}:" in lines[0]
@@ -144,12 +151,12 @@ conditions = st.sampled_from(
 
 
 def check_principal(solved, number, principal, condition):
-    setup, ground = solved(number)
-    trust = document_of(ground.now.role(setup.target.role_name)["trust"])
+    setup, history = solved(number)
+    trust = document_of(history.now.role(setup.target.role_name)["trust"])
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     statement |= {"Condition": condition} if condition else {}
     trust = {**trust, "Statement": [*trust["Statement"], statement]}
-    wide = with_role(setup, ground, trust=json.dumps(trust))
+    wide = with_role(setup, history, trust=json.dumps(trust))
     lines = strangers_let_in(setup, wide)
     assert lines, statement
     assert "for example sts:AssumeRole by" in lines[0]
@@ -213,8 +220,8 @@ def rewritings(draw, document):
 
 
 def check_rewriting(solved, number, draw):
-    setup, ground = solved(number)
-    role = ground.now.role(setup.target.role_name)
+    setup, history = solved(number)
+    role = history.now.role(setup.target.role_name)
     documents = [draw(rewritings(document_of(text))) for _, text in role["policies"]]
     if draw(st.booleans()):
         merged = [each for document in documents for each in listed(document["Statement"])]
@@ -238,7 +245,7 @@ def check_rewriting(solved, number, draw):
                 statement["Condition"] = {operator: {"aws:PrincipalArn": [WORKLOAD_IDENTITY_ARN]}}
     trust["Statement"] = draw(st.permutations(trust["Statement"]))
     policies = [[name, json.dumps(each)] for name, each in zip(names, documents, strict=True)]
-    same = with_role(setup, ground, policies=policies, trust=json.dumps(trust))
+    same = with_role(setup, history, policies=policies, trust=json.dumps(trust))
     assert found(setup, same) == []
     verdicts = probe_role(setup.target, same.now.situation(setup.target))
     assert all(each.decision.allowed for each in verdicts if each.probe.allow)

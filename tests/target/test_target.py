@@ -413,7 +413,7 @@ def test_what_is_read_otherwise_than_it_was_written_is_said(values, said):
 @pytest.mark.parametrize(
     ("connectors", "options", "words"),
     [
-        (["s3_sink"], {"frm": "orders"}, "'frm' is no option of s3_sink; did you mean from"),
+        (["s3_sink"], {"frm": "orders"}, "'frm' is not an option of s3_sink; did you mean from"),
         (["s3_sink", "redshift"], {"frm": "orders"}, "of s3_sink, redshift; did you mean from"),
         (["redshift"], {"redshift": {"tabel.name": "x"}}, "did you mean table.name"),
         (["s3_sink"], {"type": "upsert"}, "s3_sink only appends"),
