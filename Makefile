@@ -57,7 +57,7 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 .PHONY: notebooks
 notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
 	@$(BIN)/python -m tests.support.store_notebooks
-	@$(BIN)/python -m tests.support.store_notebooks notebooks/labs
+	@$(BIN)/python -m tests.support.store_notebooks notebooks/labs docs/labs
 
 .PHONY: lab
 lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback
@@ -87,6 +87,14 @@ docs: $(VENV)/with-sandbox-docs ## Build the documentation as a site into site/
 dist: $(VENV)/python-ok ## Build the wheel and the source distribution into dist/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	@rm -rf dist build && $(BIN)/python -m build --outdir dist . > /dev/null && ls dist
+
+.PHONY: bundle
+bundle: $(VENV)/python-ok ## Download the wheels of a class without a network into build/bundle
+	@rm -rf build/bundle && mkdir -p build/bundle
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/bundle .
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --dest build/bundle "$$(ls build/bundle/*.whl)[sandbox,lab]"
+	@cp docs/training/install.sh build/bundle/ && du -sh build/bundle
 
 .PHONY: coverage
 coverage: $(VENV)/with-sandbox-test-files-risingwave ## Run the tests and print which lines they reach

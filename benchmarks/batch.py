@@ -6,6 +6,8 @@
                                                      the cost of a target by the batch's size
     python benchmarks/batch.py --plan 10000          memory of the parent during a plan
     python benchmarks/batch.py --chaos 500           throttling, lost answers and kill -9
+    python benchmarks/batch.py --latency 60          with 60 ms before every call, and throttled as
+                                                     AWS does; --fast is the number of targets
 
 All ways run one after the other against the same sandbox, two targets at once where they can, and
 every target is new. "boto3" is a script that makes the runbook's 21 calls and nothing else, in two
@@ -31,6 +33,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +97,11 @@ def run_xargs(count: int, folder: Path) -> None:
 def batch_command(path: Path, *more: str) -> list[str]:
     """Return the command that runs a batch."""
     return [sys.executable, "-m", "rwlib", "batch", str(path), "--workers", "2", "--json", *more]
+
+
+def default_command(path: Path, *more: str) -> list[str]:
+    """Return the command that writes a batch with whatever number of workers it chooses."""
+    return [sys.executable, "-m", "rwlib", "batch", str(path), "--json", "--apply", *more]
 
 
 def write_targets(path: Path, way: str, count: int) -> Path:
@@ -308,6 +316,70 @@ def flat(sizes: list[int], folder: Path) -> int:
     return int(spread > 0.15)
 
 
+# What the defaults were before they adapted, on two CPUs.
+FIXED = ("--workers", "4", "--per-account", "4")
+LATENCY_RATIO, FIXED_RATIO, REFUSED_SHARE, RATE_RATIO = 0.8, 4.0, 0.05, 1.3
+
+
+def latency(milliseconds: float, count: int, rates: str, folder: Path) -> int:
+    """Run batches with and without latency, and one that is throttled; all in one sandbox."""
+    seconds = milliseconds / 1000
+    fixed_count = max(4, count // 5)
+    found: dict[str, float] = {}
+    print(f"{'batch':<34}{'targets':>8}{'a minute':>10}{'at once':>9}{'refused':>9}")
+    with sandbox_environment(folder) as box:
+        run_batch(2, folder, "first")
+        ways = (
+            ("0 ms, default", 0.0, "", count, ()),
+            (f"{milliseconds:g} ms, 4 and 4 an account", seconds, "", fixed_count, FIXED),
+            (f"{milliseconds:g} ms, default", seconds, "", count, ()),
+            (f"{milliseconds:g} ms, default, throttled", seconds, rates, count, ()),
+        )
+        for number, (name, wait, limits, targets, options) in enumerate(ways):
+            path = write_targets(folder / f"latency{number}.jsonl", f"latency{number}", targets)
+            box.forget_calls()
+            box.set_faults(latency=wait, rates=limits)
+            start = time.perf_counter()
+            command = default_command(path, *options)
+            out = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE,
+                                            stderr=subprocess.DEVNULL).stdout)  # fmt: skip
+            wall = time.perf_counter() - start
+            calls = box.calls()
+            refused = sum(call["error"] in ("Throttling", "ThrottlingException") for call in calls)
+            summary = json.loads((Path(out["folder"]) / "summary.json").read_text())
+            rate = found[name] = 60 * targets / wall
+            print(f"{name:<34}{targets:>8}{rate:>10.1f}{summary['workers']['highest']:>9}"
+                  f"{refused / len(calls):>9.1%}  {summary['workers']['why']}")  # fmt: skip
+            done = out["counts"].get("done", 0) + out["counts"].get("unchanged", 0)
+            if done != targets:
+                print(f"  {out['headline']}")
+                return 1
+        ideal = least_seconds(calls, rates)
+    none, fixed, default, _ = found.values()
+    print(f"{milliseconds:g} ms: {default / none:.2f} times the throughput of 0 ms, "
+          f"{default / fixed:.1f} times what was the default")  # fmt: skip
+    print(
+        f"throttled: {wall:.1f} s, {wall / ideal:.2f} times the {ideal:.1f} s that the rates allow"
+    )
+    met = default / none >= LATENCY_RATIO and default / fixed >= FIXED_RATIO
+    slow = wall / ideal > RATE_RATIO or refused / len(calls) > REFUSED_SHARE
+    return int(slow or not met)
+
+
+def least_seconds(calls: list[dict[str, Any]], rates: str) -> float:
+    """Return how long the answered calls take at least at these rates."""
+    from rwlib.sandbox.aws.faults import class_of, read_rates
+
+    counts = Counter(
+        f"{call['service']}:{class_of(call['action'])}"
+        for call in calls
+        if call["error"] != "Throttling"
+    )
+    return max(
+        max(0.0, counts[name] - burst) / rate for name, (rate, burst) in read_rates(rates).items()
+    )
+
+
 def watched(command: list[str]) -> tuple[float, dict[str, Any]]:
     """Run a command; return the most memory of its own process in MB, and what it printed."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -398,12 +470,16 @@ def main() -> int:
     parser.add_argument("--fast", type=int, default=40, help="targets of the other two")
     parser.add_argument("--flat", metavar="N,N", help="sizes of batches whose cost is compared")
     parser.add_argument("--plan", type=int, metavar="N", help="plan so many")
+    parser.add_argument("--latency", type=float, metavar="MS", help="delay before every call")
+    parser.add_argument("--rates", default="aws", help="how the throttled batch is throttled")
     parser.add_argument("--chaos", type=int, metavar="N", help="disturb a batch of so many")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.flat:
             return flat([int(size) for size in options.flat.split(",")], folder)
+        if options.latency is not None:
+            return latency(options.latency, options.fast, options.rates, folder)
         if options.plan:
             return plan(options.plan, folder)
         if options.chaos:

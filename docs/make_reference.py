@@ -7,6 +7,7 @@ command, a field, a check or a cause that is added or taken away shows.
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import click
 
 from rwlib import errors
 from rwlib.cli import COMMANDS
+from rwlib.cli.groups import TargetCommand, grouped
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.export import export_target, operator_policy
 from rwlib.export.plan import make_plan
@@ -55,7 +57,9 @@ def commands() -> str:
     lines = ["# Commands", "", MADE, ""]
     for name, sentence in COMMANDS.items():
         module = importlib.import_module(f"rwlib.cli.{name.replace('-', '_')}")
-        lines += [f"## rwlib {name}", "", sentence, ""]
+        lines += [f"## rwlib {name}", ""]
+        if not _paragraphs(module.command.help or "").startswith(sentence):
+            lines += [sentence, ""]
         lines += list(_command(module.command))
     return _text(lines)
 
@@ -73,10 +77,14 @@ def _command(command: click.Command, prefix: str = "") -> Iterator[str]:
     if arguments:
         shown = ", ".join(f"`{each.make_metavar(context)}`" for each in arguments)
         yield from (f"Arguments: {shown}", "")
-    options = [each for each in command.params if isinstance(each, click.Option)]
-    if options:
+    for title, options in grouped(command, context):
+        rows = [each for each in options if "--help" not in each.opts]
+        if not rows:
+            continue
+        if isinstance(command, TargetCommand):
+            yield from (f"**{title}**", "")
         yield from ("| option | |", "|---|---|")
-        for each in options:
+        for each in rows:
             names = ", ".join(f"`{name}`" for name in [*each.opts, *each.secondary_opts])
             yield f"| {names} | {_cell(each.help or '')} |"
         yield ""
@@ -191,7 +199,7 @@ def _sentence(text: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return text.replace("\b", "").strip()
+    return inspect.cleandoc(text.replace("\b", "")).strip()
 
 
 def _cell(text: str) -> str:

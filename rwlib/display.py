@@ -147,6 +147,34 @@ def show_progress(
     return Shown(head + text, render("progress", line, current, place))
 
 
+def show_export(runbook: Runbook) -> Shown:
+    """Show the set-up as files for each tool, folded; reads what is there and writes nothing.
+
+    What keeps it from being exported is shown as a sentence.
+    """
+    from rwlib.errors import RunbookError
+    from rwlib.export import FORMATS, export_plan, export_target
+
+    try:
+        plan = export_plan(runbook.target, aws=runbook.aws)
+    except RunbookError as error:
+        return show_note(f"Nothing can be exported yet: {error}")
+    rows = [
+        (TOOLS[name], f"rwlib export --target FILE --format {name}", export_target(plan, name))
+        for name in FORMATS
+    ]
+    text = "\n".join(f"{tool}: {', '.join(files)} ({command})" for tool, command, files in rows)
+    return Shown(text, render("files", rows))
+
+
+TOOLS = {
+    "terraform": "Terraform",
+    "cloudformation": "CloudFormation",
+    "cli": "AWS CLI",
+    "json": "JSON",
+}
+
+
 def show_note(text: str, kind: Literal["", "good", "bad"] = "") -> Shown:
     """Show a sentence by itself."""
     return Shown(text, render("note", text, kind))

@@ -6,6 +6,20 @@ Every message says what is wrong, what was given, and the next move. The command
 
 from __future__ import annotations
 
+from typing import Literal
+
+InputReason = Literal[
+    "not_valid",
+    "empty",
+    "unknown_name",
+    "wrong_type",
+    "does_not_exist",
+    "in_other_account",
+    "in_other_region",
+    "cannot_be_read",
+]
+"""Why an input cannot be used, as a code; the sentence beside it is for people."""
+
 
 class RunbookError(Exception):
     """The root of every error this package raises on purpose."""
@@ -28,13 +42,28 @@ class InputError(RunbookError, ValueError):
         The value as it was given.
     hint
         One clause: what is wrong, and what to write instead.
+    reason
+        What is wrong, as a code; other code reads this and never the sentence.
+    todo
+        What to write instead, where the hint does not say it.
     """
 
-    def __init__(self, field: str, given: object, hint: str) -> None:
+    def __init__(
+        self,
+        field: str,
+        given: object,
+        hint: str,
+        *,
+        reason: InputReason = "not_valid",
+        todo: str = "",
+    ) -> None:
         self.field = field
         self.given = given
-        self.hint = hint
-        super().__init__(f"{field}: {_shown(given)} {_printable(hint)}")
+        self.hint = f"{hint}; {todo}" if todo else hint
+        self.reason = reason
+        self.todo = todo
+        self.clause = f"{_shown(given)} {_printable(self.hint)}"
+        super().__init__(f"{field}: {self.clause}")
 
 
 class ForeignTrustError(RunbookError):

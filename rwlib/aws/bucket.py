@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from rwlib.errors import InputError
 if TYPE_CHECKING:
     import boto3
 
-    from rwlib.aws.calls import Aws
+    from rwlib.aws.calls import Aws, Read
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,14 @@ class BucketFacts:
         return (self.unknown or {}).get(what, "")
 
 
+def head_call(bucket: str, account_id: str) -> Read:
+    """Return the call with which `locate_bucket` begins."""
+    from rwlib.aws.calls import Read
+
+    parameters = {"Bucket": bucket, "ExpectedBucketOwner": account_id}
+    return Read("s3", "head_bucket", f"bucket {bucket}", parameters=parameters)
+
+
 def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -> BucketFacts:
     """Find out whether the bucket exists, whose it is and where.
 
@@ -73,32 +81,36 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
     from botocore.exceptions import ClientError
 
     from rwlib.aws.calls import Aws
-    from rwlib.aws.errors import error_code, is_denied, is_missing, refused
+    from rwlib.aws.errors import error_code, is_denied, is_missing, refused, what_is_missing
 
     aws = Aws.of(session)
-    about = f"bucket {bucket}"
     account = aws.account_id
     owned: bool | None = True
+    unknown: dict[str, str] = {}
     try:
-        answer = aws.read(
-            "s3", "head_bucket", about=about, Bucket=bucket, ExpectedBucketOwner=account
-        )
+        answer = aws.answer_to(head_call(bucket, account))
     except ClientError as error:
         answer = error.response
         if is_missing(error):
             raise InputError(
-                "bucket", bucket, "does not exist; create it first, or correct the name"
+                "bucket",
+                bucket,
+                "does not exist; create it first, or correct the name",
+                reason="does_not_exist",
             ) from None
         if error_code(error) in {"301", "PermanentRedirect"}:
             pass
         elif is_denied(error):
             owned = _is_listed(aws, bucket)
+            missing = what_is_missing(error, f"arn:aws:s3:::{bucket}")
+            unknown["owner"] = f"AWS refuses HeadBucket and says no reason{missing}"
             if owned is False:
                 raise InputError(
                     "bucket",
                     bucket,
                     f"is not in account {account}; work with credentials of the bucket's "
                     "account, or give operator_role_arn",
+                    reason="in_other_account",
                 ) from None
         else:
             raise refused(error, f"looking for bucket {bucket}") from error
@@ -106,10 +118,16 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
     found = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or ""
     if region_name and found and found != region_name:
         raise InputError(
-            "region_name", region_name, f"is not where bucket {bucket} is; write {found}"
+            "region_name",
+            region_name,
+            f"is not where bucket {bucket} is; write {found}",
+            reason="in_other_region",
         )
     return BucketFacts(
-        bucket, found or region_name or aws.session.region_name or "us-east-1", owned
+        bucket,
+        found or region_name or aws.session.region_name or "us-east-1",
+        owned,
+        unknown=unknown,
     )
 
 
@@ -132,24 +150,31 @@ def _is_listed(aws: Aws, bucket: str) -> bool | None:
 def describe_bucket(session: boto3.Session | Aws, located: BucketFacts) -> BucketFacts:
     """Read encryption, key, bucket policy and Block Public Access of a located bucket."""
     from dataclasses import replace
+    from functools import partial
 
-    from rwlib.aws.calls import Aws, policy_json
+    from rwlib.aws.calls import Aws, Read, policy_json
     from rwlib.aws.errors import looked
 
     aws = Aws.of(session)
-    unknown: dict[str, str] = {}
-    place: dict[str, Any] = {
-        "about": f"bucket {located.name}",
-        "region_name": located.region_name,
-        "Bucket": located.name,
+    unknown = dict(located.unknown or {})
+    calls = {
+        what: Read(
+            "s3",
+            operation,
+            f"bucket {located.name}",
+            region_name=located.region_name,
+            parameters={"Bucket": located.name},
+        )
+        for what, operation in (
+            ("encryption", "get_bucket_encryption"),
+            ("bucket policy", "get_bucket_policy"),
+            ("block public access", "get_public_access_block"),
+        )
     }
-
-    def look(what: str, read: Callable[[], Any]) -> Any:
-        return looked(what, read, unknown=unknown)
-
-    rules = look("encryption", lambda: aws.read("s3", "get_bucket_encryption", **place))
-    policy = look("bucket policy", lambda: aws.read("s3", "get_bucket_policy", **place))
-    block = look("block public access", lambda: aws.read("s3", "get_public_access_block", **place))
+    aws.read_ahead(*calls.values())
+    rules, policy, block = (
+        looked(what, partial(aws.answer_to, call), unknown=unknown) for what, call in calls.items()
+    )
     key = _default_key(rules)
     facts = replace(
         located,
@@ -169,30 +194,28 @@ def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> B
     """
     from dataclasses import replace
 
-    from rwlib.aws.calls import Aws, policy_json
+    from rwlib.aws.calls import Aws, Read, policy_json
     from rwlib.aws.errors import looked
 
     aws = Aws.of(session)
     unknown = dict(facts.unknown or {})
-    place: dict[str, Any] = {
-        "about": f"key {key_id}",
-        "region_name": facts.region_name,
-        "KeyId": key_id,
-    }
 
-    def look(what: str, operation: str, **parameters: Any) -> Any:
-        def read() -> Any:
-            return aws.read("kms", operation, **{**place, **parameters})
+    def call(operation: str, **parameters: Any) -> Read:
+        return Read("kms", operation, f"key {key_id}", False, facts.region_name, parameters)
 
-        return looked(what, read, unknown=unknown, named=True)
+    def look(what: str, call: Read) -> Any:
+        return looked(what, lambda: aws.answer_to(call), unknown=unknown, named=True)
 
-    answer = look("kms key", "describe_key")
+    answer = look("kms key", call("describe_key", KeyId=key_id))
     key = answer["KeyMetadata"] if answer else None
     arn = key["Arn"] if key else (key_id if key_id.startswith("arn:") else "")
     if key and key.get("KeyManager") == "AWS":
         return replace(facts, unknown=unknown)
-    policy = look("kms key policy", "get_key_policy", KeyId=arn, PolicyName="default")
-    grants = look("kms grants", "list_grants", KeyId=arn, Limit=100)
+    policy_of_key = call("get_key_policy", KeyId=arn, PolicyName="default")
+    grants_of_key = call("list_grants", KeyId=arn, Limit=100)
+    aws.read_ahead(policy_of_key, grants_of_key)
+    policy = look("kms key policy", policy_of_key)
+    grants = look("kms grants", grants_of_key)
     return replace(
         facts,
         kms_key_arn=arn,

@@ -8,6 +8,7 @@ its first request, so the clients hold nobody's.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,9 @@ from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-RetryMode = Literal["standard", "adaptive"]
+from rwlib.aws.pacing import Pacing
+
+RetryMode = Literal["standard", "adaptive", "paced"]
 Keys = Mapping[str, str]
 
 KEY_NAMES = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
@@ -41,14 +44,16 @@ def client_config(retry_mode: RetryMode = "standard", *, optional: bool = False)
     retry_mode
         "standard" retries throttling, 5xx and connection errors with exponential back-off and
         jitter; "adaptive" also slows its caller down, for a process that is one of many (AWS SDKs
-        reference guide, retry behaviour).
+        reference guide, retry behaviour); "paced" is "standard" with more attempts, for processes
+        that share their rates (`rwlib.aws.pacing`).
     optional
         For calls that an endpoint or an operator may not have: one try, then "could not be
         looked at".
     """
     attempts: Any = {"mode": "standard", "total_max_attempts": 1}
     if not optional:
-        attempts = {"mode": retry_mode, "max_attempts": 8 if retry_mode == "standard" else 10}
+        mode = "standard" if retry_mode == "paced" else retry_mode
+        attempts = {"mode": mode, "max_attempts": 8 if retry_mode == "standard" else 10}
     return Config(
         retries=attempts,
         connect_timeout=5,
@@ -69,6 +74,7 @@ class LateCredentials(Credentials):
     def __init__(self, find: Callable[[], Credentials | None]) -> None:
         self._find = find
         self._there: Any = None
+        self._looking = threading.Lock()
         self.method = "late"
 
     def forget(self) -> None:
@@ -84,8 +90,9 @@ class LateCredentials(Credentials):
         botocore.exceptions.NoCredentialsError
             There are none.
         """
-        if self._there is None:
-            self._there = self._find()
+        with self._looking:
+            if self._there is None:
+                self._there = self._find()
         if self._there is None:
             raise botocore.exceptions.NoCredentialsError
         return self._there
@@ -126,6 +133,8 @@ class ClientsAhead:
     ----------
     retry_mode
         As `client_config` takes it.
+    pacing
+        What the clients keep to.
 
     Raises
     ------
@@ -133,8 +142,8 @@ class ClientsAhead:
         The AWS configuration of this process cannot be used.
     """
 
-    def __init__(self, retry_mode: RetryMode = "standard") -> None:
-        self._settings = _settings()
+    def __init__(self, retry_mode: RetryMode = "standard", pacing: Pacing | None = None) -> None:
+        self._settings = settings()
         self._keys: Keys | None = None
         self._credentials = LateCredentials(self._find)
         made_from = botocore.session.Session()
@@ -149,6 +158,9 @@ class ClientsAhead:
             )
             for service, optional in _ALWAYS
         }
+        if pacing is not None:
+            for client in self._clients.values():
+                pacing.attach(client)
 
     def load_credentials(self) -> LateCredentials:
         """Return the session's credentials, as a chain of botocore's does."""
@@ -167,7 +179,7 @@ class ClientsAhead:
 
     def fits(self) -> bool:
         """Tell whether a session opened here and now would be configured like this one."""
-        return self._settings == _settings()
+        return self._settings == settings()
 
     def client(self, service: str, optional: bool, region_name: str) -> Any:
         """Return the client that was made ahead, or None."""
@@ -209,7 +221,7 @@ class _Body:
         yield self._data
 
 
-def _settings() -> tuple[Any, ...]:
+def settings() -> tuple[Any, ...]:
     """Return what a session is made from: variables, and files by their age; no keys."""
     names = sorted(n for n in os.environ if n.startswith("AWS_") and n not in _KEY_VARIABLES)
     files = [

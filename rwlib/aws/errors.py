@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,9 +58,53 @@ def error_code(error: botocore.exceptions.ClientError) -> str:
 
 
 def error_message(error: botocore.exceptions.ClientError) -> str:
-    """AWS's code and text of an error."""
+    """AWS's code and text of an error, and for a missing permission what gives it."""
     details = error.response.get("Error", {})
-    return f"{details.get('Code', 'Error')}: {details.get('Message', '')}".strip(": ")
+    said = f"{details.get('Code', 'Error')}: {details.get('Message', '')}".strip(": ")
+    return said + (what_is_missing(error) if is_denied(error) else "")
+
+
+_NOT_AUTHORIZED = re.compile(
+    r"not authorized to perform: (?P<action>[\w-]+:\w+)"
+    r"(?: on(?: the)? resource: (?P<resource>\"[^\"]+\"|\S+))?"
+)
+# What a call is called in a policy, where S3 says "Access Denied" alone: a HEAD has no body, and
+# requests from elsewhere get no text. Source: Service Authorization Reference, Amazon S3.
+_S3_ACTIONS = {
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "ListBuckets": "s3:ListAllMyBuckets",
+    "GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "GetBucketPolicy": "s3:GetBucketPolicy",
+    "GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+}
+
+
+def what_is_missing(error: botocore.exceptions.ClientError, resource: str = "") -> str:
+    """Say which statement the caller's policy lacks; empty where AWS does not name the action.
+
+    Where a Deny, a boundary or an organization's policy refuses, no statement of the caller's own
+    helps, and that is said. Source: IAM user guide, "Troubleshoot access denied error messages".
+
+    Parameters
+    ----------
+    resource
+        ARN that the call was about, for an answer that does not name it.
+    """
+    text = str(error.response.get("Error", {}).get("Message", ""))
+    found = _NOT_AUTHORIZED.search(text)
+    action = found["action"] if found else _S3_ACTIONS.get(error.operation_name, "")
+    if not action:
+        return ""
+    where = (found["resource"] or "").strip('"') if found else ""
+    if "explicit deny" in text:
+        return f"; a Deny refuses {action} to the operator, so no other statement helps"
+    for layer in ("permissions boundary", "service control policy", "session policy"):
+        if f"because no {layer}" in text:
+            return f"; the operator's {layer} must allow {action} too"
+    statement = {"Effect": "Allow", "Action": action, "Resource": where or resource or "*"}
+    return f"; add to the operator's policy: {json.dumps(statement)}"
 
 
 def is_missing(error: botocore.exceptions.ClientError) -> bool:
@@ -70,6 +115,11 @@ def is_missing(error: botocore.exceptions.ClientError) -> bool:
 def is_denied(error: botocore.exceptions.ClientError) -> bool:
     """True when the caller may not look."""
     return error_code(error) in _DENIED
+
+
+def is_throttled(code: str) -> bool:
+    """True for the code of a call that came too soon; an answer to HEAD has its status alone."""
+    return code in _THROTTLED or code in ("429", "503")
 
 
 def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:

@@ -11,21 +11,55 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from rwlib.aws.calls import Aws, policy_json
+from rwlib.aws.calls import Aws, Read, policy_json
 from rwlib.aws.errors import looked, refused
 
 if TYPE_CHECKING:
     import boto3
 
 
+def role_call(role_name: str) -> Read:
+    """Return the call that `read_role` makes."""
+    return Read("iam", "get_role", f"role {role_name}", parameters={"RoleName": role_name})
+
+
+def policy_call(arn: str) -> Read:
+    """Return the call that `read_policy` makes."""
+    return Read("iam", "get_policy", arn, parameters={"PolicyArn": arn})
+
+
+def version_call(arn: str, version: str) -> Read:
+    """Return the call that reads one version of a managed policy."""
+    parameters = {"PolicyArn": arn, "VersionId": version}
+    return Read("iam", "get_policy_version", arn, parameters=parameters)
+
+
+def attached_call(role_name: str) -> Read:
+    """Return the first call that `attached_policies` makes."""
+    about = f"attachments {role_name}"
+    return Read("iam", "list_attached_role_policies", about, parameters={"RoleName": role_name})
+
+
+def inline_names_call(role_name: str) -> Read:
+    """Return the first call that `inline_policy_names` makes."""
+    about = f"inline {role_name}"
+    return Read("iam", "list_role_policies", about, parameters={"RoleName": role_name})
+
+
+def inline_call(role_name: str, name: str) -> Read:
+    """Return the call that reads an inline policy of a role."""
+    parameters = {"RoleName": role_name, "PolicyName": name}
+    return Read("iam", "get_role_policy", f"inline {role_name}", parameters=parameters)
+
+
 def read_role(
     session: boto3.Session | Aws, role_name: str, unknown: dict[str, str] | None = None
 ) -> dict[str, Any] | None:
     """Return the role as ``iam:GetRole`` gives it, None when there is none."""
-    aws, about = Aws.of(session), f"role {role_name}"
+    aws = Aws.of(session)
     answer = looked(
         "role",
-        lambda: aws.read("iam", "get_role", about=about, RoleName=role_name),
+        lambda: aws.answer_to(role_call(role_name)),
         f"looking for role {role_name}",
         unknown,
     )
@@ -78,10 +112,9 @@ def inline_policies(
     names = inline_policy_names(aws, role_name, unknown)
 
     def read() -> dict[str, dict[str, Any]]:
-        place: dict[str, Any] = {"about": f"inline {role_name}", "RoleName": role_name}
-        answers = {
-            name: aws.read("iam", "get_role_policy", PolicyName=name, **place) for name in names
-        }
+        calls = {name: inline_call(role_name, name) for name in names}
+        aws.read_ahead(*calls.values())
+        answers = {name: aws.answer_to(call) for name, call in calls.items()}
         return {name: policy_json(each["PolicyDocument"]) for name, each in answers.items()}
 
     doing = f"listing the policies of role {role_name}"
@@ -92,7 +125,7 @@ def read_policy(aws: Aws, arn: str, unknown: dict[str, str] | None = None) -> di
     """Return the managed policy as ``iam:GetPolicy`` gives it, None when there is none."""
     answer = looked(
         arn,
-        lambda: aws.read("iam", "get_policy", about=arn, PolicyArn=arn),
+        lambda: aws.answer_to(policy_call(arn)),
         f"looking for policy {arn}",
         unknown,
     )
@@ -132,7 +165,7 @@ def default_document(
 
 
 def _version_document(aws: Aws, arn: str, version: str) -> dict[str, Any]:
-    answer = aws.read("iam", "get_policy_version", about=arn, PolicyArn=arn, VersionId=version)
+    answer = aws.answer_to(version_call(arn, version))
     return policy_json(answer["PolicyVersion"]["Document"])
 
 

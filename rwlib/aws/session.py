@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import botocore.exceptions
 
-from rwlib.aws.calls import Aws
-from rwlib.aws.clients import KEY_NAMES, ClientsAhead, Keys, RetryMode
+from rwlib.aws.bucket import head_call
+from rwlib.aws.calls import Aws, Read
+from rwlib.aws.clients import KEY_NAMES, ClientsAhead, Keys, RetryMode, settings
 from rwlib.aws.errors import error_message, unreadable
-from rwlib.errors import CredentialsError, InputError
+from rwlib.aws.iam import policy_call, role_call
+from rwlib.aws.pacing import Pacing
+from rwlib.errors import CredentialsError, InputError, RunbookError
 
 if TYPE_CHECKING:
     from rwlib.target import Target
@@ -31,11 +35,85 @@ class Opening:
         The session of the targets' operator role, where it has been assumed already.
     ahead
         Clients that were made before this process was forked.
+    pacing
+        What this process's clients keep to, together with other processes'.
+    begun
+        A session whose first calls are under way.
     """
 
     retry_mode: RetryMode = "standard"
     operator_keys: Keys | None = None
     ahead: ClientsAhead | None = None
+    pacing: Pacing | None = None
+    begun: Begun | None = None
+
+
+class Begun:
+    """A session whose first calls are under way while its process still gets ready.
+
+    Parameters
+    ----------
+    target
+        Whose session it is.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._way = _way(target)
+        # What costs time here and not on the way: a thread beside would not make it shorter.
+        self._aws = None if target.operator_role_arn else _opened(target)
+        for service in ("sts", "s3", "iam") if self._aws else ():
+            cast("Aws", self._aws).client(service)
+        self._error: Exception | None = None
+        self._thread = threading.Thread(
+            target=self._read, args=(target,), name="rwlib-begin", daemon=True
+        )
+        self._thread.start()
+
+    def fits(self, target: Target) -> bool:
+        """Tell whether a session that is opened here and now would be this one."""
+        return self._way == _way(target)
+
+    def take(self) -> Aws:
+        """Wait for the calls and return the session, or raise what opening it raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._aws is not None
+        return self._aws
+
+    def _read(self, target: Target) -> None:
+        try:
+            if self._aws is None:
+                self._aws = _opened(target)
+            account_id = self._aws.read_early_identity()
+            if account_id:
+                self._aws.read_early(*first_reads(target, account_id))
+        except Exception as error:  # noqa: BLE001 - raised by who takes the session
+            self._error = error
+
+
+def first_reads(target: Target, account_id: str) -> list[Read]:
+    """Return the calls with which every look begins, once it is known whose account it is."""
+    return [
+        head_call(target.bucket, account_id),
+        role_call(target.role_name),
+        policy_call(target.policy_arn_in(account_id)),
+    ]
+
+
+def _way(target: Target) -> tuple[Any, ...]:
+    keys = [os.environ.get(name.upper()) for name in KEY_NAMES]
+    return target.aws_profile, target.operator_role_arn, target.region_name, settings(), keys
+
+
+def begin_session(target: Target) -> None:
+    """Open a target's session and begin its first calls; `open_session` takes it up, once.
+
+    They only read. Where it cannot be opened nothing is begun, and `open_session` says why.
+    """
+    with suppress(RunbookError):
+        _ask_metadata_once()
+        open_like(begun=Begun(target))
 
 
 _this_process = Opening()
@@ -59,6 +137,15 @@ def open_session(target: Target) -> Aws:
         There are no credentials, or AWS refuses them.
     """
     _ask_metadata_once()
+    begun = _this_process.begun
+    if begun is not None:
+        open_like(begun=None)
+        if begun.fits(target):
+            return begun.take()
+    return _opened(target)
+
+
+def _opened(target: Target) -> Aws:
     keys = _this_process.operator_keys if target.operator_role_arn else None
     aws = _made_ahead(target, keys) or _open(target)
     if not target.operator_role_arn or (keys and aws.ahead):
@@ -66,17 +153,22 @@ def open_session(target: Target) -> Aws:
     return _as_operator(aws, target.operator_role_arn, target.region_name, keys)
 
 
-def open_ahead(retry_mode: RetryMode) -> ClientsAhead | None:
+def open_ahead(retry_mode: RetryMode, pacing: Pacing | None = None) -> ClientsAhead | None:
     """Make the clients of this process's children ahead; None where that cannot be done.
 
     Makes no call and reads no credentials.
+
+    Parameters
+    ----------
+    pacing
+        What the children's clients keep to together.
     """
     _ask_metadata_once()
     ahead = None
     with suppress(botocore.exceptions.BotoCoreError):
         # A configuration that cannot be used is each target's to report.
-        ahead = ClientsAhead(retry_mode)
-    return open_like(retry_mode=retry_mode, ahead=ahead).ahead
+        ahead = ClientsAhead(retry_mode, pacing)
+    return open_like(retry_mode=retry_mode, ahead=ahead, pacing=pacing).ahead
 
 
 def _ask_metadata_once() -> None:
@@ -91,17 +183,22 @@ def _made_ahead(target: Target, keys: Keys | None) -> Aws | None:
     if keys and target.region_name not in ("", ahead.session.region_name):
         return None
     ahead.sign_with(keys)
-    return Aws(ahead.session, ahead=ahead, retry_mode=_this_process.retry_mode)
+    how = _this_process
+    return Aws(ahead.session, ahead=ahead, retry_mode=how.retry_mode, pacing=how.pacing)
 
 
 def _open(target: Target) -> Aws:
     try:
         session = boto3.Session(profile_name=target.aws_profile or None)
-        return Aws(session, retry_mode=_this_process.retry_mode)
+        how = _this_process
+        return Aws(session, retry_mode=how.retry_mode, pacing=how.pacing)
     except botocore.exceptions.ProfileNotFound:
         name = target.aws_profile or os.environ.get("AWS_PROFILE", "")
         raise InputError(
-            "aws_profile", name, "does not exist; see `aws configure list-profiles`"
+            "aws_profile",
+            name,
+            "does not exist; see `aws configure list-profiles`",
+            reason="does_not_exist",
         ) from None
     except botocore.exceptions.ConfigParseError as error:
         raise unreadable(error) from None
@@ -127,7 +224,7 @@ def _as_operator(aws: Aws, role_arn: str, region_name: str, keys: Keys | None) -
     session = make(
         **(keys or _assume(aws, role_arn)), region_name=region_name or aws.session.region_name
     )
-    return Aws(session, calls=aws.calls, retry_mode=aws.retry_mode)
+    return Aws(session, calls=aws.calls, retry_mode=aws.retry_mode, pacing=aws.pacing)
 
 
 def _assume(aws: Aws, role_arn: str) -> Keys:

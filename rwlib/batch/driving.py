@@ -18,6 +18,7 @@ from rwlib.batch.progress import Progress
 from rwlib.batch.results import GONE, NOT_RUN, BatchState
 from rwlib.batch.schedule import Limits
 from rwlib.batch.summary import write_summary
+from rwlib.batch.worker_count import WorkerCount
 from rwlib.errors import InputError
 from rwlib.runs import file_hash, made_by, versions, write_manifest
 
@@ -48,6 +49,9 @@ def drive(
         progress.say("This platform cannot fork: each target starts an interpreter of its own.")
     started, clock = datetime.now(UTC), time.monotonic()
     source_sha256 = file_hash(options.targets)
+    limits = limits_of(options)
+    if isinstance(executor.slots, WorkerCount):
+        executor.slots.begin()
     with stopper:
         Pass(
             source=options.targets,
@@ -63,7 +67,7 @@ def drive(
             overrides=options.overrides,
             max_failures=options.max_failures,
             timeout=options.timeout,
-            limits=limits_of(options),
+            limits=limits,
             **more,
         ).drive()
     return {
@@ -73,7 +77,44 @@ def drive(
         "source": options.targets.name,
         "source_sha256": source_sha256,
         "skipped": progress.skipped,
+        "workers": workers_chosen(options, executor),
+        "per_account": per_account_chosen(options, limits),
     }, stopper
+
+
+def workers_chosen(options: Options, executor: Local | Dask) -> dict[str, Any]:
+    """Return how many targets ran at once, and why so many."""
+    if options.workers:
+        return {"number": options.workers, "highest": options.workers, "why": "as given"}
+    slots = executor.slots
+    if isinstance(slots, WorkerCount):
+        return {"number": slots.number, "highest": slots.highest, "why": slots.why}
+    if isinstance(executor, Dask):
+        threads = executor.slots()
+        return {"number": threads, "highest": threads, "why": "threads of the Dask workers"}
+    return {"number": slots, "highest": slots, "why": "two for each CPU"}
+
+
+def per_account_chosen(options: Options, limits: Limits) -> list[dict[str, Any]]:
+    """Return how many targets of an account might run at once, and why; one entry for the rest."""
+    if options.per_account:
+        return [{"account": "each", "calls": "write", "number": options.per_account,
+                 "why": "as given"}]  # fmt: skip
+    found = [
+        {
+            "account": limits.accounts.get(account, account),
+            "calls": "write" if limit.writes else "read",
+            "number": int(limit.limit),
+            "why": f"AWS throttled {limit.refused} calls, the lowest was {int(limit.lowest)}",
+        }
+        for (_, account), limit in sorted(limits.adapting.items())
+        if limit.refused
+    ]
+    if len(found) == len(limits.adapting):
+        return found
+    rest = {"account": "every other" if found else "each", "calls": "read and write",
+            "number": None, "why": "AWS throttled no call"}  # fmt: skip
+    return [*found, rest]
 
 
 def conclude(
@@ -91,7 +132,7 @@ def conclude(
     not_run = max(0, int(head["total"]) - reached)
     code = exit_code if exit_code >= 0 else exit_code_of(state.exit_codes(), not_run)
     code = 128 + stopper.first if stopper.signalled else code
-    told = headline_of(counts, not_run, str(head["mode"]), stopper.reason)
+    told = headline_of(counts, not_run, stopper.reason, state.unseen(("done", "unchanged")))
     headline = "; ".join([told, *head.get("also", ())])
     shown = {**counts, **({NOT_RUN: not_run} if not_run else {})}
     write_summary(
@@ -141,9 +182,11 @@ def check_executor(options: Options) -> None:
         Its name is unknown, or Dask's scheduler is not named.
     """
     if options.executor not in ("local", "dask"):
-        raise InputError("executor", options.executor, "is none; there are local and dask")
+        raise InputError("executor", options.executor, "is not an executor; use local or dask")
     if options.executor == "dask" and not options.scheduler:
-        raise InputError("scheduler", "", "is empty; give the address of a Dask scheduler")
+        raise InputError(
+            "scheduler", "", "is empty; give the address of a Dask scheduler", reason="empty"
+        )
     if options.executor != "dask" and options.scheduler:
         raise InputError(
             "scheduler", options.scheduler, "is used by --executor dask alone; give both or neither"
@@ -154,7 +197,7 @@ def open_executor(options: Options) -> Local | Dask:
     """Return the executor that the options name."""
     if options.executor == "dask":
         return Dask(options.scheduler, options.workers)
-    return Local(options.workers or 2 * (os.cpu_count() or 1))
+    return Local(options.workers)
 
 
 def limits_of(options: Options) -> Limits:

@@ -45,7 +45,9 @@ def perform(job: Mapping[str, Any]) -> Answer:
     started, began = time.monotonic(), datetime.now(UTC)
     keys = job.get("keys") or {}
     secrets = [*secret_values(), *secret_forms(keys.values())]
-    open_like(retry_mode="adaptive", operator_keys=keys or None)
+    how = open_like(operator_keys=keys or None)
+    pacing = how.pacing
+    open_like(retry_mode="paced" if pacing else "adaptive")
     try:
         answer = _KINDS[job["kind"]](job)
     except RunbookError as error:
@@ -64,6 +66,11 @@ def perform(job: Mapping[str, Any]) -> Answer:
     answer["seconds"] = round(time.monotonic() - started, 3)
     # This process's since it was forked, and that of the processes it waited for.
     answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
+    if pacing is not None:
+        if pacing.waited:
+            answer["waited_seconds"] = round(pacing.waited, 3)
+        if pacing.refused:
+            answer["refused"] = dict(pacing.refused)
     masked: Answer = json.loads(mask_known(json.dumps(answer).encode(), secrets))
     return masked
 
@@ -144,7 +151,7 @@ def _still(job: Mapping[str, Any]) -> Answer | None:
 
 
 def _waiting(book: Runbook) -> int:
-    return 3 if any(check.status == "manual" and check.fix for check in book.checks) else 0
+    return 3 if any(check.needs_person for check in book.checks) else 0
 
 
 def _plan(job: Mapping[str, Any]) -> Answer:

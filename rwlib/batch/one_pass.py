@@ -16,6 +16,7 @@ from rwlib.batch.progress import BAD, Progress
 from rwlib.batch.results import GONE, NOT_RUN, BatchState, digest_of
 from rwlib.batch.rows import folder_name, read_targets
 from rwlib.batch.schedule import Limits, Scheduler, TargetWork
+from rwlib.batch.worker_count import WorkerCount
 from rwlib.target import Target
 
 _GOOD = ("done", "unchanged", "manual", "previewed")
@@ -49,7 +50,7 @@ class Pass:
     folder: Path
     state: BatchState
     executor: Local | Dask
-    slots: int | Callable[[], int]
+    slots: int | Callable[[], int] | WorkerCount
     progress: Progress
     stopper: Stopper
     stamp: str
@@ -207,8 +208,20 @@ def exit_code_of(codes: set[int], not_run: int) -> int:
     return 1 if not_run else 0
 
 
-def headline_of(counts: Mapping[str, int], not_run: int, kind: str, stopped: str) -> str:
-    """Say in one sentence how a pass ended."""
+def headline_of(
+    counts: Mapping[str, int],
+    not_run: int,
+    stopped: str,
+    unseen: Mapping[str, Mapping[str, int]] | None = None,
+) -> str:
+    """Say in one sentence how a pass ended.
+
+    Parameters
+    ----------
+    unseen
+        Of the targets of a status, how many have a hop that a person vouches for (``manual``) or
+        that could not be looked at (``unknown``).
+    """
     total = sum(counts.values()) - counts.get(NOT_RUN, 0) - counts.get(GONE, 0)
     bad = sum(counts.get(status, 0) for status in BAD)
     words = {
@@ -225,10 +238,19 @@ def headline_of(counts: Mapping[str, int], not_run: int, kind: str, stopped: str
         GONE: "not in the file any more",
     }
     said = ", ".join(
-        f"{count} {words.get(status, status)}"
+        f"{count} {words.get(status, status)}{_unseen((unseen or {}).get(status, {}))}"
         for status, count in counts.items()
         if status != NOT_RUN
     )
     head = f"{bad} of {total} targets failed: " if bad else f"{total} targets: "
     rest = f"; {not_run} not reached ({stopped})" if not_run else ""
     return f"{head}{said or 'none'}{rest}"
+
+
+def _unseen(of: Mapping[str, int]) -> str:
+    words = {
+        "manual": "on a person's word in one hop",
+        "unknown": "with a hop that could not be looked at",
+    }
+    said = [f"{of[verdict]} {text}" for verdict, text in words.items() if of.get(verdict)]
+    return f" ({', '.join(said)})" if said else ""

@@ -25,11 +25,12 @@ class Options:
         once, with the plan's result, before the first target is written, and only the targets that
         were planned are run, as they were planned.
     workers
-        Targets at once; 0 is twice the number of CPUs, and with Dask the workers' threads.
+        Targets at once; 0 finds out how many are worth it (`rwlib.batch.worker_count`), and is
+        the workers' threads with Dask.
     max_failures
         So many targets may fail until nothing new is started; 0 sets no bound.
     per_account
-        Targets of one account that may write to its IAM at once.
+        Targets of one account that may write to its IAM at once; 0 adapts when AWS throttles.
     timeout
         Seconds that a target may take.
     common
@@ -47,7 +48,7 @@ class Options:
     approve: Callable[[BatchResult], bool] | None = None
     workers: int = 0
     max_failures: int = 0
-    per_account: int = 4
+    per_account: int = 0
     timeout: float = 1800.0
     executor: str = "local"
     scheduler: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,19 @@ class BatchState:
             "SELECT status, count(*) FROM results GROUP BY status ORDER BY status"
         )
         return {str(status): int(count) for status, count in found}
+
+    def unseen(self, statuses: Iterable[str]) -> dict[str, dict[str, int]]:
+        """Return of the targets of each status how many have a ``manual`` or ``unknown`` hop."""
+        found: dict[str, dict[str, int]] = {}
+        for status in statuses:
+            for verdict in ("manual", "unknown"):
+                (count,) = self._connection.execute(
+                    "SELECT count(*) FROM results WHERE status = ? AND EXISTS (SELECT 1 FROM "
+                    "json_each(answer, '$.hops') AS hop WHERE hop.value = ?)",
+                    (status, verdict),
+                ).fetchone()
+                found.setdefault(status, {})[verdict] = int(count)
+        return found
 
     def totals(self) -> tuple[int, int]:
         """Return how many changes there are, and in how many targets."""

@@ -44,10 +44,12 @@ def read_rows(path: Path) -> Iterator[Row]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from reader(path, file)
     except FileNotFoundError:
-        raise InputError("targets", str(path), "does not exist") from None
+        raise InputError("targets", str(path), "does not exist", reason="does_not_exist") from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise InputError("targets", str(path), f"cannot be read: {reason}") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InputError(
+            "targets", str(path), f"cannot be read: {reason}", reason="cannot_be_read"
+        ) from None
 
 
 def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
@@ -75,7 +77,7 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
                 )
             yield Row(number, {k: v.strip() for k, v in zip(header, cells, strict=False) if v})
     except csv.Error as error:
-        raise InputError(f"{path.name} row {number + 1}", str(error), "is no CSV") from None
+        raise InputError(f"{path.name} row {number + 1}", str(error), "is not CSV") from None
 
 
 def _check_header(path: Path, header: list[str]) -> None:

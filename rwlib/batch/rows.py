@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rwlib.batch.row_files import Row, read_rows, short
 from rwlib.errors import InputError, RunbookError
-from rwlib.target import Target
+from rwlib.target import Target, input_notes
 
 OWN_FILES = frozenset({"manifest.json", "junit.xml", "plan"})
 """Names in a batch's folder that no target's folder may have; so may none like summary.*."""
@@ -91,6 +92,17 @@ def count_targets(
     if not count:
         raise InputError("targets", str(path), "holds no target; write one in each row")
     return count
+
+
+def row_notes(path: str | Path, common: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is read otherwise than it may have been meant, one sentence for each row's.
+
+    A file or a row that cannot be read ends it: whoever reads the targets says why.
+    """
+    with suppress(InputError):
+        for row in read_rows(Path(path)):
+            for note in input_notes({**common, **row.values}):
+                yield f"row {row.number}: {note}"
 
 
 def check_row(row: Row, common: Mapping[str, Any], known: Known) -> Target:

@@ -8,12 +8,15 @@ nobody else from a slot.
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from rwlib.batch.worker_count import WorkerCount
 from rwlib.target import Target
 
 LOOK_AHEAD = 256
@@ -30,8 +33,55 @@ class TargetWork:
     name: str
     digest: str
     job: Mapping[str, Any]
-    uses: Mapping[tuple[str, str], int]
+    uses: Mapping[tuple[str, str], int | AccountLimit]
     attempt: int = 1
+
+
+@dataclass
+class AccountLimit:
+    """How many targets may make one class of calls in an account, where nobody said.
+
+    As many as there are, until AWS throttles one of them. From then on the number is lowered by a
+    factor for every round in which a call was refused, and raised by one for every round in
+    which none was.
+
+    Parameters
+    ----------
+    writes
+        Whether it is about calls that change something, or about those that read.
+    """
+
+    writes: bool
+    limit: float = math.inf
+    lowest: float = math.inf
+    refused: int = 0
+    _cut: float = -math.inf
+
+    def ended(
+        self, started: float, now: float, running: int, refused: Mapping[str, int] | None
+    ) -> None:
+        """Take note of a target that ended.
+
+        Parameters
+        ----------
+        running
+            Targets that were under way with this limit, this one among them.
+        refused
+            Number of throttled calls by class, as `rwlib.aws.pacing.Pacing` counts them.
+        """
+        count = sum(
+            number
+            for kind, number in (refused or {}).items()
+            if kind.endswith(":write") == self.writes
+        )
+        self.refused += count
+        if not count:
+            self.limit += 1 / self.limit
+        elif started > self._cut:
+            # What started before has been answered for already.
+            self._cut = now
+            self.limit = max(2.0, min(self.limit, running) * 0.7)
+            self.lowest = min(self.lowest, self.limit)
 
 
 @dataclass
@@ -41,28 +91,37 @@ class Limits:
     Parameters
     ----------
     per_account
-        Targets of one account, each of which makes one call at a time.
+        Targets of one account that may write at once; 0 adapts to what AWS bears, for reads and
+        for writes.
     per_cluster
         Targets of one cluster: while one changes its Allowed Principals, others prepare.
     """
 
-    per_account: int = 4
+    per_account: int = 0
     per_cluster: int = 3
     accounts: dict[str, str] = field(default_factory=dict)
+    adapting: dict[tuple[str, str], AccountLimit] = field(default_factory=dict)
 
-    def uses(self, target: Target) -> dict[tuple[str, str], int]:
-        """Return what a target uses; a preview only reads and uses nothing."""
-        if not target.apply:
-            return {}
+    def uses(self, target: Target) -> dict[tuple[str, str], int | AccountLimit]:
+        """Return what a target uses; a preview only reads."""
         way = account_key(target)
         account = self.accounts.get(way, way)
-        found = {
-            ("account", account): self.per_account,
-            ("role", f"{account}/{target.role_name}"): 1,
-        }
+        found: dict[tuple[str, str], int | AccountLimit] = {}
+        if not self.per_account:
+            found["account reads", account] = self._adapting("account reads", account)
+        if not target.apply:
+            return found
+        found["account", account] = self.per_account or self._adapting("account", account)
+        found["role", f"{account}/{target.role_name}"] = 1
         if target.cluster_id:
             found["cluster", target.cluster_id] = self.per_cluster
         return found
+
+    def _adapting(self, kind: str, account: str) -> AccountLimit:
+        limit = self.adapting.get((kind, account))
+        if limit is None:
+            limit = self.adapting[kind, account] = AccountLimit(writes=kind == "account")
+        return limit
 
     def learn(self, target: Mapping[str, Any], account_id: str) -> None:
         """Remember which account a profile leads to, so that two ways to it count as one."""
@@ -90,7 +149,8 @@ class Scheduler:
     submit
         Starts a job and returns its future.
     slots
-        Targets at once, or what is asked for that whenever one could be started.
+        Targets at once, or what is asked for that whenever one could be started. A `WorkerCount`
+        is told how long each one took.
     finished
         Called with each target and its answer, in this thread.
     stopping
@@ -101,11 +161,13 @@ class Scheduler:
     """
 
     submit: Callable[[Mapping[str, Any]], Future[dict[str, Any]]]
-    slots: int | Callable[[], int]
+    slots: int | Callable[[], int] | WorkerCount
     finished: Callable[[TargetWork, dict[str, Any]], None]
     stopping: Callable[[], bool]
     tick: Callable[[int], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
     _running: dict[Future[dict[str, Any]], TargetWork] = field(default_factory=dict)
+    _started: dict[Future[dict[str, Any]], tuple[float, int]] = field(default_factory=dict)
     _waiting: deque[TargetWork] = field(default_factory=deque)
     _in_use: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -150,13 +212,37 @@ class Scheduler:
         return None
 
     def _fits(self, work: TargetWork) -> bool:
-        return all(self._in_use[used] < limit for used, limit in work.uses.items())
+        return all(
+            self._in_use[used] + 1 <= (limit.limit if isinstance(limit, AccountLimit) else limit)
+            for used, limit in work.uses.items()
+        )
 
     def _start(self, work: TargetWork) -> None:
         self._in_use.update(work.uses.keys())
-        self._running[self.submit(work.job)] = work
+        mark = self.slots.mark if isinstance(self.slots, WorkerCount) else 0
+        future = self.submit(work.job)
+        self._running[future], self._started[future] = work, (self.clock(), mark)
+
+    def _measure(self, work: TargetWork, started: float, mark: int, answer: dict[str, Any]) -> None:
+        """Tell what adapts how a target went that is still counted as under way."""
+        refused = answer.get("refused")
+        for used, limit in work.uses.items():
+            if isinstance(limit, AccountLimit):
+                limit.ended(started, self.clock(), self._in_use[used], refused)
+        if isinstance(self.slots, WorkerCount):
+            self.slots.ended(
+                mark,
+                len(self._running),
+                answer.get("seconds") or self.clock() - started,
+                cpu_seconds=answer.get("cpu_seconds", 0.0),
+                waited=answer.get("waited_seconds", 0.0),
+                refused=sum(refused.values()) if refused else 0,
+            )
 
     def _end(self, future: Future[dict[str, Any]]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._measure(self._running[future], *self._started[future], future.result())
+        del self._started[future]
         work = self._running.pop(future)
         self._in_use.subtract(work.uses.keys())
         if future.cancelled():

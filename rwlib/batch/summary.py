@@ -7,8 +7,9 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 from xml.sax.saxutils import escape, quoteattr
@@ -16,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 from rwlib.batch.progress import BAD, duration
 from rwlib.batch.results import GONE, NOT_RUN
 from rwlib.batch.rows import folder_name
-from rwlib.verify import HOPS
+from rwlib.verify import HOPS, status_words
 
 # What a status is in JUnit's words; what was not done is no pass.
 _KINDS = {
@@ -44,14 +45,24 @@ def write_summary(folder: Path, head: Mapping[str, Any], results: Results) -> No
         Gives the answers anew at each call, so that they are never all in memory.
     """
     seen: set[str] = set()
+    filled: set[str] = set()
+    accounts: set[str] = set()
     for result in results():
         seen |= set(result["hops"])
+        filled |= {name for name, shown in _cells(result).items() if shown}
+        accounts |= {str(result.get("account_id") or "")} - {""}
     hops = [hop for hop in HOPS if hop in seen] + sorted(seen - set(HOPS))
+    one_account = len(accounts) < 2
+    if one_account:
+        # It is said once, above the table.
+        filled.discard("account")
+    account = "".join(accounts) if one_account else ""
+    page = partial(_write_html, filled=filled, account=account)
     for name, write in (
         ("summary.csv", _write_csv),
         ("summary.json", _write_json),
         ("junit.xml", _write_junit),
-        ("summary.html", _write_html),
+        ("summary.html", page),
     ):
         with _whole(folder / name) as file:
             write(file, head, hops, results)
@@ -156,13 +167,53 @@ def _printable(text: str) -> str:
     )  # fmt: skip
 
 
-def _write_html(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
+def _cells(result: Result) -> dict[str, Any]:
+    """Return what stands in the columns of the page that are left out where all are empty."""
+    hops = result["hops"].values()
+    quiet = result["status"] in ("done", "unchanged", "as before", "first look")
+    if not quiet:
+        said = result["problem"] or result.get("headline")
+    else:
+        # What nobody saw is said, also where nothing is wrong.
+        said = result.get("headline") if {"manual", "unknown"} & set(hops) else ""
+    return {
+        "said": "documents" if result.get("documents") else said,
+        "changes": result["changes"],
+        "account": result.get("account_id"),
+        "seconds": result.get("seconds"),
+    }
+
+
+def _write_html(
+    file: TextIO,
+    head: Result,
+    hops: list[str],
+    results: Results,
+    *,
+    filled: Set[str],
+    account: str,
+) -> None:
     from rwlib.report import template
 
     page = template("batch.html.j2")
-    rows = ({**result, "evidence": evidence_place(result)} for result in results())
+    planned = head.get("mode") in ("plan", "preview")
+    words = {each: status_words(each, planned=planned) for each in ("pass", "fail")}
+    words |= {"unknown": "could not be looked at", "manual": "a person says so"}
+    rows = (
+        {**result, "evidence": evidence_place(result), "said": _cells(result)["said"]}
+        for result in results()
+    )
     buffer = io.StringIO()
-    for part in page.generate(head=head, hops=hops, rows=rows, bad=BAD, duration=duration):
+    for part in page.generate(
+        head=head,
+        hops=hops,
+        rows=rows,
+        filled=filled,
+        account=account,
+        words=words,
+        bad=BAD,
+        duration=duration,
+    ):
         buffer.write(part)
         if buffer.tell() > 1 << 16:
             file.write(buffer.getvalue())

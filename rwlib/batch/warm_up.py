@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from rwlib.aws import Aws, ClientsAhead, open_ahead
+from rwlib.aws import Aws, ClientsAhead, open_ahead, open_pacing
 from rwlib.errors import RunbookError
 
 
@@ -89,7 +89,8 @@ def rehearse() -> None:
     Nothing is sent, written or kept. Where the AWS configuration cannot be used nothing is
     rehearsed: each target says so itself.
     """
-    ahead = open_ahead("adaptive")
+    pacing = open_pacing()
+    ahead = open_ahead("paced" if pacing else "adaptive", pacing)
     if ahead is None:
         return
     with contextlib.suppress(RunbookError), ahead.answered(answer):

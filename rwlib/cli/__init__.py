@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import os
 import sys
 from contextlib import suppress
 from typing import Any
@@ -37,11 +38,15 @@ COMMANDS = {
     "teardown": "Undo what this runbook made for a target.",
     "diagnose": "Say what an error means, and what to do.",
     "export": "Write the same set-up for Terraform, CloudFormation or a shell.",
+    "hand-over": "Write a page for the AWS administrator and one for the cluster's owner.",
     "operator-policy": "Print the least IAM policy that an operator needs.",
     "app": "Open the notebooks in a browser.",
     "lab": "Learn it on set-ups that are broken, and be scored.",
     "sandbox": "Serve AWS and RisingWave Cloud on loopback.",
+    "completion": "Print the completion script of a shell.",
 }
+VARIABLE = "_RWLIB_COMPLETE"
+"""What a shell sets when it asks for completions; click's own name for this program."""
 
 
 class _OutputError(Exception):
@@ -98,12 +103,21 @@ def main(arguments: list[str] | None = None) -> None:
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         with ended_by_signals():
-            code = cli.main(args=arguments, prog_name="rwlib", standalone_mode=False)
+            code = cli.main(
+                args=arguments,
+                prog_name="rwlib",
+                standalone_mode=False,
+                complete_var=VARIABLE,
+                color=_colours(),
+            )
         code = code if isinstance(code, int) else 0
     except RunbookError as error:
         code = _say(str(error), error.exit_code, as_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = _say("no command is given; choose one of the commands above", 2, as_json)
     except click.UsageError as error:
-        code = _say(error.format_message(), 2, as_json)
+        code = _say(_of_usage(error), 2, as_json)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -120,6 +134,21 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         code = _of_output(error)
     sys.exit(code)
+
+
+def _colours() -> bool | None:
+    """Return False where the user wants none, None to leave it to the terminal.
+
+    Source: https://no-color.org, "when present and not an empty string (regardless of its value)".
+    """
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _of_usage(error: click.UsageError) -> str:
+    """Say what is wrong with a command line in one line, and where its options are listed."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    where = error.ctx.command_path if error.ctx is not None else "rwlib"
+    return f"{said}; `{where} --help` lists what it takes"
 
 
 def _unanswered(error: Exception) -> RunbookError | None:

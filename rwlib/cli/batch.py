@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rwlib.cli.options import row_fields, target_options
+from rwlib.cli.groups import TargetCommand
+from rwlib.cli.options import row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
 from rwlib.headless import notebook_path
 
@@ -17,16 +18,20 @@ if TYPE_CHECKING:
     from rwlib.batch import BatchResult
 
 
-@click.command("batch")
+@click.command("batch", cls=TargetCommand)
 @click.argument("targets", type=click.Path())
 @click.option("--apply/--no-apply", default=False, help="Write the previewed changes to AWS")
 @click.option("--plan", is_flag=True, help="Look at all first; with --apply, then ask once")
 @click.option("--yes", is_flag=True, help="Approve the plan where nobody can be asked")
-@click.option("--workers", type=click.IntRange(1, 256), help="Targets at once")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Targets at once; as many as are worth it, where not given",
+)
 @click.option("--max-failures", type=click.IntRange(1), help="Start nothing new after so many")
 @click.option(
-    "--per-account", type=click.IntRange(1), default=4, show_default=True,
-    help="Targets of one account that may write at once",
+    "--per-account", type=click.IntRange(1),
+    help="Targets of one account that may write at once; as AWS bears, where not given",
 )  # fmt: skip
 @click.option(
     "--timeout", type=click.FloatRange(1), default=1800.0, show_default=True,
@@ -55,6 +60,7 @@ def command(
     batch_name: str,
     workers: int | None,
     max_failures: int | None,
+    per_account: int | None,
     **rest: Any,
 ) -> int:
     """Run the runbook's notebook for every target of a YAML, CSV or JSON Lines file.
@@ -66,8 +72,7 @@ def command(
     from rwlib.batch import Options, run_batch
     from rwlib.cli.printing import echo_json
 
-    own = {name: rest.pop(name) for name in ("per_account", "timeout", "new", "executor",
-                                             "scheduler")}  # fmt: skip
+    own = {name: rest.pop(name) for name in ("timeout", "new", "executor", "scheduler")}
     options = Options(
         targets=Path(targets),
         notebook=notebook_path("runbook.ipynb"),
@@ -77,10 +82,12 @@ def command(
         name=batch_name,
         workers=workers or 0,
         max_failures=max_failures or 0,
+        per_account=per_account or 0,
         common=row_fields(rest.pop("target_file"), rest),
         overrides={"aws_profile": ""} if sandbox else {},
         **own,
     )
+    say_row_notes(targets, options.common)
     with ExitStack() as stack:
         if sandbox:
             _start_sandbox(options, stack)

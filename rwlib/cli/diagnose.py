@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 from rwlib.errors import InputError, RunbookError
 
 
-@click.command("diagnose")
+@click.command("diagnose", cls=TargetCommand)
 @click.argument("text", required=False)
 @target_options(without=("apply", "run_sql"))
 @click.option("--log", "log_file", type=click.Path(), help="Log file of any size; - reads stdin")
@@ -45,7 +46,9 @@ def command(
             raise InputError("sink", sink_name, "needs a target with cluster_id, or RW_DSN")
         source = sink_errors(target, sink_name)
     if source is None and live is None:
-        raise InputError("text", "", "is empty; give an error text, --log FILE, or --target")
+        raise InputError(
+            "text", "", "is empty; give an error text, --log FILE, or --target", reason="empty"
+        )
     watched = Watched(source) if source is not None else None
     found = diagnose(
         source if watched is None else watched.source,

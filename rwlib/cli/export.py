@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from rwlib.cli.options import read_target, row_fields, target_options
+from rwlib.cli.files import write_files
+from rwlib.cli.groups import TargetCommand
+from rwlib.cli.options import read_target, row_fields, say_row_notes, target_options
 
 
-@click.command("export")
+@click.command("export", cls=TargetCommand)
 @target_options(without=("apply", "run_sql"))
 @click.option(
     "--targets", type=click.Path(), help="Export all targets of a YAML, CSV or JSONL file"
@@ -46,7 +48,9 @@ def command(
     if targets:
         from rwlib.batch import read_targets
 
-        rows = read_targets(targets, row_fields(target_file, fields))
+        common = row_fields(target_file, fields)
+        say_row_notes(targets, common)
+        rows = read_targets(targets, common)
         files = export_targets(
             [export_plan(each, offline=offline) for _, each in rows], format_name
         )
@@ -54,7 +58,7 @@ def command(
         target = read_target(target_file, fields, apply=False)
         files = export_target(export_plan(target, offline=offline), format_name)
     if out:
-        for path in _write(Path(out), files):
+        for path in write_files(Path(out), files):
             click.echo(f"Wrote {path}")
     elif as_json:
         echo_json(files)
@@ -64,20 +68,3 @@ def command(
                 click.echo(("\n" if number else "") + f"# {name}")
             click.echo(text, nl=False)
     return 0
-
-
-def _write(folder: Path, files: dict[str, str]) -> list[Path]:
-    """Write the files; one of that name with other contents is never written over."""
-    from rwlib.errors import InputError
-
-    for name, text in files.items():
-        path = folder / name
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise InputError("out", str(path), "is there with other contents; give another folder")
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        if name.endswith(".sh"):
-            path.chmod(0o755)
-    return [folder / name for name in files]

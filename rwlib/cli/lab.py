@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from rwlib.labs import OpenLab
+    from rwlib.labs import Lab, LabTexts, OpenLab
 
 
 def _options(command: Any) -> Any:
@@ -26,6 +29,13 @@ def _options(command: Any) -> Any:
     return command
 
 
+_key_file = click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the class's key; RWLIB_CLASS_KEY_FILE",
+)
+
+
 @click.group("lab")
 def command() -> None:
     """Learn on set-ups that are broken, and be scored.
@@ -39,9 +49,10 @@ def command() -> None:
 @_options
 def list_labs(learner: str, state: str | None, as_json: bool) -> int:
     """List the labs, and how far the learner has come."""
-    from rwlib.labs import Learner, all_labs, read_results, workplace
+    from rwlib.labs import Learner, all_labs, own_seat, read_results, workplace
 
-    place = workplace(learner, state)
+    seat = own_seat()
+    place = workplace(seat.learner, seat.home) if seat else workplace(learner, state)
     file = place.results_file
     known = read_results(file) if file.exists() else Learner(learner)
     rows = [
@@ -64,7 +75,11 @@ def list_labs(learner: str, state: str | None, as_json: bool) -> int:
 
 @command.command("start")
 @click.argument("number")
-@click.option("--seed", type=int, help="What the last lab draws its faults from")
+@click.option(
+    "--seed",
+    type=int,
+    help="Changes names, places and the fault",
+)
 @click.option("--again", is_flag=True, help="Start at the beginning, whatever is there")
 @_options
 def start(
@@ -109,7 +124,10 @@ def start(
     click.echo(f"# Role {opened.role_arn}, place s3://{opened.bucket}/{opened.prefix}")
     click.echo(f"# Go on in notebooks/labs/{lab.file_name}, or in a shell with:")
     click.echo(environment_text(environment, as_json=False), nl=False)
-    click.echo(f"# Then: rwlib lab check {lab.number}, and at the end rwlib lab stop {lab.number}")
+    who = _as_learner(learner, state)
+    click.echo(f"# What to do: rwlib lab tasks {lab.number}")
+    do = f"rwlib lab check {lab.number}{who}"
+    click.echo(f"# Then: {do}, and at the end rwlib lab stop {lab.number}{who}")
     return 0
 
 
@@ -138,6 +156,62 @@ def symptom(number: str, learner: str, state: str | None, as_json: bool) -> int:
     return 0
 
 
+@command.command("tasks")
+@click.argument("number")
+@_options
+def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
+    """Show what happened in a lab, and its tasks."""
+    lab, texts = _texts(number)
+    if as_json:
+        facts = {"lab": lab.number, "title": lab.title, "story": texts.story, "tasks": texts.tasks}
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    click.echo(f"Lab {lab.number} - {lab.title}, {lab.minutes} minutes\n")
+    click.echo(f"{texts.story}\n\n{texts.tasks}\n")
+    hint = f"rwlib lab hint {lab.number}{_as_learner(learner, state)}"
+    click.echo(f"There are {len(texts.hints)} hints: {hint} shows the first.")
+    return 0
+
+
+@command.command("hint")
+@click.argument("number")
+@click.argument("which", type=click.IntRange(1), default=1)
+@_options
+def hint(number: str, which: int, learner: str, state: str | None, as_json: bool) -> int:
+    """Show one hint, the first without WHICH; the score sheet notes it."""
+    from rwlib.errors import InputError
+
+    lab, texts = _texts(number)
+    if which > len(texts.hints):
+        raise InputError("hint", which, f"is not there; lab {lab.number} has {len(texts.hints)}")
+    with _opened(number, learner, state) as opened:
+        opened.hint_opened(which)
+    text = texts.hints[which - 1]
+    if as_json:
+        click.echo(json.dumps({"lab": lab.number, "hint": which, "text": text}, indent=2))
+        return 0
+    click.echo(f"Hint {which} of {len(texts.hints)}\n\n{text}")
+    return 0
+
+
+@command.command("solution")
+@click.argument("number")
+@click.option("--apply", "applies", is_flag=True, help="Make the calls, not only show them")
+@_options
+def solution(number: str, applies: bool, learner: str, state: str | None, as_json: bool) -> int:
+    """Show a lab's solution; the score sheet notes it."""
+    lab, texts = _texts(number)
+    with _opened(number, learner, state) as opened:
+        shown = opened.solution(apply=applies).text
+    head, _, code = shown.partition(":\n")
+    if as_json:
+        facts = {"lab": lab.number, "why": texts.solution, "code": code, "applied": applies}
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    click.echo(f"{texts.solution}\n\n{head}:\n\n{code}")
+    return 0
+
+
 @command.command("reset")
 @click.argument("number")
 @_options
@@ -155,11 +229,14 @@ def reset(number: str, learner: str, state: str | None, as_json: bool) -> int:
 @_options
 def stop(number: str, learner: str, state: str | None, as_json: bool) -> int:
     """Stop a lab's sandbox, or all of the learner's; what was done in them is kept."""
-    from rwlib.labs import all_labs, find_lab, stop_serving, workplace
+    from rwlib.labs import all_labs, find_lab, own_seat, stop_serving, workplace
 
-    place = workplace(learner, state)
+    seat = own_seat()
+    place = workplace(seat.learner if seat else learner, state)
     labs = all_labs() if number == "all" else (find_lab(number),)
-    stopped = [lab.number for lab in labs if stop_serving(place, lab)]
+    stopped = [
+        lab.number for lab in labs if (seat.stop(lab.number) if seat else stop_serving(place, lab))
+    ]
     if as_json:
         click.echo(json.dumps({"stopped": stopped}))
     else:
@@ -172,31 +249,175 @@ def stop(number: str, learner: str, state: str | None, as_json: bool) -> int:
 @click.argument("paths", metavar="[PLACES]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path))
+@_key_file
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON")
 def score(
     paths: tuple[Path, ...],
     html_file: Path | None,
     csv_file: Path | None,
+    key_file: Path | None,
     state: Path | None,
     as_json: bool,
 ) -> int:
     """Print the score sheet of a class.
 
-    PLACES are learners' results.json files, or folders that hold them; without any, the folder of
-    all learners on this machine.
+    PLACES are learners' results under any names, or folders that hold them; without any, the
+    folder of all learners on this machine. A file that cannot be read costs its own row. With the
+    class's key, given here or in RWLIB_CLASS_KEY_FILE, the seal on each result is held against it.
     """
-    from rwlib.labs import labs_home, scores
+    from rwlib.errors import InputError
+    from rwlib.labs import class_key, labs_home, scores
     from rwlib.report import write_text
 
-    files = scores.find_results(paths or (state or labs_home(),))
-    learners = scores.merge(scores.read_results(file) for file in files)
+    places = paths or (state or labs_home(),)
+    learners, unreadable = scores.read_class(places, class_key(key_file))
+    if not learners and unreadable:
+        raise InputError("results", str(unreadable[0].file), unreadable[0].reason)
     for file, make in ((html_file, scores.as_html), (csv_file, scores.as_csv)):
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_text(file, make(learners))
-    click.echo(scores.as_json(learners) if as_json else scores.as_text(learners))
+            write_text(file, make(learners, unreadable))
+    show = scores.as_json if as_json else scores.as_text
+    click.echo(show(learners, unreadable))
     return 0
+
+
+@command.command("live")
+@click.argument("paths", metavar="[PLACES]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one")
+@click.option("--every", type=click.IntRange(1, 3600), default=5, show_default=True)
+@_key_file
+@click.option("--state", type=click.Path(file_okay=False, path_type=Path))
+def live(
+    paths: tuple[Path, ...], port: int, every: int, key_file: Path | None, state: Path | None
+) -> int:
+    """Serve the score sheet on loopback, for the trainer's screen; it looks again by itself.
+
+    PLACES as for `rwlib lab score`; a folder that all machines of the class write to will do.
+    """
+    from rwlib.labs import LiveSheet, class_key, labs_home
+
+    places = paths or (state or labs_home(),)
+    with LiveSheet(places, key=class_key(key_file), port=port, every=every) as sheet:
+        click.echo(f"Score sheet, for this machine alone: {sheet.url}\nEnd it with Ctrl-C.")
+        _until_told()
+    return 0
+
+
+@command.command("key")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def key(file: Path) -> int:
+    """Make a class's key in FILE, with which results are signed; it is never printed."""
+    from rwlib.labs import make_key
+
+    make_key(file)
+    click.echo(f"The class's key is in {file}. Keep it from the learners.")
+    return 0
+
+
+@command.command("material")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--answers", is_flag=True, help="Also the answer key, for trainers")
+def material(folder: Path, answers: bool) -> int:
+    """Write slides, handout and primer into FOLDER, as pages that open without a network."""
+    from rwlib.headless import notebook_path
+    from rwlib.labs import find_lab, write_material
+
+    notebooks = notebook_path(f"labs/{find_lab(1).file_name}").parent
+    for file in write_material(folder, notebooks, answers=answers):
+        click.echo(str(file))
+    return 0
+
+
+@command.command("serve")
+@click.option("--learners", type=click.IntRange(0, 200), default=0, help="How many seats")
+@click.option(
+    "--names",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the learners' names, one a line",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The first seat's; 0 takes free ones"
+)
+@click.option("--workers", type=click.IntRange(0, 64), default=0, help="Processes; 0: one a core")
+@_key_file
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of all learners; RWLIB_LABS, or one of your state folder",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, tokens included")
+def serve(
+    learners: int,
+    names: Path | None,
+    port: int,
+    workers: int,
+    key_file: Path | None,
+    state: Path | None,
+    as_json: bool,
+) -> int:
+    """Serve a class on this machine until Ctrl-C: a port, token and folder for each learner.
+
+    A learner needs RWLIB_SEAT in the environment, with the path of the own seat.json or its text;
+    notebooks and `rwlib lab` work there as ever. With a class's key, results are signed here.
+    """
+    from rwlib.labs import ClassServer, labs_home, learner_names, need_sandbox
+
+    need_sandbox()
+    known = learner_names(learners, names)
+    home = state or labs_home()
+    with ClassServer(known, home, port=port, workers=workers, key_file=key_file) as served:
+        seats = [
+            {
+                "learner": seat.learner,
+                "port": int(seat.url.rpartition(":")[2]),
+                "url": seat.url,
+                "folder": str(served.seat_file(seat).parent),
+                "seat": str(served.seat_file(seat)),
+                **({"state": seat.home, "token": seat.token} if as_json else {}),
+            }
+            for seat in served.seats
+        ]
+        if as_json:
+            click.echo(json.dumps({"signed": served.is_signed, "seats": seats}))
+        else:
+            signed = "signed" if served.is_signed else "not signed: there is no --key-file"
+            click.echo(f"{len(seats)} seats; results are {signed}.")
+            for each in seats:
+                click.echo(f"  {each['learner']:<16} {each['url']}  RWLIB_SEAT={each['seat']}")
+            click.echo("The class's score sheet: rwlib lab live. End the class with Ctrl-C.")
+        sys.stdout.flush()
+        return 4 if _until_told(served.ended) else 0
+
+
+def _until_told(ended: Callable[[], list[int]] = list) -> list[int]:
+    """Wait for SIGINT or SIGTERM, or until something has ended by itself; give what did."""
+    import signal
+    import threading
+
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    while not told.wait(timeout=0.5):
+        if codes := ended():
+            return codes
+    return []
+
+
+def _texts(number: str) -> tuple[Lab, LabTexts]:
+    from rwlib.headless import notebook_path
+    from rwlib.labs import find_lab, read_texts
+
+    lab = find_lab(number)
+    return lab, read_texts(notebook_path(f"labs/{lab.file_name}"))
+
+
+def _as_learner(learner: str, state: str | None) -> str:
+    """Return the options with which the next command finds the same learner."""
+    words = [] if learner == "me" else ["--learner", learner]
+    words += ["--state", state] if state else []
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _opened(number: str, learner: str, state: str | None) -> OpenLab:

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 
 
-@click.command("operator-policy")
+@click.command("operator-policy", cls=TargetCommand)
 @target_options(without=("apply", "run_sql"))
 @click.option(
     "--for",
@@ -24,7 +25,7 @@ def command(target_file: str | None, purpose: str, account_id: str, **fields: An
     """Print the least IAM policy with which this target can be run, verified or torn down.
 
     It is made of the calls that are really made, narrowed to this role, policy, bucket and key.
-    Asks nobody.
+    Asks nobody; a bucket with a key of its own needs kms_key_arn.
     """
     from rwlib.cli.printing import echo_json
     from rwlib.export import operator_policy

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args
 
 import click
 
 from rwlib.errors import InputError
-from rwlib.target import Target, read_yaml, split_text
+from rwlib.target import Target, input_notes, read_yaml, split_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+MOST_NOTES = 5
 _METAVARS = {"connectors": "NAME", "accept_findings": "ID"}
 
 
@@ -26,7 +27,7 @@ def target_options(*, without: tuple[str, ...] = ()) -> Callable[[Command], Comm
             option = "--" + name.replace("_", "-")
             if info.annotation is bool:
                 command = click.option(
-                    f"{option}/--no-{name}", name, default=None, help=info.description
+                    f"{option}/--no-{option[2:]}", name, default=None, help=info.description
                 )(command)
             elif name in ("connectors", "tags", "sql_options", "accept_findings"):
                 command = click.option(
@@ -35,14 +36,48 @@ def target_options(*, without: tuple[str, ...] = ()) -> Callable[[Command], Comm
                     multiple=True,
                     metavar=_METAVARS.get(name, "KEY=VALUE"),
                     help=f"{info.description}; may be repeated",
+                    shell_complete=_complete(name),
                 )(command)
             else:
-                command = click.option(option, name, default=None, help=info.description)(command)
+                command = click.option(
+                    option,
+                    name,
+                    default=None,
+                    help=info.description,
+                    shell_complete=_complete(name),
+                )(command)
         return click.option(
             "--target", "target_file", type=click.Path(), help="YAML file with a target's fields"
         )(command)
 
     return decorate
+
+
+def _complete(name: str) -> Callable[..., list[Any]]:
+    """Return what offers the values of a field to a shell: those that are known beforehand."""
+
+    def offered(context: click.Context, parameter: click.Parameter, begun: str) -> list[Any]:
+        values: tuple[str, ...] = get_args(Target.model_fields[name].annotation)
+        if name == "connectors":
+            from rwlib.connectors import connector_names
+
+            values = connector_names()
+        if name == "aws_profile":
+            values = _profiles()
+        known = [each for each in values if isinstance(each, str)]
+        return [each for each in known if each.startswith(begun)]
+
+    return offered
+
+
+def _profiles() -> tuple[str, ...]:
+    import botocore.session
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return tuple(botocore.session.Session().available_profiles)
+    except BotoCoreError:
+        return ()  # a shell that completes has nobody to tell
 
 
 def fields_of(target_file: str | None, options: dict[str, Any]) -> dict[str, Any]:
@@ -83,11 +118,33 @@ def read_target(target_file: str | None, options: dict[str, Any], **changes: Any
     """
     values = fields_of(target_file, options)
     if not values:
-        raise InputError("target", "", "is empty; give --target FILE.yaml or --bucket and others")
-    return Target(**{**values, **changes})
+        raise InputError(
+            "target", "", "is empty; give --target FILE.yaml or --bucket and others", reason="empty"
+        )
+    values = {**values, **changes}
+    target = Target(**values)
+    say_notes(values)
+    return target
+
+
+def say_notes(values: Mapping[str, Any]) -> None:
+    """Say on the standard error what is read otherwise than it may have been meant."""
+    for note in input_notes(values):
+        click.echo(f"note: {note}", err=True)
 
 
 def row_fields(target_file: str | None, options: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that stand in where a row has none; never a name nor ``apply``."""
     found = fields_of(target_file, options)
     return {name: value for name, value in found.items() if name not in ("apply", "name")}
+
+
+def say_row_notes(targets: str, common: Mapping[str, Any]) -> None:
+    """Say the first notes on the rows of a file, and that there are more."""
+    from rwlib.batch import row_notes
+
+    for number, note in enumerate(row_notes(targets, common)):
+        if number == MOST_NOTES:
+            click.echo("note: and other rows alike", err=True)
+            return
+        click.echo(f"note: {note}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -24,13 +24,24 @@ _MARKS = {
 }
 
 
-def print_report(report: Mapping[str, Any], *, evidence: bool = False) -> None:
-    """Print a report: the changes, the verdict table, the SQL and the headline."""
+def print_report(
+    report: Mapping[str, Any], *, evidence: bool = False, documents: bool = False
+) -> None:
+    """Print a report: the changes, the verdict table, the SQL and the headline.
+
+    Parameters
+    ----------
+    documents
+        Print the policy documents under the change that writes them.
+    """
+    shown: list[Any] = []
     for step in report["steps"]:
         if step["changes"] or step["instructions"]:
             click.secho(f"Step {step['number']} - {step['title']}", bold=True)
         for change in step["changes"]:
             print_change(change)
+            if documents:
+                _print_documents(change, shown)
     print_checks(report["checks"], evidence=evidence)
     for each in report["sql"]:
         click.secho(f"\nSQL for {each['connector']}", bold=True)
@@ -45,7 +56,26 @@ def print_change(change: Mapping[str, Any]) -> None:
     """Print one change with its notes."""
     click.echo(f"  {change['sentence']}")
     for note in change["notes"]:
-        click.echo(f"    {note}")
+        click.echo(textwrap.indent(note, "    "))
+
+
+def _print_documents(change: Mapping[str, Any], shown: list[Any]) -> None:
+    """Print a change's policy documents whole, each once; what is replaced has its marks."""
+    from rwlib.report import documents_of
+    from rwlib.steps import document_diff
+
+    for heading, before, after in documents_of(change["before"], change["after"]):
+        if after is None or after in shown:
+            continue
+        shown.append(after)
+        title = heading or "Policy document"
+        if before is None or before == after:
+            text = json.dumps(after, indent=2)
+            click.echo(f"    {title}:")
+        else:
+            text = document_diff(before, after)
+            click.echo(f"    {title}, what is there and what would be:")
+        click.echo(textwrap.indent(text, "      "))
 
 
 def print_checks(checks: list[dict[str, Any]], *, evidence: bool = False) -> None:
@@ -78,9 +108,16 @@ def _indented(text: str) -> str:
     )
 
 
-def progress_line(index: int, total: int, title: str) -> None:
-    """Show how far a run has come: one line rewritten on a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K[{index}/{total}] {title[:90]}", nl=index >= total, err=True)
-    elif title:
-        click.echo(f"[{index}/{total}] {title}", err=True)
+def progress_line() -> Callable[[int, int, str], None]:
+    """Return what shows how far a run is: one line, rewritten where there is a terminal."""
+    said = False
+
+    def show(index: int, total: int, title: str) -> None:
+        nonlocal said
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K[{index}/{total}] {title[:90]}", nl=index >= total, err=True)
+        elif not said:
+            click.echo(f"Running Steps 1-5 and the verification: {total} cells", err=True)
+        said = True
+
+    return show

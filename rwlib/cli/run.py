@@ -6,15 +6,23 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 from rwlib.headless import notebook_path
 
 
-@click.command("run")
+@click.command("run", cls=TargetCommand)
 @target_options()
 @click.option("--sandbox", is_flag=True, help="Start the sandbox for this run")
+@click.option(
+    "--show",
+    type=click.Choice(["documents"]),
+    help="Print the policy documents that each step writes",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
-def command(target_file: str | None, sandbox: bool, as_json: bool, **fields: Any) -> int:
+def command(
+    target_file: str | None, sandbox: bool, show: str | None, as_json: bool, **fields: Any
+) -> int:
     """Run Steps 1-5 and the verification for one target.
 
     Previews unless --apply is given. The executed notebook, report.json and report.html are in
@@ -28,11 +36,11 @@ def command(target_file: str | None, sandbox: bool, as_json: bool, **fields: Any
         target,
         notebook_path("runbook.ipynb"),
         sandbox=sandbox,
-        progress=None if as_json else progress_line,
+        progress=None if as_json else progress_line(),
     )
     if as_json:
         echo_json(report)
     else:
-        print_report(report)
+        print_report(report, documents=show == "documents")
         click.echo(f"Report: {run_dir / 'report.html'}")
     return int(report["exit_code"])

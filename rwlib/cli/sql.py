@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 from rwlib.errors import InputError
 
 
-@click.command("sql")
+@click.command("sql", cls=TargetCommand)
 @target_options(without=("apply", "run_sql"))
 @click.option("--account-id", default="", help="12-digit account of the role; for the role's ARN")
 @click.option("--check", "check_file", type=click.Path(), help="Check the SQL in this file")
@@ -79,7 +80,7 @@ def _execute(target: Any, as_json: bool) -> int:
         echo_json({"changes": changes, "checks": checks, "exit_code": runbook.exit_code})
         return runbook.exit_code
     for change in changes:
-        print_change({**change, "notes": []})
+        print_change(change if change["refused"] else {**change, "notes": []})
     print_checks(checks)
     return runbook.exit_code
 
@@ -93,7 +94,9 @@ def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> 
     try:
         text = Path(check_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise InputError("check", check_file, "cannot be read; give a file with SQL") from None
+        raise InputError(
+            "check", check_file, "cannot be read; give a file with SQL", reason="cannot_be_read"
+        ) from None
     findings = check_sql(text, target=target, version=version)
     if as_json:
         echo_json([asdict(finding) for finding in findings])

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, target_options
 
 
-@click.command("teardown")
+@click.command("teardown", cls=TargetCommand)
 @target_options()
 @click.option("--drop-sql", is_flag=True, help="Drop the sinks, sources and secrets that runs made")
 @click.option(

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
-from rwlib.cli.options import read_target, row_fields, target_options
+from rwlib.cli.groups import TargetCommand
+from rwlib.cli.options import read_target, row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
+from rwlib.target import refuse_options
 
 
-@click.command("verify")
+@click.command("verify", cls=TargetCommand)
 @target_options(without=("apply",))
 @click.option(
     "--targets", type=click.Path(), help="Watch every target of a YAML, CSV or JSONL file"
@@ -50,6 +52,7 @@ def command(
     from rwlib.runbook import Runbook, build_report
 
     target = read_target(target_file, fields, apply=False)
+    refuse_options(target)
     runbook = Runbook.start(target.model_dump())
     runbook.verify_live()
     if live:
@@ -76,6 +79,7 @@ def _watch(
         name=name,
         common=row_fields(target_file, fields),
     )
+    say_row_notes(targets, options.common)
     result = watch_targets(options, None if as_json else sys.stderr)
     if as_json:
         echo_json({**result.to_dict(), **read_drift(result.folder)})

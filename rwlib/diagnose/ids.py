@@ -77,7 +77,7 @@ CAUSES: Final[dict[str, str]] = {
     "allowed_principal_missing": "the role is not among the cluster's Allowed Principals",
     "allowed_principal_other_arn": "the cluster's Allowed Principals hold another ARN",
     "allowed_principals_failed": "RisingWave Cloud could not apply the Allowed Principals",
-    "sql_wrong_role_arn": "the statement names another role, or something that is no role ARN",
+    "sql_wrong_role_arn": "the statement names another role, or something that is not a role's ARN",
     "sql_wrong_role_option": "the role is given in an option that this connector does not read",
     "sql_missing_option": "the statement lacks an option",
     "sql_outside_prefix": "the statement reaches outside the prefix the role may use",

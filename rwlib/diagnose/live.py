@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rwlib.diagnose.deciders import DECIDERS, Decider
-from rwlib.diagnose.model import CheckResult, LiveFacts
+from rwlib.diagnose.model import CheckResult, LiveFacts, SaidByCheck
 from rwlib.masking import mask
 
 _MOST_LINES = 3
@@ -53,21 +52,16 @@ class Answers:
         decider = DECIDERS.get(cause)
         if decider is None:
             return None
-        for check_id in decider.yields_to:
-            better = self._failed(check_id)
-            if better:
-                return Settled("excluded", _shown(better, better.evidence))
         other: tuple[str, ...] = ()
-        for check_id, says in decider.confirms.items():
+        for check_id in decider.confirms:
             failed = self._failed(check_id)
             if failed is None:
                 continue
-            lines = _lines_about(failed, decider, action)
-            telling = [line for line in lines if _tells(line, says, decider.unless)]
-            if telling or (not lines and not says and not decider.per_action):
+            said = [each for each in _said(failed, decider, action) if each.reason]
+            telling = [each for each in said if each.reason in decider.reasons]
+            if telling:
                 return Settled("confirmed", _shown(failed, telling), _by_hand(failed))
-            if lines:
-                other += _shown(failed, lines)
+            other += _shown(failed, said) if said else ()
         if other:
             return Settled("excluded", other)
         return self._passed(decider, action)
@@ -95,10 +89,10 @@ class Answers:
         for answer in answers:
             if answer is None or answer.status != "pass":
                 return None
-            lines = _lines_about(answer, decider, action)
-            if decider.per_action and not lines:
+            said = _said(answer, decider, action)
+            if decider.per_action and not said:
                 return None
-            evidence += _shown(answer, lines)
+            evidence += _shown(answer, said)
         return Settled("excluded", evidence)
 
 
@@ -113,17 +107,21 @@ def unasked(causes: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{check_id}: the live state was not asked" for check_id in checks_for(causes))
 
 
-def _lines_about(answer: CheckResult, decider: Decider, action: str | None) -> list[str]:
+@dataclass(frozen=True)
+class _Said:
+    """A line of a check that says one thing."""
+
+    reason: str
+    evidence: str
+    action: str = ""
+
+
+def _said(answer: CheckResult, decider: Decider, action: str | None) -> Sequence[SaidByCheck]:
+    """Return what a check says, line by line; of one action where that is asked for."""
+    said = answer.grounds or tuple(_Said(answer.reason, line) for line in answer.evidence or ("",))
     if not decider.per_action or not action:
-        return list(answer.evidence)
-    about = f"({action} on".lower()
-    return [line for line in answer.evidence if about in line.lower()]
-
-
-def _tells(line: str, says: str, unless: str) -> bool:
-    if unless and re.search(unless, line, re.IGNORECASE):
-        return False
-    return re.search(says, line, re.IGNORECASE) is not None
+        return said
+    return [each for each in said if each.action.lower() == action.lower()]
 
 
 def _by_hand(failed: CheckResult) -> str:
@@ -135,6 +133,6 @@ def _by_hand(failed: CheckResult) -> str:
     return mask(f"{fix}: {pastes[-1].text}" if pastes else fix)
 
 
-def _shown(answer: CheckResult, lines: Iterable[str]) -> tuple[str, ...]:
-    shown = [f"check {answer.id}: {line}" for line in lines][:_MOST_LINES]
-    return tuple(map(mask, shown or [f"check {answer.id}: {answer.status}"]))
+def _shown(answer: CheckResult, said: Iterable[SaidByCheck]) -> tuple[str, ...]:
+    lines = [f"check {answer.id}: {each.evidence}" for each in said if each.evidence]
+    return tuple(map(mask, lines[:_MOST_LINES] or [f"check {answer.id}: {answer.status}"]))

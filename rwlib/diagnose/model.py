@@ -123,6 +123,22 @@ class Diagnosis:
         return result
 
 
+class SaidByCheck(Protocol):
+    """One line of a check, and the code of what it says."""
+
+    @property
+    def reason(self) -> str:
+        """A code of the verification's table of reasons; empty where nothing is wrong."""
+
+    @property
+    def evidence(self) -> str:
+        """The line, for people."""
+
+    @property
+    def action(self) -> str:
+        """The request that it is about; empty where it is about none."""
+
+
 class CheckResult(Protocol):
     """What a live check answers: the shape of the verification's own checks."""
 
@@ -135,8 +151,16 @@ class CheckResult(Protocol):
         """``pass``, ``fail``, ``unknown`` or ``manual``."""
 
     @property
+    def reason(self) -> str:
+        """Why it does not pass: a code of the verification's table of reasons."""
+
+    @property
     def evidence(self) -> Sequence[str]:
-        """What was seen."""
+        """What was seen, for people."""
+
+    @property
+    def grounds(self) -> Sequence[SaidByCheck]:
+        """What each line is about, where it fails for several reasons; empty for one reason."""
 
 
 class LiveFacts(Protocol):

@@ -110,7 +110,9 @@ def _open_file(path: Path) -> BinaryIO:
         file = path.open("rb")
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
-        raise InputError("log", str(path), f"cannot be read: {reason}") from error
+        raise InputError(
+            "log", str(path), f"cannot be read: {reason}", reason="cannot_be_read"
+        ) from error
     if file.read(2) == b"\x1f\x8b":
         file.seek(0)
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]

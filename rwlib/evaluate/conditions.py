@@ -88,7 +88,12 @@ def _operator(name: str, where: str) -> tuple[Operator, SetOperator | None, bool
         hint = f"; did you mean {OPERATORS[near[0]].name}?" if near else ""
         raise InputError(where, name, f"is not a condition operator of IAM{hint}")
     if operator.family == "null" and if_exists:
-        raise InputError(where, name, "does not exist: Null takes no IfExists; write Null")
+        raise InputError(
+            where,
+            name,
+            "does not exist: Null takes no IfExists; write Null",
+            reason="does_not_exist",
+        )
     return operator, set_operator, if_exists
 
 

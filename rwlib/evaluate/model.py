@@ -27,6 +27,10 @@ class Policy(NamedTuple):
 
 GivenPolicy = Document | Policy | tuple[str, Document]
 
+ABSENT_WORD = "absent"
+"""What stands for a key that the request does not have."""
+_NO_ADDRESS = f"through an S3 endpoint ({ABSENT_WORD})"
+
 LAYER_NAMES: dict[str, str] = {
     "scp": "service control policy",
     "rcp": "resource control policy",
@@ -289,9 +293,11 @@ class Decision:
         if len(self.depends_on) == 1:
             (key,) = self.depends_on
             ways = list(dict.fromkeys(way[key] for way in self.would_allow if key in way))
+            by_address = key.lower().endswith("sourceip")
+            if by_address:  # a request through an S3 endpoint has no such key
+                ways = [_NO_ADDRESS if way == ABSENT_WORD else way for way in ways]
             joined = " or ".join(ways[:6]) + (" or others" if len(ways) > 6 else "")
-            if key.lower().endswith("sourceip"):
-                joined = joined.replace("absent", "through an S3 endpoint (absent)")
+            if by_address:
                 return f"{text}; allowed from {joined}"
             return f"{text}; allowed when it is {joined}"
         ways = [

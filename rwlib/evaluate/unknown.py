@@ -9,7 +9,7 @@ or a key's values cannot be divided into classes, the answer is that it depends.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -162,34 +162,35 @@ def _uses(
         if not hangs:
             continue
         for test in statement.conditions:
-            keys = hangs_on(test) & subject.unknown
-            others = keys - {test.key}
-            if test.key in keys:
-                of(test.key).tests.append(test)
-                if others:
-                    for key in keys:
-                        of(key).divisible = False
-            elif len(others) == 1:
-                (key,) = others
-                name = of(key)
-                texts = inserted_texts(test, key, subject.values)
-                if texts is None or name.about.many:
-                    name.divisible = False
-                else:
-                    name.inserted.append(texts)
-            else:
-                for key in others:
-                    of(key).divisible = False
+            _note_test(test, subject, of)
         for template in statement.resources.templates if statement.resources else ():
             keys = variables_of(template) & subject.unknown
             for key in keys:
-                name = of(key)
                 parts = _parts_for(template, key, subject) if len(keys) == 1 else None
-                if parts is None or name.about.many:
-                    name.divisible = False
-                else:
-                    name.inserted.append((parts, False))
+                _insert(of(key), None if parts is None else (parts, False))
     return found
+
+
+def _note_test(test: Test, subject: Subject, of: Callable[[str], _Name]) -> None:
+    """Note how a line of a condition hangs on the unknown keys."""
+    keys = hangs_on(test) & subject.unknown
+    others = keys - {test.key}
+    if test.key in keys:
+        of(test.key).tests.append(test)
+    elif len(others) == 1:
+        (key,) = others
+        _insert(of(key), inserted_texts(test, key, subject.values))
+        return
+    for key in keys if others else ():
+        of(key).divisible = False
+
+
+def _insert(name: _Name, texts: tuple[tuple[str, ...], bool] | None) -> None:
+    """Note the texts that make a pattern with the key's variable match; None for no such list."""
+    if texts is None or name.about.many:
+        name.divisible = False
+    else:
+        name.inserted.append(texts)
 
 
 def _parts_for(template: Template, key: str, subject: Subject) -> tuple[str, ...] | None:
@@ -232,15 +233,18 @@ def _try_all(
     matters = _mattering(outcomes, [len(divided[key]) for key in keys])
     deciders = [key for key, does in zip(keys, matters, strict=True) if does]
     deciders += [key for key in relevant if key not in divided and None in outcomes.values()]
-    ways: dict[tuple[tuple[str, str], ...], None] = {}
+    ways: dict[tuple[tuple[str, str], ...], int] = {}
     for choice, _ in allowed:
-        way = tuple(
-            (relevant[key].shown, divided[key][index].words)
+        cells = [
+            (relevant[key].shown, divided[key][index])
             for key, index, does in zip(keys, choice, matters, strict=True)
             if does
-        )
-        ways[way] = None
-    return _depends(deciding, relevant, deciders, [dict(way) for way in _shorter(list(ways))])
+        ]
+        way = tuple((shown, cell.words) for shown, cell in cells)
+        ways.setdefault(way, sum(cell.excludes for _, cell in cells))
+    # Those first that name a value rather than what a value must not be.
+    named_first = sorted(ways, key=ways.__getitem__)
+    return _depends(deciding, relevant, deciders, [dict(way) for way in named_first])
 
 
 def _mattering(outcomes: Mapping[tuple[int, ...], object], sizes: Sequence[int]) -> list[bool]:
@@ -259,13 +263,6 @@ def _mattering(outcomes: Mapping[tuple[int, ...], object], sizes: Sequence[int])
         )
         for position, size in enumerate(sizes)
     ]
-
-
-def _shorter(ways: list[tuple[tuple[str, str], ...]]) -> list[tuple[tuple[str, str], ...]]:
-    """Put the ways first that name a value rather than what a value must not be."""
-    return sorted(
-        ways, key=lambda way: sum(words.startswith(("other than", "outside")) for _, words in way)
-    )
 
 
 def _depends(

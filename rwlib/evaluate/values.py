@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from rwlib.evaluate.conditions import Test, holds
-from rwlib.evaluate.model import Unknown
+from rwlib.evaluate.model import ABSENT_WORD, Unknown
 from rwlib.evaluate.operators import moment, network, number
 from rwlib.evaluate.patterns import Part, Values, Wild, fill, text_of, variables_of
 
@@ -28,13 +28,17 @@ _LONGEST_VALUE = 160
 
 
 class ValueCell(NamedTuple):
-    """One value (or none, or several) that stands for its whole class, and its words."""
+    """One value (or none, or several) that stands for its whole class, and its words.
+
+    ``excludes`` tells that the words say what the value must not be.
+    """
 
     values: tuple[str, ...]
     words: str
+    excludes: bool = False
 
 
-ABSENT = ValueCell((), "absent")
+ABSENT = ValueCell((), ABSENT_WORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ def _texts(uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None
         named = [each.shown for each, fits in zip(patterns, vector, strict=False) if fits]
         others = list(dict.fromkeys(each.shown for each in patterns[:shown]))
         words = " and ".join(dict.fromkeys(named)) if named else _other_than(others)
-        result.append(ValueCell((text,), words))
+        result.append(ValueCell((text,), words, excludes=not named and bool(others[:4])))
     return result
 
 
@@ -400,7 +404,8 @@ def _addresses(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
             inside = [text for text, net in nets.items() if address in net]
             inside.sort(key=lambda text: nets[text].prefixlen, reverse=True)
             words = inside[0] if inside else f"outside {' and '.join(list(nets)[:4])}"
-            found.append(ValueCell((str(address),), words if nets else "present"))
+            outside = bool(nets) and not inside
+            found.append(ValueCell((str(address),), words if nets else "present", outside))
     if about.kind != "ip":
         found.append(ValueCell(("no address",), "not an address"))
     return found

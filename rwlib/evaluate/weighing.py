@@ -205,6 +205,6 @@ def _given(context: object) -> dict[str, tuple[str, ...]]:
     given: dict[str, tuple[str, ...]] = {}
     for key, value in context.items():
         if not isinstance(key, str):
-            raise InputError("context", key, "is no condition key; keys are strings")
+            raise InputError("context", key, "is not a condition key; keys are strings")
         given[key.lower()] = context_values(key, value)
     return given

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan
+from rwlib.export.shell import tag_list
 from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
 
 TOOL = "cloudformation"
 
 
-class _Sub(str):
+class Sub(str):
     """A text in which ``${Name}`` is filled in: written with the tag ``!Sub``."""
 
 
-class _GetAtt(str):
+class GetAtt(str):
     """``!GetAtt``."""
 
 
-class _Ref(str):
+class Ref(str):
     """``!Ref``."""
+
+
+class If(list[Any]):
+    """``!If``: a condition, and what holds with and without it."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -52,9 +58,10 @@ def _tagged(tag: str) -> Callable[[yaml.SafeDumper, str], yaml.Node]:
     return write
 
 
-_Dumper.add_representer(_Sub, _tagged("!Sub"))
-_Dumper.add_representer(_GetAtt, _tagged("!GetAtt"))
-_Dumper.add_representer(_Ref, _tagged("!Ref"))
+_Dumper.add_representer(Sub, _tagged("!Sub"))
+_Dumper.add_representer(GetAtt, _tagged("!GetAtt"))
+_Dumper.add_representer(Ref, _tagged("!Ref"))
+_Dumper.add_representer(If, lambda dumper, data: dumper.represent_sequence("!If", list(data)))
 
 
 def template(plan: ExportPlan) -> dict[str, Any]:
@@ -67,66 +74,73 @@ def template(plan: ExportPlan) -> dict[str, Any]:
     Source: CloudFormation User Guide, "AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "Fn::Sub".
     """
     target = plan.target
-    tags = [{"Key": key, "Value": text} for key, text in plan.tags(TOOL).items()]
     role: dict[str, Any] = {
-        "RoleName": _Ref("RoleName"),
-        "Path": target.role_path,
+        "RoleName": Ref("RoleName"),
+        "Path": plan.role_path,
         "MaxSessionDuration": target.max_session_duration,
         "AssumeRolePolicyDocument": _with_workload(plan),
-        "ManagedPolicyArns": [_Ref("Policy")],
-        "Tags": tags,
+        "ManagedPolicyArns": [Ref("Policy")],
+        "Tags": tag_list(plan.role_tags(TOOL)),
     }
-    if target.permissions_boundary_arn:
-        role["PermissionsBoundary"] = target.permissions_boundary_arn
-    outputs: dict[str, Any] = {
-        "RoleArn": {
-            "Description": "ARN of the role, for Allowed Principals and the SQL",
-            "Value": _GetAtt("Role.Arn"),
-        }
-    }
+    if plan.existing.role_description:
+        role["Description"] = plan.existing.role_description
+    if plan.permissions_boundary_arn:
+        role["PermissionsBoundary"] = plan.permissions_boundary_arn
+    policy: dict[str, Any] = {"ManagedPolicyName": Ref("PolicyName")}
+    if plan.existing.policy_description:  # another one would be another policy
+        policy["Description"] = plan.existing.policy_description
+    policy["PolicyDocument"] = plan.policy
+    outputs: dict[str, Any] = {"RoleArn": _ROLE_OUTPUT}
     for connector, text in plan.sql:
         outputs[f"Sql{connector.title().replace('_', '')}"] = {
             "Description": f"Step 5 for {connector}; secrets are yours to fill in",
-            "Value": _Sub(text.replace("${", "${!").replace(ROLE_ARN, "${Role.Arn}")),
+            "Value": Sub(text.replace("${", "${!").replace(ROLE_ARN, "${Role.Arn}")),
         }
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"The IAM role that RisingWave Cloud assumes for {target.name}",
         "Parameters": {
             "WorkloadIdentityArn": {
-                "Type": "String",
-                "Description": "Workload Identity (IAM Role ARN) of the cluster",
+                **WORKLOAD_PARAMETER,
                 "Default": plan.workload_identity_arn,
-                "AllowedPattern": r"^arn:aws:iam::\d{12}:role/.+$",
             },
             "RoleName": {"Type": "String", "Default": target.role_name, "MaxLength": 64},
             "PolicyName": {"Type": "String", "Default": target.policy_name, "MaxLength": 128},
         },
         "Resources": {
-            "Policy": {
-                "Type": "AWS::IAM::ManagedPolicy",
-                "DeletionPolicy": "Delete",
-                "UpdateReplacePolicy": "Delete",
-                "Properties": {
-                    "ManagedPolicyName": _Ref("PolicyName"),
-                    "PolicyDocument": plan.policy,
-                },
-            },
-            "Role": {
-                "Type": "AWS::IAM::Role",
-                "DeletionPolicy": "Delete",
-                "UpdateReplacePolicy": "Delete",
-                "Properties": role,
-            },
+            "Policy": resource("AWS::IAM::ManagedPolicy", policy),
+            "Role": resource("AWS::IAM::Role", role),
         },
         "Outputs": outputs,
+    }
+
+
+_ROLE_OUTPUT = {
+    "Description": "ARN of the role, for Allowed Principals and the SQL",
+    "Value": GetAtt("Role.Arn"),
+}
+WORKLOAD_PARAMETER = {
+    "Type": "String",
+    "Description": "Workload Identity (IAM Role ARN) of the cluster",
+    "AllowedPattern": r"^arn:aws:iam::\d{12}:role/.+$",
+}
+
+
+def resource(kind: str, properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a resource that goes with its stack."""
+    return {
+        "Type": kind,
+        **more,
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": dict(properties),
     }
 
 
 def _with_workload(plan: ExportPlan) -> dict[str, Any]:
     """Return the trust policy with the Workload Identity as the template's parameter."""
     statements = [
-        {**statement, "Principal": {"AWS": _Ref("WorkloadIdentityArn")}}
+        {**statement, "Principal": {"AWS": Ref("WorkloadIdentityArn")}}
         if statement.get("Principal") == {"AWS": plan.workload_identity_arn}
         else statement
         for statement in plan.trust["Statement"]
@@ -134,16 +148,49 @@ def _with_workload(plan: ExportPlan) -> dict[str, Any]:
     return {**plan.trust, "Statement": statements}
 
 
+def written(head: str, body: Mapping[str, Any]) -> str:
+    """Return a template's file: a comment, then YAML."""
+    text = yaml.dump(dict(body), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return f"{comment(head, '#')}{text}"
+
+
 def cloudformation(plan: ExportPlan) -> dict[str, str]:
     """Return the template's file for one target."""
-    head = comment(
+    head = (
         "Deploy with: aws cloudformation deploy --template-file template.yaml --stack-name "
         f"{_stack_name(plan)} --capabilities CAPABILITY_NAMED_IAM. {principal_steps(plan)} "
-        f"{NOT_EXPORTED}",
-        "#",
+        f"{NOT_EXPORTED}"
     )
-    body = yaml.dump(template(plan), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
-    return {"template.yaml": f"{head}{body}"}
+    found = plan.existing
+    there = [
+        ("AWS::IAM::ManagedPolicy", "Policy", {"PolicyArn": found.policy_arn}),
+        ("AWS::IAM::Role", "Role", {"RoleName": found.role_name}),
+    ]
+    known = [
+        {"ResourceType": kind, "LogicalResourceId": name, "ResourceIdentifier": identifier}
+        for kind, name, identifier in there
+        if all(identifier.values())
+    ]
+    if not found.policy_arn:
+        return {"template.yaml": written(head, template(plan))}
+    head += (
+        " What is there already is taken over by an import, which takes no outputs: aws "
+        "cloudformation create-change-set --change-set-type IMPORT --resources-to-import "
+        "file://import.json --template-body file://import.yaml; deploy template.yaml after it."
+    )
+    body = template(plan)
+    ids = [each["LogicalResourceId"] for each in known]
+    needed = ["PolicyName", *(("RoleName", "WorkloadIdentityArn") if "Role" in ids else ())]
+    import_body = {
+        **{name: value for name, value in body.items() if name != "Outputs"},
+        "Parameters": {name: body["Parameters"][name] for name in needed},
+        "Resources": {name: body["Resources"][name] for name in ids},
+    }
+    return {
+        "template.yaml": written(head, body),
+        "import.yaml": written(head, import_body),
+        "import.json": json.dumps(known, indent=2) + "\n",
+    }
 
 
 def _stack_name(plan: ExportPlan) -> str:

@@ -8,8 +8,9 @@ from typing import Final
 
 from rwlib.errors import InputError
 from rwlib.export.cloudformation import cloudformation
-from rwlib.export.plan import ROLE_ARN, ExportPlan
-from rwlib.export.shell import shell
+from rwlib.export.plan import ROLE_ARN, ExportPlan, check_together
+from rwlib.export.shell import shell, shell_for_many
+from rwlib.export.stack_set import stack_set
 from rwlib.export.terraform import terraform, terraform_for_many
 from rwlib.export.words import NOT_EXPORTED, principal_steps
 
@@ -23,9 +24,9 @@ def _documents(plan: ExportPlan) -> dict[str, str]:
         "policy": {"name": target.policy_name, "document": plan.policy},
         "role": {
             "name": target.role_name,
-            "path": target.role_path,
+            "path": plan.role_path,
             "trust_policy": plan.trust,
-            "permissions_boundary_arn": target.permissions_boundary_arn,
+            "permissions_boundary_arn": plan.permissions_boundary_arn,
             "max_session_duration": target.max_session_duration,
         },
         "tags": target.tags,
@@ -51,6 +52,13 @@ FORMATS: Final[dict[str, Callable[[ExportPlan], dict[str, str]]]] = {
 }
 
 
+def _check_format(format_name: str) -> None:
+    if format_name not in FORMATS:
+        raise InputError(
+            "format", format_name, f"is not a format; give one of {', '.join(FORMATS)}"
+        )
+
+
 def export_target(plan: ExportPlan, format_name: str) -> dict[str, str]:
     """Return the files of one target in a format, by their names; writes nothing.
 
@@ -64,29 +72,34 @@ def export_target(plan: ExportPlan, format_name: str) -> dict[str, str]:
     InputError
         There is no such format.
     """
-    if format_name not in FORMATS:
-        raise InputError(
-            "format", format_name, f"is not a format; give one of {', '.join(FORMATS)}"
-        )
+    _check_format(format_name)
     return FORMATS[format_name](plan)
 
 
 def export_targets(plans: Sequence[ExportPlan], format_name: str) -> dict[str, str]:
-    """Return the files of many targets: one Terraform module, else a folder for each target.
+    """Return the files of many targets, by their names; writes nothing.
+
+    One Terraform module, one CloudFormation template with the parameters of each target, one
+    script; as JSON a folder for each target.
 
     Raises
     ------
     InputError
-        There is no such format, or two targets have one name.
+        There is no such format, or two targets cannot be exported together.
     """
-    names = [plan.target.name for plan in plans]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError("name", twice[0], "is the name of two targets; give each its own")
-    if format_name == "terraform":
-        return terraform_for_many(plans)
+    _check_format(format_name)
+    together = check_together(plans)
+    if format_name in _FOR_MANY:
+        return _FOR_MANY[format_name](together)
     return {
         f"{plan.target.name}/{name}": text
-        for plan in plans
+        for plan in together
         for name, text in export_target(plan, format_name).items()
     }
+
+
+_FOR_MANY: Final[dict[str, Callable[[Sequence[ExportPlan]], dict[str, str]]]] = {
+    "terraform": terraform_for_many,
+    "cloudformation": stack_set,
+    "cli": shell_for_many,
+}

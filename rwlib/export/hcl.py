@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ESCAPES = {
+    chr(code): f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)
+} | {
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    '"': '\\"',
+    "\\": "\\\\",
+}
 
 
 @dataclass(frozen=True)
@@ -19,12 +27,13 @@ class Expression:
 
 
 def quoted(text: str) -> str:
-    """Return a string literal; ``${`` and ``%{`` are written so that nothing is filled in.
+    r"""Return a string literal; ``${`` and ``%{`` are written so that nothing is filled in.
 
-    Source: Terraform Language, "Strings and Templates", escape sequences.
+    Source: Terraform Language, "Strings and Templates", escape sequences; ``\b`` and ``\f`` are
+    none of them.
     """
-    plain = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return plain.replace("${", "$${").replace("%{", "%%{")
+    plain = "".join(_ESCAPES.get(each, each) for each in text)
+    return '"' + plain.replace("${", "$${").replace("%{", "%%{") + '"'
 
 
 def value(item: Any, indent: str = "") -> str:

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import yaml
 
+from rwlib.connectors import uses_service
 from rwlib.errors import InputError
+from rwlib.steps import REDSHIFT_SERVICE
 from rwlib.target import Target
 
 PURPOSES: Final = ("run", "verify", "teardown")
@@ -39,7 +41,8 @@ def operator_policy(
     account_id
         12 digits; without it the ARNs fit any account.
     kms_key_arn
-        Key of the bucket, where the target does not name it; without either, any key.
+        Key of the bucket, where the target does not name it; without either, the policy is for a
+        bucket without a key of its own.
 
     Raises
     ------
@@ -54,24 +57,28 @@ def operator_policy(
     if purpose not in PURPOSES:
         raise InputError("for", purpose, f"is not a purpose; give one of {', '.join(PURPOSES)}")
     # GetCallerIdentity needs no permission.
-    resources_of = _resources(target, account_id, kms_key_arn)
+    key = target.kms_key_arn or kms_key_arn
+    resources_of = _resources(target, account_id, key)
     statements = []
     for kind, actions in _table()[purpose].items():
-        wanted = [name for name in actions if _is_needed(name, target)]
+        wanted = [name for name in actions if _is_needed(name, target, key)]
         if not wanted:
             continue
         statements += _statements(kind, wanted, resources_of[kind], target, resources_of)
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _resources(target: Target, account_id: str, kms_key_arn: str) -> dict[str, str]:
+# The verdict weighs what the boundary allows.
+_BOUNDARY_READS = {"iam:GetPolicy", "iam:GetPolicyVersion"}
+
+
+def _resources(target: Target, account_id: str, key: str) -> dict[str, str]:
     policies = [f"arn:aws:iam::{account_id}:policy/{target.policy_name}"]
     derived = f"{target.role_name}-{target.bucket}"[:119]
     if target.policy_name.startswith(derived):
         # A target whose prefix or connectors change gets a policy of another name, and the one
         # before it is taken away.
         policies = [f"arn:aws:iam::{account_id}:policy/{derived}*"]
-    key = target.kms_key_arn or kms_key_arn or f"arn:aws:kms:*:{account_id}:key/*"
     return {
         "role": f"arn:aws:iam::{account_id}:role{target.role_path}{target.role_name}",
         "policy": policies[0],
@@ -81,12 +88,12 @@ def _resources(target: Target, account_id: str, kms_key_arn: str) -> dict[str, s
     }
 
 
-def _is_needed(action: str, target: Target) -> bool:
+def _is_needed(action: str, target: Target, key: str) -> bool:
     """Leave out what this target never calls."""
     if action.startswith("redshift"):
-        return "redshift" in target.connectors
-    if action in ("iam:TagRole", "iam:TagPolicy", "iam:UntagRole", "iam:UntagPolicy"):
-        return True
+        return uses_service(target.connectors, REDSHIFT_SERVICE)
+    if action.startswith("kms:"):
+        return bool(key)
     if action.startswith("iam:") and "PermissionsBoundary" in action:
         return bool(target.permissions_boundary_arn)
     return True
@@ -97,11 +104,13 @@ def _statements(
 ) -> list[dict[str, Any]]:
     """Return the statements for one kind of resource; what takes a condition stands apart."""
     name = kind.title()
-    conditioned = {
-        "iam:AttachRolePolicy": {"ArnEquals": {"iam:PolicyARN": known["policy"]}},
-        "iam:DetachRolePolicy": {"ArnLike": {"iam:PolicyARN": known["policy"]}},
+    only = {
+        "ArnLike" if "*" in known["policy"] else "ArnEquals": {"iam:PolicyARN": known["policy"]}
     }
-    conditioned["iam:AttachRolePolicy"] = {"ArnLike": {"iam:PolicyARN": known["policy"]}}
+    conditioned: dict[str, dict[str, Any]] = {
+        "iam:AttachRolePolicy": only,
+        "iam:DetachRolePolicy": only,
+    }
     if target.permissions_boundary_arn:
         boundary = {"ArnEquals": {"iam:PermissionsBoundary": target.permissions_boundary_arn}}
         conditioned["iam:CreateRole"] = boundary
@@ -111,6 +120,16 @@ def _statements(
     if plain:
         found.append(
             {"Sid": f"On{name}", "Effect": "Allow", "Action": sorted(plain), "Resource": resource}
+        )
+    boundary_reads = sorted(_BOUNDARY_READS & set(actions))
+    if kind == "policy" and target.permissions_boundary_arn and boundary_reads:
+        found.append(
+            {
+                "Sid": "OnBoundary",
+                "Effect": "Allow",
+                "Action": boundary_reads,
+                "Resource": target.permissions_boundary_arn,
+            }
         )
     for action in sorted(set(actions) & set(conditioned)):
         found.append(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rwlib.errors import InputError
 from rwlib.sql import statements_for
-from rwlib.steps import MANAGED_BY, policy_document, trust_policy
+from rwlib.steps import (
+    MANAGED_BY,
+    merge_trust,
+    policy_document,
+    trust_policy,
+)
 from rwlib.target import Target
 
 ROLE_ARN = "arn:aws:iam::000000000000:role/the-role-of-this-export"
@@ -21,6 +27,13 @@ class Existing:
 
     Parameters
     ----------
+    trust
+        The role's trust policy; the statements of others stay in what is exported.
+    role_path, role_description, policy_description, permissions_boundary_arn
+        As they are: a tool would replace the role or the policy, or lift the boundary, where the
+        files say nothing.
+    role_tags, policy_tags
+        Those that this runbook did not write.
     principals
         The role ARNs in the cluster's Allowed Principals, all of them.
     """
@@ -29,6 +42,13 @@ class Existing:
     role_name: str = ""
     attached: bool = False
     principals: tuple[str, ...] = ()
+    trust: dict[str, Any] | None = None
+    role_path: str = ""
+    role_description: str = ""
+    policy_description: str = ""
+    permissions_boundary_arn: str = ""
+    role_tags: dict[str, str] = field(default_factory=dict)
+    policy_tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,10 @@ class ExportPlan:
         The documents of Steps 1 and 3, as the runbook itself writes them.
     sql
         Connector and statements of Step 5; `ROLE_ARN` stands for the role's ARN.
+    account_id
+        The role's account, 12 digits; empty where it is not known.
+    kms_key_arn
+        The bucket's key, empty for none.
     """
 
     target: Target
@@ -50,16 +74,26 @@ class ExportPlan:
     trust: dict[str, Any]
     sql: tuple[tuple[str, str], ...]
     existing: Existing = Existing()
+    account_id: str = ""
+    kms_key_arn: str = ""
 
     @property
-    def slug(self) -> str:
-        """The target's name as an identifier of Terraform."""
-        name = re.sub(r"\W+", "_", self.target.name, flags=re.ASCII).strip("_").lower()
-        return name if name and not name[0].isdigit() else f"target_{name}".rstrip("_")
+    def role_path(self) -> str:
+        """IAM path of the role, which AWS cannot change."""
+        return self.existing.role_path or self.target.role_path
 
-    def tags(self, tool: str) -> dict[str, str]:
-        """Tags of the policy and the role: the target's, and which tool manages them."""
-        return {**self.target.tags, MANAGED_BY: tool}
+    @property
+    def permissions_boundary_arn(self) -> str:
+        """The role's boundary: the target's, else the one that is there; empty for none."""
+        return self.target.permissions_boundary_arn or self.existing.permissions_boundary_arn
+
+    def role_tags(self, tool: str) -> dict[str, str]:
+        """Tags of the role: the target's, those of others, and which tool manages it."""
+        return {**self.existing.role_tags, **self.target.tags, MANAGED_BY: tool}
+
+    def policy_tags(self, tool: str) -> dict[str, str]:
+        """Tags of the policy: the target's, those of others, and which tool manages it."""
+        return {**self.existing.policy_tags, **self.target.tags, MANAGED_BY: tool}
 
 
 def make_plan(
@@ -84,6 +118,8 @@ def make_plan(
     ------
     InputError
         A value is missing that neither the target nor the arguments give.
+    ForeignTrustError
+        The role is there, and its trust policy cannot be merged with what RisingWave needs.
     """
     workload = workload_identity_arn or target.workload_identity_arn
     if not workload:
@@ -92,11 +128,15 @@ def make_plan(
             "",
             "is empty; copy it from the Cloud Meta tab of the cluster, or set RWC_API_KEY and "
             "RWC_API_SECRET so that it can be fetched",
+            reason="empty",
         )
     region = target.region_name or region_name
     if not region:
         raise InputError(
-            "region_name", "", "is empty; give the bucket's region, or AWS credentials to find it"
+            "region_name",
+            "",
+            "is empty; give the bucket's region, or AWS credentials to find it",
+            reason="empty",
         )
     document = policy_document(
         target, account_id=account_id, region_name=region, kms_key_arn=kms_key_arn
@@ -106,7 +146,109 @@ def make_plan(
             "glue_catalog_id",
             "",
             "is empty; give the account id of the Glue catalog, or AWS credentials to find it",
+            reason="empty",
         )
     sql = tuple((each.connector, each.sql) for each in statements_for(target, ROLE_ARN, region))
-    trust = trust_policy(workload, target.connectors)
-    return ExportPlan(target, workload, region, document, trust, sql, existing or Existing())
+    existing = existing or Existing()
+    if existing.trust is None:
+        trust = trust_policy(workload, target.connectors)
+    else:
+        trust = merge_trust(
+            existing.trust, workload, target.connectors, region_name=region
+        ).document
+    return ExportPlan(
+        target,
+        workload,
+        region,
+        document,
+        trust,
+        sql,
+        existing,
+        account_id or _account_of(target.operator_role_arn),
+        target.kms_key_arn or kms_key_arn,
+    )
+
+
+def _account_of(arn: str) -> str:
+    return arn.split(":")[4] if arn else ""
+
+
+def check_together(plans: Sequence[ExportPlan]) -> list[ExportPlan]:
+    """Return plans that may be exported together; two on one role get one trust policy.
+
+    Raises
+    ------
+    InputError
+        Two targets have one name or one policy, or one role for two Workload Identities, or with
+        other settings.
+    """
+    seen: dict[str, ExportPlan] = {}
+    policies: dict[tuple[str, str], str] = {}
+    roles: dict[tuple[str, str], list[ExportPlan]] = {}
+    for plan in plans:
+        target = plan.target
+        # A folder or a key of that name is one where capitals are not told apart.
+        if target.name.lower() in seen:
+            raise InputError("name", target.name, "is the name of two targets; give each its own")
+        seen[target.name.lower()] = plan
+        # IAM does not tell names apart by their capitals.
+        policy = (plan.account_id, target.policy_name.lower())
+        if policy in policies:
+            raise InputError(
+                "policy_name",
+                target.policy_name,
+                f"is the policy of target {policies[policy]} too; give each its own",
+            )
+        policies[policy] = target.name
+        roles.setdefault((plan.account_id, target.role_name.lower()), []).append(plan)
+    merged = {key: _one_role(sharing) for key, sharing in roles.items()}
+    return [
+        replace(plan, trust=merged[plan.account_id, plan.target.role_name.lower()])
+        for plan in plans
+    ]
+
+
+def _one_role(plans: Sequence[ExportPlan]) -> dict[str, Any]:
+    first = plans[0]
+    for plan in plans[1:]:
+        if plan.workload_identity_arn != first.workload_identity_arn:
+            raise InputError(
+                "role_name",
+                plan.target.role_name,
+                f"serves target {first.target.name}, which has another Workload Identity; give "
+                "this target a role_name of its own",
+            )
+        if role_settings(plan) != role_settings(first):
+            raise InputError(
+                "role_name",
+                plan.target.role_name,
+                f"is the role of target {first.target.name} too, with another path, boundary, "
+                "duration or tags; give both the same, or each a role_name of its own",
+            )
+    connectors = [each for plan in plans for each in plan.target.connectors]
+    if first.existing.trust is None:
+        return trust_policy(first.workload_identity_arn, connectors)
+    return merge_trust(
+        first.existing.trust,
+        first.workload_identity_arn,
+        connectors,
+        region_name=first.region_name,
+    ).document
+
+
+def role_settings(plan: ExportPlan) -> dict[str, Any]:
+    """Return what a role is made with, but for its trust policy."""
+    return {
+        "role_name": plan.target.role_name,
+        "path": plan.role_path,
+        "description": plan.existing.role_description,
+        "boundary": plan.permissions_boundary_arn,
+        "duration": plan.target.max_session_duration,
+        "tags": plan.role_tags(""),
+    }
+
+
+def slug(text: str) -> str:
+    """Return a text as an identifier that every tool takes."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()
+    return name if name and not name[0].isdigit() else f"target_{name}".rstrip("_")

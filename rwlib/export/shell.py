@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan
@@ -13,82 +13,88 @@ from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
 TOOL = "aws-cli"
 
 
-def script(plan: ExportPlan) -> str:
-    """Return the script of one target.
+def script(plans: Sequence[ExportPlan]) -> str:
+    """Return the script of one target or of several.
 
     It creates what is not there. A role or policy of that name with another document is left as
-    it is, and the script ends with 1 and a sentence: it never writes over anything.
+    it is, and the script ends with 1 and a sentence: it never writes over anything. A target of
+    another account than that of the credentials is passed over.
     """
+    what = (
+        f"The IAM role that RisingWave Cloud assumes for {plans[0].target.name}."
+        if len(plans) == 1
+        else "The IAM roles that RisingWave Cloud assumes, one target after the other."
+    )
+    head = [
+        "#!/bin/sh\n",
+        comment(what, "#"),
+        comment("Safe to run again: it looks before it creates, and changes nothing.", "#"),
+        comment(NOT_EXPORTED, "#"),
+        "set -eu\n\n",
+    ]
+    if len(plans) == 1:
+        return "".join([*head, _values(plans[0]), "\n", _FUNCTIONS, "\n", _steps(plans[0])])
+    parts = [
+        part
+        for plan in plans
+        for part in (
+            "\n" + comment(f"Target {plan.target.name}", "#"),
+            _values(plan),
+            _steps(plan),
+        )
+    ]
+    return "".join([*head, _FUNCTIONS, *parts])
+
+
+def _values(plan: ExportPlan) -> str:
+    """Return the values of one target as assignments."""
     target = plan.target
     words = {
+        "account_id": plan.account_id,
         "role_name": target.role_name,
+        "role_path": plan.role_path,
+        "duration": str(target.max_session_duration),
+        "boundary": plan.permissions_boundary_arn,
         "policy_name": target.policy_name,
         "policy": json.dumps(plan.policy, ensure_ascii=False, indent=2),
         "trust": json.dumps(plan.trust, ensure_ascii=False, indent=2),
-        "tags": json.dumps(_tags(plan), ensure_ascii=False),
+        "tags": json.dumps(tag_list(plan.role_tags(TOOL)), ensure_ascii=False),
+        "policy_tags": json.dumps(tag_list(plan.policy_tags(TOOL)), ensure_ascii=False),
         "policy_as_asked": f"PolicyVersion.Document == {_literal(plan.policy)}",
         "trust_as_asked": f"Role.AssumeRolePolicyDocument == {_literal(plan.trust)}",
     }
-    created = [
-        *("--role-name", '"$role_name"', "--path", shlex.quote(target.role_path)),
-        *("--assume-role-policy-document", '"$trust"', "--tags", '"$tags"'),
-        *("--max-session-duration", str(target.max_session_duration)),
-    ]
-    if target.permissions_boundary_arn:
-        created += ["--permissions-boundary", shlex.quote(target.permissions_boundary_arn)]
+    return "".join(f"{name}={shlex.quote(text)}\n" for name, text in words.items())
+
+
+def _steps(plan: ExportPlan) -> str:
+    """Return what is done for one target, and what a person does then."""
     lines = [
-        "#!/bin/sh",
-        comment(f"The IAM role that RisingWave Cloud assumes for {target.name}.", "#").rstrip(),
-        comment(
-            "Safe to run again: it looks before it creates, and changes nothing.", "#"
-        ).rstrip(),
-        comment(NOT_EXPORTED, "#").rstrip(),
-        "set -eu",
-        "",
-        *(f"{name}={shlex.quote(text)}" for name, text in words.items()),
-        "",
-        *_FUNCTIONS.splitlines(),
-        "",
-        "# Step 1: the policy",
-        "account=$(aws sts get-caller-identity --query Account --output text)",
-        'policy_arn="arn:aws:iam::$account:policy/$policy_name"',
-        'if aws iam get-policy --policy-arn "$policy_arn" >/dev/null 2>&1; then',
-        '  version=$(aws iam get-policy --policy-arn "$policy_arn" \\',
-        "    --query Policy.DefaultVersionId --output text)",
-        '  found=$(aws iam get-policy-version --policy-arn "$policy_arn" \\',
-        '    --version-id "$version" --query "$policy_as_asked" --output json)',
-        '  same "policy $policy_name" "$found"',
-        "else",
-        '  aws iam create-policy --policy-name "$policy_name" --policy-document "$policy" \\',
-        '    --tags "$tags" >/dev/null',
-        '  say "Created policy $policy_arn"',
-        "fi",
-        "",
-        "# Steps 2 and 3: the role, made at once with its final trust policy",
-        'if aws iam get-role --role-name "$role_name" >/dev/null 2>&1; then',
-        '  found=$(aws iam get-role --role-name "$role_name" \\',
-        '    --query "$trust_as_asked" --output json)',
-        '  same "trust policy of role $role_name" "$found"',
-        "else",
-        f"  aws iam create-role {' '.join(created)} >/dev/null",
-        '  say "Created role $role_name"',
-        "fi",
-        'aws iam attach-role-policy --role-name "$role_name" --policy-arn "$policy_arn"',
-        'role_arn=$(aws iam get-role --role-name "$role_name" --query Role.Arn --output text)',
-        "",
-        "# Step 4",
+        "set_up",
+        'if [ -n "$role_arn" ]; then',
+        "# Step 4: the cluster's Allowed Principals",
         comment(principal_steps(plan), "#").rstrip(),
         'say "Allowed Principals: add $role_arn"',
-        "",
-        "# Step 5: the SQL",
     ]
     for connector, text in plan.sql:
-        lines += [f"# {connector}", f"say {_with_role(text)}"]
-    return "\n".join(lines) + "\n"
+        lines += [f"# Step 5: the SQL of {connector}", f"say {_with_role(text)}"]
+    return "\n".join([*lines, "fi"]) + "\n"
 
 
+# Names may begin with a hyphen, which only `--name=value` does not take for an option.
 _FUNCTIONS = """say() {
   printf '%s\\n' "$1"
+}
+
+# Whether AWS shows a thing; ends the script where it says neither.
+there() {
+  if answer=$("$@" 2>&1); then
+    return 0
+  fi
+  case $answer in
+    *"(NoSuchEntity)"*) return 1 ;;
+  esac
+  say "error: $answer" >&2
+  exit 1
 }
 
 same() {
@@ -98,7 +104,59 @@ same() {
     say "error: the $1 is there with another document; nothing was changed" >&2
     exit 1
   fi
-}"""
+}
+
+set_up() {
+  role_arn=
+  account=$(aws sts get-caller-identity --query Account --output text)
+  if [ -n "$account_id" ] && [ "$account" != "$account_id" ]; then
+    say "Passed over: role $role_name is for account $account_id, and this is $account" >&2
+    return 0
+  fi
+
+  # Step 1: the policy
+  policy_arn="arn:aws:iam::$account:policy/$policy_name"
+  if there aws iam get-policy --policy-arn "$policy_arn"; then
+    version=$(aws iam get-policy --policy-arn "$policy_arn" \\
+      --query Policy.DefaultVersionId --output text)
+    found=$(aws iam get-policy-version --policy-arn "$policy_arn" \\
+      --version-id "$version" --query "$policy_as_asked" --output json)
+    same "policy $policy_name" "$found"
+  else
+    aws iam create-policy --policy-name="$policy_name" --policy-document "$policy" \\
+      --tags "$policy_tags" >/dev/null
+    aws iam wait policy-exists --policy-arn "$policy_arn"
+    say "Created policy $policy_arn"
+  fi
+
+  # Steps 2 and 3: the role, made at once with its final trust policy
+  if there aws iam get-role --role-name="$role_name"; then
+    found=$(aws iam get-role --role-name="$role_name" \\
+      --query "$trust_as_asked" --output json)
+    same "trust policy of role $role_name" "$found"
+  else
+    set -- --path "$role_path" --max-session-duration "$duration"
+    if [ -n "$boundary" ]; then
+      set -- "$@" --permissions-boundary "$boundary"
+    fi
+    aws iam create-role --role-name="$role_name" --assume-role-policy-document "$trust" \\
+      --tags "$tags" "$@" >/dev/null
+    aws iam wait role-exists --role-name="$role_name"
+    say "Created role $role_name"
+  fi
+
+  # Step 2: the attachment
+  found=$(aws iam list-attached-role-policies --role-name="$role_name" \\
+    --query "AttachedPolicies[?PolicyArn=='$policy_arn'].PolicyName" --output text)
+  if [ -n "$found" ]; then
+    say "Unchanged: the policy is attached to role $role_name"
+  else
+    aws iam attach-role-policy --role-name="$role_name" --policy-arn "$policy_arn"
+    say "Attached the policy to role $role_name"
+  fi
+  role_arn=$(aws iam get-role --role-name="$role_name" --query Role.Arn --output text)
+}
+"""
 
 
 def _literal(document: Mapping[str, Any]) -> str:
@@ -109,8 +167,9 @@ def _literal(document: Mapping[str, Any]) -> str:
     return "`" + json.dumps(document, ensure_ascii=False).replace("`", "\\`") + "`"
 
 
-def _tags(plan: ExportPlan) -> list[dict[str, Any]]:
-    return [{"Key": key, "Value": text} for key, text in plan.tags(TOOL).items()]
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags in the shape of AWS's API."""
+    return [{"Key": key, "Value": text} for key, text in tags.items()]
 
 
 def _with_role(text: str) -> str:
@@ -120,4 +179,9 @@ def _with_role(text: str) -> str:
 
 def shell(plan: ExportPlan) -> dict[str, str]:
     """Return the script's file for one target."""
-    return {"set_up.sh": script(plan)}
+    return shell_for_many([plan])
+
+
+def shell_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
+    """Return one script for all targets."""
+    return {"set_up.sh": script(plans)}

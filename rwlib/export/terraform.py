@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rwlib.errors import InputError
 from rwlib.export.hcl import Expression, attributes, block, quoted, value
 from rwlib.export.plan import ROLE_ARN, ExportPlan
 from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
@@ -34,86 +35,226 @@ def terraform(plan: ExportPlan) -> dict[str, str]:
     ``risingwavelabs/risingwavecloud`` (``internal/provider``, allowed IAM roles resource).
     """
     main = [comment(f"The IAM role that RisingWave Cloud assumes for {plan.target.name}.", "#")]
-    main += [_versions(plan), *_resources(plan), *_imports(plan)]
-    return {"main.tf": "\n".join(main), "outputs.tf": _outputs(plan)}
-
-
-def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
-    """Return one module with a resource for each target, keyed by the target's name."""
-    rows = {plan.target.name: _row(plan) for plan in plans}
-    targets = "locals {\n" + attributes({"targets": rows}, "  ") + "}\n"
-    resources = [
-        _each("aws_iam_policy", "risingwave", {
-            "name": Expression("each.value.policy_name"),
-            "policy": Expression("jsonencode(each.value.policy)"),
-            "tags": Expression("each.value.tags"),
-        }),
-        _each("aws_iam_role", "risingwave", {
-            "name": Expression("each.value.role_name"),
-            "path": Expression("each.value.role_path"),
-            "assume_role_policy": Expression("jsonencode(each.value.trust)"),
-            "max_session_duration": Expression("each.value.max_session_duration"),
-            "permissions_boundary": Expression("each.value.permissions_boundary"),
-            "tags": Expression("each.value.tags"),
-        }),
-        _each("aws_iam_role_policy_attachment", "risingwave", {
-            "role": Expression("aws_iam_role.risingwave[each.key].name"),
-            "policy_arn": Expression("aws_iam_policy.risingwave[each.key].arn"),
-        }),
-    ]  # fmt: skip
-    outputs = block(
-        'output "role_arns"',
-        {
-            "description": "ARN of each target's role, for the cluster's Allowed Principals.",
-            "value": Expression("{ for name, role in aws_iam_role.risingwave : name => role.arn }"),
-        },
-    )
-    head = comment("The IAM roles that RisingWave Cloud assumes, one for each target.", "#")
-    notes = comment(NOT_EXPORTED, "#")
-    versions = _HEAD.replace("@CLOUD@", "")
+    main += [_versions([plan]), _provider([plan]), *_resources(plan), *_imports(plan)]
     return {
-        "main.tf": "\n".join([head, versions, notes, targets, *resources]),
-        "outputs.tf": outputs,
+        "main.tf": "\n".join(main),
+        "variables.tf": _variables([plan]),
+        "outputs.tf": _outputs(plan),
     }
 
 
-def _row(plan: ExportPlan) -> dict[str, Any]:
-    target = plan.target
+def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
+    """Return one module: a policy for each target, a role for each role, a list for each cluster.
+
+    Raises
+    ------
+    InputError
+        The targets' accounts are known, and there are several: a module works in one.
+    """
+    accounts = {plan.account_id for plan in plans} - {""}
+    if len(accounts) > 1:
+        raise InputError(
+            "targets",
+            ", ".join(sorted(accounts)),
+            "are several accounts, and a Terraform module works in one; export the targets of "
+            "each account by themselves",
+        )
+    roles: dict[str, ExportPlan] = {}
+    for plan in plans:
+        roles.setdefault(plan.target.role_name, plan)
+    clusters: dict[str, list[ExportPlan]] = {}
+    for plan in plans:
+        if plan.target.cluster_id:
+            clusters.setdefault(plan.target.cluster_id, []).append(plan)
+    local: dict[str, Any] = {
+        "targets": {plan.target.name: _target_row(plan) for plan in plans},
+        "roles": {name: _role_row(plan) for name, plan in roles.items()},
+    }
+    if clusters:
+        local["clusters"] = {name: _cluster_row(each) for name, each in clusters.items()}
+    head = comment("The IAM roles that RisingWave Cloud assumes, one policy for each target.", "#")
+    by_hand = "" if all(each.target.cluster_id for each in plans) else comment(_BY_HAND, "#")
+    main = [
+        head,
+        _versions(plans),
+        _provider(plans),
+        comment(NOT_EXPORTED, "#") + by_hand,
+        "locals {\n" + attributes(local, "  ") + "}\n",
+        *_RESOURCES_OF_MANY,
+        *((_LIST_OF_MANY,) if clusters else ()),
+        *_imports_of_many(plans, roles, clusters),
+    ]
     return {
-        "policy_name": target.policy_name,
-        "role_name": target.role_name,
-        "role_path": target.role_path,
-        "max_session_duration": target.max_session_duration,
-        "permissions_boundary": target.permissions_boundary_arn or None,
-        "tags": plan.tags(TOOL),
+        "main.tf": "\n".join(main),
+        "variables.tf": _variables(plans),
+        "outputs.tf": _OUTPUTS_OF_MANY,
+    }
+
+
+_AS_RESOURCE = "With cluster_id in the target it is exported as a resource."
+_BY_HAND = (
+    "Step 4 of a target without cluster_id is a person's: add its role's ARN under Network Access, "
+    "Allowed Principals, of its cluster in RisingWave Cloud's console."
+)
+
+
+def _target_row(plan: ExportPlan) -> dict[str, Any]:
+    return {
+        "policy_name": plan.target.policy_name,
+        "description": plan.existing.policy_description or None,
+        "role_name": plan.target.role_name,
+        "tags": plan.policy_tags(TOOL),
         "policy": plan.policy,
+    }
+
+
+def _role_row(plan: ExportPlan) -> dict[str, Any]:
+    return {
+        "path": plan.role_path,
+        "description": plan.existing.role_description or None,
+        "max_session_duration": plan.target.max_session_duration,
+        "permissions_boundary": plan.permissions_boundary_arn or None,
+        "tags": plan.role_tags(TOOL),
         "trust": plan.trust,
     }
 
 
-def _each(kind: str, name: str, items: Mapping[str, Any]) -> str:
-    body = attributes(items, "  ")
-    return f'resource "{kind}" "{name}" {{\n  for_each = local.targets\n\n{body}}}\n'
+def _cluster_row(plans: Sequence[ExportPlan]) -> dict[str, Any]:
+    names = {plan.target.role_name for plan in plans}
+    others = [
+        arn
+        for arn in plans[0].existing.principals
+        if not any(_is_role(arn, each) for each in plans)
+    ]
+    return {"others": others, "roles": sorted(names)}
 
 
-def _versions(plan: ExportPlan) -> str:
-    return _HEAD.replace("@CLOUD@", _CLOUD if plan.target.cluster_id else "")
+def _is_role(arn: str, plan: ExportPlan) -> bool:
+    """True when an entry of Allowed Principals is the target's role."""
+    account = plan.account_id
+    if account:
+        return arn == f"arn:aws:iam::{account}:role{plan.role_path}{plan.target.role_name}"
+    return arn.partition(":role")[2] == f"{plan.role_path}{plan.target.role_name}"
+
+
+def _each(kind: str, over: str, items: Mapping[str, str]) -> str:
+    body = attributes({name: Expression(text) for name, text in items.items()}, "  ")
+    return f'resource "{kind}" "risingwave" {{\n  for_each = local.{over}\n\n{body}}}\n'
+
+
+_RESOURCES_OF_MANY = (
+    _each("aws_iam_policy", "targets", {
+        "name": "each.value.policy_name",
+        "description": "each.value.description",
+        "policy": "jsonencode(each.value.policy)",
+        "tags": "each.value.tags",
+    }),
+    _each("aws_iam_role", "roles", {
+        "name": "each.key",
+        "path": "each.value.path",
+        "description": "each.value.description",
+        "assume_role_policy": "jsonencode(each.value.trust)",
+        "max_session_duration": "each.value.max_session_duration",
+        "permissions_boundary": "each.value.permissions_boundary",
+        "tags": "each.value.tags",
+    }),
+    _each("aws_iam_role_policy_attachment", "targets", {
+        "role": "aws_iam_role.risingwave[each.value.role_name].name",
+        "policy_arn": "aws_iam_policy.risingwave[each.key].arn",
+    }),
+)  # fmt: skip
+_WHOLE_LIST = (
+    "Step 4: this resource owns the cluster's whole list. The entries of others are those that "
+    "were there at the export; keep them up to date, or they are removed."
+)
+_LIST_OF_MANY = comment(_WHOLE_LIST, "#") + _each(
+    "risingwavecloud_cluster_allowed_iam_roles",
+    "clusters",
+    {
+        "cluster_id": "each.key",
+        "role_arns": "concat(each.value.others, "
+        "[for name in each.value.roles : aws_iam_role.risingwave[name].arn])",
+    },
+)
+_OUTPUTS_OF_MANY = block(
+    'output "role_arns"',
+    {
+        "description": "ARN of each target's role, for Allowed Principals and the SQL.",
+        "value": Expression(
+            "{ for name, target in local.targets : name => "
+            "aws_iam_role.risingwave[target.role_name].arn }"
+        ),
+    },
+)
+
+
+def _imports_of_many(
+    plans: Sequence[ExportPlan],
+    roles: Mapping[str, ExportPlan],
+    clusters: Mapping[str, Sequence[ExportPlan]],
+) -> list[str]:
+    rows = []
+    for plan in plans:
+        found = plan.existing
+        rows.append(("aws_iam_policy", plan.target.name, found.policy_arn))
+        known = f"{found.role_name}/{found.policy_arn}" if found.attached else ""
+        rows.append(("aws_iam_role_policy_attachment", plan.target.name, known))
+    rows += [("aws_iam_role", name, plan.existing.role_name) for name, plan in roles.items()]
+    rows += [
+        ("risingwavecloud_cluster_allowed_iam_roles", name, name)
+        for name, each in clusters.items()
+        if each[0].existing.principals
+    ]
+    return [
+        block("import", {"to": Expression(f"{kind}.risingwave[{quoted(key)}]"), "id": known})
+        for kind, key, known in rows
+        if known
+    ]
+
+
+def _versions(plans: Sequence[ExportPlan]) -> str:
+    with_cluster = any(plan.target.cluster_id for plan in plans)
+    return _HEAD.replace("@CLOUD@", _CLOUD if with_cluster else "")
+
+
+def _variables(plans: Sequence[ExportPlan]) -> str:
+    """Return what a pipeline may give in place of what the targets say."""
+    regions = [plan.region_name for plan in plans]
+    return block(
+        'variable "region_name"',
+        {
+            "description": "Region that the provider works in; IAM itself is the same in all.",
+            "type": Expression("string"),
+            "default": regions[0],
+        },
+    )
+
+
+def _provider(plans: Sequence[ExportPlan]) -> str:
+    """Return the provider, which refuses another account than the one that was looked at."""
+    items: dict[str, Any] = {"region": Expression("var.region_name")}
+    if plans[0].account_id:
+        items["allowed_account_ids"] = [plans[0].account_id]
+    return block('provider "aws"', items)
 
 
 def _resources(plan: ExportPlan) -> list[str]:
-    target, tags = plan.target, plan.tags(TOOL)
-    role: dict[str, Any] = {"name": target.role_name, "path": target.role_path}
-    if target.permissions_boundary_arn:
-        role["permissions_boundary"] = target.permissions_boundary_arn
+    target, found = plan.target, plan.existing
+    policy: dict[str, Any] = {"name": target.policy_name}
+    if found.policy_description:  # another one would be another policy
+        policy["description"] = found.policy_description
+    policy |= {"policy": _encoded(plan.policy), "tags": plan.policy_tags(TOOL)}
+    role: dict[str, Any] = {"name": target.role_name, "path": plan.role_path}
+    if found.role_description:
+        role["description"] = found.role_description
+    if plan.permissions_boundary_arn:
+        role["permissions_boundary"] = plan.permissions_boundary_arn
     role["max_session_duration"] = target.max_session_duration
     role["assume_role_policy"] = _encoded(plan.trust)
-    role["tags"] = tags
+    role["tags"] = plan.role_tags(TOOL)
     blocks = [
         comment("Step 1: what may be done.", "#")
-        + block(
-            'resource "aws_iam_policy" "risingwave"',
-            {"name": target.policy_name, "policy": _encoded(plan.policy), "tags": tags},
-        ),
+        + block('resource "aws_iam_policy" "risingwave"', policy),
         comment("Steps 2 and 3: the role, made at once with its final trust policy.", "#")
         + block('resource "aws_iam_role" "risingwave"', role),
         block(
@@ -125,16 +266,12 @@ def _resources(plan: ExportPlan) -> list[str]:
         ),
     ]
     if not target.cluster_id:
-        return [*blocks, comment(principal_steps(plan), "#")]
-    others = [arn for arn in plan.existing.principals if not arn.endswith(f"/{target.role_name}")]
+        return [*blocks, comment(f"{principal_steps(plan)} {_AS_RESOURCE}", "#")]
+    others = [arn for arn in found.principals if not _is_role(arn, plan)]
     arns = [*others, Expression("aws_iam_role.risingwave.arn")]
     return [
         *blocks,
-        comment(
-            "Step 4: this resource owns the cluster's whole list. The entries of others are those "
-            "that were there at the export; keep them up to date, or they are removed.",
-            "#",
-        )
+        comment(_WHOLE_LIST, "#")
         + block(
             'resource "risingwavecloud_cluster_allowed_iam_roles" "risingwave"',
             {"cluster_id": target.cluster_id, "role_arns": arns},

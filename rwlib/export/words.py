@@ -13,7 +13,8 @@ NOT_EXPORTED = (
 
 
 def comment(text: str, mark: str) -> str:
-    """Return a text as comment lines."""
+    """Return a text as comment lines; what could end a line becomes a blank."""
+    text = "".join(each if each.isprintable() else " " for each in text)
     lines = textwrap.wrap(text, 98 - len(mark), break_long_words=False, break_on_hyphens=False)
     return "".join(f"{mark} {line}\n" for line in lines)
 
@@ -23,5 +24,5 @@ def principal_steps(plan: ExportPlan) -> str:
     return (
         "Step 4 is a person's: in RisingWave Cloud's console, in the cluster whose Workload "
         f"Identity is {plan.workload_identity_arn}, add the role's ARN under Network Access, "
-        "Allowed Principals. With cluster_id in the target it is exported as a resource."
+        "Allowed Principals."
     )

@@ -28,5 +28,8 @@ def notebook_path(name: str) -> Path:
     if given:
         raise InputError("RWLIB_NOTEBOOKS", given, f"has no {name}; name the folder that has it")
     raise InputError(
-        "RWLIB_NOTEBOOKS", given, f"is empty and {name} is not installed; install the package again"
+        "RWLIB_NOTEBOOKS",
+        given,
+        f"is empty and {name} is not installed; install the package again",
+        reason="empty",
     )

@@ -15,7 +15,7 @@ from rwlib.errors import EvidenceError, RunbookError, ServiceError
 from rwlib.headless.sandboxed import in_sandbox
 from rwlib.runbook import leave_report
 from rwlib.runs import seal
-from rwlib.target import Target
+from rwlib.target import Target, refuse_options
 
 Progress = Callable[[int, int, str], None]
 
@@ -39,10 +39,15 @@ def run_target(
     KeyboardInterrupt
         The run was interrupted, in a cell or between two of them.
     """
-    from rwlib.headless.engine import execute
-    from rwlib.runs import new_run_dir
-
+    refuse_options(target)
     with in_sandbox() if sandbox else nullcontext():
+        from rwlib.aws import begin_session
+
+        # What follows imports for longer than the first answers take to come.
+        begin_session(target)
+        from rwlib.headless.engine import execute
+        from rwlib.runs import new_run_dir
+
         run_dir = new_run_dir(target.name)
         executed = run_dir / "runbook.ipynb"
         written = run_dir / "report.json"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rwlib.environment import only_sandbox
-from rwlib.errors import RunbookError
-from rwlib.labs.guards import lost, strangers_let_in, too_much_granted, widened
+from rwlib.errors import InputError, RunbookError
+from rwlib.labs.advice import with_advice
+from rwlib.labs.guards import Ground, lost, opened, strangers_let_in, too_much_granted
 from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Result
-from rwlib.labs.retry import attempt, fits
+from rwlib.labs.retry import as_tried, attempt, fits
 from rwlib.labs.setup_calls import LabSetup
-from rwlib.labs.snapshot import World, read_world
+from rwlib.labs.terraform import plan
 from rwlib.sandbox import WORKLOAD_IDENTITY_ARN
+
+if TYPE_CHECKING:
+    from rwlib.verify import Check
 
 _WORKS = "RisingWave works when it tries again"
 # Verdicts about what the account does. How a policy is called and written is the learner's matter.
@@ -24,9 +29,21 @@ _JUDGED = frozenset(
         *("scp", "redshift_trust"),
     }
 )
+# Who else gets in is judged completely by the guards, whatever statement lets them.
+_LEFT_TO_GUARDS = frozenset({"trust_too_wide", "grant_beyond_need"})
+# Depends on keys that a real try has shown: who asks Redshift, what S3 sends to KMS.
+_SHOWN_BY_TRYING = frozenset({"redshift_trust", "kms"})
+_LAYERS: Mapping[str, str] = {
+    "bucket_policy_denies": "the bucket policy",
+    "boundary_denies": "the permissions boundary",
+    "kms_key_policy": "the key policy",
+    "kms_role_permission": "the role's own policies, as far as the key goes",
+}
+REASONS_AFTER = 3
+"""Number of checks in vain after which the evaluator's reason is shown beside the layer."""
 
 
-def check(setup: LabSetup, before: World) -> Result:
+def check(setup: LabSetup, ground: Ground, tries: int = 1) -> Result:
     """Check a lab against its sandbox's real state.
 
     RisingWave tries first; then the documents are judged as they stand. Nothing in AWS is changed;
@@ -34,47 +51,73 @@ def check(setup: LabSetup, before: World) -> Result:
 
     Parameters
     ----------
-    before
-        What stood when the lab was started, from `read_world`.
+    ground
+        What the lab's sandbox has kept since the lab was set up.
+    tries
+        Number of this check: the first ones name the layer, later ones the reason too.
     """
     from botocore.exceptions import ClientError
 
     try:
-        return Result(setup.lab.number, tuple(_findings(setup, before)))
+        return Result(setup.lab.number, tuple(_findings(setup, ground, tries)))
     except (ClientError, RunbookError) as error:
         # The learner has deleted the bucket, or shut even the account out of it.
         unread = Finding("What the lab is about is there, and can be read", False, (str(error),))
         return Result(setup.lab.number, (Finding(_WORKS, False), unread))
 
 
-def _findings(setup: LabSetup, before: World) -> list[Finding]:
+def _findings(setup: LabSetup, ground: Ground, tries: int) -> list[Finding]:
     lab = setup.lab
     tried = attempt(setup, run_statement=not lab.own_sql)
+    setup = as_tried(setup, tried.name)
     works = tried.works and (not lab.own_sql or fits(setup, tried.name))
     said = tuple(tried.lines)
     if tried.works and not works:
         said = (f"sink {tried.name} does not write to this bucket and prefix with this role",)
+    if lab.silent:
+        said = ()  # nobody has kept it: the trail tells
     findings = [Finding(_WORKS, works, () if works else said)]
-    now = read_world(setup)
-    verdicts = _verdicts(setup)
+    setup.keys()  # refused when the bucket is gone, or shut even to its account
+    verdicts = _verdicts(setup, works=works, reasons=tries >= REASONS_AFTER)
+    if lab.one_at_a_time:
+        verdicts = verdicts[:1]
     findings.append(_finding("Every hop of the way is right", verdicts))
     for title, found in (
-        ("Nobody else may assume the role", strangers_let_in(setup, now)),
-        ("The role may do no more than it needs", too_much_granted(setup, now)),
-        ("Nothing was opened on the way", widened(setup, before, now)),
-        ("What was there before is still there", lost(before, now, lab.may_change)),
+        ("Nobody else may assume the role", strangers_let_in(setup, ground)),
+        ("The role may do no more than it needs", too_much_granted(setup, ground)),
+        ("Nothing was opened on the way", opened(setup, ground)),
+        ("What was there before is still there", lost(setup, ground)),
     ):
         findings.append(_finding(title, found))
+    if lab.terraform:
+        findings.append(_finding("Terraform's next apply changes nothing", _drift(setup)))
     findings += [_probe(setup, probe) for probe in lab.must]
-    return findings
+    return with_advice(setup, ground, findings)
+
+
+def _drift(setup: LabSetup) -> list[str]:
+    try:
+        return [each.line.partition("\n")[0] for each in plan(setup)]
+    except InputError as error:
+        return [str(error)]
 
 
 def _finding(title: str, wrong: Sequence[str]) -> Finding:
     return Finding(title, not wrong, tuple(wrong))
 
 
-def _verdicts(setup: LabSetup) -> list[str]:
-    """Name the hops that the runbook's own verification finds wrong, without giving away why."""
+def _verdicts(setup: LabSetup, *, works: bool, reasons: bool) -> list[str]:
+    """Name the hops that the runbook's own verification finds wrong, and on demand why."""
+    wrong = [each for each in live_checks(setup) if _counts(each, works=works)]
+    lines: dict[str, list[str]] = {}
+    for each in wrong:
+        known = lines.setdefault(f"look again at: {_layer(each)}", [])
+        known += [line for line in each.evidence[:1] if reasons and line not in known]
+    return ["\n".join([head, *reason]) for head, reason in lines.items()]
+
+
+def live_checks(setup: LabSetup) -> list[Check]:
+    """Let the runbook verify what stands in a lab's sandbox."""
     from rwlib.runbook import Runbook
 
     with only_sandbox(setup.endpoint.environment()):
@@ -84,9 +127,30 @@ def _verdicts(setup: LabSetup) -> list[str]:
             cloud=setup.cloud,
             workload_identity_arn=WORKLOAD_IDENTITY_ARN,
         )
-        checks = book.verify_live()
-    wrong = [each for each in checks if each.id in _JUDGED and each.status in ("fail", "unknown")]
-    return list(dict.fromkeys(f"look again at: {each.hop}" for each in wrong))
+        return list(book.verify_live())
+
+
+def _counts(check: Check, *, works: bool) -> bool:
+    if check.id not in _JUDGED or check.reason in _LEFT_TO_GUARDS:
+        return False
+    if check.id == "requests_refused":
+        return False
+    depends = check.status == "unknown" and check.reason == "depends_on_context"
+    if works and depends and (check.id in _SHOWN_BY_TRYING or _about_encryption(check)):
+        return False
+    return check.status in ("fail", "unknown")
+
+
+def _about_encryption(check: Check) -> bool:
+    """Whether a request depends on the encryption context, which S3 was just seen to send."""
+    return bool(check.evidence) and all("EncryptionContext" in line for line in check.evidence)
+
+
+def _layer(check: Check) -> str:
+    if check.hop != "requests":
+        return check.hop
+    layer = _LAYERS.get(check.reason, "the role's own policies")
+    return f"requests, and there {layer}"
 
 
 def _probe(setup: LabSetup, probe: LabProbe) -> Finding:

@@ -21,12 +21,17 @@ class Connections:
 
     def __init__(self, endpoint: Endpoint, region_name: str) -> None:
         import boto3
+        import botocore.session
 
         self._endpoint = endpoint
         self._clients: dict[tuple[str, str], Any] = {}
         self._runbook_clients: dict[tuple[str, bool, str], Any] = {}
         with only_sandbox(endpoint.environment()):
-            self.session = boto3.Session(CUSTOMER, "test", region_name=region_name)
+            core = botocore.session.Session()
+            core.register_component("data_loader", _service_models())
+            self.session = boto3.Session(
+                CUSTOMER, endpoint.secret, region_name=region_name, botocore_session=core
+            )
             # Reads the configuration now, while it is the sandbox's.
             self.session.get_available_services()
 
@@ -35,7 +40,7 @@ class Connections:
         key = (service, account)
         if key not in self._clients:
             self._clients[key] = self._make(
-                service, aws_access_key_id=account, aws_secret_access_key="test"
+                service, aws_access_key_id=account, aws_secret_access_key=self._endpoint.secret
             )
         return self._clients[key]
 
@@ -63,11 +68,19 @@ class Connections:
             )
 
 
-def connections(url: str, region_name: str) -> Connections:
+@cache
+def _service_models() -> Any:
+    """Read each of botocore's service models once in a process, not once for every sandbox."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+def connections(endpoint: Endpoint, region_name: str) -> Connections:
     """Return the connections of a sandbox; a forked process makes its own."""
-    return _connections(os.getpid(), url, region_name)
+    return _connections(os.getpid(), endpoint.url, endpoint.secret, region_name)
 
 
 @cache
-def _connections(_process: int, url: str, region_name: str) -> Connections:
-    return Connections(Endpoint(url), region_name)
+def _connections(_process: int, url: str, secret: str, region_name: str) -> Connections:
+    return Connections(Endpoint(url, secret=secret), region_name)

@@ -1,19 +1,19 @@
 """What a repair must not do: open anything to others, or lose what was there before.
 
-Every judgement is an evaluation of the documents as they stand; nothing looks at what the learner
-typed.
+Every judgement is an evaluation of the documents as they stand, complete and not by samples; what
+is found comes with a request that proves it. Nothing looks at what the learner typed. Not the end
+alone is judged: each state since the lab began is.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.labs.setup_calls import LabSetup
-from rwlib.labs.snapshot import World, document
+from rwlib.labs.states import LabState, document_of, read_states
 from rwlib.sandbox import (
     CUSTOMER,
     OTHER_CLUSTER_ARN,
@@ -21,9 +21,11 @@ from rwlib.sandbox import (
     THIRD_PARTY,
     WORKLOAD_IDENTITY_ARN,
 )
-from rwlib.steps import condition_keys, principals_of
+from rwlib.verify import ExcessGrant, Passing, denials, excess_grants, newly_allowed
+from rwlib.verify import passes as passes_through
 
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+_NOTHING: Mapping[str, Any] = {"Version": "2012-10-17", "Statement": []}
 STRANGERS = {
     "another cluster of RisingWave Cloud": OTHER_CLUSTER_ARN,
     "any role of RisingWave's account": f"arn:aws:iam::{RISINGWAVE_CLOUD}:role/some-other-role",
@@ -32,181 +34,324 @@ STRANGERS = {
     "an unrelated application of your account": f"arn:aws:iam::{CUSTOMER}:role/unrelated-app",
 }
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com")
+_SHOWN = 3
+_TRUST = "the trust policy"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request that nobody asked for."""
+class Ground:
+    """What a repair is judged against.
 
-    title: str
-    action: str
-    resource: str
-    context: Mapping[str, Any] = field(default_factory=dict)
+    Parameters
+    ----------
+    base
+        The set-up before the fault was made.
+    states
+        Every state since the lab began, the one with the fault first, what stands now last.
+    objects
+        Keys of the objects that were in the bucket when the lab began.
+    """
+
+    base: LabState
+    states: tuple[LabState, ...]
+    objects: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> LabState:
+        """The state in which the learner found the lab."""
+        return self.states[0]
+
+    @property
+    def now(self) -> LabState:
+        """The state as it stands."""
+        return self.states[-1]
+
+
+def read_ground(setup: LabSetup, began: int, objects: Iterable[str]) -> Ground:
+    """Read what a lab's sandbox has kept since the lab was set up."""
+    states = read_states(setup.endpoint.history())
+    return Ground(states[0], states[began:], tuple(objects))
 
 
 def may_assume(trust: Any, role_arn: str, principal: str | Mapping[str, str]) -> bool:
     """Whether a trust policy lets a principal in, whatever its own policies would say."""
     request = Request(principal, "sts:AssumeRole", role_arn, CUSTOMER)
-    return evaluate(request, Policies(identity=[_ALL], resource=document(trust))).allowed
+    return evaluate(request, Policies(identity=[_ALL], resource=trust)).allowed
 
 
-def who_may_assume(world: World, role_arn: str) -> dict[str, tuple[str, bool]]:
+def who_may_assume(setup: LabSetup) -> dict[str, tuple[str, bool]]:
     """Return for the Workload Identity, strangers and services whether they may assume the role."""
     everyone: dict[str, str | Mapping[str, str]] = {
         "this cluster's Workload Identity": WORKLOAD_IDENTITY_ARN,
         **STRANGERS,
         **{service: {"Service": service} for service in SERVICES},
     }
+    trust = setup.trust_policy()
     return {
         title: (
             principal if isinstance(principal, str) else title,
-            bool(world["trust"]) and may_assume(world["trust"], role_arn, principal),
+            trust is not None and may_assume(trust, setup.role_arn, principal),
         )
         for title, principal in everyone.items()
     }
 
 
-def strangers_let_in(setup: LabSetup, now: World) -> list[str]:
-    """Name everybody who may assume the role and should not."""
-    wanted = {"this cluster's Workload Identity"}
-    if "redshift" in setup.target.connectors:
-        wanted.add("redshift.amazonaws.com")
-    found = [
-        f"{title} may assume the role"
-        for title, (_, allowed) in who_may_assume(now, setup.role_arn).items()
-        if allowed and title not in wanted
-    ]
-    return found + [line for statement in now["trust"] for line in _too_open(statement)]
+def strangers_let_in(setup: LabSetup, ground: Ground) -> list[str]:
+    """Name everybody who may assume the role now and should not, each with a request as proof."""
+    return [_grant_line(each) for each in _excess(setup, ground.now, ground.base) if _trust(each)]
 
 
-def _too_open(statement: Mapping[str, Any]) -> list[str]:
-    """Name principals that only a condition narrows, for a request that no list here foresees.
+def too_much_granted(setup: LabSetup, ground: Ground) -> list[str]:
+    """Name what the role may do beside what the lab needs, each with a request as proof."""
+    found = _excess(setup, ground.now, ground.base)
+    return [_grant_line(each) for each in found if not _trust(each)]
 
-    A whole account narrowed by ``aws:PrincipalArn`` is judged by evaluation alone: it is how one
-    trusts a role that does not exist yet.
+
+def opened(setup: LabSetup, ground: Ground) -> list[str]:
+    """Name what was opened in any state since the lab began, and what is open now.
+
+    A state in between counts: on a real account anybody could have used it meanwhile.
     """
-    if statement.get("Effect") != "Allow":
-        return []
-    found = []
-    keys = condition_keys(statement)
-    for principal in principals_of(statement):
-        account = principal.removeprefix("arn:aws:iam::").removesuffix(":root")
-        whole = len(account) == 12 and account.isdigit() and account != CUSTOMER
-        if principal == "*":
-            found.append("a statement names everybody as its principal")
-        elif whole and "aws:principalarn" not in keys:
-            found.append(f"a statement names the whole account {account} as its principal")
-    if "NotPrincipal" in statement:
-        found.append("a statement allows everybody but some")
-    return found
-
-
-def too_much_granted(setup: LabSetup, now: World) -> list[str]:
-    """Name what the role's own policies allow beside what the connectors need."""
-    return [
-        f"the role's policies allow it to {each.title}"
-        for each in _never(setup)
-        if evaluate(
-            Request(setup.role_arn, each.action, each.resource, CUSTOMER, each.context),
-            Policies(identity=now["identity"], resource=_delegating(each)),
-        ).allowed
+    now = list(_opened(setup, ground, ground.now))
+    extra = sorted(set(ground.now.allowed_principals) - set(ground.base.allowed_principals))
+    own = ground.now.role(setup.target.role_name)
+    now += [
+        f"{arn} was added to Allowed Principals: RisingWave may assume it too"
+        for arn in extra
+        if own is None or arn != own["arn"]
     ]
-
-
-def widened(setup: LabSetup, before: World, now: World) -> list[str]:
-    """Name what the boundary, the bucket policy or the key policy refused before, and not now."""
-    old, new = dict(_refusals(setup, before)), dict(_refusals(setup, now))
-    return [title for title, refused in old.items() if refused and not new.get(title, False)]
-
-
-def lost(before: World, now: World, may_change: Collection[str]) -> list[str]:
-    """Name what was there at the start, was not the fault, and is there no more."""
-    found = []
-    for what in ("trust", "bucket policy", "boundary policy", "key policy"):
-        there = {_text(statement) for statement in now[what]}
-        for statement in before[what]:
-            if statement.get("Sid") not in may_change and _text(statement) not in there:
-                name = statement.get("Sid") or "without a Sid"
-                found.append(f"{what}: statement {name} is gone or changed")
-    if before["boundary"] and now["boundary"] != before["boundary"]:
-        found.append(f"the role's permissions boundary {before['boundary']} is gone or another")
-    for what in ("encryption", "block public access", "region", "key"):
-        if _text(now[what]) != _text(before[what]):
-            found.append(f"the bucket's {what} was changed")
-    for what in ("objects", "allowed principals"):
-        gone = sorted(set(before[what]) - set(now[what]))
-        found += [f"{what}: {each} is gone" for each in gone]
-    return found
-
-
-def _never(setup: LabSetup) -> list[Asked]:
-    target = setup.target
-    bucket = f"arn:aws:s3:::{target.bucket}"
-    other = "arn:aws:s3:::acme-frankfurt"
-    if target.bucket == "acme-frankfurt":
-        other = "arn:aws:s3:::acme-analytics"
-    other_key = f"arn:aws:kms:{setup.region_name}:{CUSTOMER}:key/another-key"
-    beside = {"s3:prefix": f"{target.prefix}-old/"}
-    return [
-        Asked("read finance/payroll.csv", "s3:GetObject", f"{bucket}/finance/payroll.csv"),
-        Asked("write under finance/", "s3:PutObject", f"{bucket}/finance/x"),
-        Asked("write beside the prefix", "s3:PutObject", f"{bucket}/{target.prefix}-old/x"),
-        Asked("list the whole bucket", "s3:ListBucket", bucket),
-        Asked("list finance/", "s3:ListBucket", bucket, {"s3:prefix": "finance/"}),
-        Asked("list beside the prefix", "s3:ListBucket", bucket, beside),
-        Asked("delete the bucket", "s3:DeleteBucket", bucket),
-        Asked("write the bucket policy", "s3:PutBucketPolicy", bucket),
-        Asked("read another bucket", "s3:GetObject", f"{other}/{target.prefix}/x"),
-        Asked("write another bucket", "s3:PutObject", f"{other}/{target.prefix}/x"),
-        Asked("decrypt with another key", "kms:Decrypt", other_key),
-        Asked("delete a key", "kms:ScheduleKeyDeletion", other_key),
-        Asked("make users", "iam:CreateUser", f"arn:aws:iam::{CUSTOMER}:user/x"),
-        Asked("change its own policies", "iam:PutRolePolicy", setup.role_arn),
-    ]
-
-
-def _refusals(setup: LabSetup, world: World) -> Iterator[tuple[str, bool]]:
-    """Yield requests and whether a layer of its own refuses them."""
-    target = setup.target
-    if world["boundary"]:
-        policy = document(world["boundary policy"])
-        for each in _never(setup):
-            request = Request(setup.role_arn, each.action, each.resource, CUSTOMER, each.context)
-            decision = evaluate(request, Policies(identity=[_ALL], boundary=[policy]))
-            yield f"the boundary lets the role {each.title}", not decision.allowed
-    policy = document(world["bucket policy"])
-    for principal in (f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", setup.role_arn, "*"):
-        for action in ("s3:GetObject", "s3:PutObject"):
-            for key in ("finance/payroll.csv", f"{target.prefix}/x"):
-                if principal == setup.role_arn and key != "finance/payroll.csv":
-                    continue
-                request = Request(
-                    principal, action, f"arn:aws:s3:::{target.bucket}/{key}", CUSTOMER
-                )
-                identity = [] if principal == "*" else [_ALL]
-                resource = policy if world["bucket policy"] else None
-                decision = evaluate(request, Policies(identity=identity, resource=resource))
-                title = f"the bucket policy lets {principal} call {action} on {key}"
-                yield title, not decision.allowed
-    if world["key policy"]:
-        for principal in ("arn:aws:iam::999999999999:role/stranger", "*"):
-            request = Request(principal, "kms:Decrypt", str(setup.variables["key_arn"]), CUSTOMER)
-            identity = [] if principal == "*" else [_ALL]
-            decision = evaluate(
-                request, Policies(identity=identity, resource=document(world["key policy"]))
+    found = list(now)
+    for state in ground.states[1:-1]:
+        grants = _excess(setup, state, ground.before)
+        lines = [_grant_line(each) for each in grants] + list(_opened(setup, ground, state))
+        if fresh := [line for line in lines if line not in found]:
+            found.append(
+                f"after {state.call} at {state.at[11:19]} UTC, and closed again since: {fresh[0]}"
             )
-            yield f"the key policy lets {principal} decrypt", not decision.allowed
+    return found[:_SHOWN] if len(found) <= _SHOWN else [*found[:_SHOWN], _more(found)]
 
 
-def _delegating(asked: Asked) -> dict[str, Any] | None:
-    """Return the key policy without which no identity policy reaches a KMS key."""
-    if not asked.action.startswith("kms:"):
-        return None
-    principal = {"AWS": f"arn:aws:iam::{CUSTOMER}:root"}
-    return document(
-        [{"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}]
+def lost(setup: LabSetup, ground: Ground) -> list[str]:
+    """Name what was right at the start and does not hold any more."""
+    base, before, now, target = ground.base, ground.before, ground.now, setup.target
+    found: list[str] = []
+    for what, place, old, new, wanted, but in _documents(setup, ground, now):
+        for each in newly_allowed(new, old, place=place, account_id=CUSTOMER, but=but):
+            if wanted is None or passes_through(each.request, wanted):
+                found.append(f"{what} refuses now what it allowed: {each.line}")
+                break
+    role, was = now.role(target.role_name) or {}, before.role(target.role_name) or {}
+    boundary = str(was.get("boundary_arn", ""))
+    if boundary and role.get("boundary_arn") != boundary:
+        found.append(f"the role's permissions boundary {boundary} is gone or another")
+    found += _settings(target.bucket, before, now)
+    for name, piece in before.pieces.items():
+        own = piece.get("name") == target.role_name or name == f"bucket {target.bucket}"
+        if own or not _is_customers(name, piece):
+            continue
+        if name not in now.pieces:
+            found.append(f"{name} is gone")
+        elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
+            found.append(f"{name} was changed, and is not part of the task")
+    gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
+                  - set(now.allowed_principals))  # fmt: skip
+    found += [f"Allowed Principals: {each} is gone" for each in gone]
+    there = setup.keys() if ground.objects else []
+    return [*found, *(f"object {each} is gone" for each in ground.objects if each not in there)]
+
+
+def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
+    """Return what the role may do, and who may assume it, beyond the need and a state before."""
+    situation = state.situation(setup.target)
+    if situation.trust_policy is None:
+        return ()
+
+    def tolerated(request: Request, level: str, kind: str) -> bool:
+        # To look at what is its own harms nobody, and AWS's own examples for a key's users list it.
+        harmless = level in "RL" or request.action.startswith("kms:")
+        return kind == "unused" and harmless and not setup.lab.nothing_more
+
+    found = excess_grants(
+        setup.target,
+        situation,
+        WORKLOAD_IDENTITY_ARN,
+        had=had.situation(setup.target),
+        tolerated=tolerated,
     )
+    return tuple(found)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+def _opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
+    """Yield what a state lets through beside the role's own policies, and its beginning did not."""
+    for what, place, old, new, _, but in _documents(setup, ground, state):
+        first: Passing | None = None
+        # Whom a trust policy lets in is judged with all that the lab needs, Redshift included.
+        pairs = [(old, new, False), (old, new, True)] if what != _TRUST else []
+        for before, now, alone in (*pairs, (denials(old), denials(new), False)):
+            passing = newly_allowed(
+                before, now, place=place, account_id=CUSTOMER, but=but, alone=alone
+            )
+            first = first or next(passing, None)
+        if first is not None:
+            yield f"{what} lets through what it refused: {first.line}"
+    yield from _boundary_opened(setup, ground, state)
+    was, bucket = ground.before.bucket(setup.target.bucket), state.bucket(setup.target.bucket)
+    for name in sorted(
+        set((was or {}).get("public_access_block", ()))
+        - set((bucket or was or {}).get("public_access_block", ()))
+    ):
+        yield f"the bucket's {name} is off"
+    for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
+        yield f"the bucket's ACL grants {grant}"
+    yield from _newcomers(setup, ground.before, state)
+
+
+def _documents(
+    setup: LabSetup, ground: Ground, state: LabState
+) -> Iterator[tuple[str, str, Any, Any, Any, tuple[str, ...]]]:
+    """Yield each document on a resource: what, where, then, now, what must hold, who is exempt.
+
+    The lab's role is judged by all its policies together, the Workload Identity by trying.
+    """
+    target, before = setup.target, ground.before
+    own = tuple(
+        str(role["arn"]) for each in (before, state) if (role := each.role(target.role_name))
+    )
+    for name, piece in before.pieces.items():
+        there, base = state.pieces.get(name), ground.base.pieces.get(name)
+        if there is None or not _is_customers(name, piece):
+            continue
+        if name.startswith("bucket "):
+            bucket = str(piece["name"])
+            what = "the bucket policy" if bucket == target.bucket else f"the policy of {bucket}"
+            place = f"arn:aws:s3:::{bucket}"
+        elif name.startswith("key "):
+            what, place = "the key policy", str(piece["arn"])
+        else:
+            continue
+        documents = [_with_grants(each) for each in (piece, there, base)]
+        yield what, place, documents[0], documents[1], documents[2], own
+    was, role = before.role(target.role_name), state.role(target.role_name)
+    if was is not None and role is not None:
+        base_role = ground.base.role(target.role_name) or was
+        old, new, base_trust = (document_of(each["trust"]) for each in (was, role, base_role))
+        yield (
+            _TRUST, str(role["arn"]), old, new, base_trust, (WORKLOAD_IDENTITY_ARN,)
+        )  # fmt: skip
+
+
+def _with_grants(piece: Mapping[str, Any] | None) -> Any:
+    """Return a bucket's or key's policy, with a key's grants as the statements they amount to."""
+    if piece is None:
+        return None
+    document = document_of(piece["policy"])
+    if not piece.get("grants"):
+        return document
+    statements = [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": each["principal"]},
+            "Action": [f"kms:{name}" for name in each["operations"]],
+            "Resource": "*",
+        }
+        for each in piece["grants"]
+    ]
+    return {**(document or _NOTHING),
+            "Statement": [*_listed((document or _NOTHING)["Statement"]), *statements]}  # fmt: skip
+
+
+def _boundary_opened(setup: LabSetup, ground: Ground, state: LabState) -> Iterator[str]:
+    """Yield what a boundary would let the role be granted now, and did not before."""
+    before, now = (each.situation(setup.target) for each in (ground.before, state))
+    if before.boundary is None or now.boundary == before.boundary or now.trust_policy is None:
+        return
+    if now.boundary is None:
+        yield "the role is without its permissions boundary"
+        return
+    everything = (("everything", _ALL),)
+    first = next(
+        (
+            each
+            for each in excess_grants(
+                setup.target,
+                replace(now, identity=everything, trust_policy=_NOTHING),
+                WORKLOAD_IDENTITY_ARN,
+                had=replace(before, identity=everything),
+            )
+        ),
+        None,
+    )
+    if first is not None:
+        request = first.witness
+        yield f"the boundary lets the role be granted {request.action} on {request.resource}"
+        return
+    walls = newly_allowed(
+        denials(before.boundary[1]), denials(now.boundary[1]), place="*", account_id=CUSTOMER
+    )
+    for each in walls:
+        yield f"the boundary's Deny is gone: {each.request.action} on {each.request.resource}"
+        return
+
+
+def _newcomers(setup: LabSetup, before: LabState, state: LabState) -> Iterator[str]:
+    """Yield what users and roles may do that were made since, as if they were the lab's role."""
+    for name, piece in state.pieces.items():
+        made = name not in before.pieces and piece.get("name") != setup.target.role_name
+        if not made or piece.get("kind") not in ("role", "user") or not _is_customers(name, piece):
+            continue
+        situation = state.situation_of(piece, setup.target)
+        situation = replace(situation, trust_policy=situation.trust_policy or _NOTHING)
+        target = setup.target.model_copy(update={"role_name": piece["name"]})
+        for each in excess_grants(target, situation, WORKLOAD_IDENTITY_ARN):
+            if each.kind == "outside":
+                yield f"{name} was made, and is wider than needed: {each.line}"
+                break
+
+
+def _settings(bucket: str, before: LabState, now: LabState) -> list[str]:
+    """Name settings of the bucket and its key that are others now."""
+    was, there = before.bucket(bucket) or {}, now.bucket(bucket)
+    if there is None:
+        return [f"bucket {bucket} is gone"]
+    titles = {
+        "encryption": ("algorithm", "kms_key", "bucket_key"),
+        "region": ("region",),
+        "block public access": ("public_access_block",),
+        "ownership": ("ownership",),
+    }
+    found = [
+        f"the bucket's {title} was changed"
+        for title, names in titles.items()
+        if any(there[name] != was[name] for name in names)
+    ]
+    for name, piece in before.pieces.items():
+        state = (now.pieces.get(name) or {}).get("state")
+        if name.startswith("key ") and state != piece["state"]:
+            found.append(f"{piece['arn']} is {state or 'gone'}")
+    return found
+
+
+def _is_customers(name: str, piece: Mapping[str, Any]) -> bool:
+    account = piece.get("account") or name.split(":")[4]
+    return str(account) == CUSTOMER
+
+
+def _plain(piece: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is judged by what happens, or harms nobody."""
+    return {key: value for key, value in piece.items() if key not in ("tags", "policy", "grants")}
+
+
+def _trust(grant: ExcessGrant) -> bool:
+    return grant.sources == (_TRUST,)
+
+
+def _grant_line(grant: ExcessGrant) -> str:
+    return grant.line.rpartition(" [")[0]
+
+
+def _more(found: Sequence[str]) -> str:
+    return f"and {len(found) - _SHOWN} more"
+
+
+def _listed(value: Any) -> list[Any]:
+    return [value] if isinstance(value, Mapping) else list(value)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+import threading
 import time
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +33,7 @@ GIVEN = "RWLIB_LAB_SANDBOX"
 It is emptied by every start of a lab.
 """
 HOME = "RWLIB_LABS"
-_LEARNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_LEARNER = re.compile(r"[^\W_][\w.@+' -]{0,39}")
 _PATIENCE = 60.0
 _children: dict[Path, Any] = {}
 
@@ -65,9 +68,14 @@ class Workplace:
         return self.home / self.learner / lab.file_name.removesuffix(".ipynb")
 
     @property
+    def folder_of_learner(self) -> Path:
+        """The folder of all that one learner does."""
+        return self.home / self.learner
+
+    @property
     def results_file(self) -> Path:
         """Where the learner's results are."""
-        return self.home / self.learner / "results.json"
+        return self.folder_of_learner / "results.json"
 
     def remembered(self, lab: Lab) -> dict[str, Any] | None:
         """Return what is known of a started lab, None when it was not started."""
@@ -77,7 +85,9 @@ class Workplace:
         try:
             found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise InputError("state", str(file), "cannot be read; reset the lab") from error
+            raise InputError(
+                "state", str(file), "cannot be read; reset the lab", reason="cannot_be_read"
+            ) from error
         return found
 
     def remember(self, lab: Lab, facts: Mapping[str, Any]) -> None:
@@ -101,7 +111,8 @@ class Workplace:
             raise InputError(
                 "lab",
                 lab.number,
-                f"was not started by {self.learner}; `rwlib lab start` comes first",
+                f"was not started by {self.learner}; "
+                f"`rwlib lab start {lab.number} --learner {shlex.quote(self.learner)}` comes first",
             )
         return found
 
@@ -114,10 +125,14 @@ def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
     InputError
         The name cannot be a folder.
     """
-    name = learner or "me"
-    if not _LEARNER.fullmatch(name):
+    # One name however it was typed: a letter with its ring may be one character or two.
+    name = unicodedata.normalize("NFC", learner).strip() or "me"
+    if not _LEARNER.fullmatch(name) or name.endswith("."):
         raise InputError(
-            "learner", learner, "is no learner's name; use up to 40 letters, digits, '.', '_', '-'"
+            "learner",
+            learner,
+            "is no learner's name; use up to 40 letters of any language, digits, spaces, "
+            '".", "_", "-", "@", "+" or "\'", and begin with a letter or a digit',
         )
     return Workplace(name, Path(home) if home else labs_home())
 
@@ -142,7 +157,40 @@ class ServedLab:
             own.stop()
 
 
-def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
+class _StandIn:
+    """Serves a lab on, at the same address, when the kernel that serves it ends.
+
+    So that a lab is open in two kernels, and closing one of them leaves the other at work.
+    """
+
+    def __init__(self, state: Path, url: str) -> None:
+        self._state = state
+        self._port = int(url.rpartition(":")[2])
+        self._ended = threading.Event()
+        self._child: _Stops | None = None
+        self._thread = threading.Thread(target=self._wait, name="lab-stand-in", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join(timeout=_PATIENCE)
+        if self._child is not None:
+            self._child.stop()
+
+    def _wait(self) -> None:
+        from rwlib.sandbox import Sandbox
+
+        while not self._ended.wait(0.25):
+            if in_use(self._state):
+                continue
+            try:
+                self._child = Sandbox.spawn(port=self._port, state=self._state)
+            except RunbookError:
+                continue  # another kernel was quicker
+            return
+
+
+def serve(place: Workplace, lab: Lab, how: Serving, secret: str = "") -> ServedLab:
     """Make a lab's sandbox answer: the one that runs already, or a new one on the same state.
 
     Parameters
@@ -150,6 +198,8 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
     how
         ``here`` in a thread of this process, ``child`` in a process that ends with this one,
         ``background`` in a process that goes on until `stop_serving`, or nobody asked for hours.
+    secret
+        What a sandbox that is served here wants to see of everybody.
 
     Raises
     ------
@@ -161,7 +211,8 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
     state = place.folder(lab) / "sandbox"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (running := running_at(place, lab)) is not None:
-        return ServedLab(running, None)
+        follows = how == "child" and not _address_file(state).exists()
+        return ServedLab(running, _StandIn(state, running.url) if follows else None)
     if how == "background":
         return ServedLab(_background(state), None)
     from rwlib.sandbox import Sandbox
@@ -171,7 +222,7 @@ def serve(place: Workplace, lab: Lab, how: Serving) -> ServedLab:
         # twice under one name.
         child = _children[state] = Sandbox.spawn(state=state)
         return ServedLab(child, child)
-    own = Sandbox(state=state).start()
+    own = Sandbox(state=state, secret=secret).start()
     return ServedLab(own, own)
 
 

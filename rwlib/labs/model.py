@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -17,6 +17,10 @@ Call = Mapping[str, Any]
 """One set-up call; see `rwlib.labs.setup_calls` for its forms."""
 
 CLUSTER_ID = "019d023e-68a6-74db-b73c-e18859fc5171"
+DEFAULT_SEED = 1
+_PREFIXES = ("stream", "rw-orders", "lake/raw", "exports/risingwave", "events")
+_ROLES = ("risingwave-orders", "rw-analytics-access", "streaming-to-s3", "lake-writer")
+_POLICIES = ("risingwave-orders-policy", "rw-analytics-s3", "streaming-s3", "lake-writer-s3")
 _FILE = re.compile(r"(\d\d)_(\w+)\.yaml")
 
 
@@ -48,14 +52,20 @@ class LabProbe:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a lab breaks. Two faults of different groups touch different documents."""
+    """What a lab breaks. Two faults of different groups touch different documents.
+
+    Parameters
+    ----------
+    variants
+        Other calls that break the same layer, so that the same repair mends it.
+    """
 
     name: str
     group: str
     breaks: tuple[Call, ...]
     repair: tuple[Call, ...]
     wrong: tuple[WrongRepair, ...]
-    may_change: frozenset[str]
+    variants: tuple[tuple[Call, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,13 +76,30 @@ class Lab:
     ----------
     base
         Whether the correct set-up stands before the fault is made.
-    may_change
-        Statements, by Sid, and settings that the learner may edit; everything else that stood at
-        the start must stand at the end.
     statement
         The SQL that shows the symptom; empty takes Step 5's for the target.
     own_sql
         True when the learner has to create the sink: a check does not create it then.
+    nothing_more
+        True when the task asks for exactly what is needed, so that not even looking at the role's
+        own place is granted beside it.
+    one_at_a_time
+        True when a check names the first layer alone that is not right.
+    terraform
+        True when the role's documents stand in a Terraform configuration too; see
+        `rwlib.labs.terraform`.
+    silent
+        True when nobody has kept what RisingWave said: only the trail tells.
+    rounds
+        Number of faults that a closing lab has one after the other, each in a world of its own;
+        see `draw_round`.
+    also
+        Another name that finds it.
+    layer
+        What refuses, one of `rwlib.labs.questions.LAYERS`: the answer to the question before the
+        repair.
+    after
+        The question after it: ``ask``, the ``layer`` that is right, and ``why``.
     draw
         Labs from whose faults a last lab draws; empty for all others.
     """
@@ -92,16 +119,19 @@ class Lab:
     documents: Mapping[str, Any] = field(default_factory=dict)
     draw: tuple[int, ...] = ()
     draws: int = 0
+    nothing_more: bool = False
+    one_at_a_time: bool = False
+    layer: str = ""
+    also: str = ""
+    after: Mapping[str, str] = field(default_factory=dict)
+    terraform: bool = False
+    silent: bool = False
+    rounds: int = 0
 
     @property
     def file_name(self) -> str:
         """Name of the lab's notebook."""
         return f"{self.number:02d}_{self.name}.ipynb"
-
-    @property
-    def may_change(self) -> frozenset[str]:
-        """What the repairs of all faults may edit."""
-        return frozenset[str]().union(*(fault.may_change for fault in self.faults))
 
     @property
     def repair(self) -> tuple[Call, ...]:
@@ -138,18 +168,20 @@ def find_lab(number: int | str) -> Lab:
     labs = all_labs()
     text = str(number).strip()
     for lab in labs:
-        if text in (str(lab.number), f"{lab.number:02d}", lab.name):
+        if text in (str(lab.number), f"{lab.number:02d}", lab.name, lab.also or lab.name):
             return lab
-    raise InputError("lab", number, f"is no lab; there are 1 to {labs[-1].number}")
+    raise InputError("lab", number, f"is not a lab; there are 1 to {labs[-1].number}")
 
 
 def draw_faults(lab: Lab, seed: int) -> Lab:
-    """Return a last lab with the faults that the seed draws; any other lab as it is.
+    """Return a last lab with the faults that the seed draws; any other lab varied, see `vary`.
 
     No two faults are of one group, so that each is repaired in a document of its own.
     """
-    if not lab.draw:
+    if lab.rounds:
         return lab
+    if not lab.draw:
+        return vary(lab, seed)
     chance = random.Random(seed)
     pool = [fault for number in lab.draw for fault in find_lab(number).faults]
     groups = sorted({fault.group for fault in pool})
@@ -162,6 +194,55 @@ def draw_faults(lab: Lab, seed: int) -> Lab:
     for number in lab.draw:
         documents |= find_lab(number).documents
     return Lab(**{**values, "faults": faults, "documents": {**documents, **lab.documents}})
+
+
+def vary(lab: Lab, seed: int) -> Lab:
+    """Return a lab with other names, another place and another variant of its fault.
+
+    So that two neighbours, or one learner weeks later, do not meet the same lab. The default seed
+    leaves it as its notebook tells it.
+    """
+    if seed == DEFAULT_SEED:
+        return lab
+    chance = random.Random(f"{lab.number} {seed}")
+    prefix = chance.choice(_PREFIXES)
+    old = str(lab.target["prefix"])
+    options = {
+        name: re.sub(rf"^{re.escape(old)}(?=/|$)", prefix, value)
+        for name, value in dict(lab.target.get("sql_options", {})).items()
+    }
+    target = {
+        **lab.target,
+        "prefix": prefix,
+        "role_name": chance.choice(_ROLES),
+        "policy_name": chance.choice(_POLICIES),
+        "sql_options": options,
+    }
+    faults = tuple(
+        replace(fault, breaks=chance.choice([fault.breaks, *fault.variants]))
+        for fault in lab.faults
+    )
+    return replace(lab, target=target, faults=faults)
+
+
+def draw_round(lab: Lab, seed: int, number: int) -> Lab:
+    """Return a closing lab as it is in one of its rounds, the first being 1.
+
+    Each round is the fault of another lab, drawn by the seed, in that lab's own world; what the
+    lab is called, and what it taught, is not shown.
+    """
+    drawn = random.Random(seed).sample(sorted(lab.draw), lab.rounds)
+    inner = vary(find_lab(drawn[number - 1]), seed)
+    return replace(
+        inner,
+        number=lab.number,
+        name=lab.name,
+        title=lab.title,
+        minutes=lab.minutes,
+        objectives=lab.objectives,
+        draw=lab.draw,
+        rounds=lab.rounds,
+    )
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -192,7 +273,7 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         tuple(data.get("break", ())),
         tuple(data.get("repair", ())),
         _wrong(data.get("wrong", ())),
-        frozenset(data.get("may_change", ())),
+        tuple(tuple(calls) for calls in data.get("variants", ())),
     )
     return Lab(
         number=int(match[1]),
@@ -210,6 +291,14 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         documents=data.get("documents", {}),
         draw=tuple(draw.get("labs", ())),
         draws=draw.get("faults", 0),
+        nothing_more=data.get("nothing_more", False),
+        one_at_a_time=data.get("one_at_a_time", False),
+        layer=data.get("layer", ""),
+        also=data.get("also", ""),
+        after=data.get("after", {}),
+        terraform=data.get("terraform", False),
+        silent=data.get("silent", False),
+        rounds=draw.get("rounds", 0),
     )
 
 

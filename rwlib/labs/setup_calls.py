@@ -14,15 +14,16 @@ text that is nothing but ``$name`` becomes that value, which may be a document.
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from string import Template
 from typing import Any
 
+from rwlib.labs import terraform
 from rwlib.labs.clients import Connections, connections
 from rwlib.labs.model import CLUSTER_ID, Call, Lab, shared
 from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WORKLOAD_ROLE, Endpoint
 
+MOST_VERSIONS = 5
 _DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
 
 
@@ -56,7 +57,7 @@ class LabSetup:
     @property
     def connections(self) -> Connections:
         """The clients of the sandbox in the bucket's Region."""
-        return connections(self.endpoint.url, self.region_name)
+        return connections(self.endpoint, self.region_name)
 
     @property
     def cloud(self) -> Any:
@@ -92,7 +93,58 @@ class LabSetup:
         for name in _DOCUMENTS:
             if isinstance(filled.get(name), Mapping):
                 filled[name] = json.dumps(filled[name])
+        if isinstance(filled.get("Body"), Mapping):
+            filled["Body"] = terraform.configuration(filled["Body"])
         return filled
+
+    def look_again(self) -> None:
+        """Take the role as it stands: it may have been made under a path of the learner's."""
+        role = self.role()
+        path = "/" if role is None else str(role["Path"])
+        self.target = self.target.model_copy(update={"role_path": path})
+        self.variables["role_arn"] = self.target.role_arn_in(CUSTOMER)
+
+    def role(self) -> dict[str, Any] | None:
+        """Return the role as IAM shows it; None while there is none."""
+        iam = self.client("iam")
+        found = or_none(lambda: iam.get_role(RoleName=self.target.role_name)["Role"])
+        return None if found is None else dict(found)
+
+    def trust_policy(self) -> Mapping[str, Any] | None:
+        """Return the role's trust policy; None while there is no role."""
+        role = self.role()
+        return None if role is None else role["AssumeRolePolicyDocument"]
+
+    def keys(self) -> list[str]:
+        """List the objects of the bucket."""
+        pages = (
+            self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.target.bucket)
+        )
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def put_policy_version(self, policy_arn: str, document: Any) -> tuple[str, str]:
+        """Make a document the default version of a policy.
+
+        A managed policy keeps five versions (IAM user guide, "IAM and AWS STS quotas"). At the
+        limit the oldest that is not the default goes.
+
+        Returns
+        -------
+        tuple of str
+            The new version, and the one that was removed for it; empty where none was.
+        """
+        iam = self.client("iam")
+        versions = iam.list_policy_versions(PolicyArn=policy_arn)["Versions"]
+        removed = ""
+        if len(versions) >= MOST_VERSIONS:
+            old = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
+            removed = min(old, key=lambda name: int(name.removeprefix("v")))
+            iam.delete_policy_version(PolicyArn=policy_arn, VersionId=removed)
+        text = document if isinstance(document, str) else json.dumps(document)
+        made = iam.create_policy_version(
+            PolicyArn=policy_arn, PolicyDocument=text, SetAsDefault=True
+        )
+        return str(made["PolicyVersion"]["VersionId"]), removed
 
     def make(self, calls: Iterable[Call]) -> None:
         """Make calls, one after the other.
@@ -109,6 +161,10 @@ class LabSetup:
         if "aws" in call:
             service, operation = call["aws"].split(".")
             account = str(call.get("account", CUSTOMER))
+            if call["aws"] == "iam.create_policy_version":
+                given = self.parameters(call)
+                self.put_policy_version(given["PolicyArn"], given["PolicyDocument"])
+                return
             getattr(self.client(service, account), operation)(**self.parameters(call))
         elif "sql" in call:
             self.cloud.execute_sql(CLUSTER_ID, self.fill(call["sql"]))
@@ -116,6 +172,8 @@ class LabSetup:
             self.cloud.add_allowed_role(CLUSTER_ID, self.fill(call["allow"]))
         elif "disallow" in call:
             self.cloud.remove_allowed_role(CLUSTER_ID, self.fill(call["disallow"]))
+        elif "terraform" in call:
+            terraform.apply(self)
         elif "recreate_workload" in call:
             self._recreate_workload()
         elif "pace" in call:
@@ -144,12 +202,7 @@ class LabSetup:
 
     def _settle(self, seconds: float) -> None:
         """Say how long a change of the Allowed Principals takes."""
-        path = f"{self.endpoint.url}/_rwc/sandbox/clusters/{CLUSTER_ID}"
-        content = json.dumps({"settle_seconds": seconds}).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(path, content, headers, method="PUT")
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        opener.open(request, timeout=30).close()
+        self.endpoint.switch("PUT", f"clusters/{CLUSTER_ID}", {"settle_seconds": seconds})
 
     def _names(self) -> dict[str, Any]:
         from rwlib.steps import documented_policy, policy_document
@@ -167,8 +220,10 @@ class LabSetup:
             "policy_arn": target.policy_arn_in(CUSTOMER),
             "region_name": "us-east-1",
             "key_arn": "",
+            "role_id": "",
         }
         self.variables = found
+        found["role_id"] = str((self.role() or {}).get("RoleId", ""))
         s3 = self.client("s3")
         location = or_none(lambda: s3.get_bucket_location(Bucket=target.bucket)) or {}
         found["region_name"] = location.get("LocationConstraint") or "us-east-1"

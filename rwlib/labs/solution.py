@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rwlib.labs.model import CLUSTER_ID, Call
 from rwlib.labs.setup_calls import LabSetup
+from rwlib.labs.terraform import configuration
 
 _DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
 
@@ -25,6 +26,10 @@ def solution_code(setup: LabSetup, calls: Iterable[Call]) -> str:
 
 def _code(setup: LabSetup, call: Call) -> str:
     if "aws" in call:
+        if call["aws"] == "iam.create_policy_version":
+            filled = setup.fill(call["with"])
+            document = _python(filled["PolicyDocument"])
+            return f'lab.put_policy({document}, "{filled["PolicyArn"]}")'
         service, operation = call["aws"].split(".")
         filled = setup.fill(call.get("with", {}))
         given = ", ".join(f"{name}={_value(name, value)}" for name, value in filled.items())
@@ -37,10 +42,14 @@ def _code(setup: LabSetup, call: Call) -> str:
     if "disallow" in call:
         arn = setup.fill(call["disallow"])
         return f'lab.cloud.remove_allowed_role("{CLUSTER_ID}", "{arn}")'
+    if "terraform" in call:
+        return "lab.terraform_apply()"
     return "lab.wait_until_steady()  # nothing to repair: wait, with back-off"
 
 
 def _value(name: str, value: Any) -> str:
+    if name == "Body" and isinstance(value, Mapping):
+        return f"json.dumps({_python(json.loads(configuration(value)))}, indent=2)"
     if name in _DOCUMENTS and not isinstance(value, str):
         return f"json.dumps({_python(value)})"
     return _python(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 def show_text(text: str) -> Shown:
     """Show a text as it is."""
     return Shown(text, _block(text))
+
+
+def show_rows(rows: Sequence[Sequence[object]]) -> Shown:
+    """Show the rows of a query, and how many there are."""
+    texts = [["NULL" if value is None else str(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = [
+        " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in texts
+    ]
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in texts
+    )
+    html = f"<table><tbody>{body}</tbody></table><p>{count}</p>"
+    return Shown("\n".join([*lines, f"({count})"]), html)
 
 
 def show_symptom(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from rwlib.verify import HOPS, Hop
+from rwlib.verify import HOPS, Hop, status_words
 
 WORDS = {
     "pass": "pass",
@@ -41,6 +41,8 @@ class Box:
         The worst of its checks' verdicts; empty when none was made.
     why
         Title of the check that decided it.
+    planned
+        True where a plan was judged: it says what would be.
     """
 
     title: str
@@ -48,12 +50,20 @@ class Box:
     detail: str
     verdict: str
     why: str
+    planned: bool = False
+
+    @property
+    def words(self) -> str:
+        """The verdict as a person reads it."""
+        if self.verdict in ("pass", "fail"):
+            return status_words(self.verdict, planned=self.planned)
+        return WORDS[self.verdict]
 
     @property
     def text(self) -> str:
         """The hop in one line."""
         why = f" ({self.why})" if self.why and self.verdict != "pass" else ""
-        return f"{self.title}: {self.name}, {self.detail}: {WORDS[self.verdict]}{why}"
+        return f"{self.title}: {self.name}, {self.detail}: {self.words}{why}"
 
 
 def chain(report: Mapping[str, Any]) -> tuple[Box, ...]:
@@ -82,12 +92,12 @@ def chain(report: Mapping[str, Any]) -> tuple[Box, ...]:
     )
 
 
-def _worst(checks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def _worst(checks: Sequence[Mapping[str, Any]]) -> tuple[str, str, bool]:
     for status in _WORST:
         for check in checks:
             if check["status"] == status:
-                return status, str(check["title"])
-    return "", ""
+                return status, str(check["title"]), bool(check.get("planned"))
+    return "", "", False
 
 
 def chain_text(hops: Sequence[Box]) -> str:
@@ -136,7 +146,7 @@ def _box(hop: Box, x: int, y: int) -> str:
     # A failed hop differs by its line as well: thick and broken.
     dash = ' stroke-dasharray="7 4"' if hop.verdict == "fail" else ""
     line = 3 if hop.verdict == "fail" else 1.5
-    verdict = f"{MARKS[hop.verdict]} {WORDS[hop.verdict]}"
+    verdict = f"{MARKS[hop.verdict]} {hop.words}"
     return (
         f"<g><title>{escape(hop.text)}</title>"
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="8" fill="var(--rw-panel)" '

@@ -9,45 +9,13 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rwlib import __version__
 from rwlib.report import write_report
 
 if TYPE_CHECKING:
-    from rwlib.aws import Aws, BucketFacts
-    from rwlib.cloud import CloudMetadata
-    from rwlib.steps import Step
-    from rwlib.target import Target
-    from rwlib.verify import Check, ExcessGrant, Verdict
-
-
-class Run(Protocol):
-    """A target's way through the steps, as far as a report tells of it."""
-
-    target: Target
-    aws: Aws
-    started: datetime
-    workload_identity_arn: str
-    cloud_metadata: CloudMetadata | None
-    steps: dict[int, Step]
-    checks: list[Check]
-    verdicts: list[Verdict]
-    grants: tuple[ExcessGrant, ...]
-    sql: list[Any]
-    call_counts: dict[str, dict[str, int]]
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code that the run comes to."""
-
-    @property
-    def role_arn(self) -> str:
-        """ARN of the role, as AWS has it or as it is going to be."""
-
-    @property
-    def bucket(self) -> BucketFacts:
-        """What AWS says about the bucket."""
+    from rwlib.runbook.run import Run
 
 
 def build_report(runbook: Run) -> dict[str, Any]:

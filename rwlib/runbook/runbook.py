@@ -8,70 +8,28 @@ what a step would change, `Runbook.run_step` changes it when the target says ``a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import (
-    Aws,
-    BucketFacts,
-    describe_bucket,
-    locate_bucket,
-    open_session,
-    read_role,
-    with_key,
-)
-from rwlib.errors import (
-    CheckFailedError,
-    CredentialsError,
-    InputError,
-    RunbookError,
-    ServiceError,
-)
+from rwlib.aws import Aws, BucketFacts, open_session, read_role
+from rwlib.errors import CheckFailedError, RunbookError
+from rwlib.runbook import criteria
 from rwlib.runbook.approval import require_approved
+from rwlib.runbook.looking import further_checks, judge, read_ahead, read_bucket, with_changes
+from rwlib.runbook.run import counting, role_lock
+from rwlib.runbook.step_runs import run_step
+from rwlib.runbook.taking_back import take_back
 from rwlib.runs import new_run_dir, runs_folders
-from rwlib.steps import (
-    STEPS,
-    Change,
-    Ledger,
-    Step,
-    console_steps,
-    ensure_allowed_principal,
-    ensure_attached,
-    ensure_policy,
-    ensure_role,
-    ensure_trust,
-    fetch_workload_identity,
-    mark_registered,
-    policy_document,
-    remove_left_over,
-    remove_policy,
-    trust_policy,
-    wait_until_seen,
-)
+from rwlib.steps import STEPS, Ledger, Step, fetch_workload_identity, policy_document
 from rwlib.target import Target, target_from_parameters
-from rwlib.verify import (
-    Check,
-    ExcessGrant,
-    Situation,
-    Verdict,
-    ask_aws,
-    check_grants,
-    plan_situation,
-    read_situation,
-    unaccepted,
-    verify,
-    with_boundary,
-    with_ways_out,
-)
+from rwlib.verify import Check, ExcessGrant, Situation, Verdict, read_situation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rwlib.cloud import Cloud, CloudMetadata
+    from rwlib.sql import ConnectorSql
     from rwlib.steps import Connection, TearDown
 
 
@@ -99,7 +57,7 @@ class Runbook:
     checks: list[Check] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     grants: tuple[ExcessGrant, ...] = ()
-    sql: list[Any] = field(default_factory=list)
+    sql: list[ConnectorSql] = field(default_factory=list)
     call_counts: dict[str, dict[str, int]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     situation: Situation | None = None
@@ -124,7 +82,7 @@ class Runbook:
         target = target_from_parameters(parameters)
         aws = open_session(target)
         book = cls(target, aws)
-        with book._counting("who is asking"):
+        with counting(book, "who is asking"):
             _ = aws.caller_identity
         if target.cluster_id:
             from rwlib.cloud import Cloud
@@ -140,12 +98,7 @@ class Runbook:
     def ledger(self) -> Ledger:
         """The record of what this run creates or replaces."""
         path = self.run_dir / "ledger.jsonl" if self.run_dir else None
-        return Ledger(path, places=self._places, target=self.target.name)
-
-    @property
-    def _places(self) -> tuple[Path, ...]:
-        """The folders of runs whose ledgers are remembered."""
-        return runs_folders(self.run_dir)
+        return Ledger(path, places=runs_folders(self.run_dir), target=self.target.name)
 
     @property
     def role_arn(self) -> str:
@@ -164,11 +117,7 @@ class Runbook:
             The bucket does not exist, is in another account or in another region.
         """
         if self._bucket is None:
-            located = locate_bucket(self.aws, self.target.bucket, self.target.region_name)
-            facts = describe_bucket(self.aws, located)
-            if self.target.kms_key_arn and self.target.kms_key_arn != facts.kms_key_arn:
-                facts = with_key(self.aws, facts, self.target.kms_key_arn)
-            self._bucket = facts
+            self._bucket = read_bucket(self.aws, self.target)
         return self._bucket
 
     @property
@@ -191,18 +140,14 @@ class Runbook:
         RunbookError
             An input cannot be used, or something of somebody else's is in the way.
         """
-        with self._counting("look"):
+        with counting(self, "look"):
+            read_ahead(self.aws, self.target)
             _ = self.bucket
             now = read_situation(self.aws, self.target, self.bucket)
         for number in STEPS:
             self.preview(number)
-        with self._counting("look"):
-            planned = plan_situation(
-                now, [change for step in self.steps.values() for change in step.changes]
-            )
-            if now.trust_policy is None and self.target.permissions_boundary_arn:
-                arn = self.target.permissions_boundary_arn
-                planned = with_boundary(self.aws, planned, arn)
+        with counting(self, "look"):
+            planned = with_changes(self.aws, self.target, now, self.steps.values())
         self.situation = planned
         if self.target.apply:
             require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
@@ -212,27 +157,15 @@ class Runbook:
     def preview(self, number: int) -> Step:
         """Say what a step would change; writes nothing."""
         self.refused.pop(number, None)
-        with self._counting(f"step {number}"):
+        with counting(self, f"step {number}"):
             try:
-                return self._step(number, apply=False)
+                return run_step(self, number, apply=False)
             except RunbookError as error:
                 if not self.tolerant:
                     raise
                 self.refused[number] = error
                 self.steps[number].changes.clear()
                 return self.steps[number]
-
-    def refusal_of(self, number: int) -> RunbookError | None:
-        """Return why a step would refuse to write, None when it would not; reads only.
-
-        What AWS would not show says nothing about that: a step that cannot look does not refuse.
-        """
-        steps = {each: Step(each, title) for each, title in STEPS.items()}
-        target = self.target.model_copy(update={"apply": False})
-        trial = replace(self, target=target, steps=steps, tolerant=True, refused={})
-        trial.preview(number)
-        error = trial.refused.get(number)
-        return None if isinstance(error, CredentialsError | ServiceError) else error
 
     def run_step(self, number: int) -> Step:
         """Change what the step changes when the target says ``apply``, else preview it.
@@ -244,21 +177,13 @@ class Runbook:
         """
         if self.target.apply and number < 5:
             self.require_plan()
-        with self._counting(f"step {number}"):
-            return self._step(number, apply=self.target.apply)
+        with counting(self, f"step {number}"):
+            return run_step(self, number, apply=self.target.apply)
 
     @property
     def plan_problem(self) -> str:
         """Why what was judged last must not be written, in one sentence; empty when it may be."""
-        blocking = unaccepted(self.target, self.grants)
-        if not blocking:
-            return ""
-        more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
-        return (
-            f"the role would reach what its connectors don't need: {blocking[0].line}{more}; take "
-            "the grant away, give this target a role_name of its own, or, if it is wanted, set "
-            f"accept_findings: [{', '.join(each.id for each in blocking)}]"
-        )
+        return criteria.plan_problem(self.target, self.grants)
 
     def require_plan(self) -> None:
         """Stop before the first write where the planned state grants more than was asked for.
@@ -281,160 +206,6 @@ class Runbook:
             raise CheckFailedError(f"nothing was written: {self.plan_problem}")
         self._plan_stands = True
 
-    def _step(self, number: int, apply: bool) -> Step:
-        step = self.steps[number]
-        try:
-            _STEP_FUNCTIONS[number](self, step, apply)
-        except RunbookError:
-            step.status = "failed"
-            raise
-        if step.status != "manual" and number < 5:
-            writes = any(change.writes for change in step.changes)
-            if any(change.applied for change in step.changes):
-                step.status = "done"
-            elif apply or not writes:
-                step.status = "unchanged" if step.status != "done" else "done"
-            else:
-                step.status = "previewed"
-        return step
-
-    def _step_1(self, step: Step, apply: bool) -> None:
-        change = ensure_policy(
-            self.aws,
-            self.target.policy_name,
-            self.policy_document,
-            tags=self.target.tags,
-            owner=self.target.name,
-            used_by=self.target.role_name,
-            ledger=self.ledger,
-            apply=apply,
-        )
-        step.record(change)
-
-    def _step_2(self, step: Step, apply: bool) -> None:
-        target = self.target
-        with self._role_lock(apply):
-            try:
-                role = ensure_role(
-                    self.aws,
-                    target.role_name,
-                    trust_policy(self.workload_identity_arn, target.connectors),
-                    path=target.role_path,
-                    permissions_boundary_arn=target.permissions_boundary_arn,
-                    max_session_duration=target.max_session_duration,
-                    tags=target.tags,
-                    owner=target.name,
-                    ledger=self.ledger,
-                    apply=apply,
-                )
-            except InputError:
-                self._take_back_policy()
-                raise
-            step.record(role)
-            policy_arn = target.policy_arn_in(self.aws.account_id)
-            attachment = ensure_attached(
-                self.aws,
-                target.role_name,
-                policy_arn,
-                document=self.policy_document,
-                tags=target.tags,
-                ledger=self.ledger,
-                apply=apply,
-            )
-            step.record(attachment)
-            # Last, so that RisingWave always has what it needs.
-            changes, kept = remove_left_over(self.aws, target, ledger=self.ledger, apply=apply)
-            for change in changes:
-                step.record(change)
-            step.instructions += [each for each in kept if each not in step.instructions]
-        if role.applied or attachment.applied:
-            wait_until_seen(self.aws, target.role_name, policy_arn)
-
-    def _take_back_policy(self) -> None:
-        """Delete the policy that this run made: AWS found a bad input only at the role."""
-        made = [each for each in self.steps[1].changes if each.applied and each.action == "create"]
-        for change in made:
-            remove_policy(self.aws, change.name, self.ledger)
-
-    def _step_3(self, step: Step, apply: bool) -> None:
-        if read_role(self.aws, self.target.role_name) is None:
-            wanted = trust_policy(self.workload_identity_arn, self.target.connectors)
-            note = "the role is created with this trust policy in Step 2"
-            change = Change("none", "trust policy", self.role_arn, after=wanted, notes=(note,))
-        else:
-            with self._role_lock(apply):
-                change = ensure_trust(
-                    self.aws,
-                    self.target.role_name,
-                    self.workload_identity_arn,
-                    self.target.connectors,
-                    owner=self.target.name,
-                    region_name=self.bucket.region_name,
-                    ledger=self.ledger,
-                    apply=apply,
-                )
-        step.record(change)
-
-    def _step_4(self, step: Step, apply: bool) -> None:
-        if self.cloud is None:
-            step.instructions = console_steps(
-                self.target, self.role_arn, self.workload_identity_arn
-            )
-            step.status = "manual"
-            return
-        role = read_role(self.aws, self.target.role_name)
-        mark = mark_registered(self.aws, role, self.target.cluster_id) if role else None
-        change = ensure_allowed_principal(
-            self.cloud,
-            self.target.cluster_id,
-            self.role_arn,
-            role_id=role["RoleId"] if role else "",
-            record=mark,
-            ledger=self.ledger,
-            apply=apply,
-        )
-        step.record(change)
-
-    def _step_5(self, step: Step, apply: bool) -> None:
-        from rwlib.sql import statements_for
-
-        self.sql = statements_for(
-            self.target,
-            self.role_arn,
-            self.bucket.region_name,
-            version=self.risingwave_version,
-        )
-        step.status = "done"
-        if not self.target.run_sql:
-            return
-        from rwlib.steps import run_statements
-
-        changes = run_statements(self.risingwave, self.sql, ledger=self.ledger, apply=apply)
-        for change in changes:
-            step.record(change)
-        if not any(change.writes and not change.applied for change in step.changes):
-            return
-        step.status = "failed" if apply else "previewed"
-
-    @property
-    def risingwave_version(self) -> str | None:
-        """The cluster's own version of RisingWave; None where nothing says it.
-
-        The management API's ``imageTag``, or ``version()`` where the SQL is to be run.
-        """
-        from rwlib.sql import known_version
-        from rwlib.steps import asked_version
-
-        try:
-            text = ""
-            if self.cloud is not None and self.target.cluster_id:
-                text = self.cloud.cluster(self.target.cluster_id).image_tag
-            if not text and self.target.run_sql:
-                text = asked_version(self.risingwave)
-            return known_version(text) if text else None
-        except RunbookError:
-            return None  # whoever needs the connection says what is wrong with it
-
     @property
     def risingwave(self) -> Connection:
         """Where SQL is run; connected once."""
@@ -445,12 +216,10 @@ class Runbook:
         return self._risingwave
 
     def verify(self) -> list[Check]:
-        """Judge every hop from what AWS shows now; a preview judges the plan.
-
-        Without ``apply``, nothing was written and the verdict is about the plan.
-        """
-        with self._counting("verify"):
+        """Judge every hop from what AWS shows now; without ``apply``, from the plan."""
+        with counting(self, "verify"):
             if self.target.apply or self.situation is None:
+                read_ahead(self.aws, self.target, role_is_there=self.target.apply)
                 self.situation = read_situation(self.aws, self.target, self.bucket)
             return self._verdict(self.situation)
 
@@ -462,7 +231,8 @@ class Runbook:
         InputError
             The bucket does not exist, is in another account or in another region.
         """
-        with self._counting("verify"):
+        with counting(self, "verify"):
+            read_ahead(self.aws, self.target)
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self.preview(5)
             return self._verdict(self.situation)
@@ -482,22 +252,16 @@ class Runbook:
         if self.situation is None or self.situation.planned:
             self.verify_live()
         assert self.situation is not None
-        if self.cloud is None and not os.environ.get("RW_DSN", "").strip():
-            raise CredentialsError(
-                "--live: there is no way to RisingWave; set RW_DSN, or cluster_id with "
-                "RWC_API_KEY and RWC_API_SECRET"
-            )
+        criteria.require_way_to_risingwave(self.cloud)
         if self.situation.trust_policy is None and not self.situation.why_unknown("role"):
-            raise InputError(
-                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
-            )
+            raise criteria.no_role(self.target.role_name)
         self.checks = [each for each in self.checks if not each.id.startswith("live_")]
         self.checks += check_live(self.risingwave, self.target, self.situation, ledger=self.ledger)
         return self.checks
 
     def _verdict(self, situation: Situation) -> list[Check]:
         self._judge(situation)
-        self._ask_aws(situation)
+        self.checks += further_checks(self, situation)
         return self.checks
 
     def run_sql(self) -> list[Check]:
@@ -509,56 +273,17 @@ class Runbook:
             The role does not exist, or a statement needs something filled in.
         """
         if read_role(self.aws, self.target.role_name) is None:
-            raise InputError(
-                "role_name", self.target.role_name, "does not exist; run Steps 1-4 first"
-            )
-        with self._counting("verify"):
+            raise criteria.no_role(self.target.role_name)
+        with counting(self, "verify"):
             self.situation = read_situation(self.aws, self.target, self.bucket)
             self._judge(self.situation)
         self.run_step(5)
-        with self._counting("verify"):
-            self._ask_aws(self.situation)
+        with counting(self, "verify"):
+            self.checks += further_checks(self, self.situation)
         return self.checks
 
     def _judge(self, situation: Situation) -> None:
-        self.checks, self.verdicts = verify(
-            self.aws,
-            self.target,
-            situation,
-            self.policy_document,
-            workload_identity_arn=self.workload_identity_arn,
-            cloud=self.cloud,
-            egress_ips=self.cloud_metadata.egress_ips if self.cloud_metadata else (),
-        )
-        check, self.grants = check_grants(self.target, situation, self.workload_identity_arn)
-        after = next(
-            (index for index, each in enumerate(self.checks, 1) if each.id == "requests_refused"),
-            len(self.checks),
-        )
-        self.checks.insert(after, check)
-        self.checks = with_ways_out(
-            self.checks,
-            self.target,
-            situation,
-            self.workload_identity_arn,
-            self.refusal_of,
-        )
-
-    def _ask_aws(self, situation: Situation) -> None:
-        self.checks += ask_aws(
-            self.aws, self.target, situation, self.policy_document, self.verdicts, self.sql
-        )
-        if self.target.run_sql and not situation.planned:
-            from rwlib.verify import check_execution
-
-            self.checks += check_execution(
-                self.aws,
-                self.risingwave,
-                self.target,
-                self.sql,
-                self.steps[5].changes,
-                known=self.checks,
-            )
+        self.checks, self.verdicts, self.grants = judge(self, situation)
 
     def tear_down(self, *, drop_sql: bool = False, stale_principals: bool = False) -> TearDown:
         """Take back what was made for this target when it says ``apply``, else preview that.
@@ -570,34 +295,16 @@ class Runbook:
         stale_principals
             Remove the cluster's Allowed Principals whose role does not exist.
         """
-        from rwlib.steps import tear_down
-
-        target = self.target
-        if not target.workload_identity_arn:
-            found = {"workload_identity_arn": self.workload_identity_arn}
-            target = target.model_copy(update=found)
-        runs_dir = self.run_dir.parent if self.run_dir else Path("runs")
-        with self._counting("tear down"), self._role_lock(self.target.apply):
-            return tear_down(
-                self.aws,
-                target,
-                runs_dir=runs_dir,
-                ledger=self.ledger,
-                apply=target.apply,
-                cloud=self.cloud,
-                connect=lambda: self.risingwave,
-                drop_sql=drop_sql,
-                stale_principals=stale_principals,
+        with counting(self, "tear down"), role_lock(self, self.target.apply):
+            return take_back(
+                self, self.run_dir, drop_sql=drop_sql, stale_principals=stale_principals
             )
 
     @property
     def exit_code(self) -> int:
         """0 done and verified, 1 a check failed, 3 a person must act."""
-        if any(check.status == "fail" for check in self.checks):
-            return 1
-        waiting = [check for check in self.checks if check.status == "manual" and check.fix]
         live = self.situation is not None and not self.situation.planned
-        return 3 if waiting and live else 0
+        return criteria.exit_code_of(self.checks, live=live)
 
     def finish(self) -> dict[str, Any]:
         """Write ``report.json`` and ``report.html`` into the run's folder and return the report."""
@@ -617,14 +324,7 @@ class Runbook:
         CheckFailedError
             Names the first failing check and its fix.
         """
-        failed = [check for check in self.checks if check.status == "fail"]
-        if failed:
-            first = failed[0]
-            evidence = first.evidence[0] if first.evidence else ""
-            raise CheckFailedError(
-                f"{len(failed)} of {len(self.checks)} checks failed. First: {first.title}: "
-                f"{evidence}. Fix: {first.fix}"
-            )
+        criteria.require_passed(self.checks)
 
     def require_checks(self, *ids: str) -> list[Check]:
         """Return the named checks; raise when one of them failed.
@@ -634,12 +334,7 @@ class Runbook:
         CheckFailedError
             Names the first failing check and its fix.
         """
-        chosen = [check for check in self.checks if check.id in ids]
-        self.checks, everything = chosen, self.checks
-        try:
-            self.require()
-        finally:
-            self.checks = everything
+        criteria.require_passed(chosen := [each for each in self.checks if each.id in ids])
         return chosen
 
     def require_torn_down(self, left: TearDown) -> None:
@@ -650,36 +345,5 @@ class Runbook:
         CheckFailedError
             Names what is left.
         """
-        there = [*(each.name for each in left.changes), *left.left]
-        if self.target.apply and there:
-            raise CheckFailedError(f"still there: {there[0]}; look at it, then run it again")
-
-    @contextmanager
-    def _counting(self, phase: str) -> Iterator[None]:
-        before = len(self.aws.calls)
-        try:
-            yield
-        finally:
-            counts = self.call_counts.setdefault(phase, {"reads": 0, "writes": 0})
-            for call in self.aws.calls[before:]:
-                counts["writes" if call.writes else "reads"] += 1
-
-    @contextmanager
-    def _role_lock(self, apply: bool) -> Iterator[None]:
-        """Keep two runs on this machine from writing one role at the same time."""
-        if not apply:
-            yield
-            return
-        from rwlib.runs import exclusive
-
-        with exclusive(f"{self.aws.account_id}-{self.target.role_name}"):
-            yield
-
-
-_STEP_FUNCTIONS: dict[int, Callable[[Runbook, Step, bool], None]] = {
-    1: Runbook._step_1,
-    2: Runbook._step_2,
-    3: Runbook._step_3,
-    4: Runbook._step_4,
-    5: Runbook._step_5,
-}
+        if self.target.apply:
+            criteria.require_nothing_left(left)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rwlib.errors import ServiceError
+from rwlib.sandbox.aws.session_tokens import ROOT_SECRET
 from rwlib.sandbox.example_world import CUSTOMER
 
 API_KEY = "sandbox-api-key"
 API_SECRET = "sandbox-api-secret"
+TOKEN_HEADER = "X-Sandbox-Token"
+"""Carries the secret of a sandbox that has one of its own to the sandbox's own interface."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,15 @@ class Endpoint:
         Where it answers, such as ``http://127.0.0.1:4566``.
     dsn
         Where its first RisingWave cluster answers Postgres clients, if that is known.
+    secret
+        What a sandbox that has a secret of its own wants to see of everybody.
     """
 
-    def __init__(self, url: str, dsn: str = "") -> None:
+    def __init__(self, url: str, dsn: str = "", secret: str = "") -> None:
         self._url = url.rstrip("/")
         self._dsn = dsn
+        self.secret = secret or ROOT_SECRET
+        self.api_secret = secret or API_SECRET
 
     @property
     def url(self) -> str:
@@ -78,14 +85,14 @@ class Endpoint:
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": account,
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_DEFAULT_REGION": region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "RWC_ENDPOINT": f"{self.url}/_rwc/api/v1",
             "RWC_API_KEY": API_KEY,
-            "RWC_API_SECRET": API_SECRET,
+            "RWC_API_SECRET": self.api_secret,
         }
 
     def credentials_for(
@@ -127,6 +134,15 @@ class Endpoint:
         """Empty the list of calls."""
         self.control("DELETE", "calls")
 
+    def keep_history(self) -> None:
+        """Keep every state of the permissions from now on, beginning with the one that stands."""
+        self.control("PUT", "history")
+
+    def history(self) -> dict[str, Any]:
+        """Return the states since `keep_history`; see `rwlib.sandbox.server.history`."""
+        found: dict[str, Any] = self.control("GET", "history")
+        return found
+
     def set_faults(self, **faults: object) -> dict[str, Any]:
         """Switch faults on or off; see `rwlib.sandbox.aws.faults.Faults` for the names."""
         found: dict[str, Any] = self.control("PUT", "faults", faults)
@@ -159,12 +175,32 @@ class Endpoint:
         ServiceError
             The sandbox refused, or is not there.
         """
+        return self._call(method, f"_sandbox/{path}", content)
+
+    def switch(self, method: str, path: str, content: object = None) -> Any:
+        """Call the switches of its RisingWave Cloud, under ``/_rwc/sandbox/``.
+
+        Raises
+        ------
+        ServiceError
+            The sandbox refused, or is not there.
+        """
+        return self._call(method, f"_rwc/sandbox/{path}", content)
+
+    def _call(self, method: str, path: str, content: object) -> Any:
+        """Call an interface that AWS and RisingWave Cloud do not have.
+
+        Raises
+        ------
+        ServiceError
+            The sandbox refused, or is not there.
+        """
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(
-            f"{self.url}/_sandbox/{path}",
+            f"{self.url}/{path}",
             data=body,
             method=method,
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", TOKEN_HEADER: self.secret},
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:

@@ -14,4 +14,5 @@ from .rules.problems import Given as Given
 from .writing.quoting import identifier as identifier
 from .writing.rendering import Statement as Statement
 from .writing.targets import ConnectorSql as ConnectorSql
+from .writing.targets import refuse_options as refuse_options
 from .writing.targets import statements_for as statements_for

@@ -343,7 +343,7 @@ def _engine_table(statement: CreateStatement) -> Iterator[Problem]:
             id_ = "sql_wrong_role_option" if "role" in option.name else "unknown_option"
             yield Problem(id_, "error", option.name, "", clause, fix, option.line)
         elif near := nearest(option.name, engine_options(), count=1):
-            clause = "is no option of an ENGINE = iceberg table"
+            clause = "is not an option of an ENGINE = iceberg table"
             fix = f"did you mean {near[0]}?"
             yield Problem("unknown_option", "error", option.name, "", clause, fix, option.line)
 
@@ -375,7 +375,7 @@ def _other_connector(statement: CreateStatement, name: str) -> Iterator[Problem]
         yield from _borrowed_role_options(statement, name)
     elif near := nearest(name, (*own, *sorted(other_connectors()), *out_of_scope()), count=1):
         yield _bad_connector(
-            name, "is no connector of RisingWave", f"did you mean {near[0]}?", line
+            name, "is not a connector of RisingWave", f"did you mean {near[0]}?", line
         )
 
 
@@ -389,7 +389,7 @@ def _borrowed_role_options(statement: CreateStatement, name: str) -> Iterator[Pr
         if option.name in ("s3.assume_role", "s3.iam_role_arn", "glue.iam_role_arn"):
             right = other.role_option if other else ""
             fix = f"write {right} instead" if right else "leave it out"
-            clause = f"is no option of {name}"
+            clause = f"is not an option of {name}"
             if not right:
                 clause += ", which takes no AWS role"
             yield Problem(

@@ -16,24 +16,13 @@ from typing import Any, Literal
 
 import yaml
 
+from rwlib.connectors import connector_data, connector_files
 from rwlib.errors import InputError
 from rwlib.sql.language.versions import VERSIONS, is_since
 
 Kind = Literal["sink", "source", "table", "connection"]
 
 _DATA = Path(__file__).resolve().parent.parent / "data"
-_NAMES = (
-    "redshift",
-    "snowflake_v2",
-    "snowflake",
-    "s3_sink",
-    "s3_source",
-    "s3_table",
-    "iceberg_sink",
-    "iceberg_source",
-    "iceberg_connection",
-    "iceberg_table",
-)
 
 
 @dataclass(frozen=True)
@@ -214,7 +203,7 @@ class OutOfScope:
 
 def connector_names() -> tuple[str, ...]:
     """Return the names `load_connector` takes, the target's own first kinds included."""
-    return _NAMES
+    return connector_files()
 
 
 @cache
@@ -227,11 +216,9 @@ def load_connector(name: str) -> Connector:
         No connector of that name; the hint names the nearest ones, or says why a connector that
         RisingWave has is out of scope.
     """
-    if name not in _NAMES:
+    if name not in connector_names():
         raise InputError("connectors", name, _unknown_connector_hint(name))
-    data = _read(f"connectors/{name}.yaml")
-    base = _read(f"connectors/{data['options_of']}.yaml") if "options_of" in data else {}
-    return _connector(name, {**base, **data})
+    return _connector(name, connector_data(name))
 
 
 @cache
@@ -292,7 +279,7 @@ def _spelling(name: str) -> str:
 def owners_of(option_name: str) -> tuple[str, ...]:
     """Return the connectors that know an option, those out of scope included."""
     owners = []
-    for name in _NAMES:
+    for name in connector_names():
         connector = load_connector(name)
         if connector.canonical(option_name) in connector.options:
             owners.append(name)
@@ -317,10 +304,10 @@ def _unknown_connector_hint(name: str) -> str:
     other = out_of_scope().get(name)
     if other is not None:
         return f"is out of scope: {other.reason}"
-    near = nearest(name, _NAMES)
+    near = nearest(name, connector_names())
     if near:
-        return f"is no connector of this runbook; did you mean {' or '.join(near)}?"
-    return f"is no connector of this runbook; it knows {', '.join(_NAMES)}"
+        return f"is not a connector of this runbook; did you mean {' or '.join(near)}?"
+    return f"is not a connector of this runbook; it knows {', '.join(connector_names())}"
 
 
 def _connector(name: str, data: Mapping[str, Any]) -> Connector:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -20,11 +21,47 @@ from rwlib.errors import EvidenceError
 
 Action = Literal["create", "update", "delete", "none"]
 
+
+class ChangeSubject(StrEnum):
+    """What a change is about; the value is its name in ledgers and reports."""
+
+    POLICY = "IAM policy"
+    POLICY_VERSION = "policy version"
+    ROLE = "IAM role"
+    TRUST_POLICY = "trust policy"
+    TRUST_STATEMENT = "trust statement"
+    ATTACHMENT = "attachment"
+    CLAIM = "claim"
+    ALLOWED_PRINCIPAL = "allowed principal"
+    SINK = "RisingWave sink"
+    SOURCE = "RisingWave source"
+    TABLE = "RisingWave table"
+    CONNECTION = "RisingWave connection"
+    SECRET = "RisingWave secret"
+
+
+SQL_SUBJECTS = {
+    "sink": ChangeSubject.SINK,
+    "source": ChangeSubject.SOURCE,
+    "table": ChangeSubject.TABLE,
+    "connection": ChangeSubject.CONNECTION,
+    "secret": ChangeSubject.SECRET,
+}
+"""What each kind of statement makes in RisingWave."""
+
 _VERBS = {
     "create": ("Would create", "Created"),
     "update": ("Would update", "Updated"),
     "delete": ("Would delete", "Deleted"),
     "none": ("Unchanged:", "Unchanged:"),
+}
+
+
+_REFUSED = {
+    "create": "Could not create",
+    "update": "Could not update",
+    "delete": "Could not delete",
+    "none": "Unchanged:",
 }
 
 
@@ -37,7 +74,7 @@ class Change:
     action
         ``create``, ``update``, ``delete`` or ``none``.
     resource
-        What kind of thing, in AWS's words: ``IAM policy``, ``trust policy`` …
+        What kind of thing.
     name
         Its ARN where it has one, else its name.
     before, after
@@ -45,11 +82,13 @@ class Change:
     calls
         The writing API calls that the change makes, as ``service:Operation``.
     notes
-        What a reviewer should know: what is kept, what is flagged.
+        What a reviewer should know: what is kept, what is flagged, why it was refused.
+    refused
+        It was tried and refused; the first note has the words of whoever refused it.
     """
 
     action: Action
-    resource: str
+    resource: ChangeSubject
     name: str
     detail: str = ""
     before: Any = None
@@ -57,11 +96,13 @@ class Change:
     calls: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     applied: bool = False
+    refused: bool = False
 
     @property
     def sentence(self) -> str:
         """The change in one sentence, in the same words before and after applying."""
-        text = f"{_VERBS[self.action][self.applied]} {self.resource} {self.name}"
+        verb = _REFUSED[self.action] if self.refused else _VERBS[self.action][self.applied]
+        text = f"{verb} {self.resource} {self.name}"
         return f"{text} ({self.detail})" if self.detail else text
 
     @property

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rwlib.aws import Aws, attached_policies, policy_json, read_policy, read_role, version_document
-from rwlib.steps.changes import Change, Ledger
+from rwlib.connectors import uses_service
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     claim_key,
     claims_on,
@@ -19,7 +20,7 @@ from rwlib.steps.ownership import (
     statement_key,
     written_statements,
 )
-from rwlib.steps.step3_documents import REDSHIFT_SID, statements_of
+from rwlib.steps.step3_documents import REDSHIFT_SERVICE, REDSHIFT_SID, statements_of
 from rwlib.target import Target
 
 
@@ -50,10 +51,10 @@ def left_over(aws: Aws, target: Target, ledger: Ledger | None = None) -> list[Ch
         arn = policy["Arn"]
         name = f"{arn} to {target.role_name}"
         changes += [
-            Change("delete", "attachment", name, _WHY, calls=("iam:DetachRolePolicy",)),
+            Change("delete", ChangeSubject.ATTACHMENT, name, _WHY, calls=("iam:DetachRolePolicy",)),
             Change(
                 "delete",
-                "IAM policy",
+                ChangeSubject.POLICY,
                 arn,
                 _WHY,
                 before=version_document(aws, arn, policy["DefaultVersionId"]),
@@ -65,7 +66,7 @@ def left_over(aws: Aws, target: Target, ledger: Ledger | None = None) -> list[Ch
         changes.append(
             Change(
                 "delete",
-                "trust statement",
+                ChangeSubject.TRUST_STATEMENT,
                 f"{REDSHIFT_SID} of role {target.role_name}",
                 _WHY,
                 before=dict(statement),
@@ -81,7 +82,7 @@ _WHY = "this target does not ask for it any more"
 def _redshift_statement(
     role: Mapping[str, Any], target: Target, ledger: Ledger | None
 ) -> Mapping[str, Any] | None:
-    if "redshift" in target.connectors:
+    if uses_service(target.connectors, REDSHIFT_SERVICE):
         return None
     if any(claim.redshift for claim in other_claims(role, target.name)):
         return None

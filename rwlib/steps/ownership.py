@@ -19,15 +19,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rwlib.errors import ConflictError, InputError
-from rwlib.steps.changes import Ledger, canonical
+from rwlib.steps.changes import ChangeSubject, Ledger, canonical
 
 MANAGED_BY = "managed-by"
 MANAGED_BY_VALUE = "risingwave-iam-runbook"
 TARGET_TAG = "risingwave-iam-runbook:target"
-ID_TAG = "risingwave-iam-runbook/id"
-CLAIM = "risingwave-iam-runbook/claim/"
-STATEMENT = "risingwave-iam-runbook/statement/"
-PRINCIPAL = "risingwave-iam-runbook/principal/"
+RECORD = "risingwave-iam-runbook/"
+ID_TAG = RECORD + "id"
+CLAIM = RECORD + "claim/"
+STATEMENT = RECORD + "statement/"
+PRINCIPAL = RECORD + "principal/"
 
 # IAM user guide, "IAM and AWS STS quotas": tags of a role or a policy.
 TAGS_QUOTA = 50
@@ -59,6 +60,15 @@ def tag_map(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags of a role or policy, as IAM describes it."""
     return tag_map(item.get("Tags", []))
+
+
+def others_tags(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a role or policy that neither this runbook nor an AWS service wrote."""
+    return {
+        key: value
+        for key, value in tags_of(item).items()
+        if key not in (MANAGED_BY, TARGET_TAG) and not key.startswith((RECORD, "aws:"))
+    }
 
 
 def id_of(item: Mapping[str, Any]) -> str:
@@ -197,6 +207,29 @@ def other_claims(item: Mapping[str, Any], owner: str) -> list[Claim]:
     return [claim for claim in claims_on(item) if claim.key != claim_key(owner)]
 
 
+def same_cluster_claims(
+    role: Mapping[str, Any], owner: str, workload_identity_arn: str = ""
+) -> list[Claim]:
+    """Return the claims of other targets on a role that are for the same Workload Identity.
+
+    Parameters
+    ----------
+    workload_identity_arn
+        The target's; where it is empty, that of its own claim counts.
+    """
+    workload = digest(workload_identity_arn) if workload_identity_arn else ""
+    for claim in claims_on(role):
+        if claim.key == claim_key(owner) and not workload:
+            workload = claim.workload
+    return [each for each in other_claims(role, owner) if workload in ("", each.workload)]
+
+
+def is_asked_for(policy: Mapping[str, Any], claims: Iterable[Claim]) -> bool:
+    """True when a policy is this runbook's, and one of the claims' targets has it."""
+    keys = {claim.key for claim in claims}
+    return is_ours(policy) and any(claim.key in keys for claim in claims_on(policy))
+
+
 def statement_key(statement: Mapping[str, Any]) -> str:
     """Return the key of the tag that says that this runbook wrote this very statement."""
     return STATEMENT + digest(canonical(statement))
@@ -220,9 +253,9 @@ def written_statements(role: Mapping[str, Any], ledger: Ledger | None = None) ->
         if entry["phase"] != "intended" or not isinstance(entry.get("after"), Mapping):
             continue
         after, before = entry["after"], entry.get("before")
-        if entry.get("nonce") in ours and entry["resource"] == "IAM role":
+        if entry.get("nonce") in ours and entry["resource"] == ChangeSubject.ROLE:
             after, before = after.get("trust_policy", {}), None
-        elif entry.get("id") != own or entry["resource"] != "trust policy":
+        elif entry.get("id") != own or entry["resource"] != ChangeSubject.TRUST_POLICY:
             continue
         there = {canonical(each) for each in _statements(before or {})}
         found |= {

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from rwlib.connectors import Need, connector_names, connector_profile
 from rwlib.errors import InputError
+from rwlib.steps.changes import canonical
 
 if TYPE_CHECKING:
     from rwlib.target import Target
-
-# What each connector asks of S3, read from RisingWave's sources: l list, g get, p put,
-# m delete below …/manifest/, d delete, a abort multipart upload.
-_NEEDS = {
-    "redshift": "lgpm",  # manifests are listed and deleted; COPY reads with the same role
-    "snowflake_v2": "p",  # Snowflake reads its stage with a role of its own
-    "snowflake": "lp",
-    "s3_sink": "lp",
-    "s3_source": "lg",
-    "iceberg_sink": "lgpda",  # the Java S3FileIO aborts failed multipart uploads
-    "iceberg_source": "lg",
-}
 
 REASONS = {
     "RisingWaveListPrefix": "finds files under the prefix; where an s3.path of your own is the "
@@ -30,6 +21,7 @@ REASONS = {
     "RisingWaveWriteObjects": "writes files under the prefix; PutObject also covers multipart",
     "RisingWaveDeleteManifests": "the Redshift sink removes its COPY manifests, nothing else",
     "RisingWaveDeleteObjects": "Iceberg replaces and expires files under the warehouse",
+    "RisingWaveBucket": "asks for what is the bucket's own, not its objects'",
     "RisingWaveUseKmsKey": "the bucket is encrypted with this key: GenerateDataKey to write, "
     "Decrypt to read and for multipart uploads; only through S3, and only for this bucket",
     "RisingWaveGlueCatalog": "the Glue catalog of the Iceberg tables",
@@ -103,10 +95,13 @@ def recommended_policy(
         it that begin with it.
     """
     names = list(connectors)
-    needs = {need for name in names for need in _NEEDS[name]}
+    needs = _needs_of(names)
+    folders = {need.only for name in names for need in connector_profile(name).needs} - {""}
     escaped = escape_pattern(prefix)
     bucket_arn = f"arn:aws:s3:::{bucket}"
     objects = f"{bucket_arn}/{escaped}/*" if prefix else f"{bucket_arn}/*"
+    inside = [f"{objects}/{folder}/*" for folder in sorted(folders)]
+    manifests = inside[0] if len(inside) == 1 else inside
     statements: list[dict[str, Any]] = []
 
     def allow(sid: str, actions: list[str], resource: Any, condition: Any = None) -> None:
@@ -115,28 +110,58 @@ def recommended_policy(
             {**statement, "Condition": deepcopy(condition)} if condition else statement
         )
 
-    if "l" in needs:
+    if listing := needs.pop("RisingWaveListPrefix", None):
         patterns = [*([escaped] if lists_bare_prefix else []), f"{escaped}/", f"{escaped}/*"]
         within = {"StringLike": {"s3:prefix": patterns}} if prefix else {}
-        allow("RisingWaveListPrefix", ["s3:ListBucket"], bucket_arn, {**within, **OWN_BUCKET})
-    if "g" in needs:
-        allow("RisingWaveReadObjects", ["s3:GetObject"], objects, OWN_BUCKET)
-    if "p" in needs:
-        actions = ["s3:PutObject", *(["s3:AbortMultipartUpload"] if "a" in needs else [])]
-        allow("RisingWaveWriteObjects", actions, objects, OWN_BUCKET)
-    if "d" in needs:
-        allow("RisingWaveDeleteObjects", ["s3:DeleteObject"], objects, OWN_BUCKET)
-    elif "m" in needs:
-        manifests = f"{objects}/manifest/*"
-        allow("RisingWaveDeleteManifests", ["s3:DeleteObject"], manifests, OWN_BUCKET)
+        allow("RisingWaveListPrefix", listing, bucket_arn, {**within, **OWN_BUCKET})
+    for sid, actions in needs.items():
+        place = bucket_arn if sid == "RisingWaveBucket" else objects
+        allow(sid, actions, manifests if sid == _MANIFESTS else place, OWN_BUCKET)
     if kms_key_arn:
-        actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if "p" in needs else [])]
+        actions = [
+            "kms:Decrypt",
+            *(["kms:GenerateDataKey"] if "RisingWaveWriteObjects" in needs else []),
+        ]
         allow(
             "RisingWaveUseKmsKey", actions, kms_key_arn, _key_of(kms_key_arn, bucket_arn, objects)
         )
     if glue is not None:
         allow("RisingWaveGlueCatalog", *_glue_grant(glue))
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+_MANIFESTS = "RisingWaveDeleteManifests"
+_SIDS = (
+    "RisingWaveListPrefix",
+    "RisingWaveBucket",
+    "RisingWaveReadObjects",
+    "RisingWaveWriteObjects",
+    "RisingWaveDeleteObjects",
+    _MANIFESTS,
+)
+_ON_BUCKET = {"s3:GetBucketLocation", "s3:ListBucketMultipartUploads"}
+
+
+def _needs_of(connectors: Iterable[str]) -> dict[str, list[str]]:
+    """Return the actions that the connectors' files name, by the statement that grants them."""
+    found: dict[str, dict[str, None]] = {sid: {} for sid in _SIDS}
+    for name in connectors:
+        for need in connector_profile(name).needs:
+            found[_sid_of(need)][need.action] = None
+    if found["RisingWaveDeleteObjects"]:
+        found[_MANIFESTS] = {}  # what may delete everything may delete these
+    return {sid: list(actions) for sid, actions in found.items() if actions}
+
+
+def _sid_of(need: Need) -> str:
+    verb = need.action.partition(":")[2]
+    if need.action in _ON_BUCKET:
+        return "RisingWaveBucket"
+    if verb.startswith("ListBucket"):
+        return "RisingWaveListPrefix"
+    if verb.startswith("Delete"):
+        return _MANIFESTS if need.only else "RisingWaveDeleteObjects"
+    return "RisingWaveReadObjects" if verb.startswith("Get") else "RisingWaveWriteObjects"
 
 
 def _key_of(kms_key_arn: str, bucket_arn: str, objects: str) -> dict[str, dict[str, Any]]:
@@ -180,12 +205,19 @@ def escape_pattern(text: str) -> str:
     return "".join(special.get(character, character) for character in text)
 
 
+def unescape_pattern(text: str) -> str:
+    """Take back what `escape_pattern` did."""
+    for plain in "*?$":
+        text = text.replace(f"${{{plain}}}", plain)
+    return text
+
+
 def glue_settings(target: Target, account_id: str, region_name: str) -> dict[str, str] | None:
     """Return where the target's Glue catalog is, None when it uses none."""
-    iceberg = [name for name in target.connectors if name.startswith("iceberg")]
+    catalogs_used = {connector_profile(name).catalog for name in target.connectors} - {""}
     options: list[Any] = [target.sql_options, *target.sql_options.values()]
     catalogs = {str(each.get("catalog.type", "")) for each in options if isinstance(each, dict)}
-    if not iceberg or not (target.glue_database or catalogs & {"glue", "glue_rust"}):
+    if not catalogs_used or not (target.glue_database or catalogs & {"glue", "glue_rust"}):
         return None
     database = target.glue_database or _option(options, "database.name")
     database = database or _option(options, "table.name").rpartition(".")[0]
@@ -194,13 +226,65 @@ def glue_settings(target: Target, account_id: str, region_name: str) -> dict[str
         "region_name": target.glue_region_name or region_name,
         "database": database,
         "table": target.glue_table,
-        "writes": "yes" if "iceberg_sink" in iceberg else "",
+        "writes": "yes" if "write" in catalogs_used else "",
     }
 
 
 def _option(options: list[Any], name: str) -> str:
     values = {str(each[name]) for each in options if isinstance(each, dict) and each.get(name)}
     return values.pop() if len(values) == 1 else ""
+
+
+def is_own_policy_text(document: Mapping[str, Any]) -> bool:
+    """True when a policy reads as this runbook writes it, for the bucket and prefix that it names.
+
+    That alone does not make it this runbook's, but nothing is lost with it that could not be
+    written again.
+    """
+    statements = document.get("Statement", [])
+    statements = list(statements) if isinstance(statements, list) else [statements]
+    named = {str(each.get("Sid", "")): each for each in statements}
+    glue = named.get("RisingWaveGlueCatalog")
+    if glue is not None and not all(
+        str(each).startswith("glue:") for each in _listed(glue.get("Action"))
+    ):
+        return False
+    rest = {**document, "Statement": [each for each in statements if each is not glue]}
+    key = str(named.get("RisingWaveUseKmsKey", {}).get("Resource", ""))
+    if key and len(key.split(":")) < 6:
+        return False
+    wanted = canonical(rest)
+    # Connectors that need the same give the same policy.
+    distinct = {repr(connector_profile(name).needs): name for name in connector_names()}.values()
+    for bucket, prefix in _places(statements):
+        if wanted == canonical(documented_policy(bucket, prefix)):
+            return True
+        for count in range(1, len(distinct) + 1):
+            for names in combinations(distinct, count):
+                for bare in (False, True):
+                    own = recommended_policy(
+                        names, bucket, prefix, kms_key_arn=key, lists_bare_prefix=bare
+                    )
+                    if wanted == canonical(own):
+                        return True
+    return False
+
+
+def _places(statements: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return the buckets and prefixes that a policy of this runbook may be about."""
+    found = set()
+    for statement in statements:
+        for each in _listed(statement.get("Resource")):
+            place = str(each).removeprefix("arn:aws:s3:::")
+            bucket, slash, pattern = place.partition("/")
+            if place != each and slash and pattern.endswith("*"):
+                plain = pattern.partition("/*/")[0].removesuffix("*").removesuffix("/")
+                found |= {(bucket, unescape_pattern(plain)), (bucket, plain)}
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def policy_document(
@@ -228,6 +312,7 @@ def policy_document(
             "glue_database",
             "",
             "is empty; name the Glue database of the tables, so that the role reaches no other",
+            reason="empty",
         )
     return recommended_policy(
         target.connectors,

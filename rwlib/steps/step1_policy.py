@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import default_document, policy_users, policy_versions, read_policy, version_document
 from rwlib.errors import ConflictError
-from rwlib.steps.changes import Change, Ledger, canonical
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import (
     ID_TAG,
     MANAGED_BY,
@@ -38,6 +38,7 @@ from rwlib.steps.quotas import (
     check_size,
     policy_text,
 )
+from rwlib.steps.step1_documents import is_own_policy_text
 
 if TYPE_CHECKING:
     import boto3
@@ -123,7 +124,7 @@ def remove_policy(aws: Aws, arn: str, ledger: Ledger) -> None:
     policy = read_policy(aws, arn)
     if policy is None:
         return
-    removal = Change("delete", "IAM policy", arn)
+    removal = Change("delete", ChangeSubject.POLICY, arn)
     ledger.intend(removal, id=id_of(policy))
     still_ours(aws, arn, ledger, policy_id=id_of(policy))
     _write(aws, "delete_policy", arn, "deleting")
@@ -151,7 +152,7 @@ class _Policy:
     def create(self, policy_name: str, apply: bool) -> Change:
         change = Change(
             "create",
-            "IAM policy",
+            ChangeSubject.POLICY,
             self.arn,
             after=dict(self.document),
             calls=("iam:CreatePolicy", "iam:TagPolicy"),
@@ -232,18 +233,18 @@ class _Policy:
         if not is_ours(policy, self.ledger, self.tags):
             if not equal:
                 self._refuse_foreign(policy)
-            return Change("none", "IAM policy", arn, before=current, after=current)
+            return Change("none", ChangeSubject.POLICY, arn, before=current, after=current)
         self._refuse_other_target(policy)
         missing = differing_tags(policy, self.wanted_tags(id_of(policy)))
         check_tags(tags_of(policy), missing, f"policy {policy['PolicyName']}")
         if equal and not missing:
-            return Change("none", "IAM policy", arn, before=current, after=current)
-        oldest = "" if equal else _version_in_the_way(aws, arn)
+            return Change("none", ChangeSubject.POLICY, arn, before=current, after=current)
+        oldest = "" if equal else self._version_in_the_way(policy)
         details = [] if equal else [f"new default version, {policy['DefaultVersionId']} stays"]
         details += [f"tags {', '.join(missing)}"] if missing else []
         change = Change(
             "update",
-            "IAM policy",
+            ChangeSubject.POLICY,
             arn,
             "; ".join(details),
             before=current,
@@ -299,9 +300,38 @@ class _Policy:
                 "target a policy_name of its own"
             )
 
+    def _version_in_the_way(self, policy: Mapping[str, Any]) -> str:
+        """Return the oldest of our versions but the default when there is no room for another.
+
+        A managed policy has at most five versions (IAM user guide, versioning IAM policies).
+
+        Raises
+        ------
+        ConflictError
+            None of them is this runbook's.
+        """
+        versions = policy_versions(self.aws, self.arn)
+        if len(versions) < VERSIONS_QUOTA:
+            return ""
+        others = others_versions(self.aws, policy, self.ledger)
+        spare = [
+            each["VersionId"]
+            for each in versions
+            if not each["IsDefaultVersion"] and each["VersionId"] not in others
+        ]
+        if not spare:
+            raise ConflictError(
+                f"policy_name: {policy['PolicyName']!r} has {len(versions)} versions, as many as "
+                f"AWS allows, and somebody else wrote {', '.join(others)}; delete one of those "
+                "that nobody needs"
+            )
+        return str(min(spare, key=lambda version: int(version[1:])))
+
     def _delete_version(self, version: str, policy_id: str) -> None:
         before = version_document(self.aws, self.arn, version)
-        removal = Change("delete", "policy version", f"{self.arn} {version}", before=before)
+        removal = Change(
+            "delete", ChangeSubject.POLICY_VERSION, f"{self.arn} {version}", before=before
+        )
         self.ledger.intend(removal, id=policy_id)
         self._still(policy_id)
         _write(
@@ -334,16 +364,25 @@ class _Policy:
                 raise taken_over(f"policy {self.arn}")
 
 
-def _version_in_the_way(aws: Aws, arn: str) -> str:
-    """Return the oldest version that is not the default when there is no room for another.
+def others_versions(aws: Aws, policy: Mapping[str, Any], ledger: Ledger) -> list[str]:
+    """Return the versions of our policy that somebody else wrote.
 
-    A managed policy has at most five versions (IAM user guide, versioning IAM policies).
+    Ours are those that a ledger says were written into this very policy, and those that read as
+    this runbook writes them.
     """
-    versions = policy_versions(aws, arn)
-    spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
-    if len(versions) < VERSIONS_QUOTA:
-        return ""
-    return str(min(spare, key=lambda version: int(version[1:])))
+    arn, own = policy["Arn"], id_of(policy)
+    recorded = {
+        canonical(entry["after"])
+        for entry in ledger.history(arn)
+        if isinstance(entry.get("after"), Mapping) and entry.get("id", own) == own
+    }
+    found = []
+    for each in policy_versions(aws, arn):
+        document = version_document(aws, arn, each["VersionId"])
+        if document is None or canonical(document) in recorded or is_own_policy_text(document):
+            continue
+        found.append(str(each["VersionId"]))
+    return found
 
 
 def _new_version(

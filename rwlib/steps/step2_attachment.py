@@ -6,9 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import attached_policies, default_document, read_policy, read_role
+from rwlib.aws import (
+    attached_call,
+    attached_policies,
+    default_document,
+    read_policy,
+    read_role,
+    role_call,
+)
 from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
-from rwlib.steps.changes import Change, Ledger, canonical
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import id_of, is_ours, taken_over
 
 if TYPE_CHECKING:
@@ -54,10 +61,12 @@ def ensure_attached(
 
     aws = Aws.of(session)
     ledger = ledger or Ledger()
+    if apply:  # then the role is there
+        aws.read_ahead(role_call(role_name), attached_call(role_name))
     role = read_role(aws, role_name)
     attached = attached_policies(aws, role_name) if role else []
     if policy_arn in attached:
-        return Change("none", "attachment", f"{policy_arn} to {role_name}")
+        return Change("none", ChangeSubject.ATTACHMENT, f"{policy_arn} to {role_name}")
     if len(attached) >= ATTACHED_QUOTA:
         quota = ATTACHED_QUOTA
         try:
@@ -72,7 +81,7 @@ def ensure_attached(
             )
     change = Change(
         "create",
-        "attachment",
+        ChangeSubject.ATTACHMENT,
         f"{policy_arn} to {role_name}",
         before=attached,
         after=[*attached, policy_arn],

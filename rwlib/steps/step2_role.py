@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import policy_json, read_role
 from rwlib.errors import ForeignTrustError, InputError, ServiceError
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import (
     ID_TAG,
     MANAGED_BY,
     MANAGED_BY_VALUE,
+    RECORD,
     TARGET_TAG,
     Claim,
     check_tags,
@@ -28,6 +29,7 @@ from rwlib.steps.ownership import (
     is_pending,
     new_nonce,
     other_claims,
+    other_manager,
     statement_key,
     tag_list,
     tags_of,
@@ -190,7 +192,7 @@ class _Role:
         arn = f"arn:aws:iam::{self.aws.account_id}:role{self.path}{self.name}"
         change = Change(
             "create",
-            "IAM role",
+            ChangeSubject.ROLE,
             arn,
             after={"trust_policy": dict(self.trust_policy), **self.settings},
             calls=("iam:CreateRole", "iam:TagRole"),
@@ -250,6 +252,7 @@ class _Role:
                     "workload_identity_arn",
                     str(self.trust_policy["Statement"][0]["Principal"].get("AWS", "")),
                     "does not exist in AWS; copy it again from the Cloud Meta tab of the cluster",
+                    reason="does_not_exist",
                 ) from error
             raise refused(error, f"creating role {self.name}") from error
         role = dict(answer["Role"])
@@ -310,7 +313,7 @@ class _Role:
         check_tags(present, after["tags"], f"role {name}")
         differing = [key for key in before if before[key] != after[key]]
         if not differing:
-            return Change("none", "IAM role", arn, before=before, after=before, notes=notes)
+            return Change("none", ChangeSubject.ROLE, arn, before=before, after=before, notes=notes)
         tags = differing_tags(role, after["tags"])
         writes = {
             "max_session_duration": (
@@ -326,7 +329,7 @@ class _Role:
         claimed = claim_key(self.owner) in tags
         change = Change(
             "update",
-            "IAM role",
+            ChangeSubject.ROLE,
             arn,
             ", ".join("the target's claim" if key == "tags" and claimed else key
                       for key in differing),
@@ -340,8 +343,23 @@ class _Role:
         self._write(role, ours, change, [writes[key] for key in differing])
         return change.done()
 
+    def _is_as_asked(self, role: Mapping[str, Any]) -> bool:
+        """True for a role that another tool manages and that needs nothing from this runbook.
+
+        A tag would be a difference that the tool takes away again. Where a tag of this runbook is
+        on it already, another target counts on this one's claim.
+        """
+        manager = other_manager(role, self.tags)
+        if not manager or any(key.startswith(RECORD) for key in tags_of(role)):
+            return False
+        there = statements_of(policy_json(role["AssumeRolePolicyDocument"]))
+        wanted = statements_of(self.trust_policy)
+        return {canonical(each) for each in wanted} <= {canonical(each) for each in there}
+
     def _record(self, role: Mapping[str, Any], ours: bool) -> dict[str, str]:
         """Return the tags that record whose the role is: the target's claim, and our own id."""
+        if not ours and self._is_as_asked(role):
+            return {}
         claim = self.claim_tags(id_of(role))
         if not ours:
             return claim

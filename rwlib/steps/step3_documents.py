@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rwlib.connectors import uses_service
 from rwlib.errors import ForeignTrustError, InputError
 from rwlib.evaluate import (
     Decision,
@@ -51,7 +52,7 @@ def own_statements(workload_identity_arn: str, connectors: Iterable[str]) -> lis
             "Action": "sts:AssumeRole",
         }
     ]
-    if "redshift" in connectors:
+    if uses_service(connectors, REDSHIFT_SERVICE):
         statements.append(
             {
                 "Sid": REDSHIFT_SID,
@@ -390,7 +391,7 @@ def restrictions(
             decision = _for_risingwave(alone, workload_identity_arn, role_arn, region_name)
             if decision is not None:
                 found.append(Restriction(SID, "RisingWave", title, decision))
-        if "redshift" in connectors and statement.get("Sid") != SID:
+        if uses_service(connectors, REDSHIFT_SERVICE) and statement.get("Sid") != SID:
             decision = _for_redshift(alone, role_arn, region_name)
             if decision is not None:
                 found.append(Restriction(REDSHIFT_SID, "Redshift", title, decision))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rwlib.errors import ForeignTrustError, InputError, RunbookError
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     STATEMENT,
     TARGET_TAG,
@@ -124,10 +124,12 @@ def ensure_trust(
     if not merge.changed:
         if apply and found.stale_tags:  # a run was stopped before it took them off
             forget_statements(aws, role_name, id_of(found.role))
-        return Change("none", "trust policy", arn, before=existing, after=existing, notes=notes)
+        return Change(
+            "none", ChangeSubject.TRUST_POLICY, arn, before=existing, after=existing, notes=notes
+        )
     change = Change(
         "update",
-        "trust policy",
+        ChangeSubject.TRUST_POLICY,
         arn,
         _detail(merge, workload_identity_arn),
         before=existing,
@@ -232,6 +234,7 @@ def _explain_invalid_principal(role_name: str, message: str, change: Change) -> 
         "workload_identity_arn",
         found[1],
         "does not exist in AWS; copy it again from the Cloud Meta tab of the cluster",
+        reason="does_not_exist",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rwlib.errors import InputError
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import check_tags, id_of, principal_key, tags_of
 from rwlib.steps.step2_role import still_same_role, tag_role
 from rwlib.target import Target
@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from rwlib.cloud import Cloud, CloudMetadata
 
 CONSOLE = "https://cloud.risingwave.com/"
-RESOURCE = "allowed principal"
 
 
 def console_steps(target: Target, role_arn: str, workload_identity_arn: str = "") -> list[str]:
+    """Return what a person does in RisingWave Cloud's console and here, one line each."""
+    return [
+        *console_clicks(target, role_arn, workload_identity_arn),
+        "Run this again with allowed_principal_confirmed_by set to your name.",
+    ]
+
+
+def console_clicks(target: Target, role_arn: str, workload_identity_arn: str = "") -> list[str]:
     """Return the exact clicks in RisingWave Cloud's console, one line each."""
     cluster = f"the cluster {target.cluster_id}" if target.cluster_id else "the cluster"
     identity = workload_identity_arn or target.workload_identity_arn
@@ -32,7 +39,6 @@ def console_steps(target: Target, role_arn: str, workload_identity_arn: str = ""
         "Open Network Access, then the tab Allowed Principals.",
         f"Add the ARN {role_arn} and save.",
         "Wait until the entry is shown as ready.",
-        "Run this again with allowed_principal_confirmed_by set to your name.",
     ]
 
 
@@ -59,6 +65,7 @@ def fetch_workload_identity(
             typed,
             "is empty, and without RWC_API_KEY and RWC_API_SECRET it cannot be fetched for "
             f"cluster {target.cluster_id}; copy it from the Cloud Meta tab",
+            reason="empty",
         )
     metadata = cloud.cloud_metadata(target.cluster_id)
     if typed and not metadata.workload_role_arn:
@@ -128,17 +135,22 @@ def ensure_allowed_principal(
     listed = list(before.role_arns)
     name = f"{role_arn} of cluster {cluster_id}"
     if role_arn in before and before.ready:
-        return Change("none", RESOURCE, name, before=listed, after=listed)
+        return Change("none", ChangeSubject.ALLOWED_PRINCIPAL, name, before=listed, after=listed)
     after = listed if role_arn in before else [*listed, role_arn]
     change = Change(
-        "create", RESOURCE, name, before=listed, after=after, calls=("POST allowedIamRoles",)
+        "create",
+        ChangeSubject.ALLOWED_PRINCIPAL,
+        name,
+        before=listed,
+        after=after,
+        calls=("POST allowedIamRoles",),
     )
     if not apply:
         return change
     if role_arn in before:
         # Listed, and not applied yet: by a run of ours that was stopped, or by somebody else.
         cloud.add_allowed_role(cluster_id, role_arn, progress=progress)
-        return Change("none", RESOURCE, name, before=listed, after=listed)
+        return Change("none", ChangeSubject.ALLOWED_PRINCIPAL, name, before=listed, after=listed)
     facts = {"id": role_id} if role_id else {}
     unmark = record() if record is not None else None
     ledger.intend(change, **facts)
@@ -147,6 +159,12 @@ def ensure_allowed_principal(
         ledger.abandoned(change)
         if unmark is not None:
             unmark()
-        return Change("none", RESOURCE, name, before=listed, after=list(made.after.role_arns))
+        return Change(
+            "none",
+            ChangeSubject.ALLOWED_PRINCIPAL,
+            name,
+            before=listed,
+            after=list(made.after.role_arns),
+        )
     ledger.done(change, **facts)
     return change.done()

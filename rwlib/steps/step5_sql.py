@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import SQL_SUBJECTS, Change, Ledger
 
 if TYPE_CHECKING:
     from rwlib.cloud import Cloud
@@ -258,8 +258,8 @@ def run_statements(
 
     Returns
     -------
-    One change for each statement. The first that RisingWave refuses ends it: its change has the
-    text in its notes, and is not applied.
+    One change for each statement. The first that RisingWave refuses ends it: its change is marked
+    as refused and has RisingWave's text in its notes.
     """
     from rwlib.masking import without_parts
 
@@ -271,7 +271,7 @@ def run_statements(
         if statement.kind not in _CATALOGS:
             continue
         names = found.setdefault(statement.kind, existing(connection, statement.kind))
-        resource = f"RisingWave {statement.kind}"
+        resource = SQL_SUBJECTS[statement.kind]
         if statement.name in names:
             changes.append(Change("none", resource, statement.name))
             continue
@@ -289,7 +289,14 @@ def run_statements(
         except Refusal as error:
             said = str(error) if value is None else without_parts(str(error), [value])
             changes.append(
-                Change("create", resource, statement.name, after=change.after, notes=(said,))
+                Change(
+                    "create",
+                    resource,
+                    statement.name,
+                    after=change.after,
+                    notes=(said,),
+                    refused=True,
+                )
             )
             return changes
         ledger.done(change)

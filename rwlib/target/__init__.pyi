@@ -1,13 +1,14 @@
 from .parameters import parameter_values as parameter_values
 from .parameters import target_from_parameters as target_from_parameters
 from .rules.identities import account_id as account_id
-from .rules.names import CONNECTORS as CONNECTORS
+from .rules.text import input_notes as input_notes
 from .rules.text import split_text as split_text
 from .rules.text import unknown_name as unknown_name
 from .target import Target as Target
 from .target import connector_options as connector_options
-from .target import field_errors as field_errors
+from .target import field_problems as field_problems
 from .target import read_yaml as read_yaml
+from .target import refuse_options as refuse_options
 from .yaml_file import Loader as Loader
 from .yaml_file import OneKeyEach as OneKeyEach
 from .yaml_file import problem_of as problem_of

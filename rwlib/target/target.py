@@ -9,24 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from rwlib.connectors import connector_names
 from rwlib.errors import InputError
 from rwlib.target.rules import RULES
 from rwlib.target.rules.text import split_bucket_url, split_text, unknown_name, wrong_type
 
-Connector = Literal[
-    "redshift",
-    "snowflake_v2",
-    "snowflake",
-    "s3_sink",
-    "s3_source",
-    "iceberg_sink",
-    "iceberg_source",
-]
+if TYPE_CHECKING:
+    Connector = str
+else:
+    # The names of the files of today; what is asked of a target is asked of the files themselves.
+    Connector = Literal[connector_names()]
 
 
 class Target(BaseModel):
@@ -65,12 +63,9 @@ class Target(BaseModel):
         3600, description="Longest session of the role in seconds; RisingWave asks for 3600"
     )
     tags: dict[str, str] = Field({}, description="Tags for the policy and the role")
-    connectors: list[Connector] = Field(
+    connectors: list[str] = Field(
         [],
-        description=(
-            "One or more of redshift, snowflake_v2, snowflake, s3_sink, s3_source, "
-            "iceberg_sink, iceberg_source"
-        ),
+        description=f"One or more of {', '.join(connector_names())}",
     )
     policy_style: Literal["recommended", "documented"] = Field(
         "recommended",
@@ -122,6 +117,8 @@ class Target(BaseModel):
         for field in ("connectors", "accept_findings"):
             if isinstance(values.get(field), tuple):
                 values[field] = list(values[field])
+        if isinstance(values.get("policy_style"), str):
+            values["policy_style"] = values["policy_style"].strip()
         if isinstance(values.get("prefix"), str) and values["prefix"] != "/":
             values["prefix"] = values["prefix"].removesuffix("/")
         split_bucket_url(values)
@@ -138,8 +135,10 @@ class Target(BaseModel):
             raise InputError(
                 "workload_identity_arn",
                 "",
-                "is empty: copy the Workload Identity (IAM Role ARN) from the Cloud Meta tab of "
-                "the cluster, or give cluster_id",
+                "is empty",
+                reason="empty",
+                todo="copy the Workload Identity (IAM Role ARN) from the Cloud Meta tab of the "
+                "cluster, or give cluster_id",
             )
         if self.role_name and not self.policy_name:
             # A name of its own per target: two that share a role, or a bucket too, would
@@ -223,10 +222,14 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError("target", str(path), "does not exist; give a YAML file") from None
+        raise InputError(
+            "target", str(path), "does not exist; give a YAML file", reason="does_not_exist"
+        ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise InputError("target", str(path), f"cannot be read: {reason}") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InputError(
+            "target", str(path), f"cannot be read: {reason}", reason="cannot_be_read"
+        ) from None
     try:
         values = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
@@ -256,7 +259,9 @@ def _first_input_error(error: ValidationError) -> InputError:
         return cause
     field = ".".join(str(part) for part in first["loc"][:1]) or "target"
     wanted = Target.model_fields[field].annotation if field in Target.model_fields else None
-    return InputError(field, first.get("input"), wrong_type(wanted, first["msg"]))
+    return InputError(
+        field, first.get("input"), wrong_type(wanted, first["msg"]), reason="wrong_type"
+    )
 
 
 def connector_options(target: Target, name: str) -> dict[str, Any]:
@@ -266,9 +271,29 @@ def connector_options(target: Target, name: str) -> dict[str, Any]:
     return {**flat, **(own if isinstance(own, dict) else {})}
 
 
+def refuse_options(target: Target) -> None:
+    """Refuse ``sql_options`` of which no version of RisingWave would make a statement.
+
+    Raises
+    ------
+    InputError
+        Names the option, and the nearest one that exists.
+    """
+    if not target.sql_options:
+        return
+    from rwlib.sql import refuse_options as refuse
+
+    refuse(target, target.role_arn_in("<account>"), target.region_name or "us-east-1")
+
+
 def field_errors(values: Mapping[str, object]) -> dict[str, str]:
     """Say what is wrong with every field at once; empty when the values make a target."""
-    found: dict[str, str] = {}
+    return {name: str(problem) for name, problem in field_problems(values).items()}
+
+
+def field_problems(values: Mapping[str, object]) -> dict[str, InputError]:
+    """Return what is wrong with every field at once, each with its code."""
+    found: dict[str, InputError] = {}
     trial = dict(values)
     for _ in Target.model_fields:
         try:
@@ -277,10 +302,19 @@ def field_errors(values: Mapping[str, object]) -> dict[str, str]:
         except InputError as error:
             if error.field in found:
                 break
-            found[error.field] = str(error)
+            found[error.field] = error
             if error.field not in _STAND_IN:
                 break
             trial[error.field] = _STAND_IN[error.field]
+    else:
+        return found
+    if "sql_options" not in found and "connectors" not in found:
+        with suppress(InputError):
+            target = Target(**trial)
+            try:
+                refuse_options(target)
+            except InputError as error:
+                found["sql_options"] = error
     return found
 
 

@@ -1,3 +1,4 @@
+from .allowed_principal import check_allowed_principal as check_allowed_principal
 from .bucket import check_of_refusal as check_of_refusal
 from .check import HOPS as HOPS
 from .check import Check as Check
@@ -8,8 +9,11 @@ from .connectors import check_sql_options as check_sql_options
 from .deciding import probe_role as probe_role
 from .grants import ExcessGrant as ExcessGrant
 from .grants import check_grants as check_grants
+from .grants import excess_grants as excess_grants
 from .grants import unaccepted as unaccepted
+from .hops import Judgement as Judgement
 from .hops import ask_aws as ask_aws
+from .hops import check_situation as check_situation
 from .hops import verify as verify
 from .known import CheckedFacts as CheckedFacts
 from .live import check_live as check_live
@@ -19,3 +23,7 @@ from .situation import Situation as Situation
 from .situation import plan_situation as plan_situation
 from .situation import read_situation as read_situation
 from .situation import with_boundary as with_boundary
+from .widened import Passing as Passing
+from .widened import denials as denials
+from .widened import newly_allowed as newly_allowed
+from .widened import passes as passes

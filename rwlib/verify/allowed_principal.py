@@ -103,7 +103,7 @@ def check_allowed_principal(
                 reason="allowed_principals_updating",
             )
         if pending:
-            return check("pass", f"{role_arn} is going to be added")
+            return check("pass", f"{role_arn} would be added")
         others = (
             f"; it lists other roles: {', '.join(allowed.role_arns)}" if allowed.role_arns else ""
         )
@@ -126,7 +126,7 @@ def check_allowed_principal(
         )
     return check(
         "manual",
-        "nobody has confirmed it, and there is no API key to look with",
+        "nobody has confirmed it, and without an API key it cannot be looked up",
         " ".join(console_steps(target, role_arn)),
         "allowed_principal_unconfirmed",
     )

@@ -7,8 +7,10 @@ Then the verdict is unknown with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rwlib.aws import Read
 from rwlib.steps import policy_text
 from rwlib.verify.check import Check, Status, Verdict
 
@@ -42,25 +44,13 @@ def check_simulation(
     from rwlib.errors import RunbookError
 
     title = "AWS's own simulation agrees"
-    chosen = [
-        each
-        for each in verdicts
-        if each.decision.layer not in ("resource", "trust")
-        # A key policy always has its say, and the simulation does not read it.
-        and not each.probe.action.startswith("kms:")
-        and not each.depends
-    ]
-    groups: dict[tuple[tuple[str, str], ...], list[Verdict]] = {}
-    for verdict in chosen:
-        if verdict.probe.allow or not verdict.probe.context:
-            context = tuple((key, str(value)) for key, value in verdict.probe.context.items())
-            groups.setdefault(context, []).append(verdict)
+    groups = _groups(verdicts)
     differing: list[str] = []
     by_organization: list[str] = []
     compared = 0
     for context, members in groups.items():
         try:
-            results = _simulate(aws, role_arn, context, members)
+            results = _simulate(aws, _simulation_call(role_arn, context, members))
         except (ClientError, RunbookError) as error:
             reason = error_message(error) if isinstance(error, ClientError) else str(error)
             unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
@@ -99,6 +89,30 @@ def check_simulation(
     ]
 
 
+def simulation_calls(role_arn: str, verdicts: Iterable[Verdict]) -> list[Read]:
+    """Return the calls with which `check_simulation` begins; none depends on another."""
+    groups = _groups(verdicts)
+    return [_simulation_call(role_arn, context, members) for context, members in groups.items()]
+
+
+def _groups(verdicts: Iterable[Verdict]) -> dict[tuple[tuple[str, str], ...], list[Verdict]]:
+    """Return the verdicts that can be compared, by the context of their requests."""
+    chosen = [
+        each
+        for each in verdicts
+        if each.decision.layer not in ("resource", "trust")
+        # A key policy always has its say, and the simulation does not read it.
+        and not each.probe.action.startswith("kms:")
+        and not each.depends
+    ]
+    groups: dict[tuple[tuple[str, str], ...], list[Verdict]] = {}
+    for verdict in chosen:
+        if verdict.probe.allow or not verdict.probe.context:
+            context = tuple((key, str(value)) for key, value in verdict.probe.context.items())
+            groups.setdefault(context, []).append(verdict)
+    return groups
+
+
 _SCP_TITLE = "No service control policy stops the connectors"
 
 
@@ -126,9 +140,9 @@ def _simulation_check(
     )
 
 
-def _simulate(
-    aws: Aws, role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
-) -> dict[tuple[str, str], Mapping[str, Any]]:
+def _simulation_call(
+    role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
+) -> Read:
     # A simulation has the keys that are passed (IAM API reference, SimulatePrincipalPolicy).
     account = role_arn.split(":")[4]
     sent = {
@@ -140,23 +154,28 @@ def _simulate(
         "aws:ViaAWSService": "false",
         **dict(context),
     }
-    parameters: dict[str, Any] = {"ContextEntries": _entries(sent)}
+    return Read(
+        "iam",
+        "simulate_principal_policy",
+        optional=True,
+        parameters={
+            "PolicySourceArn": role_arn,
+            "ActionNames": sorted({each.probe.action for each in members}),
+            "ResourceArns": sorted({each.probe.resource for each in members}),
+            "ContextEntries": _entries(sent),
+        },
+    )
+
+
+def _simulate(aws: Aws, call: Read) -> dict[tuple[str, str], Mapping[str, Any]]:
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     while True:
-        page = aws.read(
-            "iam",
-            "simulate_principal_policy",
-            optional=True,
-            PolicySourceArn=role_arn,
-            ActionNames=sorted({each.probe.action for each in members}),
-            ResourceArns=sorted({each.probe.resource for each in members}),
-            **parameters,
-        )
+        page = aws.answer_to(call)
         for each in page.get("EvaluationResults", []):
             found |= _answers(each)
         if not page.get("IsTruncated"):
             return found
-        parameters["Marker"] = page["Marker"]
+        call = replace(call, parameters={**call.parameters, "Marker": page["Marker"]})
 
 
 def _answers(result: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -185,6 +204,17 @@ def _entries(context: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
+def validation_call(document: Mapping[str, Any], region_name: str) -> Read:
+    """Return the call that `validate_policy` makes."""
+    return Read(
+        "accessanalyzer",
+        "validate_policy",
+        optional=True,
+        region_name=region_name,
+        parameters={"policyDocument": policy_text(document), "policyType": "IDENTITY_POLICY"},
+    )
+
+
 def validate_policy(aws: Aws, document: Mapping[str, Any], region_name: str) -> Check:
     """Let Access Analyzer read the policy before it is written."""
     from botocore.exceptions import ClientError
@@ -194,14 +224,7 @@ def validate_policy(aws: Aws, document: Mapping[str, Any], region_name: str) -> 
 
     title = "Access Analyzer finds no fault in the policy"
     try:
-        answer = aws.read(
-            "accessanalyzer",
-            "validate_policy",
-            optional=True,
-            region_name=region_name,
-            policyDocument=policy_text(document),
-            policyType="IDENTITY_POLICY",
-        )
+        answer = aws.answer_to(validation_call(document, region_name))
     except (ClientError, RunbookError) as error:
         reason = error_message(error) if isinstance(error, ClientError) else str(error)
         unknown = (f"access-analyzer:ValidatePolicy: {reason}",)

@@ -11,6 +11,7 @@ from rwlib.target import Target
 from rwlib.verify.check import Check, Status, Verdict
 from rwlib.verify.deciding import decide, model_of, policies_for, until
 from rwlib.verify.probes import Probe
+from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import Situation
 from rwlib.verify.trust import nat_addresses
 
@@ -39,8 +40,8 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
         if bucket.owned
         else (
             "unknown",
-            "AWS does not say whose it is; if it belongs to another account, the recommended "
-            "policy does not reach it (s3:ResourceAccount)",
+            "AWS does not say who owns it; if it belongs to another account, the recommended "
+            f"policy does not reach it (s3:ResourceAccount){_why_no_owner(situation)}",
             "bucket_owner_unknown",
         )
     )
@@ -49,13 +50,18 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
     yield _public_access_block(situation)
 
 
+def _why_no_owner(situation: Situation) -> str:
+    why = situation.bucket.why_unknown("owner")
+    return f"; {why}" if why else ""
+
+
 def _bucket_policy(situation: Situation, verdicts: list[Verdict]) -> Check:
     title = "The bucket policy lets the role through"
     why = situation.bucket.why_unknown("bucket policy")
     if why:
         return Check("bucket_policy", "bucket", title, "unknown", (why,), reason="not_readable")
     if situation.bucket.policy is None:
-        return Check("bucket_policy", "bucket", title, "pass", ("there is none",))
+        return Check("bucket_policy", "bucket", title, "pass", ("the bucket has no policy",))
     decided = [
         Verdict(verdict.probe, _by_bucket_policy(situation, verdict.probe))
         for verdict in verdicts
@@ -118,7 +124,7 @@ def _public_access_block(situation: Situation) -> Check:
     # RestrictPublicBuckets stops cross-account access through a public policy; the role is in the
     # bucket's own account (S3 user guide, Blocking public access).
     if settings.get("RestrictPublicBuckets") and not situation.bucket.owned:
-        evidence = f"{on} is switched on, and AWS does not say whose the bucket is"
+        evidence = f"{on} is switched on, and AWS does not say who owns the bucket"
         return Check(
             "block_public_access", "bucket", title, "unknown", (evidence,),
             reason="block_public_access",
@@ -129,34 +135,18 @@ def _public_access_block(situation: Situation) -> Check:
     )  # fmt: skip
 
 
+_REFUSALS = {
+    ("bucket", "does_not_exist"): ("bucket_exists", "The bucket exists", "bucket_missing"),
+    ("bucket", "in_other_account"): ("bucket_owner", _OWNER_TITLE, "bucket_in_other_account"),
+    ("region_name", "in_other_region"): ("bucket_region", _REGION_TITLE, "bucket_region_mismatch"),
+}
+
+
 def check_of_refusal(error: InputError) -> Check | None:
     """Return the check that fails where the bucket was refused as an input; None elsewhere."""
-    message = str(error)
-    if error.field == "bucket" and "does not exist" in message:
-        return Check(
-            "bucket_exists",
-            "bucket",
-            "The bucket exists",
-            "fail",
-            (message,),
-            reason="bucket_missing",
-        )
-    if error.field == "bucket" and "is not in account" in message:
-        return Check(
-            "bucket_owner",
-            "bucket",
-            _OWNER_TITLE,
-            "fail",
-            (message,),
-            reason="bucket_in_other_account",
-        )
-    if error.field == "region_name":
-        return Check(
-            "bucket_region",
-            "bucket",
-            _REGION_TITLE,
-            "fail",
-            (message,),
-            reason="bucket_region_mismatch",
-        )
-    return None
+    known = _REFUSALS.get((error.field, error.reason))
+    if known is None:
+        return None
+    check_id, title, reason = known
+    fix = REASONS[reason].fix
+    return Check(check_id, "bucket", title, "fail", (str(error),), fix, reason)

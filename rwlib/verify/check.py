@@ -51,6 +51,25 @@ HOPS = {
 
 
 @dataclass(frozen=True)
+class Ground:
+    """One line of evidence, and the code of what it says.
+
+    Parameters
+    ----------
+    reason
+        A code of `rwlib.verify.reasons.REASONS`; empty where nothing is wrong.
+    evidence
+        The line.
+    action
+        The request that it is about, such as ``s3:PutObject``; empty where it is about none.
+    """
+
+    reason: str
+    evidence: str
+    action: str = ""
+
+
+@dataclass(frozen=True)
 class Paste:
     """Something to copy and paste as it stands: a document or a command, never a sentence.
 
@@ -86,6 +105,9 @@ class Check:
         Number of the step that mends it when it is applied; None where none does.
     planned
         True where a plan was judged: it says what would be, were the plan applied.
+    grounds
+        What each line of evidence is about, where a check can fail for several reasons at once;
+        empty where ``reason`` says it all.
     refused
         Why the step that would mend it refuses to write; ``fixed_by`` is then None.
     pastes
@@ -101,6 +123,7 @@ class Check:
     reason: str = ""
     fixed_by: int | None = None
     planned: bool = False
+    grounds: tuple[Ground, ...] = ()
     refused: str = ""
     pastes: tuple[Paste, ...] = ()
 
@@ -109,10 +132,17 @@ class Check:
         """The status as a person reads it: a plan would pass, what stands there passes."""
         return status_words(self.status, planned=self.planned)
 
+    @property
+    def needs_person(self) -> bool:
+        """True where a person has to act, and has not said that it is done."""
+        return self.status == "manual" and self.reason == "allowed_principal_unconfirmed"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
         lists = {"evidence": list(self.evidence), "pastes": [asdict(each) for each in self.pastes]}
-        return {**asdict(self), **lists}
+        # Not `asdict`, which copies every text and is a few percent of a target's time.
+        values = {key: value for key, value in vars(self).items() if key != "grounds"}
+        return {**values, **lists}
 
 
 def status_words(status: str, *, planned: bool) -> str:

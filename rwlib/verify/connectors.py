@@ -9,12 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rwlib.connectors import uses_service
+from rwlib.steps import REDSHIFT_SERVICE
 from rwlib.target import Target
-from rwlib.verify.check import Check, Status
+from rwlib.verify.check import Check, Ground
 from rwlib.verify.situation import Situation
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
+
+# What the checker's findings are called in the table of reasons, where a code says the same.
+_REASONS = {
+    "sql_wrong_role_arn": "sql_wrong_role_arn",
+    "sql_wrong_role_option": "sql_wrong_role_option",
+    "sql_missing_option": "sql_missing_option",
+    "config_load_missing": "sql_missing_option",
+    "sql_outside_prefix": "sql_outside_prefix",
+    "secret_required": "secret_missing",
+    "region_wrong": "bucket_region_mismatch",
+    "iceberg_catalog_ignores_role": "iceberg_catalog_ignores_role",
+}
 
 
 def check_connectors(
@@ -22,7 +36,7 @@ def check_connectors(
 ) -> list[Check]:
     """Return the verdicts on the SQL and on Redshift's side of the role."""
     found = check_sql_options(target, situation, sql)
-    if "redshift" in target.connectors:
+    if uses_service(target.connectors, REDSHIFT_SERVICE):
         found.append(_redshift_attachment(aws, situation))
     return found
 
@@ -32,8 +46,10 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
     from rwlib.sql import check_sql
 
     title = "The SQL names this role, bucket and region"
-    problems = [
-        f"{each.connector}: {finding.message}"
+    grounds = [
+        Ground(
+            _REASONS.get(finding.id, "sql_options_wrong"), f"{each.connector}: {finding.message}"
+        )
         for each in sql
         for finding in check_sql(
             each.sql,
@@ -45,12 +61,17 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
         if finding.severity == "error"
     ]
     names_role = [each for each in sql if situation.role_arn not in each.sql]
-    problems += [f"{each.connector}: does not name {situation.role_arn}" for each in names_role]
-    good = tuple(f"{each.connector}: {situation.role_arn}" for each in sql)
-    status: Status = "fail" if problems else "pass"
-    fix = "correct sql_options" if problems else ""
-    reason = ("sql_wrong_role_arn" if names_role else "sql_options_wrong") if problems else ""
-    return [Check("sql_options", "SQL", title, status, tuple(problems) or good, fix, reason)]
+    grounds += [
+        Ground("sql_wrong_role_arn", f"{each.connector}: does not name {situation.role_arn}")
+        for each in names_role
+    ]
+    if not grounds:
+        good = tuple(f"{each.connector}: {situation.role_arn}" for each in sql)
+        return [Check("sql_options", "SQL", title, "pass", good)]
+    reason = "sql_wrong_role_arn" if names_role else grounds[0].reason
+    lines = tuple(each.evidence for each in grounds)
+    fix = "correct sql_options"
+    return [Check("sql_options", "SQL", title, "fail", lines, fix, reason, grounds=tuple(grounds))]
 
 
 def _redshift_attachment(aws: Aws, situation: Situation) -> Check:

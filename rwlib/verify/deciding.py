@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rwlib.connectors import connector_profile
 from rwlib.evaluate import (
     OPENDAL_SESSION,
     Decision,
@@ -219,7 +220,7 @@ def session_names(target: Target) -> tuple[str | Unknown, ...]:
     """
     names: dict[str | Unknown, None] = {OPENDAL_SESSION: None}
     for connector in target.connectors:
-        if not connector.startswith("iceberg"):
+        if not connector_profile(connector).catalog:
             continue
         options = connector_options(target, connector)
         catalog = str(options.get("catalog.type") or "")

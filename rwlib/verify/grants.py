@@ -19,6 +19,7 @@ from functools import cached_property
 from itertools import islice, product
 from typing import Any, Literal
 
+from rwlib.connectors import connector_profile
 from rwlib.errors import InputError
 from rwlib.evaluate import (
     ANY,
@@ -31,16 +32,18 @@ from rwlib.evaluate import (
     evaluate,
     literal_tokens,
     may_overlap,
+    redshift_services,
     text_tokens,
 )
 from rwlib.steps import policy_document, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import Check, Status
-from rwlib.verify.deciding import role_session
+from rwlib.verify.deciding import role_session, with_grants
 from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
 from rwlib.verify.situation import Situation
 
 Kind = Literal["outside", "unused"]
+Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
 _BUCKET_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -81,6 +84,7 @@ class ExcessGrant:
     sources: tuple[str, ...]
     witness: Request
     assumes: str = ""
+    by_trust: bool = False
 
     @property
     def line(self) -> str:
@@ -90,7 +94,7 @@ class ExcessGrant:
         }
         where = "".join(f", with {key} {value}" for key, value in shown.items())
         asked = f"{self.witness.action} on {self.witness.resource}{where}"
-        if self.actions == ("sts:AssumeRole",) and self.resources == ("the role itself",):
+        if self.by_trust:
             who = self.witness.principal
             name = who if isinstance(who, str) else next(iter(who.values()))
             asked = f"{self.witness.action} by {name}{where}"
@@ -218,8 +222,8 @@ class _Found:
 def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, Any]]:
     """Return the least privilege of the target's connectors, and of the other targets' policies.
 
-    What another target of this runbook has been granted on the same role was asked for too, so
-    that two buckets of one cluster may share a role.
+    What another target of this runbook claims on the same role, for the same Workload Identity,
+    was asked for too, so that two buckets of one cluster may share a role.
     """
     wanted = target.model_copy(update={"policy_style": "recommended"})
     place = {
@@ -243,9 +247,22 @@ def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, 
 
 
 def excess_grants(
-    target: Target, situation: Situation, workload_identity_arn: str = ""
+    target: Target,
+    situation: Situation,
+    workload_identity_arn: str = "",
+    *,
+    had: Situation | None = None,
+    tolerated: Tolerated | None = None,
 ) -> tuple[ExcessGrant, ...]:
     """List every grant beyond what the target's connectors need, those outside first.
+
+    Parameters
+    ----------
+    had
+        What stood before: what it allowed already is not listed.
+    tolerated
+        Tells of a request, its access level (`IamAction.level`) and its kind that it is not to be
+        listed.
 
     Raises
     ------
@@ -256,8 +273,8 @@ def excess_grants(
     """
     if situation.trust_policy is None:
         return ()
-    search = _Search(target, situation)
-    found = [*search.grants(), *_trust_grants(target, situation, workload_identity_arn)]
+    search = _Search(target, situation, had, tolerated)
+    found = [*search.grants(), *_trust_grants(target, situation, workload_identity_arn, had)]
     merged: dict[str, ExcessGrant] = {}
     for each in found:
         known = merged.get(each.id)
@@ -280,13 +297,13 @@ def check_grants(
     """
     title = "The role reaches nothing that its connectors don't need"
 
-    def verdict(status: Status, evidence: Iterable[str], fix: str = "") -> Check:
-        return Check("excess_grants", "requests", title, status, tuple(evidence), fix)
+    def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
+        return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
     try:
         found = excess_grants(target, situation, workload_identity_arn)
     except PatternTooLargeError as error:
-        return verdict("unknown", [str(error)]), ()
+        return verdict("unknown", [str(error)], reason="grants_not_decided"), ()
     accepted = set(target.accept_findings)
     notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
     gone = accepted - {each.id for each in found}
@@ -300,15 +317,16 @@ def check_grants(
                 [*(each.line for each in blocking), *notes],
                 "take the grant away where it stands, or give this target a role_name of its "
                 f"own; if it is wanted: accept_findings: [{', '.join(e.id for e in blocking)}]",
+                "grant_beyond_need",
             ),
             found,
         )
     if unread := situation.unread_grants():
         lines = [f"{what} not looked at, though it could grant more: {why}"
                  for what, why in unread.items()]  # fmt: skip
-        return verdict("unknown", [*lines, *notes]), found
+        return verdict("unknown", [*lines, *notes], reason="not_readable"), found
     if situation.trust_policy is None:
-        return verdict("pass", ["there is no role yet"]), found
+        return verdict("pass", ["the role does not exist yet"]), found
     return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
 
 
@@ -321,9 +339,17 @@ def unaccepted(target: Target, found: Iterable[ExcessGrant]) -> list[ExcessGrant
 class _Search:
     """The search through all statements in effect on one role."""
 
-    def __init__(self, target: Target, situation: Situation) -> None:
+    def __init__(
+        self,
+        target: Target,
+        situation: Situation,
+        had: Situation | None = None,
+        tolerated: Tolerated | None = None,
+    ) -> None:
         self.target = target
         self.situation = situation
+        self.had = had
+        self.tolerated = tolerated
         self.account = situation.account_id
         self.bucket_arn = f"arn:aws:s3:::{target.bucket}"
         self.key_arn = target.kms_key_arn or situation.bucket.kms_key_arn
@@ -339,7 +365,7 @@ class _Search:
         self.statements = [
             *attached,
             *_statements("the bucket policy", bucket.policy, "resource"),
-            *_statements("the key policy", bucket.kms_key_policy, "resource"),
+            *_statements("the key policy", _key_side(situation), "resource"),
         ]
         limits = _statements(*situation.boundary, "identity") if situation.boundary else []
         self.bounds = [each for each in limits if each.allows] if situation.boundary else None
@@ -350,7 +376,8 @@ class _Search:
             if not each.allows and not each.tests and ("*" in each.resources or each.not_resources)
         ]
         needs = [each for document in documents for each in _statements("", document, "identity")]
-        self.deciding = [*needs, *limits, *(each for each in self.statements if not each.allows)]
+        denials = [each for each in self.statements if not each.allows]
+        self.deciding = [*needs, *limits, *denials, *_all_statements(had)]
         self.same = {each.bare for each in needs}
         self.base = self._base()
         self.values = {
@@ -589,17 +616,29 @@ class _Search:
             request, Policies(identity=self.needed, resource=_open_to(self.account))
         ).allowed:
             return
-        yield self.kind_of(request, action), request, assumes
+        if self.had is not None and self._had_already(request, self.had):
+            return
+        kind = self.kind_of(request, action)
+        if self.tolerated is None or not self.tolerated(request, action.level, kind):
+            yield kind, request, assumes
 
-    def _resource_side(self, request: Request) -> tuple[Mapping[str, Any] | None, str]:
+    def _had_already(self, request: Request, had: Situation) -> bool:
+        side, _ = self._resource_side(request, had)
+        policies = Policies(identity=list(had.identity), resource=side, boundary=had.boundary)
+        return evaluate(request, policies).allowed
+
+    def _resource_side(
+        self, request: Request, situation: Situation | None = None
+    ) -> tuple[Mapping[str, Any] | None, str]:
         """Return the resource's own policy, and what is assumed where it is not known."""
-        bucket, place = self.situation.bucket, request.resource
+        situation = situation or self.situation
+        bucket, place = situation.bucket, request.resource
         if place == self.bucket_arn or place.startswith(f"{self.bucket_arn}/"):
             return bucket.policy, ""
         if place == self.key_arn and bucket.kms_key_policy is not None:
-            return bucket.kms_key_policy, ""
-        if place == self.situation.role_arn and request.action.lower() == "sts:assumerole":
-            return self.situation.trust_policy, ""
+            return _key_side(situation), ""
+        if place == situation.role_arn and request.action.lower() == "sts:assumerole":
+            return situation.trust_policy, ""
         if place.startswith("arn:") and request.resource_account != self.account:
             return _open_to(self.account), "where the other account lets this one in"
         if request.action.lower().startswith("sts:") and ":role/" in place:
@@ -684,20 +723,9 @@ def _possible_values(
     found: list[str | None] = [None]
     for operator, values, variables in tests:
         name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
-        if "ip" in name and "address" in name:
-            found += [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
-        elif name == "bool":
-            found += ["true", "false"]
-        elif name == "null":
-            found.append("x")
-        elif name.startswith("numeric"):
-            for each in values:
-                if re.fullmatch(r"-?\d+", each):
-                    found += [each, str(int(each) - 1), str(int(each) + 1)]
-                else:
-                    found.append(each)
-        elif name.startswith("date"):
-            found += [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+        ordered = _values_around(name, values)
+        if ordered is not None:
+            found += ordered
         elif name.startswith("arn"):
             patterns += [tokens for each in values
                          if (tokens := arn_tokens(each, variables=variables))]  # fmt: skip
@@ -712,6 +740,45 @@ def _possible_values(
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
         found += sorted(texts, key=lambda text: len(text or ""))
     return list(dict.fromkeys(found))
+
+
+def _key_side(situation: Situation) -> Mapping[str, Any] | None:
+    """Return the key policy, with what the key's grants say beside it."""
+    bucket = situation.bucket
+    if bucket.kms_key_policy is None:
+        return None
+    return with_grants(bucket.kms_key_policy, bucket.kms_grants or (), situation.role_arn)
+
+
+def _all_statements(situation: Situation | None) -> list[_Statement]:
+    """Return the statements of every policy of a situation but its trust policy."""
+    if situation is None:
+        return []
+    documents = [*situation.identity, *([situation.boundary] if situation.boundary else [])]
+    return [
+        *(each for name, document in documents for each in _statements(name, document, "identity")),
+        *_statements("the bucket policy", situation.bucket.policy, "resource"),
+        *_statements("the key policy", _key_side(situation), "resource"),
+    ]
+
+
+def _values_around(operator: str, values: tuple[str, ...]) -> list[str] | None:
+    """Return values on both sides of those that are tested; None for an operator on texts."""
+    if "ip" in operator and "address" in operator:
+        return [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
+    if operator == "bool":
+        return ["true", "false"]
+    if operator == "null":
+        return ["x"]
+    if operator.startswith("date"):
+        return [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+    if not operator.startswith("numeric"):
+        return None
+    found: list[str] = []
+    for each in values:
+        whole = re.fullmatch(r"-?\d+", each)
+        found += [each, str(int(each) - 1), str(int(each) + 1)] if whole else [each]
+    return found
 
 
 def _head(pattern: str) -> str:
@@ -784,11 +851,14 @@ def _counted(names: Sequence[str], what: str) -> str:
     return f"{', '.join(names[:3])} and {len(names) - 3} more {what}"
 
 
-def _trust_grants(target: Target, situation: Situation, workload: str) -> Iterator[ExcessGrant]:
+def _trust_grants(
+    target: Target, situation: Situation, workload: str, had: Situation | None = None
+) -> Iterator[ExcessGrant]:
     """Yield who may assume the role beside the Workload Identity, and Redshift where it copies."""
-    wanted = {workload or target.workload_identity_arn}
-    if "redshift" in target.connectors:
-        wanted.add("redshift.amazonaws.com")
+    workload = workload or target.workload_identity_arn
+    wanted = {workload, *_services(target, situation)}
+    parts = workload.split(":")
+    sessions = f":{parts[4]}:assumed-role/{workload.rpartition('/')[2]}/" if parts[4:] else "none"
     for statement in _statements("the trust policy", situation.trust_policy, "resource"):
         actions = [
             each for each in ("sts:AssumeRole", "sts:AssumeRoleWithSAML",
@@ -798,11 +868,22 @@ def _trust_grants(target: Target, situation: Situation, workload: str) -> Iterat
         if not statement.allows or not actions:
             continue
         for kind, name in _principals(statement.document):
-            if name in wanted:
+            if name in wanted or (kind == "AWS" and sessions in name):
                 continue
-            grant = _trust_grant(situation, statement, kind, name)
+            grant = _trust_grant(situation, statement, kind, name, workload, had)
             if grant is not None:
                 yield grant
+
+
+def _services(target: Target, situation: Situation) -> set[str]:
+    """Return the services that assume the role for a connector, by their regional names too."""
+    found = {connector_profile(name).trusted_service for name in target.connectors} - {""}
+    if situation.redshift_claimed:
+        found.add("redshift.amazonaws.com")
+    if "redshift.amazonaws.com" in found:
+        for service in redshift_services(situation.bucket.region_name):
+            found |= {service, service.replace("redshift", "redshift-serverless", 1)}
+    return found
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -819,26 +900,39 @@ def _principals(statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _trust_grant(
-    situation: Situation, statement: _Statement, kind: str, name: str
+    situation: Situation,
+    statement: _Statement,
+    kind: str,
+    name: str,
+    workload: str,
+    had: Situation | None,
 ) -> ExcessGrant | None:
     account = situation.account_id
     of = re.fullmatch(r"arn:[^:]*:(?:iam|sts)::(\d{12}):.*|(\d{12})", name)
     theirs = (of[1] or of[2]) if of else ""
-    caller, who, action = name, name, "sts:AssumeRole"
+    callers, who, action = [name], name, "sts:AssumeRole"
     if kind == "AWS" and name == "*":
         theirs = "999999999999" if account != "999999999999" else "888888888888"
-        caller, who = f"arn:aws:iam::{theirs}:role/any-role", "everybody"
+        callers, who = _callers(situation, (theirs,), workload, everybody=True), "everybody"
     elif kind == "AWS" and of and (of[2] or name.endswith(":root")):
-        caller, who = f"arn:aws:iam::{theirs}:role/any-role", f"every role of account {theirs}"
+        callers = _callers(situation, (theirs,), workload, everybody=False)
+        who = f"every role of account {theirs}"
     elif kind == "Federated":
         action = "sts:AssumeRoleWithWebIdentity"
         action = "sts:AssumeRoleWithSAML" if ":saml-provider/" in name else action
     elif kind == "AWS" and not theirs:
         return None
     outside = kind == "Federated" or (kind == "AWS" and theirs != account)
-    request = _assuming(situation, statement, kind, caller, action)
+    found_requests = (
+        _assuming(situation, statement, kind, caller, action, had) for caller in callers
+    )
+    request = next((each for each in found_requests if each is not None), None)
     if request is None:
         return None
+    if "aws:PrincipalArn" in request.context and kind == "AWS" and who not in (name, "everybody"):
+        tried = {key for _, key, _, _ in statement.tests}
+        if "aws:principalarn" in tried:
+            who = f"other roles of account {theirs}"
     found: Kind = "outside" if outside else "unused"
     under = [key for _, _, key, _ in statement.tests]
     conditions = f", under conditions on {' and '.join(dict.fromkeys(under))}" if under else ""
@@ -851,18 +945,56 @@ def _trust_grant(
         ("the role itself",),
         ("the trust policy",),
         request,
+        by_trust=True,
     )
 
 
+def _callers(
+    situation: Situation, accounts: Sequence[str], workload: str, *, everybody: bool
+) -> list[str]:
+    """Return roles that stand for all that an account, or everybody, can be.
+
+    One for each way in which the trust policy's conditions on ``aws:PrincipalArn`` can come out,
+    and none of them the Workload Identity.
+    """
+    patterns: list[tuple[PatternToken, ...]] = [literal_tokens(workload)]
+    named: dict[str, None] = dict.fromkeys(accounts)
+    for statement in _statements("", situation.trust_policy, "resource"):
+        for _, key, _, values in statement.tests:
+            if key == "aws:principalarn":
+                for value in values:
+                    tokens = arn_tokens(value, variables=statement.variables)
+                    if tokens and tokens not in patterns:
+                        patterns.append(tokens)
+            if key in ("aws:principalarn", "aws:principalaccount") and everybody:
+                found = [account for value in values for account in re.findall(r"\d{12}", value)]
+                named |= dict.fromkeys(found)
+    callers = [f"arn:aws:iam::{account}:role/any-role" for account in named]
+    for account in named:
+        shape = tuple(_shape_tokens(f"arn:aws:iam::{account}:role/${{RoleName}}", account))
+        callers += [each for each in cells([shape], patterns).values() if each]
+    return [each for each in dict.fromkeys(callers) if each != workload]
+
+
 def _assuming(
-    situation: Situation, statement: _Statement, kind: str, caller: str, action: str
+    situation: Situation,
+    statement: _Statement,
+    kind: str,
+    caller: str,
+    action: str,
+    had: Situation | None = None,
 ) -> Request | None:
     """Return a request with which a caller assumes the role; None when no value of a key does."""
     allow = _allow(action, situation.role_arn)
     tests: dict[str, list[tuple[str, tuple[str, ...], bool]]] = {}
     spelled: dict[str, str] = {}
-    for each in _statements("", situation.trust_policy, "resource"):
-        if each.allows and each is not statement and each.document != statement.document:
+    before = None if had is None else had.trust_policy
+    for each in (
+        *_statements("", situation.trust_policy, "resource"),
+        *_statements("", before, "resource"),
+    ):
+        other = each.allows and each.document != statement.document
+        if other and (before is None or each.document not in statements_of(before)):
             continue
         for operator, key, shown, values in each.tests:
             if key in ("aws:principalarn", "aws:principalaccount", "aws:principaltype"):
@@ -883,13 +1015,15 @@ def _assuming(
         context = own | {key: value for key, value in chosen if value is not None}
         try:
             request = Request(principal, action, situation.role_arn, situation.account_id, context)
-            decision = evaluate(
-                request,
-                Policies(identity=[("their side", allow)], resource=situation.trust_policy),
+            theirs = [("their side", allow)]
+            decision = evaluate(request, Policies(identity=theirs, resource=situation.trust_policy))
+            known = (
+                before is not None
+                and evaluate(request, Policies(identity=theirs, resource=before)).allowed
             )
         except InputError:
             return None
-        if decision.allowed:
+        if decision.allowed and not known:
             return request
     return None
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rwlib.errors import RunbookError
 from rwlib.target import Target
 from rwlib.verify.allowed_principal import check_allowed_principal, settled_list, stale_entries
 from rwlib.verify.bucket import check_bucket
-from rwlib.verify.check import Check, Verdict
+from rwlib.verify.check import HOPS, Check, Verdict
 from rwlib.verify.deciding import probe_role
+from rwlib.verify.grants import ExcessGrant, check_grants
 from rwlib.verify.kms import check_kms
 from rwlib.verify.requests import check_allowed, check_refused
 from rwlib.verify.role import (
@@ -24,6 +25,7 @@ from rwlib.verify.role import (
     check_left_over,
     check_policy,
     check_role,
+    with_kept_versions,
 )
 from rwlib.verify.situation import Situation
 from rwlib.verify.trust import check_redshift_trust, check_trust
@@ -31,6 +33,14 @@ from rwlib.verify.trust import check_redshift_trust, check_trust
 if TYPE_CHECKING:
     from rwlib.aws import Aws
     from rwlib.cloud import Cloud
+
+
+class Judgement(NamedTuple):
+    """The verdict of every hop, of every request, and what the role reaches beyond its need."""
+
+    checks: list[Check]
+    verdicts: list[Verdict]
+    grants: tuple[ExcessGrant, ...]
 
 
 def verify(
@@ -42,8 +52,8 @@ def verify(
     workload_identity_arn: str = "",
     cloud: Cloud | None = None,
     egress_ips: Sequence[str] = (),
-) -> tuple[list[Check], list[Verdict]]:
-    """Return the verdict of every hop and of every request, in the order of the way.
+) -> Judgement:
+    """Judge every hop, in the order of the way; every request is judged once.
 
     Parameters
     ----------
@@ -53,22 +63,31 @@ def verify(
         Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     """
     situation = replace(situation, egress_ips=tuple(egress_ips))
+    situation = with_kept_versions(aws, situation, wanted_policy)
     verdicts = probe_role(target, situation)
-    checks = check_situation(
-        target,
-        situation,
-        wanted_policy,
-        workload_identity_arn=workload_identity_arn,
-        verdicts=verdicts,
-    )
-    at = next((i for i, check in enumerate(checks) if check.hop == "bucket"), len(checks))
-    allowed_principal = _allowed_principal(aws, target, situation, cloud)
-    checks.insert(at, replace(allowed_principal, planned=situation.planned))
-    at = next((i for i, check in enumerate(checks) if check.hop == "boundary"), at)
-    checks[at:at] = [
-        replace(each, planned=situation.planned) for each in check_left_over(aws, target, situation)
+    excess, grants = check_grants(target, situation, workload_identity_arn)
+    checks = [
+        *check_situation(
+            target,
+            situation,
+            wanted_policy,
+            workload_identity_arn=workload_identity_arn,
+            verdicts=verdicts,
+        ),
+        *(
+            replace(check, planned=situation.planned)
+            for check in (
+                *check_left_over(aws, target, situation),
+                _allowed_principal(aws, target, situation, cloud),
+                excess,
+            )
+        ),
     ]
-    return checks, verdicts
+    return Judgement(sorted(checks, key=_place_on_the_way), verdicts, grants)
+
+
+def _place_on_the_way(check: Check) -> int:
+    return list(HOPS).index(check.hop)
 
 
 def ask_aws(
@@ -80,11 +99,22 @@ def ask_aws(
     sql: Sequence[Any],
 ) -> list[Check]:
     """Return what AWS itself says beside the verdicts, and what the connectors need beside S3."""
-    from rwlib.verify.aws_simulation import check_simulation, validate_policy
+    from rwlib.verify.aws_simulation import (
+        check_simulation,
+        simulation_calls,
+        validate_policy,
+        validation_call,
+    )
     from rwlib.verify.connectors import check_connectors
 
-    checks = [validate_policy(aws, wanted_policy, situation.bucket.region_name)]
-    if not situation.planned and situation.trust_policy is not None:
+    simulated = not situation.planned and situation.trust_policy is not None
+    region_name = situation.bucket.region_name
+    aws.read_ahead(
+        validation_call(wanted_policy, region_name),
+        *(simulation_calls(situation.role_arn, verdicts) if simulated else ()),
+    )
+    checks = [validate_policy(aws, wanted_policy, region_name)]
+    if simulated:
         unread = situation.unread()
         checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread)
     return checks + check_connectors(aws, target, situation, sql)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from rwlib.evaluate import Decision
 from rwlib.target import Target
-from rwlib.verify.check import APPLY, Check, Status, Verdict
+from rwlib.verify.check import APPLY, Check, Ground, Status, Verdict
 from rwlib.verify.deciding import decide
 from rwlib.verify.probes import Probe
+from rwlib.verify.requests import grounds_of
 from rwlib.verify.situation import Situation
 
 
@@ -33,36 +34,36 @@ def check_kms(target: Target, situation: Situation, verdicts: list[Verdict]) -> 
     depending = [each for each in own if each.depends]
     bad = [each for each in own if not each.as_expected and not each.depends]
     by_key_policy = [each for each in bad if each.decision.layer == "resource"]
-    problems, fix, reason = _key_problems(situation, key_arn)
-    status: Status = "fail"
-    fixed_by: int | None = None
-    if bad and len(by_key_policy) == len(bad):
-        fix, reason = fix or "see kms_key_policy", reason or "kms_key_policy"
-        if bucket.kms_key_policy is None and not problems:
-            status, reason = "unknown", "not_readable"
-        elif _grants_unread(situation) and not problems:
-            implicit = all(each.decision.effect == "implicit-deny" for each in bad)
-            status, reason = ("unknown", "not_readable") if implicit else (status, reason)
-    elif bad and not reason:
-        fix, reason, fixed_by = APPLY, "kms_role_permission", 1
-    lines = [*(each.line for each in bad), *problems]
-    if depending and not lines:
+    problems, fix = _key_problems(situation, key_arn)
+    grounds = (*grounds_of(situation, bad), *problems)
+    key_only = bool(bad) and len(by_key_policy) == len(bad)
+    if key_only:
+        fix = fix or "see kms_key_policy"
+    reason = next((each.reason for each in (*problems, *grounds)), "")
+    if depending and not grounds:
         said = tuple(each.line for each in depending)
         yield Check("kms", "KMS", title, "unknown", said, reason="depends_on_context")
-        yield _key_policy(situation, key_arn, own, bad, by_key_policy)
-        return
-    good = f"{key_arn}: {', '.join(each.probe.action for each in own)}"
-    yield Check(
-        "kms",
-        "KMS",
-        title,
-        status if lines else "pass",
-        tuple(lines) or (good,),
-        (fix or APPLY) if lines else "",
-        reason if lines else "",
-        fixed_by if lines else None,
-    )
+    elif not grounds:
+        good = f"{key_arn}: {', '.join(each.probe.action for each in own)}"
+        yield Check("kms", "KMS", title, "pass", (good,))
+    else:
+        status: Status = "fail"
+        if key_only and not problems and _key_unread(situation, bad):
+            status, reason = "unknown", "not_readable"
+        lines = tuple(each.evidence for each in grounds)
+        fixed_by = 1 if bad and not problems and reason == "kms_role_permission" else None
+        yield Check(
+            "kms", "KMS", title, status, lines, fix or APPLY, reason, fixed_by, grounds=grounds
+        )
     yield _key_policy(situation, key_arn, own, bad, by_key_policy)
+
+
+def _key_unread(situation: Situation, refused: list[Verdict]) -> bool:
+    """True when the key's policy, or a grant, may allow what looks refused."""
+    if situation.bucket.kms_key_policy is None:
+        return True
+    implicit = all(each.decision.effect == "implicit-deny" for each in refused)
+    return bool(_grants_unread(situation)) and implicit
 
 
 def _grants_unread(situation: Situation) -> str:
@@ -70,18 +71,19 @@ def _grants_unread(situation: Situation) -> str:
     return situation.bucket.why_unknown("kms grants")
 
 
-def _key_problems(situation: Situation, key_arn: str) -> tuple[list[str], str, str]:
+def _key_problems(situation: Situation, key_arn: str) -> tuple[list[Ground], str]:
     key = situation.bucket.kms_key or {}
-    problems, fix, reason = [], "", ""
+    problems, fix = [], ""
     if key and not key.get("Enabled", True):
-        problems.append(f"{key_arn} is {key.get('KeyState', 'disabled')}")
+        problems.append(
+            Ground("kms_key_disabled", f"{key_arn} is {key.get('KeyState', 'disabled')}")
+        )
         fix = f"enable the key: aws kms enable-key --key-id {key_arn}"
-        reason = "kms_key_disabled"
     if key_arn.split(":")[3] != situation.bucket.region_name:
-        problems.append(f"{key_arn} is not in the bucket's region {situation.bucket.region_name}")
+        line = f"{key_arn} is not in the bucket's region {situation.bucket.region_name}"
+        problems.append(Ground("kms_key_region_mismatch", line))
         fix = "give the bucket a key of its own region"
-        reason = "kms_key_region_mismatch"
-    return problems, fix, reason
+    return problems, fix
 
 
 def _key_policy(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rwlib.diagnose import diagnose
 from rwlib.errors import RunbookError
 from rwlib.sql import parse_statements, statements_for
-from rwlib.steps import Change, Connection, Ledger, Refusal
+from rwlib.steps import Change, ChangeSubject, Connection, Ledger, Refusal
 from rwlib.verify.check import Check, Status
 from rwlib.verify.probes import required_probes
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rwlib.target import Target
     from rwlib.verify.situation import Situation
 
-_RESOURCE = "RisingWave source"
 _TITLES = {
     "live_assume": "RisingWave itself can assume the role",
     "live_list": "RisingWave itself can list the prefix",
@@ -124,20 +123,20 @@ def check_live(
     answer = ""
     left: list[str] = []
     with _dropped(connection, source, ledger, left):
-        ledger.intend(Change("create", _RESOURCE, source.name, after=source.sql))
+        ledger.intend(Change("create", ChangeSubject.SOURCE, source.name, after=source.sql))
         try:
             connection.execute(source.sql)
         except Refusal as error:
             answer = str(error)
-            ledger.abandoned(Change("create", _RESOURCE, source.name))
+            ledger.abandoned(Change("create", ChangeSubject.SOURCE, source.name))
         else:
-            ledger.done(Change("create", _RESOURCE, source.name))
+            ledger.done(Change("create", ChangeSubject.SOURCE, source.name))
     rows = _judged(answer, lists, source, target)
     if left:
         note = f"source {source.name} could not be dropped: {left[0]}"
         rows[0] = Check(
             rows[0].id, rows[0].hop, rows[0].title, "fail", (*rows[0].evidence, note),
-            f"DROP SOURCE {source.name}",
+            f"DROP SOURCE {source.name}", "live_source_left",
         )  # fmt: skip
     return rows
 
@@ -159,7 +158,7 @@ def _dropped(
 
 
 def _drop(connection: Connection, source: LiveSource, ledger: Ledger) -> None:
-    removal = Change("delete", _RESOURCE, source.name, before=source.sql)
+    removal = Change("delete", ChangeSubject.SOURCE, source.name, before=source.sql)
     ledger.intend(removal)
     connection.execute(f"DROP SOURCE IF EXISTS {source.name}")
     ledger.done(removal)
@@ -201,4 +200,5 @@ def _rows(lists: bool, status: Status, evidence: str, fix: str = "") -> list[Che
 
 def _row(check_id: str, status: Status, evidence: str, fix: str = "") -> Check:
     kept = fix if status != "pass" else ""
-    return Check(check_id, _HOPS[check_id], _TITLES[check_id], status, (evidence,), kept)
+    reason = {"fail": "live_refused", "unknown": "live_undecided"}.get(status, "")
+    return Check(check_id, _HOPS[check_id], _TITLES[check_id], status, (evidence,), kept, reason)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rwlib.connectors import ConnectorRequest, connector_profile
 from rwlib.steps import glue_settings, listed_at_create
 from rwlib.target import connector_options
 
@@ -48,9 +49,6 @@ class Probe:
     def place(self) -> str:
         """What the request is about, without ``arn:aws:s3:::``."""
         return self.resource.removeprefix("arn:aws:s3:::")
-
-
-_TABLES = {"redshift", "snowflake_v2"}
 
 
 def required_probes(
@@ -96,53 +94,54 @@ def required_probes(
     return probes
 
 
+_TITLES = {
+    "s3:PutObject": "write",
+    "s3:GetObject": "read",
+    "s3:DeleteObject": "delete",
+}
+
+
 def _connector_probes(target: Target, name: str) -> Iterator[Probe]:
+    """Yield what the connector's file says that it asks for, at this target's place."""
     bucket = f"arn:aws:s3:::{target.bucket}"
-    options = connector_options(target, name)
-    table = str(options.get("table.name") or "orders") if name in _TABLES else ""
-    folder = "/".join(part for part in (target.prefix, table) if part)
-    root = f"{folder}/" if folder else ""
+    profile = connector_profile(name)
+    root = place_of_files(target, name)
+    for request in profile.requests:
+        probe_id = f"{name}.{request.id}"
+        if request.action == "s3:ListBucket":
+            prefix = _listed(target, name, request, root)
+            context = {"s3:prefix": prefix} if prefix else {}
+            title = f"list files {f'under {prefix}' if prefix else 'of the bucket'}"
+            yield Probe(
+                probe_id, title, True, request.action, bucket, {**context, "s3:delimiter": "/"}
+            )
+        elif not request.key:
+            yield Probe(probe_id, f"{request.action} of the bucket", True, request.action, bucket)
+        else:
+            key = f"{root}{request.key}"
+            title = f"{_TITLES.get(request.action, request.action)} {key}"
+            yield Probe(probe_id, title, True, request.action, f"{bucket}/{key}")
 
-    def put(what: str, key: str) -> Probe:
-        return Probe(f"{name}.{what}", f"write {key}", True, "s3:PutObject", f"{bucket}/{key}")
 
-    def get(what: str, key: str) -> Probe:
-        return Probe(f"{name}.{what}", f"read {key}", True, "s3:GetObject", f"{bucket}/{key}")
+def place_of_files(target: Target, name: str) -> str:
+    """Return the folder below which a connector's files are, with its slash; empty for none."""
+    profile = connector_profile(name)
+    given = connector_options(target, name).get(profile.folder_option) or profile.example_folder
+    parts = (target.prefix, str(given) if profile.folder_option else "")
+    folder = "/".join(part for part in parts if part)
+    return f"{folder}/" if folder else ""
 
-    def delete(what: str, key: str) -> Probe:
-        return Probe(f"{name}.{what}", f"delete {key}", True, "s3:DeleteObject", f"{bucket}/{key}")
 
-    def listing(what: str, prefix: str) -> Probe:
-        context = {"s3:prefix": prefix, "s3:delimiter": "/"} if prefix else {"s3:delimiter": "/"}
-        where = f"under {prefix}" if prefix else "of the bucket"
-        return Probe(
-            f"{name}.{what}", f"list files {where}", True, "s3:ListBucket", bucket, context
-        )
-
-    if name == "redshift":
-        yield put("stage", f"{root}part-0.json")
-        yield put("manifest", f"{root}manifest/part-0.json")
-        yield listing("manifests", f"{root}manifest/")
-        yield get("copy", f"{root}part-0.json")
-        yield delete("cleanup", f"{root}manifest/part-0.json")
-    elif name == "snowflake_v2":
-        yield put("stage", f"{root}part-0.json")
-    elif name in ("snowflake", "s3_sink"):
+def _listed(target: Target, name: str, request: ConnectorRequest, root: str) -> str:
+    if request.listed == "path":
         # Lists the path as it is written, without a slash of its own.
-        yield listing("check", listed_at_create(target, name) or "")
-        yield put("write", f"{root}part-0.json")
-    elif name == "s3_source":
+        return listed_at_create(target, name) or ""
+    if request.listed == "pattern":
         from rwlib.sql import listed_prefix
 
-        pattern = str(options.get("match_pattern") or f"{root}*")
-        yield listing("discover", listed_prefix(pattern) or "")
-        yield get("read", f"{root}part-0.json")
-    elif name in ("iceberg_sink", "iceberg_source"):
-        yield listing("list", root)
-        yield get("metadata", f"{root}metadata/v1.metadata.json")
-        if name == "iceberg_sink":
-            yield put("data", f"{root}data/part-0.parquet")
-            yield delete("expire", f"{root}data/part-0.parquet")
+        pattern = connector_options(target, name).get("match_pattern") or f"{root}*"
+        return listed_prefix(str(pattern)) or ""
+    return f"{root}{request.key}"
 
 
 def _glue_probes(target: Target, account_id: str, region_name: str) -> Iterator[Probe]:

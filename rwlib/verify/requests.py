@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rwlib.verify.check import Check, Verdict
+from collections.abc import Iterable
+
+from rwlib.verify.check import Check, Ground, Verdict
 from rwlib.verify.situation import Situation
 
 _UNREAD = "not looked at, though it could decide otherwise"
@@ -27,7 +29,8 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
             tuple(verdict.line for verdict in sure),
             "see the checks above for the hop that refuses; a documented policy is repaired by "
             "policy_style: recommended",
-            reason_of(sure[0]),
+            reason_of(situation, sure[0]),
+            grounds=grounds_of(situation, sure),
         )
     if unread:
         return Check(
@@ -39,8 +42,9 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
         return Check(
             "requests_allowed", "requests", title, "unknown", said, reason="depends_on_context"
         )
-    lines = tuple(verdict.line for verdict in chosen)
-    return Check("requests_allowed", "requests", title, "pass", lines)
+    grounds = grounds_of(situation, chosen, refused=False)
+    lines = tuple(each.evidence for each in grounds)
+    return Check("requests_allowed", "requests", title, "pass", lines, grounds=grounds)
 
 
 def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
@@ -74,26 +78,48 @@ def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
     return Check("requests_refused", "requests", title, "pass", lines)
 
 
-def reason_of(verdict: Verdict) -> str:
+def reason_of(situation: Situation, verdict: Verdict) -> str:
     """Return the code of why a request is refused, from what decided about it."""
-    decision = verdict.decision
+    decision, service = verdict.decision, verdict.probe.action.partition(":")[0]
     if decision.effect == "explicit-deny":
-        return "bucket_policy_denies" if decision.layer == "resource" else "request_refused"
+        by_resource = "kms_key_policy" if service == "kms" else "bucket_policy_denies"
+        by_layer = {"resource": by_resource, "boundary": "boundary_denies"}
+        return by_layer.get(decision.layer, "role_policy_denies")
     if decision.layer == "boundary":
         return "boundary_denies"
-    action = verdict.probe.action
-    if action.startswith("kms:"):
+    if situation.trust_policy is None:
+        return "role_missing"
+    if decision.layer == "identity" and situation.policy_arn not in situation.attached:
+        return "policy_not_attached"
+    if service == "kms":
         return "kms_role_permission" if decision.layer == "identity" else "kms_key_policy"
-    if action.startswith("glue:"):
+    if service == "glue":
         return "glue_permission_missing"
-    near = next(iter(decision.near_misses), None)
-    elements = [miss.element for miss in near.mismatches] if near is not None else []
-    if not elements or elements[0] in ("Action", "NotAction"):
+    return _nearest(verdict)
+
+
+def _nearest(verdict: Verdict) -> str:
+    """Return the code of what keeps the nearest Allow from allowing it."""
+    near = next(iter(verdict.decision.near_misses), None)
+    if near is None or not near.mismatches:
         return "s3_action_missing"
-    if elements[0] in ("Resource", "NotResource"):
+    element = near.mismatches[0].element
+    if element in ("Action", "NotAction"):
+        return "s3_action_missing"
+    if element in ("Resource", "NotResource"):
         return "s3_resource_mismatch"
-    keys = [miss.key.lower() for miss in near.mismatches if miss.key] if near is not None else []
-    return "list_condition_too_narrow" if "s3:prefix" in keys else "request_refused"
+    keys = {miss.key.lower() for miss in near.mismatches if miss.key}
+    return "list_condition_too_narrow" if "s3:prefix" in keys else "request_condition_unmet"
+
+
+def grounds_of(
+    situation: Situation, verdicts: Iterable[Verdict], *, refused: bool = True
+) -> tuple[Ground, ...]:
+    """Return a line for each request, with why it is refused."""
+    return tuple(
+        Ground(reason_of(situation, each) if refused else "", each.line, each.probe.action)
+        for each in verdicts
+    )
 
 
 def _not_looked_at(unread: dict[str, str]) -> tuple[str, ...]:

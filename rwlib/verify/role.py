@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rwlib.errors import RunbookError
@@ -36,7 +37,7 @@ def check_policy(
     if document is None and why:
         yield Check("policy_documents", "policy", title, "unknown", (why,), reason="not_readable")
     elif document is None:
-        evidence = f"there is no {situation.policy_arn}"
+        evidence = f"{situation.policy_arn} does not exist"
         yield Check(
             "policy_documents", "policy", title, "fail", (evidence,), APPLY, "policy_missing", 1
         )
@@ -45,10 +46,32 @@ def check_policy(
         yield Check("policy_documents", "policy", title, "pass", (f"{size} statements, equal",))
     else:
         diff = tuple(document_diff(document, wanted).splitlines()[2:])
-        yield Check(
-            "policy_documents", "policy", title, "fail", diff, APPLY, "policy_old_version", 1
-        )
+        kept = {canonical(each) for each in situation.kept_versions}
+        reason = "policy_old_version" if canonical(wanted) in kept else "policy_differs"
+        yield Check("policy_documents", "policy", title, "fail", diff, APPLY, reason, 1)
     yield _attached(situation)
+
+
+def with_kept_versions(aws: Aws, situation: Situation, wanted: Mapping[str, Any]) -> Situation:
+    """Read the other versions of the target's policy where the default one is not as wanted.
+
+    Another version that is tells a default that was set back from a document that was changed.
+    """
+    from rwlib.aws import policy_versions, version_document
+
+    document = situation.policy_document
+    if situation.planned or document is None or canonical(document) == canonical(wanted):
+        return situation
+    arn = situation.policy_arn
+    try:
+        kept = tuple(
+            version_document(aws, arn, each["VersionId"])
+            for each in policy_versions(aws, arn)
+            if not each["IsDefaultVersion"]
+        )
+    except RunbookError:  # then nobody knows; the difference itself was read
+        return situation
+    return replace(situation, kept_versions=kept)
 
 
 def _attached(situation: Situation) -> Check:
@@ -58,9 +81,8 @@ def _attached(situation: Situation) -> Check:
         return Check("policy_attached", "policy", title, "unknown", (why,), reason="not_readable")
     if situation.trust_policy is None or situation.policy_arn not in situation.attached:
         evidence = f"{situation.policy_arn} is not attached to {situation.role_arn}"
-        return Check(
-            "policy_attached", "policy", title, "fail", (evidence,), APPLY, "policy_not_attached", 2
-        )
+        reason = "role_missing" if situation.trust_policy is None else "policy_not_attached"
+        return Check("policy_attached", "policy", title, "fail", (evidence,), APPLY, reason, 2)
     evidence = f"{situation.policy_arn} is attached"
     return Check("policy_attached", "policy", title, "pass", (evidence,))
 
@@ -74,7 +96,7 @@ def check_role(target: Target, situation: Situation) -> Check:
         return Check(
             "role_exists", "role", title, "fail", (situation.role_arn,), APPLY, "role_missing", 2
         )
-    planned = ("it is going to be created or is there already",) if situation.planned else ()
+    planned = ("it would be created, or exists already",) if situation.planned else ()
     return Check("role_exists", "role", title, "pass", (situation.role_arn, *planned))
 
 
@@ -92,11 +114,11 @@ def check_left_over(aws: Aws, target: Target, situation: Situation) -> Iterable[
     try:
         changes = left_over(aws, target)
     except RunbookError as error:
-        yield Check("left_over", "role", title, "unknown", (str(error),))
+        yield Check("left_over", "role", title, "unknown", (str(error),), reason="not_readable")
         return
     if changes:
         evidence = tuple(f"{each.resource} {each.name}: {each.detail}" for each in changes)
-        yield Check("left_over", "role", title, "fail", evidence, APPLY)
+        yield Check("left_over", "role", title, "fail", evidence, APPLY, "left_over", 2)
 
 
 def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]) -> Check:

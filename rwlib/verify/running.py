@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rwlib.cloud import sink_failures
+from rwlib.connectors import connector_profile
 from rwlib.steps import Change, Connection, existing
 from rwlib.target import connector_options
 from rwlib.verify.check import Check
@@ -42,7 +44,7 @@ def check_execution(
     limit
         Seconds.
     """
-    refused = {each.name: each.notes[0] for each in changes if each.notes and not each.applied}
+    refused = {each.name: each.notes[0] for each in changes if each.refused}
     checks = []
     for each in sql:
         statement = each.statements[-1]
@@ -84,17 +86,28 @@ def _failed(check_id: str, title: str, text: str, target: Target, known: Sequenc
         for cause in each.causes
     ]
     if not causes:
-        broken = [each.title for each in known if each.status == "fail"]
+        failed = next((each for each in known if each.status == "fail"), None)
         fix = (
-            f"put right first: {broken[0]}; then run it again"
-            if broken
-            else "correct what RisingWave names in its answer, then run it again"
+            f"mend what fails first ({failed.hop}: {failed.title}); then run it again"
+            if failed is not None
+            else f"mend what RisingWave names ({_innermost(said)}), in sql_options or in the "
+            "cluster; then run it again"
         )
         return Check(check_id, "SQL", title, "fail", said, fix, "statement_refused")
     top = causes[0]
     named = (f"{top.confidence}: {top.id}", *top.evidence)
     fix = f"{top.fix.summary} {top.fix.how}"
     return Check(check_id, "SQL", title, "fail", (*named, *said), fix, "statement_refused")
+
+
+def _innermost(lines: Sequence[str]) -> str:
+    """Return the last of the errors that RisingWave numbers from the outside to the inside.
+
+    ``Caused by these errors (recent errors listed first):`` (thiserror-ext's report, which
+    RisingWave's frontend prints).
+    """
+    last = lines[-1].strip() if lines else "it gave no reason"
+    return re.sub(r"^\d+: ", "", last)
 
 
 def _names(each: ConnectorSql) -> set[str]:
@@ -113,15 +126,15 @@ def _look_at_sink(
     name = each.statements[-1].name
     if name not in existing(connection, "sink"):
         return Check(
-            check_id, "SQL", title, "fail", ("there is no such sink",), "run it again with apply",
+            check_id, "SQL", title, "fail", ("the sink does not exist",), "run it again with apply",
             "sink_missing", 5,
         )  # fmt: skip
     failures = sink_failures(connection.rows, name)
     if failures:
         return _failed(check_id, title, failures[0].error, target, known)
-    table = str(connector_options(target, each.connector).get("table.name") or "")
-    has_folder = table and each.connector in ("redshift", "snowflake_v2")
-    folder = "/".join(part for part in (target.prefix, table if has_folder else "") if part)
+    option = connector_profile(each.connector).folder_option
+    table = str(connector_options(target, each.connector).get(option) or "")
+    folder = "/".join(part for part in (target.prefix, table) if part)
     return _first_file(aws, target.bucket, f"{folder}/" if folder else "", check_id, title)
 
 

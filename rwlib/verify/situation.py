@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import BucketFacts
 from rwlib.errors import InputError
-from rwlib.steps import Change, is_ours, tag_map
+from rwlib.steps import Change, ChangeSubject, is_asked_for, same_cluster_claims, tag_map
 
 if TYPE_CHECKING:
-    from rwlib.aws import Aws
+    from rwlib.aws import Aws, Read
     from rwlib.target import Target
 
 
@@ -48,7 +48,13 @@ class Situation:
     egress_ips
         Addresses from which the cluster reaches the internet, as Cloud metadata gives them.
     ours
-        ARNs of the other attached policies that bear this runbook's tag.
+        ARNs of the other attached policies that are this runbook's, and that a target has which
+        claims the role for the same Workload Identity.
+    redshift_claimed
+        True when such a target needs Redshift's statement in the trust policy.
+    kept_versions
+        Documents of the versions of the target's own policy that are not the default one, as far
+        as they were looked at.
     """
 
     caller_arn: str
@@ -68,6 +74,8 @@ class Situation:
     role_tags: Mapping[str, str] | None = None
     egress_ips: tuple[str, ...] = ()
     ours: frozenset[str] = frozenset()
+    redshift_claimed: bool = False
+    kept_versions: tuple[Mapping[str, Any], ...] = ()
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""
@@ -99,17 +107,27 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
     What the caller may not read is left out, and named in ``unknown`` with the reason.
     """
     from rwlib.aws import (
+        attached_call,
         attached_policies,
         default_document,
+        inline_names_call,
         inline_policies,
+        policy_call,
         policy_json,
         read_policy,
         read_role,
+        role_call,
     )
 
     unknown: dict[str, str] = {}
-    role = read_role(aws, target.role_name, unknown)
     own_arn = target.policy_arn_in(aws.account_id)
+    aws.read_ahead(role_call(target.role_name), policy_call(own_arn))
+    role = read_role(aws, target.role_name, unknown)
+    boundary_arn = ""
+    if role is not None:
+        boundary_arn = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+        of_role = [attached_call(target.role_name), inline_names_call(target.role_name)]
+        _read_documents_ahead(aws, {own_arn, boundary_arn} - {""}, also=of_role)
     base: dict[str, Any] = {
         "caller_arn": aws.caller_identity.arn,
         "account_id": aws.account_id,
@@ -128,16 +146,19 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
             **base,
         )
     attached = attached_policies(aws, target.role_name, unknown)
+    _read_documents_ahead(aws, {*attached})
     identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
+    claims = same_cluster_claims(role, target.name, target.workload_identity_arn)
     # The documents were read through the same answers, so this asks for nothing more.
     ours = frozenset(
-        arn for arn in attached if arn != own_arn and is_ours(read_policy(aws, arn, unknown) or {})
+        arn
+        for arn in attached
+        if arn != own_arn and is_asked_for(read_policy(aws, arn, unknown) or {}, claims)
     )
     identity += [
         (f"inline policy {name}", document)
         for name, document in inline_policies(aws, target.role_name, unknown).items()
     ]
-    boundary_arn = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
     boundary = default_document(aws, boundary_arn, unknown) if boundary_arn else None
     return Situation(
         role_arn=role["Arn"],
@@ -149,7 +170,33 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         boundary_arn=boundary_arn,
         role_tags=tag_map(role.get("Tags", [])),
         ours=ours,
+        redshift_claimed=any(claim.redshift for claim in claims),
         **base,
+    )
+
+
+def _read_documents_ahead(aws: Aws, arns: Iterable[str], also: Iterable[Read] = ()) -> None:
+    """Read policies and their documents at once, as far as one does not depend on another.
+
+    Parameters
+    ----------
+    also
+        Other calls that can be made beside the first ones.
+    """
+    from rwlib.aws import policy_call, version_call
+
+    ordered = sorted(arns)
+    found = {arn: aws.remembered(policy_call(arn)) for arn in ordered}
+    aws.read_ahead(
+        *also,
+        *(
+            version_call(arn, known["Policy"]["DefaultVersionId"]) if known else policy_call(arn)
+            for arn, known in found.items()
+        ),
+    )
+    late = [(arn, aws.remembered(policy_call(arn))) for arn, known in found.items() if not known]
+    aws.read_ahead(
+        *(version_call(arn, known["Policy"]["DefaultVersionId"]) for arn, known in late if known)
     )
 
 
@@ -158,7 +205,7 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
     pending = [change for change in changes if change.writes and not change.applied]
     planned = replace(now, planned=bool(pending))
     for change in pending:
-        if change.resource == "IAM policy" and change.after is not None:
+        if change.resource == ChangeSubject.POLICY and change.after is not None:
             rest = tuple(each for each in planned.identity if each[0] != change.name)
             attached = change.name in planned.attached
             planned = replace(
@@ -166,25 +213,25 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
                 policy_document=change.after,
                 identity=(*rest, (change.name, change.after)) if attached else planned.identity,
             )
-        elif change.resource == "IAM role" and change.action == "create":
+        elif change.resource == ChangeSubject.ROLE and change.action == "create":
             planned = replace(
                 planned,
                 role_arn=change.name,
                 trust_policy=change.after["trust_policy"],
                 role_tags=change.after.get("tags"),
             )
-        elif change.resource == "IAM role" and change.action == "update":
+        elif change.resource == ChangeSubject.ROLE and change.action == "update":
             planned = replace(planned, role_tags=change.after.get("tags", planned.role_tags))
-        elif change.resource == "trust policy" and change.after is not None:
+        elif change.resource == ChangeSubject.TRUST_POLICY and change.after is not None:
             planned = replace(planned, trust_policy=change.after)
-        elif change.resource == "attachment" and change.action == "delete":
+        elif change.resource == ChangeSubject.ATTACHMENT and change.action == "delete":
             arn = change.name.partition(" to ")[0]
             planned = replace(
                 planned,
                 attached=tuple(each for each in planned.attached if each != arn),
                 identity=tuple(each for each in planned.identity if each[0] != arn),
             )
-        elif change.resource == "attachment" and change.action == "create":
+        elif change.resource == ChangeSubject.ATTACHMENT and change.action == "create":
             document = planned.policy_document
             if document is not None:
                 planned = replace(
@@ -209,7 +256,10 @@ def with_boundary(aws: Aws, planned: Situation, boundary_arn: str) -> Situation:
     document = default_document(aws, boundary_arn, unknown)
     if document is None and boundary_arn not in unknown:
         raise InputError(
-            "permissions_boundary_arn", boundary_arn, "does not exist; create it first"
+            "permissions_boundary_arn",
+            boundary_arn,
+            "does not exist; create it first",
+            reason="does_not_exist",
         )
     return replace(
         planned,

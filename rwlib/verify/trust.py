@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from rwlib.connectors import uses_service
 from rwlib.evaluate import SESSION_NAME_KEY, Decision, Unknown
 from rwlib.steps import (
     REDSHIFT_SERVICE,
@@ -15,7 +17,7 @@ from rwlib.steps import (
     statements_of,
 )
 from rwlib.target import Target
-from rwlib.verify.check import APPLY, Check, Status
+from rwlib.verify.check import APPLY, Check, Ground, Status
 from rwlib.verify.deciding import (
     assume,
     assume_by_redshift,
@@ -51,7 +53,14 @@ def check_trust(target: Target, situation: Situation, workload: str) -> Iterable
     if situation.trust_policy is None:
         for check_id, title in _TITLES.items():
             yield Check(
-                check_id, "trust", title, "fail", ("there is no role",), APPLY, "role_missing", 2
+                check_id,
+                "trust",
+                title,
+                "fail",
+                ("the role does not exist",),
+                APPLY,
+                "role_missing",
+                2,
             )
         return
     yield from _Trust(situation, situation.trust_policy, workload, session_names(target)).checks()
@@ -76,10 +85,12 @@ class _Trust:
 
     def checks(self) -> Iterable[Check]:
         """Return the four checks of the hop."""
-        yield self._principal()
-        yield self._conditions()
-        yield self._deny()
-        yield self._trust()
+        deny, conditions = self._deny(), self._conditions()
+        principal = self._principal(deny)
+        yield principal
+        yield conditions
+        yield deny
+        yield self._trust(principal, conditions, deny)
 
     def _judge(self, statements: Sequence[Mapping[str, Any]]) -> Decision:
         document = {**self.document, "Statement": list(statements)}
@@ -87,7 +98,7 @@ class _Trust:
             self.situation, self.workload, trust_policy=document, session_names=self.names
         )
 
-    def _principal(self) -> Check:
+    def _principal(self, deny: Check) -> Check:
         allowing = [each for each in self.statements if each.get("Effect") == "Allow"]
         if _names(allowing, self.workload):
             return _check("trust_principal", "pass", (self.workload,))
@@ -96,15 +107,13 @@ class _Trust:
             return _depends("trust_principal", as_session)
         if any("NotPrincipal" in each for each in allowing) and as_session.allowed:
             return _check("trust_principal", "pass", (self.workload,))
-        deleted = _deleted(self.statements)
-        return _check(
-            "trust_principal",
-            "fail",
-            (_found_principals(self.statements, self.workload),),
-            APPLY,
-            "trust_principal_deleted" if deleted else "trust_principal_mismatch",
-            3,
-        )
+        reason = "trust_principal_mismatch"
+        if _deleted(self.statements):
+            reason = "trust_principal_deleted"
+        elif _names(self.statements, self.workload):
+            reason = "trust_explicit_deny" if deny.status == "fail" else "trust_missing"
+        evidence = (_found_principals(self.statements, self.workload),)
+        return _check("trust_principal", "fail", evidence, APPLY, reason, 3)
 
     def _conditions(self) -> Check:
         """Look at every statement that could let RisingWave in, the ones with conditions."""
@@ -130,13 +139,20 @@ class _Trust:
         reason = (
             "trust_external_id_required" if "sts:externalid" in keys else "trust_condition_unmet"
         )
-        lines = tuple(
-            f"{each.get('Sid') or 'a statement'} has a condition on {key.lower()}{said}"
+        grounds = tuple(
+            Ground(
+                _reason_of_key(key),
+                f"{each.get('Sid') or 'a statement'} has a condition on {key.lower()}{said}",
+            )
             for each, misses in unmet
             for key, said in misses
         )
+        lines = tuple(each.evidence for each in grounds)
         own = all(each.get("Sid") == SID for each in could) and "sts:externalid" not in keys
-        return _check("trust_conditions", "fail", lines, _REMOVE, reason, 3 if own else None)
+        return replace(
+            _check("trust_conditions", "fail", lines, _REMOVE, reason, 3 if own else None),
+            grounds=grounds,
+        )
 
     def _met(self) -> tuple[str, ...]:
         """Say that no condition is in the way, and when one will be."""
@@ -177,7 +193,7 @@ class _Trust:
             "trust_explicit_deny",
         )
 
-    def _trust(self) -> Check:
+    def _trust(self, principal: Check, conditions: Check, deny: Check) -> Check:
         wide = tuple(_too_wide(self.situation, self.statements, self.workload))
         reasons = tuple(str(reason) for reason in self.whole.reasons[:3])
         if self.whole.effect == "depends" and not wide:
@@ -186,7 +202,6 @@ class _Trust:
             return _check("trust", "pass", (f"only {self.workload}", *self._met()[1:]))
         if self.whole.allowed or self.whole.effect == "depends":
             return _check("trust", "fail", wide, APPLY, "trust_too_wide", 3)
-        conditions, deny, principal = self._conditions(), self._deny(), self._principal()
         first = next((each for each in (deny, conditions) if each.status == "fail"), None)
         if first is None:
             reason = principal.reason if principal.status == "fail" else "trust_missing"
@@ -214,7 +229,7 @@ def nat_addresses(situation: Situation, decision: Decision) -> tuple[str, ...]:
 
 def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check]:
     """See that Redshift's COPY may use the role, where the target has a Redshift sink."""
-    if "redshift" not in target.connectors:
+    if not uses_service(target.connectors, REDSHIFT_SERVICE):
         return
     title = "Redshift may assume the role for its COPY"
 
@@ -228,7 +243,7 @@ def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check
         yield check("unknown", (why,), reason="not_readable")
         return
     if situation.trust_policy is None:
-        yield check("fail", ("there is no role",), APPLY, "role_missing", 2)
+        yield check("fail", ("the role does not exist",), APPLY, "role_missing", 2)
         return
     decision = assume_by_redshift(situation)
     reasons = tuple(str(reason) for reason in decision.reasons[:2]) or (REDSHIFT_SERVICE,)
@@ -305,6 +320,11 @@ def _deleted(statements: list[dict[str, Any]]) -> list[str]:
     return [each for each in found if each.startswith(("AROA", "AIDA"))]
 
 
+def _reason_of_key(key: str) -> str:
+    external = key.lower() == "sts:externalid"
+    return "trust_external_id_required" if external else "trust_condition_unmet"
+
+
 def _found_principals(statements: list[dict[str, Any]], workload: str) -> str:
     found = [each for statement in statements for each in principals_of(statement)]
     deleted = _deleted(statements)
@@ -313,4 +333,6 @@ def _found_principals(statements: list[dict[str, Any]], workload: str) -> str:
             f"it names {deleted[0]}, the id of a role that was deleted; a role made again under "
             "the same name has another id, so the ARN must be written again"
         )
+    if workload in found:
+        return f"it names {workload} only in a Deny"
     return f"it names {', '.join(found) or 'nobody'}, not {workload}"

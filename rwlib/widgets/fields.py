@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 import ipywidgets
 
-from rwlib.target import CONNECTORS, Target, split_text
+from rwlib.connectors import connector_names, connector_profile
+from rwlib.errors import InputError, RunbookError
+from rwlib.target import Target, split_text
 from rwlib.widgets.choices import Choices
 from rwlib.widgets.panel import fill, page, small
 
@@ -34,15 +36,6 @@ WHERE = {
     "bucket": "The list shows what your credentials may see",
     "prefix": "The folder that RisingWave may use; empty means the whole bucket",
     "role_name": "Yours to choose; an existing role is adopted and keeps what it has",
-}
-_CONNECTOR_LABELS = {
-    "redshift": "Sink to Redshift (redshift)",
-    "snowflake_v2": "Sink to Snowflake (snowflake_v2)",
-    "snowflake": "Sink to Snowflake, the older one (snowflake)",
-    "s3_sink": "Sink to files in S3 (s3)",
-    "s3_source": "Source from files in S3 (s3)",
-    "iceberg_sink": "Sink to Iceberg (iceberg)",
-    "iceberg_source": "Source from Iceberg (iceberg)",
 }
 _COLLECTIONS = ("tags", "sql_options")
 _CHOSEN = ("bucket", "prefix", "role_name", "aws_profile", "workload_identity_arn")
@@ -106,15 +99,15 @@ class Field:
         finally:
             self._silent = False
 
-    def complain(self, text: str) -> None:
+    def complain(self, problem: RunbookError | str | None) -> None:
         """Say what is wrong, under the field; nothing when it is right.
 
         What nobody has filled in yet is no fault: it is said in a quiet voice.
         """
-        text = text.removeprefix(f"{self.name}: ")
-        empty = text.startswith(("'' is empty", "[] is empty"))
-        if empty:
-            text = "Needed: " + text[len("'' is empty") :].lstrip(":; ")
+        text, empty = str(problem or ""), False
+        if isinstance(problem, InputError) and problem.field == self.name:
+            empty = problem.reason == "empty"
+            text = f"Needed: {problem.todo}" if empty and problem.todo else problem.clause
         fill(self.message, small(text, "" if empty and not self.touched else "fail"))
 
     def tell(self, text: str) -> None:
@@ -212,9 +205,9 @@ class ConnectorPicker(ipywidgets.VBox):  # type: ignore[misc]
 
         self.boxes = {
             name: ipywidgets.Checkbox(
-                value=name in chosen, description=_CONNECTOR_LABELS[name], indent=False
+                value=name in chosen, description=connector_profile(name).label, indent=False
             )
-            for name in CONNECTORS
+            for name in connector_names()
         }
         title = page(f"<strong>{LABELS['connectors']}</strong>")
         super().__init__([title, *self.boxes.values()])

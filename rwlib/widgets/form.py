@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from rwlib.errors import RunbookError
-from rwlib.target import Target, field_errors
+from rwlib.errors import InputError, RunbookError
+from rwlib.target import Target, field_problems
 from rwlib.widgets import choices
 from rwlib.widgets.fields import Field, label_of
 from rwlib.widgets.panel import Panel, fill, page, style
@@ -56,8 +56,8 @@ class TargetForm(Panel):
         self._on_edit = on_edit
         self._aws: tuple[tuple[str, ...], Aws | None, str] | None = None
         self._fetched: dict[str, str] = {}
-        self._found_wrong: dict[str, str] = {}
-        self.errors: dict[str, str] = {}
+        self._found_wrong: dict[str, RunbookError | str] = {}
+        self.errors: dict[str, InputError] = {}
         rest = tuple(name for name in Target.model_fields if name not in (*fields, "apply"))
         shown = (*fields, *rest) if guided else ()
         self.fields = {name: Field(name, self._values.get(name), self._edited) for name in shown}
@@ -88,21 +88,21 @@ class TargetForm(Panel):
         self.offer_choices()
         self.check()
 
-    def check(self) -> dict[str, str]:
+    def check(self) -> dict[str, InputError]:
         """Say under every field what is wrong with it; makes no call."""
-        self.errors = field_errors(self._values)
+        self.errors = field_problems(self._values)
         for name, field in self.fields.items():
-            field.complain(self.errors.get(name, "") or self._found_wrong.get(name, ""))
+            field.complain(self.errors.get(name) or self._found_wrong.get(name))
         self._refresh_twin()
         if self.guided:
             self._fold()
         return self.errors
 
-    def blame(self, name: str, text: str) -> None:
+    def blame(self, name: str, problem: RunbookError | str) -> None:
         """Say under a field what AWS or RisingWave Cloud finds wrong with it."""
-        self._found_wrong[name] = text
+        self._found_wrong[name] = problem
         if name in self.fields:
-            self.fields[name].complain(text)
+            self.fields[name].complain(problem)
             if name not in self.first:
                 self.more.value = True
             self._fold()
@@ -270,7 +270,11 @@ class TargetForm(Panel):
             return
         name = str(self._values.get("bucket") or "")
         offered = field.input.options
-        if not name or "bucket" in field_errors(self._values) or (offered and name not in offered):
+        if (
+            not name
+            or "bucket" in field_problems(self._values)
+            or (offered and name not in offered)
+        ):
             why = f"not one of the {len(offered)} buckets of this account" if name else ""
             field.tell(why if offered else "")
             return
@@ -305,7 +309,7 @@ class TargetForm(Panel):
         from rwlib.display import show_facts
 
         rows = {
-            label_of(name): _plain(self._values.get(name), self.errors.get(name, ""))
+            label_of(name): _plain(self._values.get(name), str(self.errors.get(name, "")))
             for name in self.first
         }
         self.show(show_facts(rows))

@@ -13,7 +13,7 @@ from rwlib.environment import EndpointSwitch, describe_endpoint
 from rwlib.errors import InputError, RunbookError
 from rwlib.runbook import Runbook
 from rwlib.steps import State, Step, StepState
-from rwlib.target import field_errors, parameter_values
+from rwlib.target import field_problems, parameter_values
 from rwlib.verify import check_of_refusal
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.form import open_account
@@ -69,7 +69,7 @@ class Guide:
         if self.guided:
             use_kept_inputs()
         self.problem, self.unread, self.failure = "", "", ""
-        self.blamed: dict[str, str] = {}
+        self.blamed: dict[str, InputError] = {}
         self.values = self._read(parameters)
         self.states: tuple[StepState, ...] = closed_states(FILL_IN)
         self.confirmed = False
@@ -109,9 +109,9 @@ class Guide:
         return self._runbook
 
     @property
-    def errors(self) -> dict[str, str]:
+    def errors(self) -> dict[str, InputError]:
         """What is wrong with the inputs, by field."""
-        return field_errors(self.values)
+        return field_problems(self.values)
 
     @property
     def state(self) -> StepState:
@@ -202,7 +202,7 @@ class Guide:
         """Say at its field which input a step refuses."""
         for error in self.runbook.refused.values():
             if isinstance(error, InputError):
-                self.blamed.setdefault(error.field, str(error))
+                self.blamed.setdefault(error.field, error)
 
     def _failed(self, error: RunbookError) -> None:
         self.problem = str(error)
@@ -211,7 +211,7 @@ class Guide:
             step_states(self.runbook, self.problem) if started else closed_states(self.problem)
         )
         if isinstance(error, InputError):
-            self.blamed = {error.field: str(error)}
+            self.blamed = {error.field: error}
             self.refused_check = check_of_refusal(error)
 
     def _previewed(self) -> bool:

@@ -11,6 +11,7 @@ from rwlib.display import (
     show_caller,
     show_chain,
     show_checks,
+    show_export,
     show_note,
     show_sql,
     show_step,
@@ -75,8 +76,8 @@ class NotebookGuide(Guide):
                 made.offer_roles_again()
             if made.values != self.values:
                 made.replace(self.values)
-            for name, text in self.blamed.items():
-                made.blame(name, text)
+            for name, problem in self.blamed.items():
+                made.blame(name, problem)
 
         self.listen(follow)
         follow()
@@ -99,6 +100,10 @@ class NotebookGuide(Guide):
     def show(self, view: Callable[[Runbook], Any]) -> Any:
         """Show a view of the runbook, such as `rwlib.display.show_access_map`."""
         return ViewPanel(self, view) if self.guided else view(self.runbook)
+
+    def export(self) -> Any:
+        """Show the set-up as files for Terraform, CloudFormation and the AWS CLI."""
+        return self.show(show_export)
 
     def apply(self) -> Any:
         """Write what was previewed: with a click, or headless when ``apply`` is true."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 import boto3
 import botocore.exceptions
 import pytest
 
+from rwlib.aws import session
+from rwlib.aws.bucket import head_call, locate_bucket
 from rwlib.aws.calls import Aws, policy_json
 from rwlib.aws.errors import error_code, is_denied, is_missing
+from rwlib.aws.iam import read_role, role_call
 from rwlib.aws.session import open_session
 from rwlib.errors import CredentialsError, InputError, ServiceError
 from rwlib.target.target import Target
 from tests.support.interference import BusyAws, client_error
 from tests.support.operator_role import OPERATOR, ROLE_TRUST, as_user_who_may_assume_it
+from tests.support.sandbox_clients import WORKLOAD, trusting
 
 
 def target(example, **changes):
@@ -172,3 +178,108 @@ def test_errors_are_told_apart():
     assert is_denied(client_error("403"))
     assert not is_missing(client_error("AccessDenied"))
     assert error_code(client_error("X")) == "X"
+
+
+def role_reads(count):
+    return [role_call(f"none-{number}") for number in range(count)]
+
+
+def test_reads_ahead_are_under_way_together_and_remembered_in_the_order_given(aws_environment, aws):
+    _ = aws.account_id
+    aws_environment.set_faults(latency=0.4)
+    started = time.monotonic()
+    aws.read_ahead(*role_reads(4), head_call("acme-analytics", aws.account_id))
+    took = time.monotonic() - started
+    assert took < 4 * 0.4, "five calls, one after the other, take five times as long"
+    assert [call.operation for call in aws.calls] == [
+        "get_caller_identity", *["get_role"] * 4, "head_bucket",
+    ]  # fmt: skip
+    assert [call.outcome for call in aws.calls][1:] == [*["NoSuchEntity"] * 4, "ok"]
+    aws_environment.set_faults(latency=0.0)
+    aws_environment.forget_calls()
+    assert read_role(aws, "none-1") is None
+    assert locate_bucket(aws, "acme-analytics", "").region_name == "us-east-1"
+    assert aws_environment.calls() == []
+
+
+def test_read_ahead_is_made_again_after_a_write_about_the_same_thing(aws_environment, aws):
+    aws.read_ahead(*role_reads(2))
+    aws.write(
+        "iam", "create_role", about="role none-1", RoleName="none-1",
+        AssumeRolePolicyDocument=trusting(WORKLOAD),
+    )  # fmt: skip
+    assert read_role(aws, "none-1")["RoleName"] == "none-1"
+    assert read_role(aws, "none-0") is None
+
+
+def test_error_of_a_read_ahead_is_raised_where_the_answer_is_asked_for(
+    aws_environment, monkeypatch
+):
+    class Failing(Aws):
+        made = 0
+
+        def _call(self, service, operation, parameters, *rest):
+            Failing.made += 1
+            if parameters["RoleName"] == "none-1":
+                raise ServiceError("AWS could not be reached")
+            return super()._call(service, operation, parameters, *rest)
+
+    aws = Failing(boto3.Session())
+    first, second, third = role_reads(3)
+    aws.read_ahead(first, second, third)
+    with pytest.raises(ServiceError, match="could not be reached"):
+        aws.answer_to(second)
+    assert Failing.made == 3
+    with pytest.raises(ServiceError, match="could not be reached"):
+        aws.answer_to(second)
+    assert Failing.made == 4, "it is no answer, so it is asked again"
+    with pytest.raises(aws.client("iam").exceptions.NoSuchEntityException):
+        aws.answer_to(third)
+
+
+def test_what_ends_a_run_in_a_read_ahead_ends_it_here(aws_environment):
+    class StoppedError(BaseException):
+        pass
+
+    class Stopping(Aws):
+        def _call(self, *arguments):
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        Stopping(boto3.Session()).read_ahead(*role_reads(3))
+
+
+def test_session_that_was_begun_is_taken_up_once_and_counts_as_any_other(
+    aws_environment, example, monkeypatch
+):
+    monkeypatch.setattr(session, "_this_process", session.Opening())
+    wanted = target(example)
+    session.begin_session(wanted)
+    aws = open_session(wanted)
+    assert aws.calls == [], "nobody has asked yet"
+    made = len(aws_environment.calls())
+    assert made == 4
+    assert aws.account_id == "111122223333"
+    aws.read_ahead(*session.first_reads(wanted, aws.account_id))
+    assert [call.operation for call in aws.calls] == [
+        "get_caller_identity", "head_bucket", "get_role", "get_policy",
+    ]  # fmt: skip
+    assert len(aws_environment.calls()) == made
+    assert open_session(wanted) is not aws
+    session.begin_session(wanted)
+    other = open_session(target(example, region_name="eu-central-1"))
+    assert (other.calls, other._early) == ([], {}), "it was begun for another way to AWS"
+
+
+def test_session_that_cannot_be_begun_says_so_when_it_is_opened(
+    aws_environment, example, monkeypatch
+):
+    monkeypatch.setattr(session, "_this_process", session.Opening())
+    wanted = target(example, aws_profile="none")
+    session.begin_session(wanted)
+    with pytest.raises(InputError, match="aws_profile"):
+        open_session(wanted)
+    refused = target(example, operator_role_arn="arn:aws:iam::111122223333:role/none")
+    session.begin_session(refused)
+    with pytest.raises(CredentialsError, match="could not be assumed"):
+        open_session(refused)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rwlib.batch.summary import write_summary
+from rwlib.verify import HOPS
 
 pytestmark = pytest.mark.slow
 
@@ -98,3 +99,18 @@ def test_table_is_there_when_scripts_are_off(browser, tmp_path):
         assert not plain.get_by_label("Status").is_visible()
     finally:
         context.close()
+
+
+def test_every_hop_fits_1440_pixels(page, tmp_path):
+    row = {
+        "row": 1, "name": "events-of-the-subsidiary-in-frankfurt-orders", "status": "failed",
+        "exit_code": 1, "changes": ["one"], "problem": "not so: " + "a long sentence " * 20,
+        "hops": dict.fromkeys(HOPS, "pass"), "seconds": 12.5, "account_id": "111122223333",
+    }  # fmt: skip
+    rows = [row, {**row, "name": "b", "account_id": "777788889999"}]
+    write_summary(tmp_path, HEAD, lambda: rows)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.set_content((tmp_path / "summary.html").read_text())
+    over = "element => element.scrollWidth - element.clientWidth"
+    assert page.locator(".rw-wide").evaluate(over) <= 0
+    assert page.locator("thead th").count() == 7 + len(HOPS)

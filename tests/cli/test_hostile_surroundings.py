@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from rwlib.errors import EvidenceError
-from rwlib.steps.changes import Change, Ledger, ledger_history
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, ledger_history
 from tests.support.command_line import options, rwlib
 from tests.support.places import ROOT
 
@@ -210,7 +210,7 @@ def test_ledger_that_cannot_be_written_stops_the_change(tmp_path, make):
     path = tmp_path / "ledger.jsonl"
     make(path)
     with pytest.raises(EvidenceError, match=r"the ledger .* cannot be written") as refused:
-        Ledger(path).intend(Change("create", "IAM role", "r"))
+        Ledger(path).intend(Change("create", ChangeSubject.ROLE, "r"))
     assert refused.value.exit_code == 4
 
 

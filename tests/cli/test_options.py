@@ -9,7 +9,9 @@ from click.testing import CliRunner
 import rwlib.batch
 import rwlib.headless
 from rwlib.cli import cli
+from rwlib.cli.options import MOST_NOTES
 from rwlib.errors import RunbookError
+from tests.support import command_line
 
 IN_FILE = {
     "name": "from-file",
@@ -73,3 +75,17 @@ def test_name_and_apply_of_a_file_are_no_rows(handed_on, tmp_path, function):
     path.write_text(yaml.safe_dump(IN_FILE))
     CliRunner().invoke(cli, [*COMMANDS[function], "--target", str(path)])
     assert set(IN_FILE) - set(handed_on[function]) == {"name", "apply"}
+
+
+def test_rows_that_are_read_otherwise_than_written_are_said(tmp_path):
+    path = tmp_path / "targets.csv"
+    head = "name,bucket,prefix,workload_identity_arn,connectors,region_name,sql_options\n"
+    arn = IN_FILE["workload_identity_arn"]
+    rows = [f"t{n},s3://acme-analytics/p{n},,{arn},s3_sink,us-east-1,from=orders" for n in range(8)]
+    path.write_text(head + "\n".join(rows) + "\n")
+    code, _, err = command_line.rwlib("export", "--targets", path, "--format", "json", "--offline")
+    assert code == 0, err
+    lines = err.splitlines()
+    assert len(lines) == MOST_NOTES + 1
+    assert lines[0].startswith("note: row 1: 's3://acme-analytics/p0' is read as bucket")
+    assert lines[-1] == "note: and other rows alike"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import boto3
@@ -263,3 +265,38 @@ def test_run_is_stopped_when_the_process_is_interrupted_in_a_cell(
     errors = [output.ename for cell in executed.cells for output in cell.get("outputs", [])]
     assert errors == ["KeyboardInterrupt"]
     assert executed.cells[-1].execution_count is None
+
+
+@pytest.mark.slow
+def test_preview_shows_the_documents_and_one_line_of_progress(aws_environment, example):
+    code, out, err = rwlib("run", *options(example), "--show", "documents")
+    assert (code, err) == (0, "Running Steps 1-5 and the verification: 26 cells\n")
+    policy, trust = (
+        json.loads(textwrap.dedent(text))
+        for text in re.findall(r"^      \{\n.*?^      \}\n", out, re.S | re.M)
+    )
+    exported = json.loads(rwlib("export", *options(example), "--format", "json")[1])
+    assert policy == exported["policy"]["document"]
+    assert trust == exported["role"]["trust_policy"]
+    code, out, _ = rwlib("run", *options(example))
+    assert (code, '"Version"' in out) == (0, False)
+
+
+@pytest.mark.slow
+def test_what_is_read_otherwise_than_written_is_said(aws_environment, example):
+    given = {**example, "bucket": "s3://acme-analytics/risingwave/", "prefix": ""}
+    code, _, err = rwlib("sql", *options(given))
+    assert code == 0
+    said = "'s3://acme-analytics/risingwave/' is read as bucket 'acme-analytics' and prefix"
+    assert err.startswith(f"note: {said} 'risingwave'\n")
+
+
+@pytest.mark.slow
+def test_wrong_connector_option_is_refused_before_anybody_is_asked(aws_environment, example):
+    aws_environment.forget_calls()
+    given = {**example, "connectors": ["s3_sink"], "sql_options": "frm=orders"}
+    for command in ("run", "verify"):
+        code, out, err = rwlib(command, *options(given))
+        assert (code, out) == (2, "")
+        assert "did you mean from" in err
+    assert aws_environment.calls() == []

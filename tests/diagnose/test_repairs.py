@@ -13,6 +13,7 @@ from rwlib.target.target import Target
 from rwlib.verify.hops import check_situation
 from rwlib.verify.known import CheckedFacts
 from rwlib.verify.situation import read_situation
+from tests.support.agreement import assert_agree
 from tests.verify.test_mutations import MUTATIONS, set_up
 
 pytestmark = pytest.mark.slow
@@ -151,6 +152,7 @@ def test_both_faults_of_a_pair_are_named(aws, example, pair):
         assert BY_NAME[name].changes == {}
         BY_NAME[name].make(account)
     causes = set(named(aws, values))
+    assert_agree(Target(**values), checks_of(aws, values)[1])
     for name in pair:
         assert EXPECTED[name] & causes, (name, sorted(causes))
     if set(pair) & set(REPAIRED_BY_OTHERS):

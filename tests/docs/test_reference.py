@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from rwlib.cli import COMMANDS
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.target import Target
 from rwlib.verify.reasons import REASONS
+from tests.docs.loaded import script
 from tests.support import places
 
 DOCS = places.ROOT / "docs"
 
 
 def made():
-    spec = importlib.util.spec_from_file_location("make_reference", DOCS / "make_reference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.pages()
+    return script("make_reference").pages()
 
 
 @pytest.mark.parametrize("name", sorted(made()))

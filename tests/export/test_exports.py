@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -190,3 +191,16 @@ def test_what_is_missing_is_one_sentence():
         export_target(plan_of(EXAMPLES[0]), "pulumi")
     with pytest.raises(InputError, match="the name of two targets"):
         export_targets([plan_of(EXAMPLES[0]), plan_of(EXAMPLES[0])], "json")
+
+
+@needs_terraform
+def test_terraform_itself_reads_a_string_as_it_was(tmp_path):
+    texts = [NASTY, "%{ if } %%{x} $${y} $", "\b\f\n\t\r\x7f\x85\u2028 \U0001f600", "a\\b\"c'`d`"]
+    done = subprocess.run(
+        ["terraform", "console"],
+        input=f"base64encode(jsonencode([{', '.join(map(quoted, texts))}]))\n",
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(base64.b64decode(json.loads(done.stdout))) == texts

@@ -106,10 +106,56 @@ def test_an_action_that_is_missing_is_named(action, as_operator):
     run()
     as_operator(policy("verify", without=action))
     said = what_verification_says()
-    named = [action.partition(":")[2], "AccessDenied", "not authorized"]
-    # A refused HEAD has no body that could name the action.
-    named += ["AWS does not say whose it is"] if action == "s3:ListBucket" else []
-    assert any(word in said for word in named), said
+    # As the statement that gives it, whatever AWS itself says.
+    assert f'add to the operator\'s policy: {{"Effect": "Allow", "Action": "{action}"' in said, said
+
+
+def what_running_says():
+    """The one sentence with which it ends, or the evidence of what is unknown."""
+    try:
+        checks = run()
+    except RunbookError as error:
+        return str(error)
+    return " ".join(" ".join(check.evidence) for check in checks if check.status == "unknown")
+
+
+# What a new set-up calls; the rest is for one that changes.
+FIRST_RUN = {
+    *("iam:AttachRolePolicy", "iam:CreatePolicy", "iam:CreateRole", "iam:GetPolicy"),
+    *("iam:GetRole", "iam:TagPolicy", "iam:TagRole"),
+}
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        pytest.param(
+            each,
+            marks=pytest.mark.slow
+            if each in ("iam:TagRole", "iam:AttachRolePolicy")
+            else pytest.mark.long,
+        )
+        for each in actions("run")
+        if each in FIRST_RUN or each in actions("verify")
+    ],
+)
+def test_an_action_that_is_missing_from_a_run_is_named(action, as_operator):
+    as_operator(policy("run", without=action))
+    said = what_running_says()
+    assert f'add to the operator\'s policy: {{"Effect": "Allow", "Action": "{action}"' in said, said
+
+
+@pytest.mark.slow
+def test_tear_down_that_lacks_an_action_says_so_and_can_be_repeated(as_operator):
+    run()
+    # Each is called after the one before it was done.
+    for action in ("iam:ListPolicyVersions", "iam:DetachRolePolicy", "iam:DeleteRole"):
+        as_operator(policy("teardown", without=action))
+        with pytest.raises(RunbookError) as caught:
+            tear_down()
+        assert f'"Action": "{action}"' in str(caught.value)
+    as_operator(policy("teardown"))
+    tear_down()
 
 
 def test_policy_is_narrowed_to_the_target():
@@ -128,6 +174,15 @@ def test_policy_is_narrowed_to_the_target():
     assert "iam:PolicyARN" in str(attach["Condition"])
 
 
+def test_key_is_in_the_policy_where_it_is_known():
+    key = "arn:aws:kms:us-east-1:111122223333:key/1111aaaa-22bb-33cc-44dd-555566667777"
+    for purpose in ("run", "verify"):
+        given = operator_policy(Target(**VALUES), purpose, kms_key_arn=key)
+        (statement,) = [each for each in given["Statement"] if each["Resource"] == key]
+        assert statement["Action"] == ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"]
+        assert "kms:" not in json.dumps(operator_policy(Target(**VALUES), purpose))
+
+
 def test_boundary_binds_the_role_that_may_be_made():
     boundary = "arn:aws:iam::111122223333:policy/boundary"
     target = Target(**{**VALUES, "permissions_boundary_arn": boundary})
@@ -135,6 +190,18 @@ def test_boundary_binds_the_role_that_may_be_made():
         each for each in operator_policy(target)["Statement"] if each["Action"] == "iam:CreateRole"
     )
     assert create["Condition"] == {"ArnEquals": {"iam:PermissionsBoundary": boundary}}
+    read = next(
+        each for each in operator_policy(target)["Statement"] if each["Resource"] == boundary
+    )
+    assert read["Action"] == ["iam:GetPolicy", "iam:GetPolicyVersion"]
+    own = target.model_copy(update={"policy_name": "orders"})
+    attach = next(
+        each for each in operator_policy(own, account_id=CUSTOMER)["Statement"]
+        if each["Action"] == "iam:AttachRolePolicy"
+    )  # fmt: skip
+    assert attach["Condition"] == {
+        "ArnEquals": {"iam:PolicyARN": f"arn:aws:iam::{CUSTOMER}:policy/orders"}
+    }
 
 
 def test_unknown_purpose_is_one_sentence():

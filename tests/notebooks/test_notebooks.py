@@ -140,7 +140,7 @@ def test_wrong_input_is_one_sentence_in_a_notebook(aws_environment, example, tmp
     with pytest.raises(PapermillExecutionError) as caught:
         execute("01_create_s3_policy.ipynb", {**example, "bucket": "Bad_Bucket"}, tmp_path)
     assert caught.value.ename == InputError.__name__
-    assert "is no bucket name" in caught.value.evalue
+    assert "is not a valid bucket name" in caught.value.evalue
     book = nbformat.read(tmp_path / "01_create_s3_policy.ipynb", as_version=4)
     error = next(o for c in book.cells for o in c.get("outputs", []) if o.output_type == "error")
     assert "Traceback" not in "\n".join(error.traceback)

@@ -10,7 +10,7 @@ import pytest
 from rwlib.cli import COMMANDS
 from rwlib.runbook import Runbook
 from rwlib.steps import STEPS
-from rwlib.target import CONNECTORS
+from rwlib.target.rules.names import CONNECTORS
 from rwlib.verify import HOPS
 from tests.conftest import WORKLOAD_IDENTITY_ARN
 from tests.support import tree

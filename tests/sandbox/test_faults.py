@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from rwlib.errors import InputError, ServiceError
 from rwlib.sandbox.server.server import Sandbox
@@ -41,6 +45,42 @@ def test_throttling_of_some_calls_is_overcome_by_an_sdk_that_tries_again(sandbox
         iam.create_user(UserName=f"user-{number}")
     codes = [call["error"] for call in sandbox.calls() if call["action"] == "CreateUser"]
     assert (codes.count(None), "Throttling" in codes) == (10, True)
+
+
+def test_token_bucket_refuses_what_goes_beyond_it_for_its_account_and_class_alone(sandbox):
+    now = [1000.0]
+    sandbox.application.gateway.faults._clock = lambda: now[0]
+    sandbox.set_faults(rates="iam:read=2/3,iam:simulate=1")
+    iam, other = client(sandbox, "iam"), client(sandbox, "iam", "444455556666")
+
+    def listed(caller):
+        sandbox.forget_calls()
+        for _ in range(4):
+            with suppress(ClientError):
+                caller.list_roles()
+        return [call["error"] or "ok" for call in sandbox.calls()]
+
+    assert listed(iam) == ["ok", "ok", "ok", "Throttling"]
+    assert listed(other) == ["ok", "ok", "ok", "Throttling"]
+    iam.create_user(UserName="written")
+    now[0] += 1.0
+    assert listed(iam) == ["ok", "ok", "Throttling", "Throttling"]
+    now[0] += 100.0
+    assert listed(iam) == ["ok", "ok", "ok", "Throttling"], "no more than the bucket holds"
+
+
+def test_latency_passes_before_every_call_and_holds_up_no_other(sandbox):
+    sandbox.set_faults(latency=0.2)
+    with ThreadPoolExecutor(8) as pool:
+        started = time.monotonic()
+        callers = [client(sandbox, "sts") for _ in range(8)]
+        list(pool.map(lambda sts: sts.get_caller_identity(), callers))
+        took = time.monotonic() - started
+    assert took >= 0.2
+    assert len(sandbox.calls()) >= 8
+    started = time.monotonic()
+    client(sandbox, "s3").list_buckets()
+    assert time.monotonic() - started >= 0.2
 
 
 def test_server_errors_leave_nothing_behind(sandbox):
@@ -130,6 +170,11 @@ def test_kill_is_refused_where_it_would_end_the_callers_own_process(sandbox):
         ({"throttle": "much"}, "must be a number"),
         ({"lose_answer": -1}, "must be a number"),
         ({"only": 3}, "must be a pattern"),
+        ({"rates": "iam=5"}, "rates must be classes"),
+        ({"rates": "iam:read=0/5"}, "rates must be classes"),
+        ({"rates": "iam:read=fast"}, "rates must be classes"),
+        ({"rates": 5}, "rates must be classes"),
+        ({"latency": -1}, "must be a number"),
     ],
 )
 def test_fault_that_cannot_be_used_is_refused_by_name(fault, hint):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rwlib.steps.changes import Change, canonical, document_diff
+from rwlib.steps.changes import Change, ChangeSubject, canonical, document_diff
 
 STATEMENT = {"Effect": "Allow", "Action": ["a:B", "c:D"], "Resource": "x"}
 
@@ -23,7 +23,7 @@ STATEMENT = {"Effect": "Allow", "Action": ["a:B", "c:D"], "Resource": "x"}
     ],
 )
 def test_sentence_has_the_same_words_when_previewed_and_applied(action, before, after):
-    change = Change(action, "IAM role", "r", "why")
+    change = Change(action, ChangeSubject.ROLE, "r", "why")
     assert change.sentence == f"{before} IAM role r (why)"
     assert change.done().sentence == f"{after} IAM role r (why)"
     assert change.writes is (action != "none")
@@ -90,7 +90,7 @@ def test_diff_shows_what_goes_and_what_comes():
 def test_history_finds_the_ledgers_of_batches(tmp_path):
     from rwlib.steps.changes import Change, Ledger, ledger_history
 
-    change = Change("create", "IAM role", "arn:aws:iam::111122223333:role/r")
+    change = Change("create", ChangeSubject.ROLE, "arn:aws:iam::111122223333:role/r")
     Ledger(tmp_path / "2026-01-01_batch" / "orders" / "ledger.jsonl").intend(change)
     Ledger(tmp_path / "2026-01-02_orders" / "ledger.jsonl").intend(change)
     assert len(list(ledger_history(tmp_path, change.name))) == 2

@@ -12,7 +12,7 @@ from rwlib.aws.calls import policy_json
 from rwlib.cloud.client import Cloud
 from rwlib.errors import ConflictError, ForeignTrustError, InputError, RunbookError, ServiceError
 from rwlib.runbook.runbook import Runbook
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     ID_TAG,
     check_tags,
@@ -194,7 +194,7 @@ def test_tear_down_keeps_what_somebody_else_says_they_manage(iam, example, tag):
 def test_a_ledger_about_another_id_is_no_ownership(tmp_path):
     ledger = Ledger(tmp_path / "1" / "ledger.jsonl")
     arn = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
-    ledger.done(Change("create", "IAM role", arn), id="AROAFIRST")
+    ledger.done(Change("create", ChangeSubject.ROLE, arn), id="AROAFIRST")
     assert is_ours({"Arn": arn, "RoleId": "AROAFIRST"}, ledger)
     assert not is_ours({"Arn": arn, "RoleId": "AROASECOND"}, ledger)
     tags = [{"Key": "managed-by", "Value": "risingwave-iam-runbook"}]
@@ -598,3 +598,36 @@ def test_headless_tear_down_fails_while_something_is_left(iam, example):
     book.tear_down()
     with pytest.raises(RunbookError, match="still there"):
         book.require_torn_down(book.tear_down())
+
+
+def test_version_that_somebody_wrote_into_our_policy_is_kept_and_named(iam, example, runs):
+    set_up(example)
+    arn = Target(**example).policy_arn_in(ACCOUNT)
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(ALLOW))
+    for without_runs in (False, True):
+        if without_runs:
+            shutil.rmtree(runs, ignore_errors=True)
+        found = take_back(example)
+        (kept,) = [each for each in found.left if "policy" in each]
+        assert "somebody else wrote version v2" in kept
+        versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        assert {each["VersionId"] for each in versions} == {"v1", "v2"}
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v2")
+    assert take_back(example).left == []
+    assert arn not in {each["Arn"] for each in iam.list_policies(Scope="Local")["Policies"]}
+
+
+def test_version_that_somebody_wrote_is_not_the_one_that_makes_room(iam, example, runs):
+    values = {**example, "policy_name": "orders"}
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/orders"
+    set_up(values)
+    for number in range(4):
+        theirs = {**ALLOW, "Id": f"n{number}"}
+        iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(theirs))
+    with pytest.raises(ConflictError, match="somebody else wrote v2, v3, v4, v5"):
+        set_up({**values, "prefix": "elsewhere"})
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v3")
+    set_up({**values, "prefix": "elsewhere"})
+    set_up_again = {each["VersionId"] for each in
+                    iam.list_policy_versions(PolicyArn=arn)["Versions"]}  # fmt: skip
+    assert {"v2", "v4", "v5"} <= set_up_again

@@ -12,6 +12,7 @@ from rwlib.cloud.client import Cloud
 from rwlib.errors import CredentialsError, InputError, RunbookError
 from rwlib.runbook.runbook import Runbook
 from rwlib.steps.step5_sql import open_connection
+from tests.support.command_line import rwlib
 
 pytestmark = pytest.mark.slow
 
@@ -228,6 +229,31 @@ def test_secret_is_taken_from_the_environment_and_shown_nowhere(
     written = b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir())
     assert b"hunter2" not in written
     assert len(written) > 10_000
+
+
+def test_refusal_is_said_as_one_in_risingwaves_words(cloud_environment, values):
+    values = {**values, "sql_options": {"from": "no_such_table"}}
+    book = complete(values)
+    (change,) = book.steps[5].changes
+    said = change.notes[0].splitlines()[-1].strip()
+    assert "no_such_table" in said
+    assert (change.refused, change.applied) == (True, False)
+    assert change.sentence == "Could not create RisingWave sink s3_sink"
+    assert book.steps[5].status == "failed"
+    (check,) = (each for each in book.checks if each.id == "runs_s3_sink")
+    assert check.status == "fail"
+    assert said in [line.strip() for line in check.evidence]
+    assert said.partition(": ")[2] in check.fix
+    others = [each for each in book.checks if each.status == "fail" and each is not check]
+    assert others == []
+    assert "above" not in check.fix
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()
+             if isinstance(value, str) and value]  # fmt: skip
+    code, out, _ = rwlib("sql", *given, "--connectors=s3_sink", "--sql-options=from=no_such_table",
+                         "--execute")  # fmt: skip
+    assert code == 1
+    assert "Would create" not in out
+    assert out.count(said) == 2
 
 
 def test_missing_table_is_bad_input_before_anything_is_created(cloud_environment, values):

@@ -51,6 +51,7 @@ class Strangers:
         self.policy_names = policy_names
         self.number = 0
         self.policies = {}
+        self.versions = {}
         self.role_id = ""
         self.tags = {}
         self.statements = []
@@ -97,6 +98,10 @@ class Strangers:
             self.iam.create_policy(PolicyName=name, PolicyDocument=document)
         elif arn in self.policies and len(self.policies[arn][2]) < 5:
             self.iam.create_policy_version(PolicyArn=arn, PolicyDocument=document)
+        elif arn not in self.policies and len(self.policy(arn)[2]) < 5:
+            self.iam.create_policy_version(PolicyArn=arn, PolicyDocument=document)
+            self.versions.setdefault(arn, []).append(json.loads(document))
+            return
         else:
             return
         self.policies[arn] = self.policy(arn)
@@ -127,6 +132,7 @@ class Strangers:
         if self.role() is not None and arn in self.attachments():
             self.iam.detach_role_policy(RoleName=ROLE, PolicyArn=arn)
         self.attached.discard(arn)
+        self.versions.pop(arn, None)
         for version in versions:
             if version != default:
                 self.iam.delete_policy_version(PolicyArn=arn, VersionId=version)
@@ -197,6 +203,10 @@ class Strangers:
     def check(self):
         for arn, left in self.policies.items():
             assert self.policy(arn) == left, f"{arn} is not as it was left"
+        for arn, documents in self.versions.items():
+            assert self.policy(arn) is not None, f"{arn} is gone, with a version of theirs"
+            there = list(self.policy(arn)[2].values())
+            assert [each for each in documents if each not in there] == []
         role = self.role()
         if self.role_id:
             assert role is not None
@@ -219,7 +229,8 @@ class Strangers:
         for name in self.policy_names:
             arn = f"arn:aws:iam::{ACCOUNT}:policy/{name}"
             found = self.policy(arn)
-            assert found is None or arn in self.policies, f"{arn} is left"
+            kept = arn in self.policies or arn in self.versions
+            assert found is None or kept, f"{arn} is left"
         role = self.role()
         if role is None:
             return

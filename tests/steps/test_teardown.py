@@ -10,7 +10,7 @@ import pytest
 from rwlib.aws.calls import Aws, policy_json
 from rwlib.errors import ServiceError
 from rwlib.runbook.runbook import Runbook
-from rwlib.steps.changes import Change, Ledger, ledger_history
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, ledger_history
 from rwlib.steps.step3_documents import SID, trust_policy
 from rwlib.steps.teardown import tear_down
 from rwlib.target.target import Target
@@ -276,7 +276,10 @@ def test_tear_down_keeps_what_somebody_else_made_under_the_same_names(iam, examp
 def test_tear_down_keeps_what_somebody_else_was_quicker_to_make(iam, example, runs):
     arn = Target(**example).policy_arn_in("111122223333")
     ledger = Ledger(runs / "1" / "ledger.jsonl")
-    for change in (Change("create", "IAM policy", arn), Change("create", "IAM role", ROLE_ARN)):
+    for change in (
+        Change("create", ChangeSubject.POLICY, arn),
+        Change("create", ChangeSubject.ROLE, ROLE_ARN),
+    ):
         ledger.intend(change)
         ledger.abandoned(change)
     make_role(iam)
@@ -348,7 +351,7 @@ def test_tear_down_does_not_lift_the_boundary_before_the_role_goes(iam, example,
 
 def test_ledger_keeps_its_entries_when_a_run_was_killed_while_writing(tmp_path):
     path = tmp_path / "run" / "ledger.jsonl"
-    change = Change("create", "IAM role", ROLE_ARN, after={"a": 1})
+    change = Change("create", ChangeSubject.ROLE, ROLE_ARN, after={"a": 1})
     Ledger(path).intend(change)
     with path.open("a") as file:
         file.write('{"time": "2026-')
@@ -358,7 +361,7 @@ def test_ledger_keeps_its_entries_when_a_run_was_killed_while_writing(tmp_path):
 
 def test_ledger_tells_the_story_in_order_over_several_runs(tmp_path):
     for run, action in (("b", "create"), ("a", "delete"), ("c", "create")):
-        Ledger(tmp_path / run / "ledger.jsonl").done(Change(action, "IAM role", ROLE_ARN))
-    Ledger(tmp_path / "d" / "ledger.jsonl").done(Change("delete", "IAM role", "another"))
+        Ledger(tmp_path / run / "ledger.jsonl").done(Change(action, ChangeSubject.ROLE, ROLE_ARN))
+    Ledger(tmp_path / "d" / "ledger.jsonl").done(Change("delete", ChangeSubject.ROLE, "another"))
     history = ledger_history(tmp_path, ROLE_ARN)
     assert [entry["action"] for entry in history] == ["create", "delete", "create"]

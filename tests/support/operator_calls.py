@@ -23,6 +23,7 @@ from tests.support import places
 
 DATA = places.ROOT / "rwlib" / "data" / "operator_actions.yaml"
 CUSTOMER = "111122223333"
+BOUNDARY = f"arn:aws:iam::{CUSTOMER}:policy/boundary"
 HEAD = """\
 # The IAM actions behind the calls of each job, by what they are about. Made by
 # `python -m tests.support.operator_calls` from the calls that the sandbox saw; do not edit.
@@ -78,6 +79,11 @@ def run(values: dict[str, Any]) -> None:
     book.verify()
 
 
+def write_policy(values: dict[str, Any]) -> None:
+    """Do Step 1 alone."""
+    Runbook.start({**values, "apply": True}).run_step(1)
+
+
 def verify(values: dict[str, Any]) -> None:
     """Give the verdict."""
     Runbook.start({**values, "apply": False}).verify_live()
@@ -100,13 +106,27 @@ def scenarios() -> Iterator[tuple[str, Callable[[dict[str, Any]], None], dict[st
     yield "teardown", tear_down, changed
     # A policy with a name of its own gets another document, five times: the oldest version goes.
     named = {**target, "policy_name": "orders-access", "role_name": "orders"}
-    for number in range(7):
-        yield "run", run, {**named, "prefix": f"risingwave/orders{number}"}
-    yield "teardown", tear_down, {**named, "prefix": "risingwave/orders6"}
+    for number in range(6):
+        yield "run", write_policy, {**named, "prefix": f"risingwave/orders{number}"}
+    last = {**named, "prefix": "risingwave/orders5"}
+    yield "teardown", tear_down, last
     # A role that was there before keeps its own statements.
     adopted = {**target, "role_name": "was-there"}
     yield "run", run, adopted
+    # Redshift's statement goes when nobody asks for it any more.
+    yield "run", run, {**adopted, "connectors": ["s3_sink"], "sql_options": {"from": "orders"}}
+    yield "verify", verify, adopted
     yield "teardown", tear_down, adopted
+    # A bucket with a key of its own, a boundary, and settings that change.
+    bounded = {
+        **yaml.safe_load((places.ROOT / "examples" / "s3_source.yaml").read_text()),
+        "run_sql": False,
+    }
+    yield "run", run, bounded
+    bounded |= {"permissions_boundary_arn": BOUNDARY, "max_session_duration": 7200}
+    yield "run", run, bounded
+    yield "verify", verify, bounded
+    yield "teardown", tear_down, bounded
 
 
 def a_role_that_was_there() -> None:
@@ -123,8 +143,12 @@ def a_role_that_was_there() -> None:
             }
         ],
     }
-    boto3.client("iam").create_role(
-        RoleName="was-there", AssumeRolePolicyDocument=json.dumps(trust)
+    iam = boto3.client("iam")
+    iam.create_role(RoleName="was-there", AssumeRolePolicyDocument=json.dumps(trust))
+    anything = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
+    iam.create_policy(
+        PolicyName="boundary",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [anything]}),
     )
 
 

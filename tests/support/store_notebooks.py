@@ -41,8 +41,11 @@ _STYLE = re.compile(r"<style>.*?</style>\s*", re.DOTALL)
 _LONGEST_CELL = 120
 
 
-def store(folder: Path, names: Iterable[str] = ()) -> list[Path]:
+def store(folder: Path, names: Iterable[str] = (), into: Path | None = None) -> list[Path]:
     """Run the notebooks of a folder in a new sandbox and write their outputs into them.
+
+    With another folder to write into, copies with outputs go there, and the notebooks themselves
+    are left without any: whoever works through a lab should not find its end in it.
 
     Parameters
     ----------
@@ -59,8 +62,11 @@ def store(folder: Path, names: Iterable[str] = ()) -> list[Path]:
     for path, book in executed(folder):
         check_accounts(path.name, book)
         if not chosen or path.name in chosen:
-            _write(path, book)
-            written.append(path)
+            place = path if into is None else into / path.name
+            _write(place, book)
+            written.append(place)
+            if into is not None:
+                _write(path, without_outputs(book))
     return written
 
 
@@ -151,6 +157,14 @@ def account_ids(book: Any) -> set[str]:
     return set(re.findall(r"(?<![\da-f-])\d{12}(?![\da-f-])", text))
 
 
+def without_outputs(book: Any) -> Any:
+    """Take the outputs and the numbers of their runs out of a notebook."""
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return book
+
+
 def _write(path: Path, book: Any) -> None:
     import nbformat
 
@@ -181,13 +195,14 @@ def example_world(scratch: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """Store the outputs of the notebooks in ``notebooks/``, or in the given folder."""
+    """Store the outputs of the notebooks in ``notebooks/``, or of a folder, or in a second one."""
     from rwlib.headless import quick_imports
 
     quick_imports()
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("notebooks")
     try:
-        for path in store(folder):
+        into = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+        for path in store(folder, into=into):
             sys.stdout.write(f"{path}\n")
     except RunbookError as error:
         sys.stderr.write(f"error: {error}\n")

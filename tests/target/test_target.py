@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 
 import pytest
 import yaml
@@ -12,7 +11,8 @@ from hypothesis import strategies as st
 
 from rwlib.errors import InputError
 from rwlib.target.rules.names import CONNECTORS
-from rwlib.target.target import Target, field_errors, read_yaml
+from rwlib.target.rules.text import input_notes
+from rwlib.target.target import Target, field_errors, read_yaml, refuse_options
 
 ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 VALUES = {
@@ -32,7 +32,7 @@ def refusal(**changes):
 def test_target_has_the_defaults_that_most_want_when_little_is_given():
     target = Target(**VALUES)
     assert target.role_name == "risingwave-s3-access"
-    assert re.fullmatch(r"risingwave-s3-access-acme-analytics-[0-9a-f]{8}", target.policy_name)
+    assert target.policy_name == "risingwave-s3-access-acme-analytics-b3e12c8a"
     assert target.name == target.policy_name
     assert (target.policy_style, target.max_session_duration) == ("recommended", 3600)
     assert target.apply is False
@@ -355,3 +355,78 @@ def test_file_makes_a_mapping_or_an_input_error_whatever_it_holds(tmp_path_facto
     file.write_bytes(content)
     values, error = refused_with(read_yaml, file)
     assert str(error).isprintable() if error else isinstance(values, dict)
+
+
+# What was meant ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "read"),
+    [
+        ("bucket", "  acme-analytics ", "acme-analytics"),
+        ("bucket", "\ts3://acme-analytics/risingwave/ ", "acme-analytics"),
+        ("name", " orders ", "orders"),
+        ("role_name", " risingwave\n", "risingwave"),
+        ("connectors", [" s3_sink "], ["s3_sink"]),
+        ("connectors", " s3_sink , redshift ", ["s3_sink", "redshift"]),
+        ("policy_style", " documented ", "documented"),
+        ("glue_database", " lake ", "lake"),
+        ("region_name", " us-east-1 ", "us-east-1"),
+    ],
+)
+def test_blanks_around_a_value_do_not_count(field, given, read):
+    values = {**VALUES, "prefix": "", field: given}
+    assert getattr(Target(**values), field) == read
+
+
+@pytest.mark.parametrize(
+    ("prefix", "better"),
+    [
+        ("risingwave/*", "'risingwave'"),
+        ("a/b/**/", "'a/b'"),
+        ("*", "leave the prefix empty"),
+    ],
+)
+def test_prefix_that_ends_as_a_pattern_is_refused_with_what_to_write(prefix, better):
+    assert better in str(refusal(prefix=prefix))
+    assert better in str(refusal(bucket=f"s3://acme-analytics/{prefix}", prefix=""))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"bucket": "acme-analytics", "prefix": "risingwave"}, []),
+        ({"bucket": " s3://acme/a/b/ "}, ["is read as bucket 'acme' and prefix 'a/b'"]),
+        ({"bucket": "s3://acme"}, ["no prefix, which means all of it"]),
+        ({"prefix": "year=20??/a*"}, ["'year=20??/a*' is taken to the letter: * and ?"]),
+        ({"bucket": "s3://acme/a*"}, ["is read as bucket", "to the letter: * stands"]),
+        ({}, []),
+        ({"bucket": None, "prefix": 7}, []),
+    ],
+)
+def test_what_is_read_otherwise_than_it_was_written_is_said(values, said):
+    notes = input_notes(values)
+    assert len(notes) == len(said)
+    assert [words for words, note in zip(said, notes, strict=True) if words not in note] == []
+
+
+@pytest.mark.parametrize(
+    ("connectors", "options", "words"),
+    [
+        (["s3_sink"], {"frm": "orders"}, "'frm' is no option of s3_sink; did you mean from"),
+        (["s3_sink", "redshift"], {"frm": "orders"}, "of s3_sink, redshift; did you mean from"),
+        (["redshift"], {"redshift": {"tabel.name": "x"}}, "did you mean table.name"),
+        (["s3_sink"], {"type": "upsert"}, "s3_sink only appends"),
+    ],
+)
+def test_options_that_no_version_takes_are_refused_at_input(connectors, options, words):
+    values = {**VALUES, "connectors": connectors, "sql_options": options}
+    assert words in field_errors(values)["sql_options"]
+    with pytest.raises(InputError, match="sql_options"):
+        refuse_options(Target(**values))
+
+
+def test_options_that_one_version_takes_are_left_to_whoever_knows_the_version():
+    since_main = {"from": "orders", "path_partition_prefix": "day"}
+    values = {**VALUES, "connectors": ["s3_sink"], "sql_options": since_main}
+    assert field_errors(values) == {}

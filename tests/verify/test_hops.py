@@ -16,7 +16,7 @@ from rwlib.aws.bucket import BucketFacts
 from rwlib.errors import InputError
 from rwlib.runbook.runbook import Runbook
 from rwlib.sql.writing.targets import statements_for
-from rwlib.steps.changes import Change
+from rwlib.steps.changes import Change, ChangeSubject
 from rwlib.steps.step1_documents import policy_document
 from rwlib.steps.step3_documents import trust_policy
 from rwlib.target.rules.names import CONNECTORS
@@ -334,8 +334,8 @@ def test_plan_ends_as_the_applied_steps_do(aws, example):
 def test_plan_is_what_is_there_when_nothing_is_pending(target):
     now = correct(target)
     changes = [
-        Change("none", "IAM role", ROLE_ARN),
-        Change("create", "IAM policy", "x", after={}, applied=True),
+        Change("none", ChangeSubject.ROLE, ROLE_ARN),
+        Change("create", ChangeSubject.POLICY, "x", after={}, applied=True),
     ]
     assert plan_situation(now, changes) == now
 
@@ -343,7 +343,9 @@ def test_plan_is_what_is_there_when_nothing_is_pending(target):
 def test_plan_replaces_the_document_when_the_attached_policy_gets_a_version(target):
     now = correct(target)
     after = {"Version": "2012-10-17", "Statement": []}
-    planned = plan_situation(now, [Change("update", "IAM policy", now.policy_arn, after=after)])
+    planned = plan_situation(
+        now, [Change("update", ChangeSubject.POLICY, now.policy_arn, after=after)]
+    )
     assert planned.policy_document == after
     assert planned.identity == ((now.policy_arn, after),)
 

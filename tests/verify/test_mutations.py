@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from rwlib.aws.calls import Aws, policy_json
 from rwlib.errors import CheckFailedError, ForeignTrustError, InputError
@@ -19,6 +20,7 @@ from rwlib.target.target import Target
 from rwlib.verify.hops import check_situation
 from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import read_situation
+from tests.support.agreement import assert_agree
 
 pytestmark = pytest.mark.slow
 
@@ -368,6 +370,41 @@ def test_verification_finds_the_fault_at_its_hop(aws, example, mutation):
     assert {check.reason for check in unknown.values()} <= {"depends_on_context"}
     for check in found.values():
         assert check.reason in REASONS
+    assert_agree(account.target, checks)
+
+
+ALONE = [mutation for mutation in MUTATIONS if not mutation.changes]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", ALONE, ids=lambda mutation: mutation.name)
+def test_diagnosis_agrees_with_the_verification_on_every_pair_of_faults(
+    aws, sandbox, example, first
+):
+    for second in ALONE[ALONE.index(first) + 1 :]:
+        sandbox.reset()
+        account = set_up(aws, example)
+        try:
+            first.make(account)
+            second.make(account)
+        except (ClientError, KeyError, StopIteration, IndexError):
+            continue  # the first fault took away what the second one breaks
+        _, checks = failing(aws, example)
+        assert_agree(account.target, checks)
+
+
+def test_default_version_that_was_set_back_is_told_from_a_changed_document(aws, example):
+    account = set_up(aws, example)
+    account.without("RisingWaveReadObjects")  # the version that is wanted stays, and is kept
+
+    def reason():
+        checks = runbook(aws, example).verify_live()
+        assert_agree(account.target, checks)
+        return next(each.reason for each in checks if each.id == "policy_documents")
+
+    assert reason() == "policy_old_version"
+    account.iam.delete_policy_version(PolicyArn=account.policy_arn, VersionId="v1")
+    assert reason() == "policy_differs"
 
 
 def test_table_of_faults_is_long_enough():

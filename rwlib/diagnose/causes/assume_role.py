@@ -211,7 +211,8 @@ def explicit_deny(reading: Reading) -> Candidates:
         settled = denial is not None and "accesspoint" not in (reading.resource or "")
         candidates.add("certain" if settled else "likely", "bucket_policy_denies", quote)
         return candidates.exclude(
-            ("s3_action_missing",), "an explicit deny wins over every Allow: adding one is no help"
+            ("s3_action_missing",),
+            "an explicit deny wins over every Allow: adding one does not help",
         )
     if layer in ("identity", "session", "endpoint"):
         return candidates.likely("unknown", quote)

@@ -105,7 +105,7 @@ def _scp(reading: Reading) -> Fix:
 def _bucket_policy(reading: Reading) -> Fix:
     bucket = _bucket(reading)
     return Fix(
-        f"The Deny in the policy of bucket {bucket} no longer hits the role; an Allow is no help.",
+        f"The Deny in bucket {bucket}'s policy no longer hits the role; an Allow doesn't help.",
         f"S3 console > Buckets > {bucket} > Permissions > Bucket policy > Edit: add to the Deny's "
         'Condition "ArnNotEquals": {"aws:PrincipalArn": "<the role\'s ARN>"}, or ask the '
         "bucket's owner to; leave the rest of the Deny as it is",
@@ -151,7 +151,7 @@ _BY_CAUSE: Final[dict[str, Callable[[Reading], Fix]]] = {
         f"session is called reqsign. Then {VERIFY}",
     ),
     "trust_explicit_deny": lambda reading: Fix(
-        "The Deny of the trust policy no longer hits RisingWave; an Allow is no help.",
+        "The Deny of the trust policy no longer hits RisingWave; an Allow doesn't help.",
         f"IAM console > Roles > {_role(reading)} > Trust relationships > Edit: exempt the Workload "
         "Identity in that Deny (ArnNotEquals aws:PrincipalArn), or ask whoever owns the Deny",
     ),

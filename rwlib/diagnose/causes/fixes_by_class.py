@@ -66,7 +66,7 @@ def _identity_deny(reading: Reading) -> Fix:
             "role and the bucket in the endpoint policy; an Allow elsewhere does not help",
         )
     return Fix(
-        "No Deny in the caller's own policies hits the request; an Allow is no help.",
+        "No Deny in the caller's own policies hits the request; an Allow does not help.",
         f"remove or narrow the Deny in {policy[1].rstrip('.,)') if policy else 'that policy'}; "
         "AWSCompromisedKeyQuarantine means that AWS saw the keys in public: replace them",
     )

@@ -10,7 +10,7 @@ from rwlib.sandbox.answer import AwsError
 from rwlib.sandbox.aws.directory import Directory
 from rwlib.sandbox.aws.regions import exists
 from rwlib.sandbox.aws.request import AwsRequest
-from rwlib.sandbox.aws.session_tokens import ROOT_SECRET, Mint, SessionToken
+from rwlib.sandbox.aws.session_tokens import Mint, SessionToken
 from rwlib.sandbox.aws.sigv4 import check_signature
 
 Kind = Literal["root", "user", "role", "federated", "anonymous"]
@@ -67,7 +67,7 @@ def authenticate(request: AwsRequest, mint: Mint, directory: Directory) -> Calle
             raise _expired(request.service)
         caller = caller_of_session(token)
     elif len(key) == 12 and key.isascii() and key.isdigit():
-        check_signature(request, ROOT_SECRET, now)
+        check_signature(request, mint.root_secret, now)
         caller = root_of(key)
     else:
         user, secret = directory.user_of_key(key)

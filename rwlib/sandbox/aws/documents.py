@@ -177,26 +177,9 @@ def _check_statement(statement: dict[str, Any], kind: Kind, words: _Words) -> No
     for name in statement:
         if name not in ELEMENTS:
             raise DocumentError(_unknown(name, words))
-    if "Effect" not in statement:
-        raise DocumentError(words.no_effect)
-    if statement["Effect"] not in ("Allow", "Deny"):
-        bad = f"Invalid effect: {statement['Effect']}"
-        raise DocumentError(words.syntax if words is _IDENTITY else bad)
-    for name in ("Action", "NotAction", "Resource", "NotResource"):
-        if name in statement and not _strings(statement[name]):
-            raise DocumentError(words.syntax)
-    for pair in (("Action", "NotAction"), ("Resource", "NotResource")):
-        if all(name in statement for name in pair):
-            raise DocumentError(words.syntax)
+    _check_elements(statement, words)
     _check_principal(statement, kind)
-    if kind == "trust":
-        for name in ("Resource", "NotResource"):
-            if name in statement:
-                raise DocumentError(f"Has prohibited field {name}")
-    if not (statement.get("Action") or statement.get("NotAction")):
-        raise DocumentError(words.no_action)
-    if kind != "trust" and not (statement.get("Resource") or statement.get("NotResource")):
-        raise DocumentError(words.no_resource)
+    _check_presence(statement, kind, words)
     _check_actions(statement, kind)
     if words is _IDENTITY:
         _check_resources(statement)
@@ -209,6 +192,31 @@ def _check_statement(statement: dict[str, Any], kind: Kind, words: _Words) -> No
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the "
             "regular expression [0-9A-Za-z]*"
         )
+
+
+def _check_elements(statement: dict[str, Any], words: _Words) -> None:
+    if "Effect" not in statement:
+        raise DocumentError(words.no_effect)
+    if statement["Effect"] not in ("Allow", "Deny"):
+        bad = f"Invalid effect: {statement['Effect']}"
+        raise DocumentError(words.syntax if words is _IDENTITY else bad)
+    for name in ("Action", "NotAction", "Resource", "NotResource"):
+        if name in statement and not _strings(statement[name]):
+            raise DocumentError(words.syntax)
+    for pair in (("Action", "NotAction"), ("Resource", "NotResource")):
+        if all(name in statement for name in pair):
+            raise DocumentError(words.syntax)
+
+
+def _check_presence(statement: dict[str, Any], kind: Kind, words: _Words) -> None:
+    if kind == "trust":
+        for name in ("Resource", "NotResource"):
+            if name in statement:
+                raise DocumentError(f"Has prohibited field {name}")
+    if not (statement.get("Action") or statement.get("NotAction")):
+        raise DocumentError(words.no_action)
+    if kind != "trust" and not (statement.get("Resource") or statement.get("NotResource")):
+        raise DocumentError(words.no_resource)
 
 
 def _strings(value: Any) -> bool:

@@ -1,16 +1,22 @@
-"""Faults on purpose: throttling, server errors, slow propagation, lost answers, sudden death."""
+"""Faults on purpose: latency, throttling, server errors, slow propagation, lost answers, death."""
 
 from __future__ import annotations
 
 import fnmatch
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from rwlib.errors import InputError
 from rwlib.sandbox.answer import AwsError
 from rwlib.sandbox.aws.request import AwsRequest
+
+ASSUMED_RATES = "iam:read=20/40,iam:write=5/15,iam:simulate=5/15,sts:read=50/100"
+"""AWS publishes no numbers; these are of the size that operators report, on the careful side."""
+
+_CLASSES = ("read", "write", "simulate")
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,16 @@ class Faults:
 
     Parameters
     ----------
+    latency
+        Seconds before every call is looked at, whatever ``only`` says: the way to AWS and back.
     throttle
         Share of calls that are throttled, 0 to 1.
+    rates
+        Calls per second that each account may make, and how many at once, by class of call:
+        ``iam:read=20/40,iam:write=5/15``. A class is a service with ``read``, ``write`` or
+        ``simulate``; ``aws`` stands for `ASSUMED_RATES`. IAM and STS throttle with token buckets,
+        several of them for each account (AWS Security Blog, "How to monitor and query IAM
+        resources at scale, part 2").
     server_error
         Share of calls that get a 5xx answer, without effect.
     propagation
@@ -37,7 +51,9 @@ class Faults:
         Makes the choice of calls for the shares repeatable.
     """
 
+    latency: float = 0.0
     throttle: float = 0.0
+    rates: str = ""
     server_error: float = 0.0
     propagation: float = 0.0
     lose_answer: int = 0
@@ -68,6 +84,9 @@ def read_faults(given: Mapping[str, Any], before: Faults | None = None) -> Fault
 def _checked(name: str, value: Any, default: Any) -> Any:
     if value is None:
         return default
+    if name == "rates":
+        read_rates(value)
+        return value
     if isinstance(default, str):
         if not isinstance(value, str) or not value:
             raise InputError("fault", value, f"{name} must be a pattern such as iam:*")
@@ -79,10 +98,44 @@ def _checked(name: str, value: Any, default: Any) -> Any:
     return type(default)(value)
 
 
-class FaultMachine:
-    """Decides for each call which fault hits it."""
+def read_rates(text: Any) -> dict[str, tuple[float, float]]:
+    """Return calls per second, and how many at once, for each class of a text of ``rates``.
 
-    def __init__(self, faults: Faults | None = None) -> None:
+    Raises
+    ------
+    InputError
+        The text cannot be used.
+    """
+    shape = "rates must be classes such as iam:read=20/40, with commas between them, or aws"
+    if not isinstance(text, str):
+        raise InputError("fault", text, shape)
+    found: dict[str, tuple[float, float]] = {}
+    for part in filter(None, (ASSUMED_RATES if text == "aws" else text).split(",")):
+        name, _, numbers = part.strip().partition("=")
+        service, _, kind = name.partition(":")
+        rate, _, burst = numbers.partition("/")
+        try:
+            found[name] = float(rate), float(burst or rate)
+        except ValueError:
+            raise InputError("fault", text, shape) from None
+        if not service or kind not in _CLASSES or found[name][0] <= 0 or found[name][1] < 1:
+            raise InputError("fault", text, shape)
+    return found
+
+
+class FaultMachine:
+    """Decides for each call which fault hits it.
+
+    Parameters
+    ----------
+    clock
+        Seconds, for the token buckets.
+    """
+
+    def __init__(
+        self, faults: Faults | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self.set(faults or Faults())
 
     def set(self, faults: Faults) -> None:
@@ -90,9 +143,16 @@ class FaultMachine:
         self.faults = faults
         self.count = 0
         self._random = random.Random(faults.seed)
+        self._rates = read_rates(faults.rates)
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
-    def before(self, request: AwsRequest) -> int:
-        """Count a call, and refuse it when its time has come.
+    def wait(self) -> None:
+        """Let the time of the way pass; other calls are answered meanwhile."""
+        if self.faults.latency:
+            time.sleep(self.faults.latency)
+
+    def before(self, request: AwsRequest, account: str) -> int:
+        """Count a call of an account, and refuse it when its time has come.
 
         Returns
         -------
@@ -110,9 +170,23 @@ class FaultMachine:
         self.count += 1
         if faults.throttle and self._random.random() < faults.throttle:
             raise throttled(request.service)
+        if self._rates and not self._has_token(request, account):
+            raise throttled(request.service)
         if faults.server_error and self._random.random() < faults.server_error:
             raise server_error(request.service)
         return self.count
+
+    def _has_token(self, request: AwsRequest, account: str) -> bool:
+        """Take a token of the account's bucket for the call's class, if one is left."""
+        name = f"{request.service}:{class_of(request.action)}"
+        if name not in self._rates:
+            return True
+        rate, burst = self._rates[name]
+        now = self._clock()
+        tokens, at = self._buckets.get((account, name), (burst, now))
+        tokens = min(burst, tokens + (now - at) * rate)
+        self._buckets[account, name] = (tokens - 1 if tokens >= 1 else tokens, now)
+        return tokens >= 1
 
     def loses(self, number: int) -> bool:
         """Whether this call's answer is lost."""
@@ -121,6 +195,15 @@ class FaultMachine:
     def kills(self, number: int) -> bool:
         """Whether the process ends after this call."""
         return number > 0 and number == self.faults.kill_after
+
+
+def class_of(action: str) -> str:
+    """Return the class of an action, as ``rates`` names it."""
+    if action.startswith("Simulate"):
+        return "simulate"
+    # As the names of IAM's and STS's actions go: what starts otherwise changes something.
+    reading = ("Get", "List", "Head", "Describe", "Generate", "Validate", "AssumeRole", "Decode")
+    return "read" if action.startswith(reading) else "write"
 
 
 def throttled(service: str) -> AwsError:

@@ -7,7 +7,9 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from html import unescape
 from itertools import count
 from typing import Any
 
@@ -65,6 +67,8 @@ READS = (
     "AssumeRole",
     "Preflight",
 )
+_MESSAGE = re.compile(rb'<Message>([^<]*)</Message>|"[mM]essage":\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ABOUT = ("RoleName", "PolicyArn", "PolicyName", "UserName", "RoleArn", "RoleSessionName", "KeyId")
 _CODE = re.compile(rb'<Code>([^<]+)</Code>|"__type":\s*"([^"]+)"')
 
 
@@ -74,8 +78,8 @@ class Gateway:
     Parameters
     ----------
     changed
-        Called after a call that may have changed something, with the services it concerns; the
-        world is entered.
+        Called after a call that may have changed something, with the services it concerns, the
+        call's name and its caller's ARN; the world is entered.
     """
 
     def __init__(
@@ -83,7 +87,7 @@ class Gateway:
         world: World,
         mint: Mint,
         namespaces: Namespaces,
-        changed: Callable[[frozenset[str]], None],
+        changed: Callable[[frozenset[str], str, str], None],
     ) -> None:
         self.world = world
         self.mint = mint
@@ -123,6 +127,7 @@ class Gateway:
         """
         caller, number, rule = ANONYMOUS, 0, None
         request: AwsRequest | None = None
+        self.faults.wait()
         try:
             request = read_request(environ, body)
             with self.world.entered():
@@ -141,14 +146,15 @@ class Gateway:
                     signed_for, request.region
                 )
                 self._name(request)
-                number = self.faults.before(request)
+                number = self.faults.before(request, caller.account)
                 answer = self._services[request.service].answer(request, caller)
                 if form is not None:
                     answer = answer_form(request, form, bucket, answer)
                 if answer.status >= 500:
                     answer = self._broken(request, answer.body)
                 if answer.status < 300 and not request.action.startswith(READS):
-                    self._changed(_touched(request))
+                    name = f"{request.service}:{request.action}"
+                    self._changed(_touched(request), name, caller.arn)
         except AwsError as error:
             answer = self._refused(request, error)
         except Exception as error:  # noqa: BLE001 - whatever breaks, AWS's shape goes out
@@ -205,10 +211,12 @@ class Gateway:
         return self._refused(request, error)
 
     def _write_down(self, request: AwsRequest | None, caller: Caller, answer: Answer) -> None:
-        code = None
+        code, message = None, ""
         if answer.status >= 300:
             found = _CODE.search(answer.body[:2000])
             code = (found[1] or found[2]).decode() if found else str(answer.status)
+            said = _MESSAGE.search(answer.body[:4000])
+            message = unescape((said[1] or said[2]).decode("utf-8", "replace")) if said else ""
         self.calls.append(
             {
                 "number": next(self._numbers),
@@ -219,8 +227,24 @@ class Gateway:
                 "account": caller.account,
                 "status": answer.status,
                 "error": code,
+                "message": message,
+                "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "parameters": _named(request) if request else {},
             }
         )
+
+
+def _named(request: AwsRequest) -> dict[str, str]:
+    """Give what a request is about, by the names that CloudTrail has; no document, no content."""
+    if request.service == "s3":
+        bucket, _, key = request.path[1:].partition("/")
+        return {"bucketName": bucket, **({"key": key} if key else {})}
+    found = {}
+    for name in _ABOUT:
+        value = request.parameters.get(name)
+        if isinstance(value, str) and value:
+            found[name[:1].lower() + name[1:]] = value
+    return found
 
 
 def _refuse_other_sites(request: AwsRequest) -> None:

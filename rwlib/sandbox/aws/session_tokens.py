@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 ROOT_SECRET = "test"
-"""The secret of every 12-digit access key id."""
+"""The secret of every 12-digit access key id, where a sandbox has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,13 @@ class Mint:
     ----------
     secret
         Signs the tokens; without one, tokens are good for this process only.
+    root_secret
+        The secret of every 12-digit access key id.
     """
 
-    def __init__(self, secret: bytes | None = None) -> None:
+    def __init__(self, secret: bytes | None = None, root_secret: str = ROOT_SECRET) -> None:
         self.secret = secret or secrets.token_bytes(32)
+        self.root_secret = root_secret
         self._read = lru_cache(maxsize=4096)(self._read_uncached)
 
     def issue(self, token: SessionToken) -> TemporaryCredentials:

@@ -96,6 +96,18 @@ class MotoS3:
             for rule in (bucket.cors if bucket is not None else ())
         ]
 
+    def acl_grants(self, name: str) -> list[str]:
+        """Name the grants of a bucket's ACL that go to groups: everybody, or any AWS account."""
+        bucket = self.moto_bucket(name)
+        grants = bucket.acl.grants if bucket is not None and bucket.acl is not None else ()
+        return sorted(
+            f"{permission} for {grantee.uri}"
+            for grant in grants
+            for grantee in grant.grantees
+            if grantee.uri
+            for permission in grant.permissions
+        )
+
     def moto_bucket(self, name: str) -> FakeBucket | None:
         """Give moto's bucket of that name."""
         where = s3_backends.bucket_accounts.get(name)

@@ -55,6 +55,9 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 class SandboxPort(Protocol):
     """What this application needs of the sandbox that serves it."""
 
+    secret: str
+    api_secret: str
+
     @property
     def url(self) -> str:
         """Where the sandbox answers."""
@@ -144,7 +147,7 @@ class RisingWaveCloud:
         if path.startswith("/sandbox/"):
             refuse_browsers(environ)
             return self._switch(read_call(environ, path.removeprefix("/sandbox"), True))
-        call = read_call(environ, path, authorized(environ))
+        call = read_call(environ, path, authorized(environ, self._sandbox.api_secret))
         if path.startswith(_ENDPOINT):
             return self._account(call, path.removeprefix(_ENDPOINT))
         match = re.fullmatch(r"/mgmt(?:/(?P<region>[a-z0-9-]+))?/v2/tenants(?P<rest>/.*)?", path)
@@ -257,7 +260,7 @@ class RisingWaveCloud:
 
     def _client(self) -> SignedClient:
         if self._aws is None or self._aws.url != self._sandbox.url:
-            self._aws = SignedClient(self._sandbox.url)
+            self._aws = SignedClient(self._sandbox.url, self._sandbox.secret)
         return self._aws
 
 
@@ -292,10 +295,7 @@ def _database(
         case "POST", ["querySQL"]:
             return query(platform, database, text_of(call, "query"), most_rows)
         case "POST", ["batchSQL"]:
-            queries = call.body.get("queries")
-            if not isinstance(queries, list) or not all(isinstance(q, str) for q in queries):
-                raise ApiError(400, "queries is required")
-            return 200, batch(platform, database, queries, most_rows)
+            return 200, batch(platform, database, _queries_of(call), most_rows)
         case "POST", ["secrets"]:
             name, value = text_of(call, "name"), text_of(call, "value")
             if name in database.secrets:
@@ -305,10 +305,21 @@ def _database(
         case "GET", ["sinks"]:
             return 200, list_sinks(platform, database)
         case "GET", ["sinks", name]:
-            for sink in list_sinks(platform, database)["sinks"]:
-                if sink["sinkName"] == name:
-                    return 200, sink
-            raise ApiError(404, f"sink {name} not found")
+            return 200, _sink_named(platform, database, name)
         case "GET", ["sources"]:
             return 200, source_answers(database)
     raise ApiError(404, "no such path")
+
+
+def _queries_of(call: ApiCall) -> list[str]:
+    queries = call.body.get("queries")
+    if not isinstance(queries, list) or not all(isinstance(each, str) for each in queries):
+        raise ApiError(400, "queries is required")
+    return queries
+
+
+def _sink_named(platform: Platform, database: Database, name: str) -> Any:
+    for sink in list_sinks(platform, database)["sinks"]:
+        if sink["sinkName"] == name:
+            return sink
+    raise ApiError(404, f"sink {name} not found")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from rwlib.sandbox.example_world import RISINGWAVE_CLOUD, may_assume_policy
 from rwlib.sandbox.risingwave.clusters import SandboxCluster
-from rwlib.sandbox.risingwave.engine.signed import Keys, Reply, SignedClient
+from rwlib.sandbox.risingwave.engine.signed import Reply, SignedClient
 
 POLICY_NAME = "assume-customer-roles"
 
@@ -24,7 +24,6 @@ _INVALID = (
     "validate arn failed: invalid target format, expected format: "
     "arn:aws:iam::{account}:role/{role_name}"
 )
-_ROOT = Keys(RISINGWAVE_CLOUD, "test")
 
 Verdict = tuple[int, str]
 
@@ -130,7 +129,9 @@ class AllowedPrincipals:
         return self._iam("PutRolePolicy", {**target, "PolicyDocument": document}).ok
 
     def _iam(self, action: str, parameters: dict[str, str]) -> Reply:
-        return self._aws.query(_ROOT, "iam", "us-east-1", action, "2010-05-08", parameters)
+        return self._aws.query(
+            self._aws.root(RISINGWAVE_CLOUD), "iam", "us-east-1", action, "2010-05-08", parameters
+        )
 
 
 def _trust_policy() -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import importlib.util
 import io
 import os
@@ -14,11 +15,12 @@ from rwlib.sandbox.answer import Answer, AwsError, error_answer, json_answer
 from rwlib.sandbox.aws.faults import Faults, read_faults
 from rwlib.sandbox.aws.gateway import Gateway
 from rwlib.sandbox.aws.redshift_serverless import Namespaces
-from rwlib.sandbox.aws.session_tokens import Mint
+from rwlib.sandbox.aws.session_tokens import ROOT_SECRET, Mint
 from rwlib.sandbox.example_world import seed as seed_world
 from rwlib.sandbox.moto_seam.world import World
 from rwlib.sandbox.origin import is_of_another_site, is_own_host
 from rwlib.sandbox.server.control import answer_control
+from rwlib.sandbox.server.history import History
 from rwlib.sandbox.server.state import StateFolder, secret_of, text_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Served(Protocol):
     """What serves the application."""
 
     stopped: Event
+    secret: str
+    api_secret: str
 
     @property
     def url(self) -> str:
@@ -67,8 +71,9 @@ class Application:
 
     def _begin(self, own: dict[str, Any]) -> None:
         secret = own.get("secret")
-        self.mint = Mint(secret_of(secret) if secret else None)
+        self.mint = Mint(secret_of(secret) if secret else None, self.sandbox.secret)
         self.namespaces: Namespaces = own.get("namespaces", {})
+        self.history = History(own.get("history"))
         self.gateway = Gateway(self.world, self.mint, self.namespaces, self._changed)
         directory = self.gateway.directory
         directory.scps = own.get("scps", {})
@@ -81,6 +86,7 @@ class Application:
         return {
             "secret": text_of(self.mint.secret),
             "namespaces": self.namespaces,
+            "history": self.history.to_dict(),
             "scps": directory.scps,
             "regions": {
                 account: sorted(names) for account, names in directory.enabled_regions.items()
@@ -165,14 +171,22 @@ class Application:
             return self._elsewhere(own, "its Host is not a name of this machine")
         if own and is_of_another_site(headers):
             return self._elsewhere(own, "it was sent by a page of another site")
+        if path.startswith(("/_sandbox/", "/_rwc/sandbox/")) and not self._is_known(environ):
+            return json_answer({"message": "the sandbox's token is missing or another's"}, 403)
         if path.startswith("/_sandbox/"):
             return answer_control(self, environ, body)
         if path.startswith("/_rwc/"):
             if self._risingwave is None:
                 return error_answer("s3", AwsError("NoSuchKey", "No RisingWave Cloud here.", 404))
+            self.gateway.faults.wait()
             return _call_wsgi(self._risingwave, environ, body)
         answer, dies = self.gateway.handle(environ, body)
         return Answer(answer.status, answer.headers, answer.body, _die) if dies else answer
+
+    def _is_known(self, environ: dict[str, Any]) -> bool:
+        """Whether the caller knows the secret, where the sandbox has one of its own."""
+        wanted, given = self.sandbox.secret, environ.get("HTTP_X_SANDBOX_TOKEN", "")
+        return wanted == ROOT_SECRET or hmac.compare_digest(wanted.encode(), given.encode())
 
     def connect_sql(self, tenant: str, database: str) -> Any:
         """Give what answers a Postgres client; `LookupError` says why there is nothing."""
@@ -186,7 +200,14 @@ class Application:
             return json_answer({"message": text}, 403)
         return error_answer("s3", AwsError("AccessDenied", text, 403))
 
-    def _changed(self, services: frozenset[str]) -> None:
+    def keep_history(self) -> None:
+        """Keep every state from now on, with the state as it is as the first."""
+        with self.world.entered():
+            self.history.begin(self.world)
+        self.keep()
+
+    def _changed(self, services: frozenset[str], call: str, caller: str) -> None:
+        self.history.note(self.world, call, caller)
         if self._state is not None:
             self._state.save(self.world, self._own_state(), services)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rwlib.sandbox.aws.gateway import Gateway
     from rwlib.sandbox.aws.session_tokens import Mint
     from rwlib.sandbox.moto_seam.world import World
+    from rwlib.sandbox.server.history import History
     from rwlib.sandbox.views import PrincipalView
 
 
@@ -30,6 +31,10 @@ class Controlled(Protocol):
     gateway: Gateway
     world: World
     mint: Mint
+    history: History
+
+    def keep_history(self) -> None:
+        """Keep every state from now on."""
 
     def set_faults(self, faults: Faults) -> None:
         """Switch faults on or off."""
@@ -75,22 +80,14 @@ def _answer(application: Controlled, call: str, rest: str, content: dict[str, An
             return list(gateway.calls)
         case "DELETE calls":
             gateway.calls.clear()
-        case "GET faults":
-            return asdict(gateway.faults.faults)
-        case "PUT faults":
-            application.set_faults(read_faults(content, gateway.faults.faults))
-            return asdict(gateway.faults.faults)
-        case "DELETE faults":
-            application.set_faults(read_faults({}))
+        case "GET history" | "PUT history":
+            return _history(application, begin=call.startswith("PUT"))
+        case "GET faults" | "PUT faults" | "DELETE faults":
+            return _faults(application, call.partition(" ")[0], content)
         case "PUT scps":
             _set_scps(application, rest, content["levels"])
         case "PUT regions":
-            enabled = frozenset(content["enabled"])
-            unknown = sorted(enabled - all_regions())
-            if unknown:
-                raise ValueError(f"there is no Region {unknown[0]}")
-            gateway.directory.enabled_regions[_account(rest)] = enabled
-            application.keep()
+            _enable_regions(application, rest, frozenset(content["enabled"]))
         case "PUT network":
             gateway.authorizer.network = replace(gateway.authorizer.network, **content)
         case "POST reset":
@@ -100,6 +97,30 @@ def _answer(application: Controlled, call: str, rest: str, content: dict[str, An
         case _:
             raise LookupError(f"there is no {call}")
     return {}
+
+
+def _faults(application: Controlled, method: str, content: dict[str, Any]) -> dict[str, Any]:
+    now = application.gateway.faults
+    if method == "PUT":
+        application.set_faults(read_faults(content, now.faults))
+    elif method == "DELETE":
+        application.set_faults(read_faults({}))
+        return {}
+    return asdict(now.faults)
+
+
+def _enable_regions(application: Controlled, account: str, enabled: frozenset[str]) -> None:
+    unknown = sorted(enabled - all_regions())
+    if unknown:
+        raise ValueError(f"there is no Region {unknown[0]}")
+    application.gateway.directory.enabled_regions[_account(account)] = enabled
+    application.keep()
+
+
+def _history(application: Controlled, *, begin: bool) -> dict[str, Any]:
+    if begin:
+        application.keep_history()
+    return application.history.to_dict() or {"states": [], "pieces": {}}
 
 
 def _account(text: str) -> str:

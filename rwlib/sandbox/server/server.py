@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rwlib.errors import InputError
+from rwlib.sandbox.aws.session_tokens import ROOT_SECRET
 from rwlib.sandbox.endpoint import Endpoint
 from rwlib.sandbox.risingwave.postgres import PostgresPort
 from rwlib.sandbox.server.app import Application
@@ -34,6 +35,10 @@ class Sandbox(Endpoint):
         The process serves nothing else, so that a fault may kill it.
     sql_port
         Port of RisingWave's Postgres protocol; 0 takes a free one.
+    secret
+        Keeps other users of the machine out: the secret of every account's root user and of the
+        API key, and asked for by the sandbox's own interface. The Postgres protocol, which knows
+        no password here, is not served then.
     """
 
     def __init__(
@@ -46,9 +51,10 @@ class Sandbox(Endpoint):
         host: str = "127.0.0.1",
         own_process: bool = False,
         sql_port: int = 0,
+        secret: str = "",
     ) -> None:
         check_loopback(host)
-        super().__init__("")
+        super().__init__("", secret=secret)
         self.host = host
         self.port = port
         self.sql_port = sql_port
@@ -81,15 +87,8 @@ class Sandbox(Endpoint):
         self.port = self._listener.port
         host = f"[{self.host}]" if ":" in self.host else self.host
         self._url = f"http://{host}:{self.port}"
-        try:
-            self._postgres = PostgresPort(self.host, self.sql_port, self.application.connect_sql)
-        except OSError as error:
-            self._listener.server_close()
-            self._listener = None
-            self.application.close()
-            raise InputError("sql_port", str(self.sql_port), f"cannot be used: {error}") from None
-        self.sql_port = self._postgres.port
-        self._dsn = f"postgresql://root@{host}:{self.sql_port}/dev"
+        if self.secret == ROOT_SECRET:
+            self._serve_postgres(host)
         self.stopped.clear()
         self._thread = threading.Thread(
             target=self._listener.serve_forever,
@@ -99,6 +98,18 @@ class Sandbox(Endpoint):
         )
         self._thread.start()
         return self
+
+    def _serve_postgres(self, host: str) -> None:
+        assert self._listener is not None
+        try:
+            self._postgres = PostgresPort(self.host, self.sql_port, self.application.connect_sql)
+        except OSError as error:
+            self._listener.server_close()
+            self._listener = None
+            self.application.close()
+            raise InputError("sql_port", str(self.sql_port), f"cannot be used: {error}") from None
+        self.sql_port = self._postgres.port
+        self._dsn = f"postgresql://root@{host}:{self.sql_port}/dev"
 
     def stop(self) -> None:
         """Stop serving and keep the state, if a folder was given; safe to call again."""

@@ -88,7 +88,10 @@ class StateFolder:
             return None
         except OSError as error:
             raise InputError(
-                "state", str(self.path), f"cannot be read: {error}; take an empty folder"
+                "state",
+                str(self.path),
+                f"cannot be read: {error}; take an empty folder",
+                reason="cannot_be_read",
             ) from error
         try:
             manifest = json.loads(text)
@@ -102,7 +105,10 @@ class StateFolder:
                         world.read_piece(file.name, _read(file), self._body)
         except (UnreadableStateError, ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(
-                "state", str(self.path), f"cannot be read: {error}; take an empty folder"
+                "state",
+                str(self.path),
+                f"cannot be read: {error}; take an empty folder",
+                reason="cannot_be_read",
             ) from error
         own: dict[str, Any] = manifest["own"]
         return own

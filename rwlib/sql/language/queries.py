@@ -255,26 +255,12 @@ def _joined(cursor: Cursor) -> bool:
             _table_factor(cursor)
             joined = True
             continue
-        natural, asof = cursor.word("NATURAL"), False
-        if not natural:
-            asof = cursor.word("ASOF")
-        needs_condition = asof
-        if cursor.peek().is_word("INNER", "JOIN"):
-            cursor.word("INNER")
-            cursor.need_word("JOIN")
-            needs_condition = True
-        elif cursor.peek().is_word("LEFT", "RIGHT", "FULL"):
-            if asof and not cursor.peek().is_word("LEFT"):
-                raise cursor.expected("LEFT after ASOF. RIGHT or FULL are not supported")
-            cursor.at += 1
-            cursor.word("OUTER")
-            cursor.need_word("JOIN")
-        elif cursor.peek().is_word("OUTER"):
-            raise cursor.expected("LEFT, RIGHT, or FULL")
-        elif natural or asof:
-            raise cursor.expected(f"a join type after {'NATURAL' if natural else 'ASOF'}")
-        else:
+        natural = cursor.word("NATURAL")
+        asof = not natural and cursor.word("ASOF")
+        inner = _join_type(cursor, natural, asof)
+        if inner is None:
             return joined
+        needs_condition = asof or inner
         _table_factor(cursor)
         if not natural:
             if cursor.word("ON"):
@@ -284,6 +270,26 @@ def _joined(cursor: Cursor) -> bool:
             elif needs_condition:
                 raise cursor.expected("join constraint after INNER JOIN", nearest=("ON", "USING"))
         joined = True
+
+
+def _join_type(cursor: Cursor, natural: bool, asof: bool) -> bool | None:
+    """Move past the words of a join; tell whether it is an inner one, None where none follows."""
+    if cursor.peek().is_word("INNER", "JOIN"):
+        cursor.word("INNER")
+        cursor.need_word("JOIN")
+        return True
+    if cursor.peek().is_word("LEFT", "RIGHT", "FULL"):
+        if asof and not cursor.peek().is_word("LEFT"):
+            raise cursor.expected("LEFT after ASOF. RIGHT or FULL are not supported")
+        cursor.at += 1
+        cursor.word("OUTER")
+        cursor.need_word("JOIN")
+        return False
+    if cursor.peek().is_word("OUTER"):
+        raise cursor.expected("LEFT, RIGHT, or FULL")
+    if natural or asof:
+        raise cursor.expected(f"a join type after {'NATURAL' if natural else 'ASOF'}")
+    return None
 
 
 def _table_factor(cursor: Cursor) -> bool:

@@ -46,7 +46,7 @@ def refused_type(data_type: DataType) -> tuple[TypeName, str, str] | None:
     --------
     >>> from rwlib.sql.language.data_types import data_type_of
     >>> refused_type(data_type_of("numeric(10,2)"))[1:]
-    ('has a precision, and RisingWave has none', 'numeric')
+    ('has a precision, which RisingWave's numeric does not take', 'numeric')
     """
     for named in data_type.names:
         why, instead = _refusal(named)
@@ -58,7 +58,7 @@ def refused_type(data_type: DataType) -> tuple[TypeName, str, str] | None:
 def _refusal(named: TypeName) -> tuple[str, str]:
     name = named.name.removeprefix("pg_catalog.")
     if name in ("numeric", "decimal") and named.sizes:
-        return "has a precision, and RisingWave has none", "numeric"
+        return "has a precision, which RisingWave's numeric does not take", "numeric"
     if name == "vector" and not 1 <= named.sizes[0] <= _LARGEST_VECTOR:
         return f"is out of range: a vector has 1 to {_LARGEST_VECTOR} elements", "vector(n)"
     if named.known and name not in ("char", "uuid", "regclass", "regproc", "time with time zone"):

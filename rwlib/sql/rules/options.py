@@ -91,7 +91,7 @@ def option_values(definition: Definition) -> Problems:
             fix = f"write {option.name} = '{value.lower()}'"
             yield _bad_value(option, given, "is read in lower case only", fix)
         elif option.type == "integer" and not re.fullmatch(r"[0-9]{1,20}", value):
-            yield _bad_value(option, given, "is no whole number", "write digits only")
+            yield _bad_value(option, given, "is not a whole number", "write digits only")
         elif option.required and not value.strip():
             yield _bad_value(option, given, "is empty", "give a value")
 
@@ -130,12 +130,12 @@ def _unknown(definition: Definition, name: str, given: Given) -> Problem:
         clause = "belongs inside ENCODE (…) and not into WITH (…)"
         fix = f"move it: ENCODE … ({name} = '…')"
     elif owners := [owner for owner in owners_of(name) if owner != connector.name]:
-        clause = f"is no option of {connector.name} but of {', '.join(owners)}"
+        clause = f"is not an option of {connector.name} but of {', '.join(owners)}"
         fix = f"leave it out{_instead(connector.name, name)}"
     else:
         known = [*connector.options, *connector.aliases, *sorted(framework_options(definition))]
         near = nearest(name, known)
-        clause = f"is no option of {connector.name}"
+        clause = f"is not an option of {connector.name}"
         fix = f"did you mean {' or '.join(near)}?" if near else "leave it out"
     return Problem("unknown_option", "error", name, _shown(given), clause, fix, given.line)
 

@@ -136,7 +136,7 @@ class Problem:
     given
         The value as it may be shown; empty for a secret and for what is missing.
     clause
-        What is wrong with it, as in "is no ARN".
+        What is wrong with it, as in "is not an ARN".
     fix
         The next move, as one sentence without its full stop.
     refused_by

@@ -135,7 +135,7 @@ def catalog(definition: Definition) -> Problems:
             "error",
             "catalog.type",
             value,
-            "is no catalog type",
+            "is not a catalog type",
             f"did you mean {' or '.join(near)}?" if near else "write glue, rest, jdbc or hive",
             definition.line_of("catalog.type"),
         )
@@ -253,7 +253,7 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
             option,
             value,
             "holds a +, which reaches AWS as a blank",
-            "use a role whose name has no +",
+            "use a role whose name does not contain a +",
             line,
         )
 

@@ -240,7 +240,7 @@ def _unknown_encode_option(definition: Definition, name: str, option: Given, nea
         "error",
         name,
         "",
-        f"is no option of ENCODE {definition.encode}",
+        f"is not an option of ENCODE {definition.encode}",
         f"did you mean {near}?",
         option.line,
     )

@@ -54,7 +54,7 @@ def read_columns(value: object) -> tuple[TypedColumn, ...]:
                 pairs.append(_pair(item))
     columns = tuple(TypedColumn(*_column(name, type_)) for name, type_ in pairs)
     if not columns:
-        raise InputError("sql_options.columns", value, "names no column; write name: type")
+        raise InputError("sql_options.columns", value, "does not name a column; write name: type")
     if len({column.name for column in columns}) < len(columns):
         raise InputError("sql_options.columns", value, "names a column twice; keep one")
     return columns
@@ -62,14 +62,14 @@ def read_columns(value: object) -> tuple[TypedColumn, ...]:
 
 def _pair(item: object) -> tuple[object, object]:
     if not isinstance(item, str):
-        raise InputError("sql_options.columns", item, "is no column; write name: type")
+        raise InputError("sql_options.columns", item, "is not a column; write name: type")
     name, _, type_ = item.strip().partition(" ")
     return name, type_
 
 
 def _column(name: object, type_: object) -> tuple[str, str]:
     if not isinstance(name, str) or not isinstance(type_, str):
-        raise InputError("sql_options.columns", {name: type_}, "is no column; write name: type")
+        raise InputError("sql_options.columns", {name: type_}, "is not a column; write name: type")
     identifier(name, field="sql_options.columns")
     return name, _checked_type(name, type_.strip())
 

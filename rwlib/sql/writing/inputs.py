@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rwlib.errors import InputError
-from rwlib.sql.connectors import Connector, Option, load_connector
+from rwlib.sql.connectors import Connector, Option, load_connector, nearest, owners_of
 from rwlib.sql.language.syntax import OptionValue, SecretRef
 from rwlib.sql.rules.options import unknown_options, url_carries_secret
 from rwlib.sql.rules.problems import Definition, Given, Problem
@@ -111,16 +111,33 @@ def refuse_unknown(connector: Connector, options: Mapping[str, object]) -> None:
     definition = Definition(connector, {name: Given("") for name in options})
     for problem in unknown_options(definition):
         if not problem.refused_by:  # what only some versions know is judged with the rest
-            raise refusal(problem)
+            raise refusal(_with_own_names(connector, problem))
     for name in options:
         canonical = connector.canonical(name)
         if canonical not in connector.options:
-            raise InputError("sql_options", name, f"is no option of {connector.name}; leave it out")
+            raise InputError(
+                "sql_options", name, f"is not an option of {connector.name}; leave it out"
+            )
         if is_static_key(canonical):
             role = Given("arn:aws:iam::111122223333:role/any")
             keyed = {name: Given(""), connector.role_options[0]: role}
             for problem in static_keys(Definition(connector, keyed)):
                 raise refusal(problem)
+
+
+def option_names(connector: Connector) -> list[str]:
+    """Return every name that a user may write for a connector: its options and the runbook's."""
+    own = [key for key in RESERVED if takes_reserved(connector, key)]
+    return [*own, *connector.options, *connector.aliases]
+
+
+def _with_own_names(connector: Connector, problem: Problem) -> Problem:
+    """Offer the runbook's own names too for an option that no connector has."""
+    name = problem.option
+    if problem.id != "unknown_option" or owners_of(name) or name in connector.format_encode.options:
+        return problem
+    near = nearest(name, option_names(connector))
+    return replace(problem, fix=f"did you mean {' or '.join(near)}?") if near else problem
 
 
 def refusal(problem: Problem) -> InputError:
@@ -155,7 +172,7 @@ def with_kind(connector: Connector, kind: object) -> Connector:
     if not isinstance(kind, str) or kind not in connector.other_kinds:
         kinds = ", ".join(connector.other_kinds or (connector.kind,))
         raise InputError(
-            "sql_options.kind", kind, f"is no kind of {connector.name}; it has {kinds}"
+            "sql_options.kind", kind, f"is not a kind of {connector.name}; it has {kinds}"
         )
     return load_connector(connector.other_kinds[kind])
 
@@ -231,7 +248,7 @@ def _value(option: Option, value: object) -> OptionValue:
         return value
     elif isinstance(value, Sequence) and option.type == "list":
         return ",".join(_names(option.name, value))
-    hint = "has a value that is no text, number, true or false; write one, or {secret: NAME}"
+    hint = "has a value that is not text, a number, true or false; write one, or {secret: NAME}"
     raise InputError("sql_options", option.name, hint)
 
 
@@ -249,7 +266,7 @@ def _text(key: str, value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"sql_options.{key}", value, "is no text; write a name")
+        raise InputError(f"sql_options.{key}", value, "is not text; write a name")
     return value.strip()
 
 
@@ -258,7 +275,12 @@ def _switch(key: str, value: object) -> bool | None:
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    raise InputError(f"sql_options.{key}", value, "is neither true nor false; write one of them")
+    raise InputError(
+        f"sql_options.{key}",
+        value,
+        "is neither true nor false; write one of them",
+        reason="wrong_type",
+    )
 
 
 def _names(key: str, value: object) -> tuple[str, ...]:
@@ -266,14 +288,16 @@ def _names(key: str, value: object) -> tuple[str, ...]:
         return ()
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
-        raise InputError(f"sql_options.{key}", value, "is no list of column names; write one")
+        raise InputError(f"sql_options.{key}", value, "is not a list of column names; write one")
     names = tuple(item.strip() for item in items)
     for name in names:
         identifier(name, field=f"sql_options.{key}")
         if "," in name:
             raise InputError(f"sql_options.{key}", name, "holds a comma, which ends a column here")
     if not names:
-        raise InputError(f"sql_options.{key}", value, "is empty; name at least one column")
+        raise InputError(
+            f"sql_options.{key}", value, "is empty; name at least one column", reason="empty"
+        )
     return names
 
 
@@ -281,7 +305,7 @@ def _encode_options(connector: Connector, value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError("sql_options.encode_options", value, "is no mapping; write name: value")
+        raise InputError("sql_options.encode_options", value, "is not a mapping; write name: value")
     known = connector.format_encode.options
     options = {}
     for key, item in value.items():
@@ -290,11 +314,11 @@ def _encode_options(connector: Connector, value: object) -> dict[str, str]:
             raise InputError(
                 f"sql_options.encode_options.{name}",
                 item,
-                f"is no option of ENCODE here; {connector.name} takes {', '.join(known)}",
+                f"is not an option of ENCODE here; {connector.name} takes {', '.join(known)}",
             )
         if not isinstance(item, str | bool | int):
             raise InputError(
-                f"sql_options.encode_options.{name}", item, "is no text, number, true or false"
+                f"sql_options.encode_options.{name}", item, "is not text, a number, true or false"
             )
         text = str(item)
         options[name] = text.lower() if text.lower() in ("true", "false") else text

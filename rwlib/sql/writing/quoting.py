@@ -61,7 +61,7 @@ def identifier(name: str, *, field: str = "name") -> str:
         control character.
     """
     if not name:
-        raise InputError(field, name, "is empty; give a name")
+        raise InputError(field, name, "is empty; give a name", reason="empty")
     if '"' in name:
         raise InputError(field, name, 'holds a " which RisingWave cannot quote; rename the object')
     if any(ord(character) < 32 or "\ud800" <= character <= "\udfff" for character in name):
@@ -110,5 +110,5 @@ def split_name(name: str, *, field: str = "name") -> tuple[str, ...]:
         if not more:
             break
     if not all(parts) or len(parts) > _MAX_NAME_PARTS:
-        raise InputError(field, name, "is no name of the form [[database.]schema.]object")
+        raise InputError(field, name, "is not a name of the form [[database.]schema.]object")
     return tuple(parts)

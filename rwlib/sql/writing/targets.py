@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from rwlib.errors import InputError
 from rwlib.sql.connectors import Connector, connector_names, load_connector, nearest
+from rwlib.sql.language.versions import VERSIONS
 from rwlib.sql.writing.inputs import (
-    RESERVED,
+    option_names,
     refuse_unknown,
     reserved_key,
     takes_reserved,
@@ -125,6 +126,28 @@ def statements_for(
     return results
 
 
+def refuse_options(target: SqlTarget, role_arn: str, region_name: str) -> None:
+    """Refuse options with which no version of RisingWave can be given a statement.
+
+    What one of them takes is left to whoever knows the version.
+
+    Raises
+    ------
+    InputError
+        What the newest release says.
+    """
+    first: InputError | None = None
+    for version in (None, *VERSIONS):
+        try:
+            statements_for(target, role_arn, region_name, version=version)
+        except InputError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
+
+
 def _split(target: SqlTarget) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
     shared: dict[str, Any] = {}
     own: dict[str, Mapping[str, Any]] = {}
@@ -134,7 +157,9 @@ def _split(target: SqlTarget) -> tuple[dict[str, Any], dict[str, Mapping[str, An
             if key not in target.connectors:
                 near = ", ".join(target.connectors)
                 raise InputError(
-                    "sql_options", key, f"is none of the target's connectors ({near}); leave it out"
+                    "sql_options",
+                    key,
+                    f"is none of the target's connectors ({near}); leave it out",
                 )
             own[key] = {str(name): item for name, item in (value or {}).items()}
         else:
@@ -143,7 +168,9 @@ def _split(target: SqlTarget) -> tuple[dict[str, Any], dict[str, Mapping[str, An
         _refuse_unknown_to_all(target, key)
     kinds = {kind for name in target.connectors for kind in load_connector(name).other_kinds}
     if "kind" in shared and shared["kind"] not in kinds:
-        hint = f"is no kind of {', '.join(target.connectors)}; write {' or '.join(sorted(kinds))}"
+        hint = (
+            f"is not a kind of {', '.join(target.connectors)}; write {' or '.join(sorted(kinds))}"
+        )
         raise InputError("sql_options.kind", shared["kind"], hint)
     if "name" in shared and len(target.connectors) > 1:
         raise InputError(
@@ -159,11 +186,11 @@ def _refuse_unknown_to_all(target: SqlTarget, key: str) -> None:
         return
     if len(connectors) == 1:
         refuse_unknown(connectors[0], {key: None})  # says which connector the option belongs to
-    known = {*RESERVED, *(option for connector in connectors for option in connector.options)}
+    known = {option for connector in connectors for option in option_names(connector)}
     near = nearest(key, known)
     hint = f"did you mean {' or '.join(near)}?" if near else "leave it out"
     names = ", ".join(target.connectors)
-    raise InputError("sql_options", key, f"is no option of {names}; {hint}")
+    raise InputError("sql_options", key, f"is not an option of {names}; {hint}")
 
 
 def _knows(connector: Connector, key: str) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rwlib.aws import policy_users, policy_versions, read_policy, version_document
-from rwlib.steps.changes import Change
+from rwlib.steps.changes import Change, ChangeSubject
 from rwlib.steps.ownership import id_of, is_ours, other_claims
+from rwlib.steps.step1_policy import others_versions
 from rwlib.steps.teardown.work import Work
 
 
@@ -42,17 +43,25 @@ def take_back_policy(work: Work, policy: Mapping[str, Any]) -> None:
         text = f"policy {name}: {', '.join(users)} uses it"
         work.keep(text, text)
         return
+    if others_wrote := others_versions(aws, policy, work.ledger):
+        text = (
+            f"policy {name}: somebody else wrote version {', '.join(others_wrote)}; delete it, or "
+            "the policy, yourself when nobody needs it"
+        )
+        work.keep(text, text)
+        return
     versions = policy_versions(aws, arn)
     spare = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
     policy_id = id_of(policy)
 
     def same() -> str:
+        # A version that somebody adds now makes AWS refuse to delete the policy.
         return why_not_ours(work, arn, policy_id)
 
     work.do(
         Change(
             "delete",
-            "IAM policy",
+            ChangeSubject.POLICY,
             arn,
             f"with {len(versions)} versions" if spare else "",
             before=version_document(aws, arn, policy["DefaultVersionId"]),
@@ -74,7 +83,12 @@ def detach(work: Work, role_name: str, policy: Mapping[str, Any]) -> None:
         return why_not_ours(work, arn, policy_id)
 
     work.do(
-        Change("delete", "attachment", f"{arn} to {role_name}", calls=("iam:DetachRolePolicy",)),
+        Change(
+            "delete",
+            ChangeSubject.ATTACHMENT,
+            f"{arn} to {role_name}",
+            calls=("iam:DetachRolePolicy",),
+        ),
         ("detach_role_policy", {"RoleName": role_name, "PolicyArn": arn}),
         about=f"attachments {role_name}",
         same=same,

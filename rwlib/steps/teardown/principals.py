@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import read_role
-from rwlib.steps.changes import Change
+from rwlib.steps.changes import Change, ChangeSubject
 from rwlib.steps.ownership import claim_key, claims_on, digest, id_of, principal_key, tags_of
 from rwlib.steps.teardown.work import Work
 
@@ -77,7 +77,7 @@ def _needed_by(work: Work, role: Mapping[str, Any]) -> str:
 def _remove(work: Work, cloud: Cloud, arn: str, name: str, listed: AllowedRoles) -> None:
     change = Change(
         "delete",
-        "allowed principal",
+        ChangeSubject.ALLOWED_PRINCIPAL,
         name,
         before=list(listed.role_arns),
         calls=("DELETE allowedIamRoles",),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rwlib.aws import attached_policies, inline_policy_names, policy_json, read_role
-from rwlib.steps.changes import Change, canonical
+from rwlib.steps.changes import Change, ChangeSubject, canonical
 from rwlib.steps.ownership import (
     STATEMENT,
     Claim,
@@ -14,6 +14,7 @@ from rwlib.steps.ownership import (
     id_of,
     is_ours,
     other_claims,
+    other_manager,
     principal_key,
     statement_key,
     tags_of,
@@ -48,23 +49,11 @@ def take_back_role(
     unlisted
         True when the cluster's Allowed Principals do not hold the role any more.
     """
-    aws, name, arn, role_id = work.aws, role["RoleName"], role["Arn"], id_of(role)
+    aws, name = work.aws, role["RoleName"]
     attached = attached_policies(aws, name)
-    policy_arn = policy["Arn"] if policy else ""
     detached = ""
-    if policy is not None and policy_arn in attached:
-        attachment = f"{policy_arn} to {name}"
-        if policy_is_ours and not other_claims(policy, work.target.name):
-            detach(work, name, policy)
-            detached = policy_arn
-        elif not policy_is_ours and work.created_here(attachment, role_id):
-            work.do(
-                Change("delete", "attachment", attachment, calls=("iam:DetachRolePolicy",)),
-                ("detach_role_policy", {"RoleName": name, "PolicyArn": policy_arn}),
-                about=f"attachments {name}",
-                same=lambda: _why_another(work, name, role_id),
-            )
-            detached = policy_arn
+    if policy is not None and policy["Arn"] in attached:
+        detached = _detach_own(work, role, policy, policy_is_ours)
     if work.apply:
         # Somebody may have written a statement or attached a policy since the preview.
         found = _fresh(work, name)
@@ -83,32 +72,66 @@ def take_back_role(
     if ours and not claims and not used and rest is None:
         _delete_role(work, role, trust)
         return
+    if rest is not None and canonical(rest) != canonical(trust):
+        rest = _as_it_was(work, role["Arn"], id_of(role), rest)
+        _write_trust(work, role, trust, rest)
+    _say_what_is_kept(work, role, claims, ours, used, trust, rest)
+    _take_tags_off(work, role, rest if rest is not None else trust, unlisted)
+    if not claims:
+        _name_what_is_left(work, role, ours, rest if rest is not None else trust)
+
+
+def _detach_own(
+    work: Work, role: Mapping[str, Any], policy: Mapping[str, Any], policy_is_ours: bool
+) -> str:
+    """Detach the policy where the attachment is ours; return its ARN, empty where it stays."""
+    name, arn, role_id = role["RoleName"], policy["Arn"], id_of(role)
+    attachment = f"{arn} to {name}"
+    if policy_is_ours and not other_claims(policy, work.target.name):
+        detach(work, name, policy)
+        return str(arn)
+    if policy_is_ours or not work.created_here(attachment, role_id):
+        return ""
+    work.do(
+        Change("delete", ChangeSubject.ATTACHMENT, attachment, calls=("iam:DetachRolePolicy",)),
+        ("detach_role_policy", {"RoleName": name, "PolicyArn": arn}),
+        about=f"attachments {name}",
+        same=lambda: _why_another(work, name, role_id),
+    )
+    return str(arn)
+
+
+def _say_what_is_kept(
+    work: Work,
+    role: Mapping[str, Any],
+    claims: Collection[Claim],
+    ours: bool,
+    used: Collection[str],
+    trust: Mapping[str, Any],
+    rest: Mapping[str, Any] | None,
+) -> None:
+    """Say why the role stays, and what of it."""
+    name = role["RoleName"]
     if claims:
         names = ", ".join(sorted({claim.target for claim in claims}))
         work.keep(f"role {name} and its trust policy: another target uses it ({names})")
-    if rest is not None and canonical(rest) != canonical(trust):
-        rest = _as_it_was(work, arn, role_id, rest)
-        _write_trust(work, role, trust, rest)
-        if not claims:
-            work.keep(f"role {name}: its other trust statements stay as they are")
-    elif rest is None and not claims:
+    elif rest is None:
         why = f"it has {', '.join(used)}" if used else "it was not made by this runbook"
         work.keep(
             f"role {name}: {why}; its trust policy names RisingWave alone and cannot be empty, so "
             "delete the role yourself when nobody needs it"
         )
-    elif not claims and not ours and remove_own_statements(trust) is None:
-        work.keep(
-            f"role {name}: it was not made by this runbook, and its trust policy names RisingWave "
-            "alone; delete the role yourself when nobody needs it"
-        )
-    elif not claims and not ours:
-        work.keep(f"role {name}: it was not made by this runbook")
-    elif not claims:
+    elif canonical(rest) != canonical(trust):
+        work.keep(f"role {name}: its other trust statements stay as they are")
+    elif ours:
         work.keep(f"role {name}: nothing of it is this runbook's")
-    _take_tags_off(work, role, rest if rest is not None else trust, unlisted)
-    if not claims:
-        _name_what_is_left(work, role, ours, rest if rest is not None else trust)
+    elif remove_own_statements(trust) is None:
+        work.keep(
+            f"role {name}: {_whose(work, role)}, and its trust policy names RisingWave alone; "
+            "delete the role yourself when nobody needs it"
+        )
+    else:
+        work.keep(f"role {name}: {_whose(work, role)}")
 
 
 def _name_what_is_left(
@@ -124,6 +147,15 @@ def _name_what_is_left(
         work.result.left.append(f"role {name} still trusts RisingWave")
     elif ours:
         work.result.left.append(f"role {name} was made by this runbook, and others use it")
+
+
+def _whose(work: Work, role: Mapping[str, Any]) -> str:
+    manager = other_manager(role, work.target.tags)
+    return (
+        f"it is managed by somebody else ({manager})"
+        if manager
+        else "it was not made by this runbook"
+    )
 
 
 def _fresh(work: Work, name: str) -> dict[str, Any] | None:
@@ -160,7 +192,7 @@ def _as_it_was(work: Work, role_arn: str, role_id: str, rest: dict[str, Any]) ->
     for entry in work.ledger.history(role_arn):
         before = entry["before"]
         if (
-            entry["resource"] == "trust policy"
+            entry["resource"] == ChangeSubject.TRUST_POLICY
             and entry.get("id") == role_id
             and canonical(before) == canonical(rest)
         ):
@@ -187,7 +219,7 @@ def _write_trust(
     work.do(
         Change(
             "update",
-            "trust policy",
+            ChangeSubject.TRUST_POLICY,
             role["Arn"],
             "without RisingWave's statement",
             before=dict(trust),
@@ -223,7 +255,7 @@ def _take_tags_off(
     work.do(
         Change(
             "delete",
-            "claim",
+            ChangeSubject.CLAIM,
             f"of target {work.target.name} on role {name}",
             before=keys,
             calls=("iam:UntagRole",),
@@ -255,7 +287,7 @@ def _delete_role(work: Work, role: Mapping[str, Any], trust: Mapping[str, Any]) 
     work.do(
         Change(
             "delete",
-            "IAM role",
+            ChangeSubject.ROLE,
             role["Arn"],
             before={"trust_policy": dict(trust)},
             calls=("iam:DeleteRole",),

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rwlib.errors import ServiceError
-from rwlib.steps.changes import Change, ledger_of_target
+from rwlib.steps.changes import SQL_SUBJECTS, Change, ledger_of_target
 from rwlib.steps.teardown.work import Work
 
 if TYPE_CHECKING:
     from rwlib.steps.step5_sql import Connection
 
-_PREFIX = "RisingWave "
+_KINDS = {str(subject): kind for kind, subject in SQL_SUBJECTS.items()}
 
 
 def take_back_sql(work: Work, connect: Callable[[], Connection] | None, drop: bool) -> None:
@@ -40,7 +40,7 @@ def take_back_sql(work: Work, connect: Callable[[], Connection] | None, drop: bo
             continue
         change = Change(
             "delete",
-            f"{_PREFIX}{kind}",
+            SQL_SUBJECTS[kind],
             name,
             after=f"DROP {kind.upper()} {identifier(name)}",
         )
@@ -63,10 +63,10 @@ def _made(work: Work) -> list[tuple[str, str]]:
     places = (*work.ledger.places, *((path.parent,) if path else ()))
     made: dict[tuple[str, str], bool] = {}
     for entry in ledger_of_target(places, work.target.name):
-        resource = str(entry.get("resource", ""))
-        if not resource.startswith(_PREFIX):
+        kind = _KINDS.get(entry.get("resource", ""))
+        if kind is None:
             continue
-        key = (resource.removeprefix(_PREFIX), str(entry["name"]))
+        key = (kind, str(entry["name"]))
         if entry["action"] == "create" and entry["phase"] in ("intended", "done"):
             made.pop(key, None)
             made[key] = True

@@ -62,7 +62,9 @@ def role_arn(field: str, value: Any) -> str:
         raise InputError(field, text, "holds a wildcard; give the ARN of exactly one role")
     if not _ROLE_ARN.fullmatch(text) or len(text) > 2048:
         raise InputError(
-            field, text, "is no role ARN; write arn:aws:iam::<12-digit account>:role/<name>"
+            field,
+            text,
+            "is no role ARN; write arn:aws:iam::<12-digit account>:role/<name>",
         )
     return text
 
@@ -92,7 +94,7 @@ def role_name(field: str, value: Any) -> str:
     """Accept a role's name: 1-64 characters (IAM API reference, CreateRole)."""
     text = _iam_name(field, value, 64)
     if not text:
-        raise InputError(field, text, "is empty; give the role's name")
+        raise InputError(field, text, "is empty", reason="empty", todo="give the role's name")
     if "+" in text:
         # reqsign 0.16.5 does not percent-encode RoleArn, so STS reads the plus as a blank.
         raise InputError(
@@ -112,7 +114,9 @@ def role_path(field: str, value: Any) -> str:
     text = text_of(field, value).strip() or "/"
     if len(text) > 512 or not re.fullmatch(r"/(?:[\x21-\x2e\x30-\x7e]+/)*", text):
         raise InputError(
-            field, text, f"is no IAM path; begin and end with a slash: {'/' + text.strip('/')}/"
+            field,
+            text,
+            f"is no IAM path; begin and end with a slash: {'/' + text.strip('/')}/",
         )
     if "+" in text:
         raise InputError(field, text, "holds a plus, which reaches AWS as a blank; remove it")
@@ -135,7 +139,7 @@ def session_duration(field: str, value: Any) -> int:
         try:
             value = int(str(value))
         except ValueError:
-            raise InputError(field, value, wrong_type(int, "")) from None
+            raise InputError(field, value, wrong_type(int, ""), reason="wrong_type") from None
     if not 3600 <= value <= 43200:
         raise InputError(field, value, "is outside AWS's range; give 3600 to 43200 seconds")
     return int(value)
@@ -152,7 +156,7 @@ def account_id(field: str, value: Any) -> str:
 def tags(field: str, value: Any) -> dict[str, str]:
     """Accept at most 45 tags; five of AWS's 50 are left for this runbook and the account."""
     if not isinstance(value, dict):
-        raise InputError(field, value, wrong_type(dict, ""))
+        raise InputError(field, value, wrong_type(dict, ""), reason="wrong_type")
     for key, text in value.items():
         if not isinstance(key, str) or not isinstance(text, str):
             raise InputError(field, {key: text}, "is no pair of texts; put both in quotes")

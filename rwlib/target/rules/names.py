@@ -6,23 +6,17 @@ import math
 import re
 from typing import Any
 
+from rwlib.connectors import connector_names
 from rwlib.errors import InputError
 from rwlib.target.rules.text import CONTROL, is_unicode, text_of, unknown_name, wrong_type
 
-CONNECTORS = (
-    "redshift",
-    "snowflake_v2",
-    "snowflake",
-    "s3_sink",
-    "s3_source",
-    "iceberg_sink",
-    "iceberg_source",
-)
+CONNECTORS = connector_names()
+"""What a target can name; what is asked later reads the files again."""
 
 
 def name(field: str, value: Any) -> str:
     """Accept a name that can be a folder and a tag."""
-    text = text_of(field, value)
+    text = text_of(field, value).strip()
     # It is kept as a tag of the role too, and IAM's tag values hold no comma.
     if text and not re.fullmatch(r"[\w.@+=-]{1,128}", text, re.ASCII):
         raise InputError(field, text, "is no name; use 1 to 128 of letters, digits and _ . - @ + =")
@@ -34,15 +28,22 @@ def name(field: str, value: Any) -> str:
 def connectors(field: str, value: Any) -> list[str]:
     """Accept connectors by name, each once."""
     if not isinstance(value, list):
-        raise InputError(field, value, wrong_type(list, ""))
+        raise InputError(field, value, wrong_type(list, ""), reason="wrong_type")
     if not value:
-        raise InputError(field, value, f"is empty; give one or more of {', '.join(CONNECTORS)}")
+        raise InputError(
+            field,
+            value,
+            "is empty",
+            reason="empty",
+            todo=f"give one or more of {', '.join(connector_names())}",
+        )
     seen: list[str] = []
     for item in value:
-        if item not in CONNECTORS:
-            raise unknown_name(field, str(item), list(CONNECTORS))
-        if item not in seen:
-            seen.append(item)
+        known = item.strip() if isinstance(item, str) else item
+        if known not in connector_names():
+            raise unknown_name(field, str(item), list(connector_names()))
+        if known not in seen:
+            seen.append(known)
     return seen
 
 
@@ -62,7 +63,7 @@ def kms_key_arn(field: str, value: Any) -> str:
 
 def glue_name(field: str, value: Any) -> str:
     """Accept a name without the marks that IAM reads as a pattern."""
-    text = text_of(field, value)
+    text = text_of(field, value).strip()
     if len(text) > 255 or CONTROL.search(text) or re.search(r"[*?/$]", text):
         raise InputError(field, text, "is no Glue name; use 1 to 255 letters, digits, _ and -")
     return text
@@ -82,14 +83,16 @@ def one_line(field: str, value: Any) -> str:
     """Accept one line of text."""
     text = text_of(field, value).strip()
     if CONTROL.search(text) or len(text) > 256:
-        raise InputError(field, text, "is no single line of at most 256 characters")
+        raise InputError(field, text, "is not a single line of at most 256 characters")
     return text
 
 
 def sql_options(field: str, value: Any) -> dict[str, Any]:
     """Accept option names with values that a report can hold."""
     if not isinstance(value, dict) or any(not isinstance(key, str) for key in value):
-        raise InputError(field, value, "is not a mapping of option names to values")
+        raise InputError(
+            field, value, "is not a mapping of option names to values", reason="wrong_type"
+        )
     for key, option in value.items():
         if not is_unicode(key) or (problem := _option_problem(option, 4)):
             raise InputError(field, key, problem if is_unicode(key) else "is not valid Unicode")
@@ -99,7 +102,7 @@ def sql_options(field: str, value: Any) -> dict[str, Any]:
 def accept_findings(field: str, value: Any) -> list[str]:
     """Accept ids of findings as the verdict shows them, each once."""
     if not isinstance(value, list):
-        raise InputError(field, value, wrong_type(list, ""))
+        raise InputError(field, value, wrong_type(list, ""), reason="wrong_type")
     seen: list[str] = []
     for item in value:
         text = text_of(field, item).strip()

@@ -13,7 +13,7 @@ def bucket(field: str, value: Any) -> str:
     """Accept a general purpose bucket's name (S3 user guide, bucket naming rules)."""
     text = text_of(field, value).strip()
     if not text:
-        raise InputError(field, text, "is empty; give the bucket's name")
+        raise InputError(field, text, "is empty", reason="empty", todo="give the bucket's name")
     if re.match(r"arn:[a-z-]+:s3[a-z-]*:[^:]*:[^:]*:(?:accesspoint|bucket)", text):
         kind = "an access point" if ":accesspoint" in text else "a table bucket"
         raise InputError(
@@ -34,7 +34,7 @@ def bucket(field: str, value: Any) -> str:
         raise InputError(field, text, f"holds a slash; write bucket: {first} and prefix: {rest}")
     problem = _bucket_problem(text)
     if problem:
-        raise InputError(field, text, f"is no bucket name: {problem}")
+        raise InputError(field, text, f"is not a valid bucket name: {problem}")
     return text
 
 
@@ -67,7 +67,7 @@ def prefix(field: str, value: Any) -> str:
         raise InputError(field, text, "is a URL; give only what follows the bucket's name")
     if text.startswith("/"):
         raise InputError(
-            field, text, f"begins with a slash, S3 keys do not; write {text.lstrip('/')!r}"
+            field, text, f"begins with a slash, which S3 keys do not; write {text.lstrip('/')!r}"
         )
     if CONTROL.search(text):
         raise InputError(field, text, "holds a control character; remove it")
@@ -81,6 +81,16 @@ def prefix(field: str, value: Any) -> str:
         raise InputError(field, text, "holds an empty segment (two slashes); remove one")
     if text != text.strip():
         raise InputError(field, text, f"begins or ends with a blank; write {text.strip()!r}")
+    if segments[-1] and not segments[-1].strip("*"):
+        # In a key * is a letter like any other (S3 user guide, object key names), so a role for
+        # this prefix would reach nothing that is there.
+        rest = "/".join(segments[:-1])
+        what = (
+            f"write {rest!r}, which means all that is in it"
+            if rest
+            else ("leave the prefix empty, which means the whole bucket")
+        )
+        raise InputError(field, text, f"ends with a pattern, and a prefix is none; {what}")
     return text
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, get_args, get_origin
 
 from rwlib.errors import InputError
@@ -16,7 +18,7 @@ def unknown_name(field: str, given: str, known: list[str]) -> InputError:
     """Build the error for a name that is not known, with the nearest known ones."""
     near = difflib.get_close_matches(given.lower(), known, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(known)}"
-    return InputError(field, given, f"is not known; {hint}")
+    return InputError(field, given, f"is not known; {hint}", reason="unknown_name")
 
 
 def wrong_type(wanted: Any, message: str) -> str:
@@ -60,8 +62,9 @@ def split_text(field: str, text: str) -> Any:
 def split_bucket_url(values: dict[str, Any]) -> None:
     """Accept ``s3://bucket/prefix`` as the bucket when no other prefix is given."""
     bucket = values.get("bucket")
-    if not isinstance(bucket, str) or not bucket.startswith("s3://"):
+    if not isinstance(bucket, str) or not bucket.strip().startswith("s3://"):
         return
+    bucket = bucket.strip()
     name, _, prefix = bucket.removeprefix("s3://").partition("/")
     prefix = prefix.removesuffix("/")
     given = values.get("prefix") or prefix
@@ -72,10 +75,38 @@ def split_bucket_url(values: dict[str, Any]) -> None:
     values["bucket"], values["prefix"] = name, given
 
 
+def input_notes(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what is read otherwise than it may have been meant, one sentence for each.
+
+    Parameters
+    ----------
+    values
+        A target's fields as they were given, before `Target` read them.
+    """
+    notes = []
+    split = dict(values)
+    with suppress(InputError):
+        split_bucket_url(split)
+    if split.get("bucket") != values.get("bucket"):
+        prefix = split["prefix"]
+        part = f"prefix {prefix!r}" if prefix else "no prefix, which means all of it"
+        given = str(values["bucket"]).strip()
+        notes.append(f"{given!r} is read as bucket {split['bucket']!r} and {part}")
+    prefix = split.get("prefix")
+    marks = sorted({*"*?"} & set(prefix)) if isinstance(prefix, str) else []
+    if marks:
+        which = " and ".join(marks)
+        notes.append(
+            f"prefix {prefix!r} is taken to the letter: {which} stands for itself in a key, "
+            "not for other names"
+        )
+    return tuple(notes)
+
+
 def text_of(field: str, value: Any) -> str:
     """Return the value when it is text that can be written down."""
     if not isinstance(value, str):
-        raise InputError(field, value, wrong_type(str, ""))
+        raise InputError(field, value, wrong_type(str, ""), reason="wrong_type")
     if not is_unicode(value):
         raise InputError(field, value, "is not valid Unicode text")
     return value

@@ -57,7 +57,9 @@ class KeyAccess:
         decision = self.authorizer.decide(request, caller, ask)
         if decision.allowed:
             return
-        if decision.effect == "implicit-deny" and self._granted(key, caller, operation or action):
+        if decision.effect == "implicit-deny" and self._granted(
+            key, caller, operation or action, context or {}
+        ):
             return
         raise denial(request.service, caller, ask, decision)
 
@@ -129,12 +131,34 @@ class KeyAccess:
             **(further or {}),
         }
 
-    def _granted(self, key: KeyView, caller: Caller, action: str) -> bool:
+    def _granted(
+        self, key: KeyView, caller: Caller, action: str, context: Mapping[str, Any]
+    ) -> bool:
         operation = action.removeprefix("kms:")
         return any(
-            principal in (caller.arn, caller.principal_arn) and operation in operations
-            for principal, operations, _ in key.grants
+            principal in (caller.arn, caller.principal_arn)
+            and operation in operations
+            and _meets(constraints, context)
+            for principal, operations, constraints in key.grants
         )
+
+
+def _meets(constraints: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
+    """Whether a request's encryption context is what a grant asks for.
+
+    Source: AWS KMS API reference, "GrantConstraints": equal to the one, or with at least the pairs
+    of the other; an operation that takes no encryption context is not constrained.
+    """
+    head = "kms:EncryptionContext:"
+    pairs = {
+        key.removeprefix(head): value for key, value in context.items() if key.startswith(head)
+    }
+    equals, subset = (
+        constraints.get(f"EncryptionContext{name}") or {} for name in ("Equals", "Subset")
+    )
+    return (not equals or pairs == dict(equals)) and all(
+        pairs.get(name) == value for name, value in subset.items()
+    )
 
 
 def _state(state: str) -> str:

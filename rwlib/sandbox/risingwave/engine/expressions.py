@@ -301,13 +301,8 @@ def _type_of(
     cast = casts.get(end - 1)
     if cast is not None and cast[0] == start:
         return cast[1] if cast[1].removesuffix("[]") in DEFINED else ""
-    if end - start == 1:
-        if first.kind == "number":
-            return "numeric" if _is_decimal(first) else ""
-        if first.is_word("TRUE", "FALSE"):
-            return "bool"
-        if first.is_word("CURRENT_TIMESTAMP"):
-            return "timestamptz"
+    if end - start == 1 and (alone := _type_of_one(first)) is not None:
+        return alone
     if first.is_name and all(
         tokens[place].is_symbol(".") if (place - start) % 2 else tokens[place].is_name
         for place in range(start, end)
@@ -325,6 +320,15 @@ def _type_of(
         if close == end - 1 or (close + 1 < end and tokens[close + 1].is_word("OVER", "FILTER")):
             return _type_of_call(tokens, start, close, casts, names)
     return ""
+
+
+def _type_of_one(token: Token) -> str | None:
+    """Return the type of an expression of one token; None for a name, which may be a column's."""
+    if token.kind == "number":
+        return "numeric" if _is_decimal(token) else ""
+    if token.is_word("TRUE", "FALSE"):
+        return "bool"
+    return "timestamptz" if token.is_word("CURRENT_TIMESTAMP") else None
 
 
 def _type_of_call(

@@ -266,19 +266,16 @@ def _any_of(keys: Sequence[Mapping[str, Any]], columns: Columns) -> Any:
 def _opened(table: Table, files: Files, publish: Publish) -> Any:
     from pyiceberg.table import Table as IcebergTable
 
-    file_io, catalog = _classes()
+    file_io, catalog = _file_io_class(), _catalog_class()
     return IcebergTable(
         ("table",), table.metadata, table.location, file_io(files), catalog(publish)
     )
 
 
 @cache
-def _classes() -> tuple[Any, Any]:
-    """Give pyiceberg's file access and catalog over ours; they exist only once it is imported."""
-    from pyiceberg.catalog.noop import NoopCatalog
-    from pyiceberg.io import FileIO, InputFile, OutputFile
-    from pyiceberg.table import CommitTableResponse
-    from pyiceberg.table.update import update_table_metadata
+def _input_class() -> Any:
+    """Give pyiceberg's reading over ours; it exists only once pyiceberg is imported."""
+    from pyiceberg.io import InputFile
 
     class OperatorInput(InputFile):  # type: ignore[misc]
         def __init__(self, location: str, files: Files) -> None:
@@ -299,6 +296,14 @@ def _classes() -> tuple[Any, Any]:
             self._size = len(content)
             return io.BytesIO(content)
 
+    return OperatorInput
+
+
+@cache
+def _output_class() -> Any:
+    """Give pyiceberg's writing over ours; it exists only once pyiceberg is imported."""
+    from pyiceberg.io import OutputFile
+
     class OperatorOutput(OutputFile):  # type: ignore[misc]
         def __init__(self, location: str, files: Files) -> None:
             super().__init__(location)
@@ -311,8 +316,8 @@ def _classes() -> tuple[Any, Any]:
         def exists(self) -> bool:
             return False
 
-        def to_input_file(self) -> InputFile:
-            return OperatorInput(self.location, self._files)
+        def to_input_file(self) -> Any:
+            return _input_class()(self.location, self._files)
 
         def create(self, overwrite: bool = False) -> Any:
             return _Written(self._put)
@@ -321,19 +326,37 @@ def _classes() -> tuple[Any, Any]:
             self._size = len(content)
             _asked(lambda: self._files.write(key_of(self.location), content))
 
+    return OperatorOutput
+
+
+@cache
+def _file_io_class() -> Any:
+    """Give pyiceberg's file access over ours; it exists only once pyiceberg is imported."""
+    from pyiceberg.io import FileIO, InputFile, OutputFile
+
     class OperatorIO(FileIO):  # type: ignore[misc]
         def __init__(self, files: Files) -> None:
             super().__init__()
             self._files = files
 
-        def new_input(self, location: str) -> InputFile:
-            return OperatorInput(location, self._files)
+        def new_input(self, location: str) -> Any:
+            return _input_class()(location, self._files)
 
-        def new_output(self, location: str) -> OutputFile:
-            return OperatorOutput(location, self._files)
+        def new_output(self, location: str) -> Any:
+            return _output_class()(location, self._files)
 
         def delete(self, location: str | InputFile | OutputFile) -> None:
             """Keep the file: what a failed commit leaves is left on AWS too."""
+
+    return OperatorIO
+
+
+@cache
+def _catalog_class() -> Any:
+    """Give pyiceberg's catalog over ours; it exists only once pyiceberg is imported."""
+    from pyiceberg.catalog.noop import NoopCatalog
+    from pyiceberg.table import CommitTableResponse
+    from pyiceberg.table.update import update_table_metadata
 
     class WarehouseCatalog(NoopCatalog):  # type: ignore[misc]
         def __init__(self, publish: Publish) -> None:
@@ -351,7 +374,7 @@ def _classes() -> tuple[Any, Any]:
             )
             return CommitTableResponse(metadata=metadata, metadata_location=location)
 
-    return OperatorIO, WarehouseCatalog
+    return WarehouseCatalog
 
 
 class _Written(io.BytesIO):

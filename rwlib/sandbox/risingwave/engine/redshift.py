@@ -162,11 +162,11 @@ def _check_role(
     )
     if match is None:
         raise refused
-    root = Keys(account, "test")
+    root = platform.aws.root(account)
     role = platform.aws.query(
         root, "iam", "us-east-1", "GetRole", "2010-05-08", {"RoleName": match[2]}
     )
-    if not role.ok or not _trusts_redshift(role, role_arn, account, warehouse.serverless):
+    if not role.ok or not _trusts_redshift(role, role_arn, caller, warehouse):
         raise refused
     if warehouse.serverless:
         return
@@ -182,15 +182,30 @@ def _check_role(
         raise refused
 
 
-def _trusts_redshift(role: Reply, role_arn: str, account: str, serverless: bool) -> bool:
+def _trusts_redshift(role: Reply, role_arn: str, caller: str, warehouse: _Warehouse) -> bool:
+    """Whether the role's trust policy lets Redshift in, for this database user.
+
+    Redshift comes under its own name and its Region's, with the database user as the external id
+    and its account as the source (Redshift Management Guide, "Restricting access to IAM roles").
+    """
     trust = unquote(role.element("AssumeRolePolicyDocument"))
-    services = ["redshift.amazonaws.com", *(["redshift-serverless.amazonaws.com"] * serverless)]
+    _, _, service, region_name, account, _ = caller.split(":", 5)
+    kinds = ["redshift", *(["redshift-serverless"] * warehouse.serverless)]
+    regions = ("", f".{region_name}")
+    names = [f"{kind}{region}.amazonaws.com" for kind in kinds for region in regions]
+    place = "workgroup/" if warehouse.serverless else "cluster:"
+    context = {
+        "sts:ExternalId": caller,
+        "aws:SourceAccount": account,
+        "aws:SourceArn": f"arn:aws:{service}:{region_name}:{account}:{place}{warehouse.name}",
+        "aws:SecureTransport": "true",
+    }
     return any(
         evaluate(
-            Request({"Service": service}, "sts:AssumeRole", role_arn, account),
+            Request({"Service": name}, "sts:AssumeRole", role_arn, account, context),
             Policies(resource=trust),
         ).allowed
-        for service in services
+        for name in names
     )
 
 

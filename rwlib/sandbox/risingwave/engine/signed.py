@@ -19,6 +19,8 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from rwlib.sandbox.aws.session_tokens import ROOT_SECRET
+
 _SECONDS = 30.0
 _TRIES = 7
 _FIRST_PAUSE = 0.01
@@ -78,16 +80,23 @@ class SignedClient:
     ----------
     url
         The sandbox's address.
+    root_secret
+        The secret of an account's root user there.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, root_secret: str = ROOT_SECRET) -> None:
         self.url = url.rstrip("/")
+        self._root_secret = root_secret
         parts = urlsplit(self.url)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or 80
         self._lock = threading.Lock()
         self._process = 0
         self._connections: urllib3.HTTPConnectionPool | None = None
+
+    def root(self, account: str) -> Keys:
+        """Give the keys of an account's root user."""
+        return Keys(account, self._root_secret)
 
     def send(
         self,

@@ -1,0 +1,284 @@
+"""How many targets run at once where nobody said: as many as make the batch faster.
+
+A target waits for AWS most of its time, so the count of the CPUs says little. The number grows
+from eight for each CPU while the throughput grows with it, never past what memory and file
+descriptors bear; it is tried again from time to time, upwards and downwards, and lowered while
+AWS throttles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MOST = 256
+_FIRST_PER_CPU, _FIRST = 8, 64
+_GROWTH = 4.0
+_SPARE = 1.25  # more than the CPUs seem to bear, since not every second of a target is like another
+_SHARE = 0.25  # of the growth that the throughput has to follow
+_WORTH = 1.08  # what a try upwards has to bring
+_SAME = 0.97  # what a try downwards has to keep
+_ROUNDS = 6  # between two tries
+_MEMORY = 48 << 20  # bytes of a target's own, with room for a large one
+_DESCRIPTORS = 4
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many targets this machine bears, and what bounds that."""
+
+    most: int
+    bound: str
+
+
+def find_room(running: int = 0) -> Room:
+    """Return how many targets fit into half of the free memory and the file descriptors left.
+
+    Parameters
+    ----------
+    running
+        So many have their memory and descriptors already.
+    """
+    found = Room(MOST, "the most there may be")
+    free = free_memory()
+    if free is not None:
+        fits = running + int(free / 2 / _MEMORY)
+        found = min(found, Room(fits, f"{free >> 20} MB of memory were free"), key=_most)
+    left = free_descriptors()
+    if left is not None:
+        fits = running + left // _DESCRIPTORS
+        found = min(found, Room(fits, f"{left} file descriptors were left"), key=_most)
+    return Room(max(1, found.most), found.bound)
+
+
+def _most(room: Room) -> int:
+    return room.most
+
+
+def free_memory() -> int | None:
+    """Return the bytes that may be taken, of the machine's and of the container's; None if unknown.
+
+    ``MemAvailable`` of Linux (proc(5)), and ``memory.max`` less ``memory.current`` of the control
+    group (Linux, cgroup-v2).
+    """
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) << 10)
+    with contextlib.suppress(OSError, ValueError):
+        most = int((_CGROUP / "memory.max").read_text())
+        found.append(max(0, most - int((_CGROUP / "memory.current").read_text())))
+    return min(found, default=None)
+
+
+def free_descriptors() -> int | None:
+    """Return how many files this process may still open, 64 kept back; None if unknown."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    try:
+        used = sum(1 for _ in Path("/dev/fd").iterdir())
+    except OSError:
+        used = 0
+    return max(0, soft - used - 64)
+
+
+@dataclass
+class _Round:
+    """What was seen while one number stood."""
+
+    count: int = 0
+    running: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    waited: float = 0.0
+    refused: int = 0
+
+    @property
+    def throughput(self) -> float:
+        """Targets a second, by Little's law: those under way over the time that each took."""
+        return self.running / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class WorkerCount:
+    """A number of targets at once that follows what is measured.
+
+    Parameters
+    ----------
+    cpus
+        Of this machine.
+    room
+        Says what the machine bears, given how many are running.
+    """
+
+    cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
+    room: Callable[[int], Room] = find_room
+    number: int = 0
+    highest: int = 0
+    why: str = ""
+    """Why it is that number, in a few words."""
+    _round: _Round = field(default_factory=_Round)
+    _before: tuple[int, float] | None = None
+    _climbing: bool = True
+    _rests: int = 0
+    _upwards: bool = True
+    _generation: int = 0
+
+    def __post_init__(self) -> None:
+        room = self.room(0)
+        first = min(_FIRST_PER_CPU * self.cpus, _FIRST)
+        self._set(min(first, room.most), "to begin with, and nothing was learned yet")
+        if self.number == room.most:
+            self.why = room.bound
+
+    def __call__(self) -> int:
+        """Return the number."""
+        return self.number
+
+    def begin(self) -> None:
+        """Measure anew from where it stands: other work begins."""
+        self._climbing, self._before, self._rests = True, None, 0
+        self._generation += 1
+        self._start_round()
+
+    @property
+    def mark(self) -> int:
+        """What a target that starts now is to be given back with to `ended`."""
+        return self._generation
+
+    def ended(
+        self,
+        mark: int,
+        running: int,
+        seconds: float,
+        *,
+        cpu_seconds: float = 0.0,
+        waited: float = 0.0,
+        refused: int = 0,
+    ) -> None:
+        """Take note of a target that ended.
+
+        Parameters
+        ----------
+        mark
+            `mark` as it was when the target started: what started under another number says
+            nothing about this one.
+        running
+            Targets that were under way, this one among them.
+        waited
+            Seconds of them in which the target waited for its turn to call.
+        refused
+            How many of its calls were throttled.
+        """
+        if mark != self._generation:
+            return
+        seen = self._round
+        seen.count += 1
+        seen.running += running
+        seen.seconds += seconds
+        seen.cpu_seconds += cpu_seconds
+        seen.waited += waited
+        seen.refused += bool(refused)
+        if seen.count >= max(self.number / 4, 6) and self._is_throttled(seen):
+            self._climbing, self._before = False, None
+            self._set(max(1, int(self.number * 0.7)), "AWS throttled the calls")
+        elif seen.count >= (max(self.number, 6) if self._climbing else max(2 * self.number, 24)):
+            self._judge(seen)
+
+    def _judge(self, seen: _Round) -> None:
+        room = self.room(self.number)
+        if self.number > room.most:
+            self._before = None
+            self._set(room.most, room.bound)
+        elif seen.running < 0.8 * self.number * seen.count:
+            # Something else holds targets back: roles and accounts in use, the end of the file.
+            self._start_round()
+        elif self._before is not None:
+            self._compare(seen, *self._before)
+        elif self._climbing:
+            self._grow(seen, room)
+        else:
+            self._rest(seen, room)
+
+    @staticmethod
+    def _is_throttled(seen: _Round) -> bool:
+        return seen.refused > seen.count / 4 or seen.waited > seen.seconds / 2
+
+    def _grow(self, seen: _Round, room: Room) -> None:
+        """Try more, as many as the CPUs seem to bear by what a target needs of them."""
+        share = seen.cpu_seconds / seen.seconds if seen.seconds else 1.0
+        bears = self.cpus / share * _SPARE if share > 0 else MOST
+        wanted = int(min(bears, self.number * _GROWTH, room.most))
+        if wanted < self.number * 1.2 and bears > room.most:
+            self._set(max(self.number, wanted), room.bound)
+            self._settle(room.bound)
+            return
+        if wanted < self.number * 1.2:
+            self._settle(f"{seen.throughput * 60:.0f} targets a minute keep the CPUs busy")
+            return
+        told = f"{self.number} brought {seen.throughput * 60:.0f} targets a minute"
+        self._set(wanted, f"{told}, and more were tried")
+
+    def _compare(self, seen: _Round, number: int, throughput: float) -> None:
+        """Keep what was tried where it was worth it, else go back."""
+        self._before = None
+        now, then = seen.throughput * 60, throughput * 60
+        gain = seen.throughput / throughput if throughput else _GROWTH
+        if self.number < number:
+            if gain < _SAME:
+                self._set(number, self.why)
+            else:
+                self.why = f"{number} brought no more than {now:.0f} targets a minute"
+            self._settle(self.why)
+        elif self._climbing and gain >= 1 + _SHARE * (self.number / number - 1):
+            self.why = f"it brought {now:.0f} targets a minute, and {number} only {then:.0f}"
+            self._grow(seen, self.room(self.number))
+        elif not self._climbing and gain < _WORTH:
+            self._set(number, self.why)
+            self._settle(self.why)
+        elif self._climbing:
+            tried = self.number
+            back = min(tried, max(number, int(number * gain * 1.1)))
+            self._set(back, f"{tried} brought {now:.0f} targets a minute, and {number} {then:.0f}")
+            self._settle(self.why)
+        else:
+            self._settle(f"it brought {now:.0f} targets a minute, and {number} only {then:.0f}")
+
+    def _rest(self, seen: _Round, room: Room) -> None:
+        """Stay; after some rounds try a few more or a few fewer."""
+        self._rests += 1
+        if self._rests < _ROUNDS:
+            self._start_round()
+            return
+        self._rests = 0
+        wanted = self.number * 1.25 + 1 if self._upwards else self.number * 0.8
+        self._upwards = not self._upwards
+        wanted = max(1, min(int(wanted), room.most))
+        if wanted == self.number:
+            self._start_round()
+            return
+        self._before = (self.number, seen.throughput)
+        self._set(wanted, self.why)
+
+    def _settle(self, why: str) -> None:
+        self._climbing, self._rests, self.why = False, 0, why
+        self._start_round()
+
+    def _set(self, number: int, why: str) -> None:
+        self._generation += number != self.number
+        self.number, self.why = number, why
+        self.highest = max(self.highest, number)
+        self._start_round()
+
+    def _start_round(self) -> None:
+        self._round = _Round()

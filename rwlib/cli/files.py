@@ -1,0 +1,34 @@
+"""Files that a command writes for a person: never over others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rwlib.errors import InputError
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write the files; one of that name with other contents is never written over.
+
+    Raises
+    ------
+    InputError
+        There is such a file, or the folder cannot be used; nothing was written.
+    """
+    try:
+        for name, text in files.items():
+            path = folder / name
+            if path.exists() and path.read_text(encoding="utf-8") != text:
+                raise InputError(
+                    "out", str(path), "is there with other contents; give another folder"
+                )
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            if name.endswith(".sh"):
+                path.chmod(0o755)
+    except (FileExistsError, NotADirectoryError, UnicodeDecodeError):
+        raise InputError("out", str(folder), "is not a folder; give one") from None
+    return [folder / name for name in files]

@@ -1,0 +1,165 @@
+"""A sentence for the usual wrong answers: what it did, and what to ask oneself next.
+
+It speaks of the kind of mistake, never of the repair: too wide, the right statement on the wrong
+principal, mended by taking a guard away, another layer than the one that refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rwlib.labs.guards import Ground
+from rwlib.labs.result import Finding
+from rwlib.labs.setup_calls import LabSetup
+
+_DOCUMENTS = {
+    "trust": ("trust",),
+    "policy": ("policies",),
+    "boundary": ("boundary", "boundary_arn"),
+}
+_NAMES = {
+    "trust": "the trust policy",
+    "policy": "the role's own policies",
+    "boundary": "the permissions boundary",
+    "bucket": "the bucket policy",
+    "key": "the key policy",
+    "allowed": "Allowed Principals",
+}
+_OWN_WORDS = 2
+# What a person may mend in more than one place.
+_ALIKE = {"policy": {"policy", "sql"}, "key": {"key", "policy"}}
+
+_BY_WORDS = (
+    (
+        "lets everybody assume",
+        "A wildcard makes the message go away because nobody is asked any more. Who is it that "
+        "asks? Name that one.",
+    ),
+    (
+        "lets every role of account",
+        "An account as the principal is all of its roles: in RisingWave's account that is every "
+        "customer's cluster. Which one role asks?",
+    ),
+    (
+        "lets other roles of account",
+        "A pattern over role names fits more than the one role that asks. Write its whole ARN.",
+    ),
+    (
+        "The trust policy lets",
+        "It is a right statement on a wrong principal. Compare it with the caller in the message, "
+        "letter by letter.",
+    ),
+    (
+        "on every resource",
+        "Which request was refused? It names one action and one resource: allow that one there.",
+    ),
+    (
+        "'s3:prefix'",
+        "A star straight after the name fits every folder that begins so.",
+    ),
+    (
+        "allows ",
+        "The role works, and can do more than the lab's task asks for. Take out what no request "
+        "of RisingWave's needs.",
+    ),
+    (
+        "the bucket policy lets through what it refused",
+        "A guard was taken away, narrowed or opened for more than one. Whom did it keep out, and "
+        "does it still? Exempt the one role, and leave the rest as it was.",
+    ),
+    (
+        "the key policy lets through what it refused",
+        "The key is open to more than the role. A key's policy and grants are read by everybody "
+        "they name.",
+    ),
+    (
+        "without its permissions boundary",
+        "The boundary was put there by somebody: without it everything that it kept away can be "
+        "granted. Widen it by what is missing, and leave it on the role.",
+    ),
+    (
+        "the boundary",
+        "A boundary is the most that may ever be granted. Add what the role's policy needs, on "
+        "the same resource, and nothing beside it.",
+    ),
+    (
+        "was added to Allowed Principals",
+        "Each entry is one more role that RisingWave may assume. Only this lab's role is needed.",
+    ),
+    (
+        "closed again since",
+        "On a real account that moment is in the trail, and anybody may have used it. `reset` "
+        "starts the lab over.",
+    ),
+    (
+        "encryption was changed",
+        "Another encryption makes the refusal go away and leaves new files outside the company's "
+        "key. Who decided on the key?",
+    ),
+    (
+        "refuses now what it allowed",
+        "Writing a policy replaces the whole document: what you leave out is gone. What did it "
+        "say before?",
+    ),
+    (
+        "is gone",
+        "It was there before you began and was not what refused.",
+    ),
+)
+
+
+def with_advice(setup: LabSetup, ground: Ground, findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with a sentence about the kind of mistake beneath each that failed."""
+    found: list[Finding] = []
+    for each in findings:
+        # The first two say what RisingWave and the verification said, in their own words.
+        judged = len(found) >= _OWN_WORDS and not each.passed
+        sentence = _advice(each.evidence) if judged else ""
+        more = (sentence,) if sentence else ()
+        found.append(Finding(each.title, each.passed, (*each.evidence, *more)))
+    if found and not found[0].passed and (sentence := _other_layer(setup, ground)):
+        first = found[0]
+        found[0] = Finding(first.title, False, (*first.evidence, sentence))
+    return found
+
+
+def _advice(evidence: Iterable[str]) -> str:
+    text = "\n".join(evidence)
+    if "closed again since" in text:
+        return next(sentence for words, sentence in _BY_WORDS if words == "closed again since")
+    return next((sentence for words, sentence in _BY_WORDS if words in text), "")
+
+
+def _other_layer(setup: LabSetup, ground: Ground) -> str:
+    """Say that what was changed is not what refused."""
+    if len(ground.states) == 1 or len(setup.lab.faults) != 1 or not setup.lab.layer:
+        return ""
+    changed = _changed(setup, ground)
+    right = _ALIKE.get(setup.lab.layer, {setup.lab.layer})
+    if not changed or changed & right:
+        return ""
+    what = " and ".join(_NAMES[each] for each in sorted(changed))
+    return (
+        f"You have changed {what}, and the refusal stays: it comes from another layer. Read in the "
+        "message who asked, for what, and which service answered."
+    )
+
+
+def _changed(setup: LabSetup, ground: Ground) -> set[str]:
+    """Return the layers whose documents are others than at the start."""
+    before, now, target = ground.before, ground.now, setup.target
+    was, role = before.role(target.role_name) or {}, now.role(target.role_name) or {}
+    changed = {
+        layer
+        for layer, names in _DOCUMENTS.items()
+        if any(was.get(name) != role.get(name) for name in names)
+    }
+    old, new = before.bucket(target.bucket) or {}, now.bucket(target.bucket) or {}
+    if old.get("policy") != new.get("policy"):
+        changed.add("bucket")
+    arn = str(old.get("kms_key", ""))
+    if arn and before.key(arn) != now.key(arn):
+        changed.add("key")
+    if before.allowed_principals != now.allowed_principals:
+        changed.add("allowed")
+    return changed

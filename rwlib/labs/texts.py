@@ -1,0 +1,56 @@
+"""What a lab's notebook says, for those who work in a shell: story, tasks, hints, solution."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_HINT = re.compile(r"<details><summary>Hint (\d+)</summary>\n(.*?)(?=<details>|</details>)", re.S)
+_FOLDED = re.compile(r"<details><summary>[^<]*</summary>\n(.*?)</details>", re.S)
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+
+
+@dataclass(frozen=True)
+class LabTexts:
+    """The texts of one lab, in Markdown.
+
+    Parameters
+    ----------
+    story
+        What happened.
+    hints
+        Each to be opened when the one before was not enough.
+    solution
+        What the repair is, and why.
+    """
+
+    story: str
+    tasks: str
+    hints: tuple[str, ...]
+    solution: str
+
+
+def read_texts(notebook: Path) -> LabTexts:
+    """Read the texts out of a lab's notebook, so that there is one source of them."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+
+    def section(title: str) -> str:
+        found = next((text for text in texts if text.startswith(f"## {title}")), "")
+        return found.partition("\n")[2].strip()
+
+    tasks = section("Tasks")
+    folded = _FOLDED.search(section("Solution"))
+    solution = folded[1].strip() if folded else ""
+    return LabTexts(
+        _plain(section("What happened")),
+        _plain(tasks.partition("Hints unfold")[0]),
+        tuple(_plain(match[2]) for match in _HINT.finditer(tasks)),
+        _plain(solution.partition("The next cell shows")[0]),
+    )
+
+
+def _plain(text: str) -> str:
+    return _LINK.sub(r"\1", text).strip()

@@ -1,0 +1,159 @@
+"""Repairs that nobody wrote down in the labs: legitimate ones pass, too wide ones do not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from rwlib.errors import ServiceError
+from rwlib.labs.model import all_labs, draw_faults
+from rwlib.labs.session import start_lab
+from rwlib.sandbox import Endpoint
+from tests.labs.repairs import LEGITIMATE, TOO_WIDE
+from tests.support.waiting import wait_until
+
+SHORT = {
+    (2, "role under a path"),
+    (8, "grant"),
+    (13, "database user"),
+    (8, "grant to somebody else"),
+    (5, "all of S3, and taken back"),
+    (9, "Deny narrowed to the prefix"),
+}
+
+
+def cases(table):
+    return [
+        pytest.param(number, repair, id=f"{number}-{name}",
+                     marks=[pytest.mark.slow] if (number, name) in SHORT else [pytest.mark.long])
+        for (number, name), repair in table.items()
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def start(shared_sandbox, monkeypatch, tmp_path):
+    """Start labs in the sandbox of this session, each at its beginning."""
+    monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
+    monkeypatch.setenv("RWLIB_LABS", str(tmp_path / "labs"))
+    return lambda number, seed=1: start_lab(number, "ada", environment=False, seed=seed)
+
+
+@pytest.mark.parametrize(("number", "repair"), cases(LEGITIMATE))
+def test_check_passes_when_the_repair_is_legitimate(start, number, repair):
+    lab = start(number)
+    repair(lab)
+    result = lab.check()
+    assert result.passed, result
+
+
+@pytest.mark.parametrize(("number", "repair"), cases(TOO_WIDE))
+def test_check_fails_when_the_repair_is_too_wide_or_no_repair(start, number, repair):
+    lab = start(number)
+    repair(lab)
+    result = lab.check()
+    assert not result.passed
+    # A repair that works is refused by a guard, with a request that proves it.
+    refusing = [each for each in result.findings[1:] if not each.passed]
+    said = " ".join(line for each in refusing for line in each.evidence)
+    assert not result.works or re.search(r"\b(\w+:[A-Z]\w+|added to Allowed)", said), result
+
+
+@pytest.mark.slow
+def test_solution_and_new_versions_work_when_the_policy_has_five_versions(start):
+    lab = start(5)
+    said = [lab.put_policy(lab.setup.fill("$policy_with_slash_only")).text for _ in range(5)]
+    assert "the oldest, was deleted" not in said[0]
+    assert "v1, the oldest, was deleted" in " ".join(said)
+    lab.solution(apply=True)
+    result = lab.check()
+    assert result.passed, result
+
+
+@pytest.mark.slow
+def test_reason_is_shown_after_the_third_check_in_vain(start):
+    lab = start(5)
+    first, _, third = (repr(lab.check()) for _ in range(3))
+    assert "look again at: requests, and there the role's own policies" in first
+    assert "s3:prefix" not in first.partition("Every hop")[2]
+    assert "s3:prefix" in third.partition("Every hop")[2]
+
+
+def test_lab_with_several_faults_names_one_layer_at_a_time(start):
+    result = start(15).check()
+    (hops,) = [each for each in result.findings if each.title == "Every hop of the way is right"]
+    assert len(hops.evidence) == 1
+
+
+def test_seed_changes_names_places_and_variants_and_the_default_one_nothing():
+    varied = {}
+    for lab in (each for each in all_labs() if not each.draw):
+        assert draw_faults(lab, 1) == lab
+        drawn = [draw_faults(lab, seed) for seed in range(2, 30)]
+        assert drawn == [draw_faults(lab, seed) for seed in range(2, 30)]
+        assert len({each.full_target().role_name for each in drawn}) > 2
+        assert len({each.full_target().prefix for each in drawn}) > 2
+        varied[lab.number] = len({json.dumps(each.faults[0].breaks) for each in drawn})
+    assert max(varied.values()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("number", "seed"),
+    [
+        pytest.param(lab.number, seed, marks=pytest.mark.slow if (lab.number, seed) == (8, 3) else
+                     pytest.mark.long)
+        for lab in all_labs() if not lab.draw for seed in (2, 3, 4, 9)
+    ],
+)  # fmt: skip
+def test_solution_solves_every_variant(start, number, seed):
+    lab = start(number, seed)
+    assert not lab.check().passed
+    lab.solution(apply=True)
+    result = lab.check()
+    assert result.passed, result
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [8, 13])
+def test_lab_is_opened_again_after_a_check_and_the_end_of_its_kernel(monkeypatch, tmp_path, number):
+    monkeypatch.delenv("RWLIB_LAB_SANDBOX", raising=False)
+    with start_lab(number, "ada", environment=False, home=tmp_path) as lab:
+        assert not lab.check().passed
+        lab.solution(apply=True)
+    with start_lab(number, "ada", environment=False, home=tmp_path) as lab:
+        result = lab.check()
+        assert result.passed, result
+        assert not lab.reset().check().passed
+
+
+@pytest.mark.long
+def test_lab_stays_open_in_a_second_kernel_when_the_first_ends(monkeypatch, tmp_path):
+    monkeypatch.delenv("RWLIB_LAB_SANDBOX", raising=False)
+    program = (
+        "import sys; from rwlib.labs.session import start_lab; "
+        f"lab = start_lab(3, 'ada', environment=False, home={str(tmp_path)!r}); "
+        "lab.solution(apply=True); print(lab.setup.endpoint.url, flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = first.stdout.readline().strip()
+        with start_lab(3, "ada", environment=False, home=tmp_path) as second:
+            assert second.setup.endpoint.url == url
+            first.communicate("", timeout=60)
+            assert wait_until(lambda: answers(url))
+            assert second.check().passed
+    finally:
+        first.kill()
+        first.wait()
+
+
+def answers(url):
+    try:
+        return Endpoint(url).control("GET", "health")
+    except ServiceError:
+        return None

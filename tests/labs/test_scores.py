@@ -1,0 +1,260 @@
+"""Results that can be trusted and gathered: the seal, tries, and the sheet of a class."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import stat
+import urllib.error
+import urllib.request
+
+import pytest
+from click.testing import CliRunner
+
+from rwlib.cli.lab import command
+from rwlib.errors import InputError
+from rwlib.labs import scores
+from rwlib.labs.learner_folder import Workplace
+from rwlib.labs.live_sheet import LiveSheet
+from rwlib.labs.model import all_labs
+from rwlib.labs.seal import class_key, make_key
+
+KEY = b"0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def signing(monkeypatch):
+    monkeypatch.setenv("RWLIB_CLASS_KEY", KEY.decode())
+
+
+def run(*arguments):
+    result = CliRunner().invoke(command, list(map(str, arguments)), standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def test_result_is_signed_when_there_is_a_key(tmp_path, signing):
+    place = Workplace("ada", tmp_path)
+    scores.record_check(place, 3, ["Nobody else may assume the role"], changed=True, seed=7)
+    text = place.results_file.read_text()
+    assert KEY.decode() not in text
+    assert scores.read_results(place.results_file, KEY).trust == "signed"
+    assert scores.read_results(place.results_file).trust == "not checked"
+    assert scores.read_results(place.results_file, b"another key, long enough").trust == (
+        "another key"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.update(learner="grace"),
+        lambda data: data["labs"]["3"].update(passed="2026-01-01T10:00:00+00:00"),
+        lambda data: data["labs"]["3"].update(solution=""),
+        lambda data: data["labs"].update({"4": data["labs"]["3"]}),
+        lambda data: data["seal"].update(mac="0" * 64),
+        lambda data: data.pop("seal"),
+    ],
+)
+def test_result_that_somebody_changed_is_never_signed_again(tmp_path, signing, change):
+    place = Workplace("ada", tmp_path)
+    scores.record_solution(place, 3, applied=True)
+    data = json.loads(place.results_file.read_text())
+    change(data)
+    place.results_file.write_text(json.dumps(data))
+    assert scores.read_results(place.results_file, KEY).trust in ("altered", "unsigned")
+    # The next check writes the file anew, with the key at hand; that must not launder it.
+    scores.record_check(place, 5, [], changed=True, seed=1)
+    assert scores.read_results(place.results_file, KEY).trust == "altered"
+
+
+def test_result_without_a_key_is_kept_and_called_unsigned(tmp_path):
+    place = Workplace("ada", tmp_path)
+    scores.record_check(place, 3, [], changed=True, seed=1)
+    assert scores.read_results(place.results_file, KEY).trust == "unsigned"
+    assert "unsigned" in scores.as_html([scores.read_results(place.results_file, KEY)])
+
+
+def test_key_is_made_for_its_owner_alone_and_never_shown(tmp_path):
+    file = tmp_path / "key"
+    shown = run("key", file).output
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().strip() not in shown
+    assert class_key(file)
+    with pytest.raises(InputError, match="is there already"):
+        make_key(file)
+    file.write_text("short")
+    with pytest.raises(InputError, match="fewer than 16") as caught:
+        class_key(file)
+    assert "short" not in str(caught.value).replace("shorter", "")
+    with pytest.raises(InputError, match="cannot be read"):
+        class_key(tmp_path / "nowhere")
+
+
+def test_check_of_the_untouched_lab_is_no_try(tmp_path):
+    place = Workplace("ada", tmp_path)
+    scores.record_check(place, 3, ["x"], changed=False, seed=1)
+    scores.record_check(place, 3, ["x"], changed=True, seed=1)
+    scores.record_check(place, 3, ["y"], changed=False, seed=1)  # taken back: still a try
+    score = scores.record_check(place, 3, [], changed=True, seed=1)
+    assert (score.checks, score.after_change, score.missed, score.last) == (4, 3, ("x", "y"), ())
+    again = scores.record_check(place, 3, ["z"], changed=True, seed=1)
+    assert (again.passed, again.after_change) == (score.passed, 3)
+
+
+def test_hints_and_solution_count_before_the_pass_alone(tmp_path):
+    place = Workplace("ada", tmp_path)
+    scores.record_hint(place, 3, 2)
+    scores.record_hint(place, 3, 1)
+    scores.record_solution(place, 3, applied=True)
+    score = scores.record_solution(place, 3, applied=False)
+    assert (score.hints, score.solution) == (2, "applied")
+    scores.record_check(place, 4, [], changed=True, seed=1)
+    score = scores.record_solution(place, 4, applied=False)
+    assert scores.record_hint(place, 4, 3).hints == 0
+    assert score.solution == ""
+
+
+def test_first_answer_to_a_question_counts(tmp_path):
+    place = Workplace("ada", tmp_path)
+    scores.record_answer(place, 3, "before", False)
+    scores.record_answer(place, 3, "before", True)
+    scores.record_answer(place, 3, "after", True)
+    assert scores.read_results(place.results_file).answered == (1, 2)
+
+
+def test_two_learners_of_one_name_stay_two(tmp_path):
+    for machine, lab in (("a", 1), ("b", 2)):
+        scores.record_check(Workplace("ada", tmp_path / machine), lab, [], changed=True, seed=1)
+    learners, _ = scores.read_class([tmp_path])
+    assert len(learners) == 2
+    assert len({each.name for each in learners}) == 2
+    assert all(each.name.startswith("ada (") for each in learners)
+    assert sorted(each.passed for each in learners) == [1, 1]
+
+
+def test_copies_of_one_learner_are_one(tmp_path):
+    place = Workplace("ada", tmp_path / "a")
+    scores.record_check(place, 1, ["x"], changed=True, seed=1)
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "ada (1).json").write_text(place.results_file.read_text())
+    scores.record_check(place, 1, [], changed=True, seed=1)
+    learners, _ = scores.read_class([tmp_path])
+    assert [(each.name, each.passed) for each in learners] == [("ada", 1)]
+
+
+def test_unsigned_copy_never_replaces_a_signed_result(tmp_path, signing):
+    place = Workplace("ada", tmp_path / "a")
+    scores.record_check(place, 1, ["x"], changed=True, seed=1)
+    data = json.loads(place.results_file.read_text())
+    data["labs"]["1"]["passed"] = "2026-01-01T10:00:00+00:00"
+    del data["seal"]
+    (tmp_path / "forged.json").write_text(json.dumps(data))
+    learners, _ = scores.read_class([tmp_path], KEY)
+    assert {each.trust: each.passed for each in learners} == {"signed": 0, "unsigned": 1}
+    assert len({each.name for each in learners}) == 2
+
+
+BROKEN = {
+    "empty.json": b"",
+    "binary.json": b"\xff\xfe\x00\x01",
+    "list.json": b"[1, 2]",
+    "number.json": b"7",
+    "deep.json": b"[" * 5000,
+    "text.json": b'{"format": 2, "learner": "x", "labs": {"1": {"started": "yesterday"}}}',
+    "naive.json": b'{"format": 2, "learner": "x", "labs": {"1": {"started": '
+    b'"2026-01-01T10:00:00", "passed": "2026-01-01T10:00:00+00:00", "checks": 1}}}',
+    "labs.json": b'{"format": 2, "learner": "x", "labs": []}',
+    "newer.json": b'{"format": 99, "learner": "x", "labs": {}}',
+}
+
+
+def test_folder_of_any_names_is_read_and_a_broken_file_costs_its_own_row(tmp_path):
+    good = tmp_path / "from ada, final.JSON"
+    scores.record_check(Workplace("ada", tmp_path / "x"), 1, [], changed=True, seed=1)
+    (tmp_path / "x" / "ada" / "results.json").rename(good)
+    for name, content in BROKEN.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "notes.txt").write_text("no result")
+    out = tmp_path / "out" / "s.csv"
+    shown = run("score", tmp_path, "--csv", out, "--html", tmp_path / "out" / "s.html")
+    assert sum("ada" in line for line in shown.output.splitlines()) == 1
+    rows = list(csv.DictReader(out.open()))
+    assert sorted(row["learner"] for row in rows if row["status"] == "cannot be read") == sorted(
+        BROKEN
+    )
+    assert len(rows) == len(all_labs()) + len(BROKEN)
+    page = (tmp_path / "out" / "s.html").read_text()
+    assert all(name in page for name in BROKEN)
+    found = json.loads(run("score", tmp_path, "--json").output)
+    assert sum("problem" in row for row in found) == len(BROKEN)
+
+
+def test_score_of_broken_files_alone_is_one_sentence(tmp_path):
+    file = tmp_path / "results.json"
+    file.write_text("{")
+    with pytest.raises(InputError, match=r"is no results\.json of a learner"):
+        run("score", file)
+
+
+def at(minute):
+    return f"2026-01-01T10:{minute:02}:00+00:00"
+
+
+def learner(name, **values):
+    return scores.Learner(name, {3: scores.Score(3, **values)})
+
+
+def test_sheet_shows_where_a_class_is_stuck():
+    tries = {"started": at(0), "seen": at(4), "checks": 4, "after_change": 3, "last": ("Trust",)}
+    slow = {"started": at(0), "seen": at(14), "checks": 1}
+    gone = {"started": at(0), "seen": at(1), "checks": 1}
+    done = {"started": at(0), "passed": at(9), "seen": at(9), "after_change": 9}
+    begun = {"started": at(13), "seen": at(14), "after_change": 2}
+    learners = [
+        learner("tries", **tries),
+        learner("slow", **slow),
+        learner("gone", **gone),
+        learner("done", **done),
+        learner("begun", **begun),
+    ]
+    found = {each.lab.number: each for each in scores.summarise(learners, at(22))}
+    assert found[3].lab.minutes == 10
+    assert found[3].stuck == ("tries", "slow")
+    assert (found[3].started, found[3].passed) == (5, 1)
+    assert found[3].now_missed == (("Trust", 1),)
+    text = scores.as_text(learners, at=at(22))
+    assert "Stuck in lab 3: tries, slow: Trust" in text
+    page = scores.as_html(learners, at=at(22))
+    assert page.count('class="rw-stuck"') == 3  # two cells and the sum
+
+
+def test_sheet_of_twenty_fits_a_terminal_and_sorts_in_a_browser():
+    learners = [learner(f"learner{number:02}", started=at(0)) for number in range(20)]
+    lines = scores.as_text(learners, at=at(0)).splitlines()
+    assert len(lines) == 21
+    assert max(map(len, lines)) <= 100
+    page = scores.as_html(learners, refresh=5)
+    assert len(re.findall(r"<th scope=\"col\"><button", page)) == len(all_labs()) + 5
+    assert "aria-sort" in page
+    assert "setTimeout(() => location.reload(), 5000)" in page
+    assert "setTimeout" not in scores.as_html(learners)
+
+
+def test_live_sheet_shows_a_shared_folder_as_it_fills(tmp_path):
+    shared = tmp_path / "shared"
+    with LiveSheet([shared], every=5) as sheet:
+        assert "is not there yet" in read(sheet.url)
+        scores.record_check(Workplace("ada", shared), 1, [], changed=True, seed=1)
+        page = read(sheet.url)
+        assert "ada" in page
+        assert "1 learner," in page
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            read(sheet.url.rstrip("/").rpartition("/")[0] + "/")
+
+
+def read(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()

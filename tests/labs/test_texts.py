@@ -1,0 +1,148 @@
+"""What a learner reads and types: tasks and hints in a shell, rows of a query, names."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rwlib.errors import InputError
+from rwlib.evaluate import Policies, Request, evaluate
+from rwlib.headless import notebook_path
+from rwlib.labs.learner_folder import workplace
+from rwlib.labs.model import all_labs
+from rwlib.labs.questions import LAYERS, choice_of, choices, question_of
+from rwlib.labs.session import start_lab
+from rwlib.labs.texts import read_texts
+from rwlib.labs.views import show_rows
+from rwlib.verify.iam_actions import iam_actions
+
+LABS = [lab for lab in all_labs() if lab.number <= 15]
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: str(lab.number))
+def test_texts_of_every_lab_are_read_from_its_notebook(lab):
+    texts = read_texts(notebook_path(f"labs/{lab.file_name}"))
+    assert texts.story
+    assert texts.tasks.startswith("1. ")
+    assert len(texts.hints) >= 3
+    assert texts.solution
+    assert "<" not in "".join([texts.story, texts.solution]).replace("<that ARN>", "")
+    assert "details" not in "".join([texts.tasks, *texts.hints])
+
+
+@pytest.mark.parametrize("name", ["Åsa", "A\u030asa", "ada@example.com", "李雷", "O'Neil", "ada l"])
+def test_names_of_any_language_are_taken(name, tmp_path):
+    place = workplace(name, tmp_path)
+    assert place.results_file.parent.parent == tmp_path
+    assert place.learner == workplace(f" {name} ", tmp_path).learner
+    assert workplace("A\u030asa", tmp_path) == workplace("Åsa", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "-rf", ".hidden", "x" * 41, "a\nb", "_", "Ada L."])
+def test_names_that_cannot_be_a_folder_are_refused(name, tmp_path):
+    with pytest.raises(InputError, match="is no learner's name"):
+        workplace(name, tmp_path)
+
+
+def test_rows_of_a_query_are_shown():
+    shown = show_rows([(1, "a"), (22, None)])
+    assert shown.text == "1  | a\n22 | NULL\n(2 rows)"
+    assert "<td>NULL</td>" in shown.html
+    assert show_rows([]).text == "(0 rows)"
+
+
+@pytest.mark.slow
+def test_sql_shows_rows_and_not_their_number(shared_sandbox, monkeypatch, tmp_path):
+    monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
+    lab = start_lab(3, "ada", environment=False, home=tmp_path)
+    shown = lab.sql("SELECT * FROM orders LIMIT 2").text
+    assert "12.5" in shown
+    assert shown.endswith("(2 rows)")
+    assert lab.sql("CREATE TABLE more (a int)").text == "CREATE_TABLE"
+
+
+def test_statements_about_condition_keys_are_what_the_evaluator_does():
+    """Labs 4, 5 and 6: absent keys, the session's name, and what a star fits."""
+
+    def allowed(condition, **context):
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}
+            ],
+        }
+        request = Request("arn:aws:iam::111122223333:user/x", "s3:ListBucket", "arn:aws:s3:::b",
+                          "111122223333", context)  # fmt: skip
+        return evaluate(request, Policies(identity=[document])).allowed
+
+    for operator in ("StringEquals", "StringLike"):
+        assert not allowed({operator: {"s3:prefix": "p"}})
+        assert allowed({f"{operator}IfExists": {"s3:prefix": "p"}})
+    for operator in ("StringNotEquals", "StringNotLike"):
+        assert allowed({operator: {"s3:prefix": "p"}})
+    for asked, fits in (("p/", True), ("p/x", True), ("p", False), ("p-old/", False)):
+        assert allowed({"StringLike": {"s3:prefix": "p/*"}}, **{"s3:prefix": asked}) is fits
+    assert allowed({"StringLike": {"s3:prefix": "p*"}}, **{"s3:prefix": "p-old/"})
+    having = {name for name, action in iam_actions().items()
+              if name.startswith("s3:") and "s3:prefix" in action.keys}  # fmt: skip
+    assert having == {"s3:listbucket", "s3:listbucketversions"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "works"), [("reqsign", True), ("acme", False)])
+def test_session_of_an_s3_connector_is_called_reqsign(
+    shared_sandbox, monkeypatch, tmp_path, name, works
+):
+    monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
+    lab = start_lab(4, "ada", environment=False, home=tmp_path)
+    trust = lab.setup.fill("$trust")
+    trust["Statement"][1]["Condition"] = {"StringEquals": {"sts:RoleSessionName": name}}
+    lab.setup.client("iam").update_assume_role_policy(
+        RoleName=lab.role_name, PolicyDocument=json.dumps(trust)
+    )
+    assert lab.try_again().works is works
+
+
+WRONG = (
+    "The same goes for `sts:RoleSessionName`",
+    "a role that is renamed",
+    "a condition on another key never holds",
+    "Three exact patterns",
+    "is false. RisingWave",
+    "try it, and see the same message",
+)
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: str(lab.number))
+def test_notebook_says_nothing_that_was_found_wrong(lab):
+    text = notebook_path(f"labs/{lab.file_name}").read_text(encoding="utf-8")
+    assert [words for words in WRONG if words in text] == []
+
+
+def test_questions_have_answers_that_can_be_given():
+    for lab in LABS:
+        if lab.after:
+            assert question_of(lab, "after").right in LAYERS
+        if lab.layer:
+            assert question_of(lab, "before").right == choice_of(lab.layer)
+    assert choice_of(" B ") == "allowed"
+    assert len(choices()) == len(LAYERS)
+    with pytest.raises(InputError, match="is no choice"):
+        choice_of("z")
+    with pytest.raises(InputError, match="is no question of lab 15"):
+        question_of(LABS[-1], "before")
+
+
+@pytest.mark.slow
+def test_check_has_a_sentence_for_a_usual_wrong_answer(shared_sandbox, monkeypatch, tmp_path):
+    monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
+    lab = start_lab(5, "ada", environment=False, home=tmp_path)
+    trust = lab.setup.fill("$trust")
+    trust["Statement"][1]["Principal"] = "*"
+    lab.setup.client("iam").update_assume_role_policy(
+        RoleName=lab.role_name, PolicyDocument=json.dumps(trust)
+    )
+    text = repr(lab.check())
+    assert "You have changed the trust policy, and the refusal stays" in text
+    assert "A wildcard makes the message go away because nobody is asked any more" in text

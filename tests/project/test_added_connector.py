@@ -1,0 +1,150 @@
+"""A connector is one file: one that no code knows goes through policy, probes, SQL and form."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+import rwlib.connectors
+from rwlib.aws.bucket import BucketFacts
+from rwlib.connectors import connector_names, connector_profile
+from rwlib.steps.step1_documents import policy_document
+from rwlib.steps.step3_documents import trust_policy
+from rwlib.target.target import Target
+from rwlib.verify.deciding import probe_role
+from rwlib.verify.hops import check_situation
+from rwlib.verify.situation import Situation
+from tests.support import tree
+from tests.support.connector_files import GLACIER_LOG, add_connector, forget_connectors
+
+ACCOUNT = "111122223333"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/risingwave-s3-access"
+WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
+
+
+@pytest.fixture
+def added(tmp_path, monkeypatch):
+    add_connector(tmp_path, "glacier_log", GLACIER_LOG)
+    monkeypatch.setattr(rwlib.connectors, "_FOLDER", tmp_path)
+    forget_connectors()
+    yield "glacier_log"
+    forget_connectors()
+
+
+@pytest.fixture
+def target(added):
+    return Target(
+        workload_identity_arn=WORKLOAD,
+        bucket="acme-analytics",
+        prefix="risingwave",
+        connectors=[added],
+        sql_options={"glacier.name": "fiescher", "from": "orders", "force_append_only": True},
+    )
+
+
+def document_of(target):
+    return policy_document(target, account_id=ACCOUNT, region_name="us-east-1")
+
+
+def test_it_is_offered_last_and_by_its_label(added):
+    assert connector_names()[-1] == added
+    assert connector_profile(added).label == "Sink to a glacier (glacier_log)"
+
+
+def test_its_policy_is_what_its_file_needs(target):
+    statements = {each["Sid"]: each for each in document_of(target)["Statement"]}
+    assert {sid: each["Action"] for sid, each in statements.items()} == {
+        "RisingWaveListPrefix": ["s3:ListBucket"],
+        "RisingWaveBucket": ["s3:GetBucketLocation"],
+        "RisingWaveWriteObjects": ["s3:PutObject", "s3:PutObjectTagging"],
+        "RisingWaveDeleteManifests": ["s3:DeleteObject"],
+    }
+    deleted = statements["RisingWaveDeleteManifests"]["Resource"]
+    assert deleted == "arn:aws:s3:::acme-analytics/risingwave/*/staging/*"
+
+
+def test_its_requests_are_allowed_and_nothing_beside_them(target):
+    document = document_of(target)
+    policy_arn = target.policy_arn_in(ACCOUNT)
+    situation = Situation(
+        caller_arn=f"arn:aws:iam::{ACCOUNT}:user/operator",
+        account_id=ACCOUNT,
+        role_arn=ROLE_ARN,
+        trust_policy=trust_policy(WORKLOAD, target.connectors),
+        identity=((policy_arn, document),),
+        policy_arn=policy_arn,
+        policy_document=document,
+        attached=(policy_arn,),
+        boundary=None,
+        bucket=BucketFacts("acme-analytics", "us-east-1", policy=None, unknown={}),
+    )
+    verdicts = {each.probe.id: each for each in probe_role(target, situation)}
+    own = {name: each for name, each in verdicts.items() if name.startswith("glacier_log.")}
+    assert len(own) == 5
+    assert own["glacier_log.stage"].probe.place == (
+        "acme-analytics/risingwave/fiescher/staging/part-0.ice"
+    )
+    assert [each.line for each in verdicts.values() if not each.as_expected] == []
+    checks = check_situation(target, situation, document)
+    assert [each.id for each in checks if each.status == "fail"] == []
+
+
+def test_its_sql_names_the_role_in_its_own_option(target):
+    from rwlib.sql import check_sql, statements_for
+
+    (written,) = statements_for(target, ROLE_ARN, "us-east-1")
+    assert f"glacier.role_arn = '{ROLE_ARN}'" in written.sql
+    assert "glacier.bucket = 'acme-analytics'" in written.sql
+    assert check_sql(written.sql, target=target, role_arn=ROLE_ARN) == []
+
+
+def test_the_form_offers_it(added):
+    from rwlib.widgets.fields import ConnectorPicker
+
+    picker = ConnectorPicker(())
+    assert picker.boxes[added].description == "Sink to a glacier (glacier_log)"
+    picker.boxes[added].value = True
+    assert picker.value == (added,)
+
+
+# What is RisingWave's own of one connector, and no list of connectors.
+NAMED_FOR_A_REASON = {
+    "sql": "the SQL of Iceberg's engine tables and connections",
+    "sandbox": "the stand-in of RisingWave's engine, which makes each connector's requests",
+    "diagnose": "what the texts of RisingWave say of each connector",
+}
+STAND_INS = {
+    # The narrowest target that there is, where only its place matters.
+    ("target/target.py", "s3_source"),
+    ("widgets/form.py", "s3_source"),
+    ("verify/live.py", "s3_source"),
+    ("verify/grants.py", "s3_sink"),
+    ("verify/grants.py", "redshift"),
+    ("batch/warm_up.py", "s3_sink"),
+    # A statement for Redshift, and names of AWS's own services.
+    ("steps/step3_documents.py", "redshift"),
+    ("steps/ownership.py", "redshift"),
+    ("verify/connectors.py", "redshift"),
+    ("verify/trust.py", "redshift"),
+    ("export/operator.py", "redshift"),
+    ("batch/warm_up.py", "redshift"),
+}
+
+
+def test_no_code_has_a_list_of_connectors():
+    names = set(connector_names())
+    found = {}
+    for path in tree.modules():
+        where = path.relative_to(tree.PACKAGE).as_posix()
+        if where.partition("/")[0] in NAMED_FOR_A_REASON:
+            continue
+        named = {
+            node.value
+            for node in ast.walk(tree.parsed(path))
+            if isinstance(node, ast.Constant) and node.value in names
+        }
+        left = {name for name in named if (where, name) not in STAND_INS}
+        if left:
+            found[where] = left
+    assert found == {}
