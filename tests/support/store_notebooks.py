@@ -154,7 +154,7 @@ def check_accounts(name: str, book: Any) -> None:
 def account_ids(book: Any) -> set[str]:
     """Return every 12-digit number in a notebook's outputs."""
     text = " ".join(str(output) for cell in book.cells for output in cell.get("outputs", []))
-    return set(re.findall(r"(?<![\da-f-])\d{12}(?![\da-f-])", text))
+    return set(re.findall(r"(?<![\w+/-])\d{12}(?![\w+/=-])", text))
 
 
 def without_outputs(book: Any) -> Any:
