@@ -53,7 +53,9 @@ def client_config(retry_mode: RetryMode = "standard", *, optional: bool = False)
     attempts: Any = {"mode": "standard", "total_max_attempts": 1}
     if not optional:
         mode = "standard" if retry_mode == "paced" else retry_mode
-        attempts = {"mode": mode, "max_attempts": 8 if retry_mode == "standard" else 10}
+        attempts = {"mode": mode}
+        if not os.environ.get("AWS_MAX_ATTEMPTS"):  # which botocore reads itself
+            attempts["max_attempts"] = 8 if retry_mode == "standard" else 10
     return Config(
         retries=attempts,
         connect_timeout=5,

@@ -30,7 +30,8 @@ SLOTS = 509
 _SLOT = struct.Struct("<Q6d")  # key, rate, next, cut, seen, at, step
 _FIRST_CUT, _CUT = 0.7, 0.8
 _STEP = 0.04  # of the rate at the cut, a second
-_SLOWEST = 0.2
+_SLOWEST = 1.0
+_FIRST_RATE = 10.0  # at least: few calls before the first refusal say nothing about the bucket
 _HORIZON = 0.5
 _READING = ("Get", "List", "Head", "Describe", "Validate", "AssumeRole")
 
@@ -83,7 +84,7 @@ class Rates:
             now = self._clock()
             if slot.rate <= 0:
                 # What was answered in the last second or so, with what the bucket held.
-                slot.rate = slot.seen * math.exp(slot.at - now) * _FIRST_CUT
+                slot.rate = max(slot.seen * math.exp(slot.at - now) * _FIRST_CUT, _FIRST_RATE)
             else:
                 slot.rate *= _CUT
             slot.rate = max(slot.rate, _SLOWEST)

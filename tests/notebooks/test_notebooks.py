@@ -157,7 +157,7 @@ def test_diagnosis_names_the_cause_in_a_notebook(aws_environment, example, tmp_p
     )
     values = {**example, "log_file": str(log)}
     book = execute("07_diagnose_errors.ipynb", values, tmp_path)
-    assert "certain: role_missing" in outputs_of(book)
+    assert "Certain: The role does not exist (role_missing)" in outputs_of(book)
     assert "wJalrXUtnFEMI" not in outputs_of(book)
 
 
