@@ -98,6 +98,41 @@ CASES = [
 ]  # fmt: skip
 
 
+OTHER = "arn:aws:s3:::acme-other/x"
+
+
+def under(**conditions):
+    return allow("s3:GetObject", OTHER, Condition=conditions)
+
+
+def but(**conditions):
+    return document("Deny", Action="*", Resource="*", Condition=conditions)
+
+
+ADDRESSES = under(IpAddress={"aws:SourceIp": "10.0.0.0/8"})
+CASES += [
+    ("a range but its start", (ADDRESSES, but(IpAddress={"aws:SourceIp": "10.0.0.0/16"})),
+     {"outside"}),
+    ("a range but both ends",
+     (ADDRESSES, but(IpAddress={"aws:SourceIp": ["10.0.0.0/16", "10.255.0.0/16"]})), {"outside"}),
+    ("a range but all of it",
+     (ADDRESSES, but(IpAddress={"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/9"]})), set()),
+    ("a range of IPv6", (under(IpAddress={"aws:SourceIp": "2001:db8::/32"}),
+     but(IpAddress={"aws:SourceIp": "2001:db8::/48"})), {"outside"}),
+    ("between two dates", (under(DateGreaterThan={"aws:TokenIssueTime": "2027-01-01T00:00:00Z"},
+     DateLessThan={"aws:TokenIssueTime": "2028-01-01T00:00:00Z"}),), {"outside"}),
+    ("between two numbers", (under(NumericGreaterThan={"s3:TlsVersion": "1.1"},
+     NumericLessThan={"s3:TlsVersion": "1.3"}),), {"outside"}),
+    ("many keys with many values", (
+     under(StringLike={"aws:SourceVpce": "vpce-*"}),
+     but(StringNotEquals={"aws:SourceVpc": ["vpc-1", "vpc-2", "vpc-3", "vpc-4"]}),
+     but(StringNotEquals={"aws:SourceVpce": ["vpce-1", "vpce-2", "vpce-3"]}),
+     but(StringNotLike={"aws:UserAgent": ["x*", "y*", "z*"]}),
+     but(StringNotLike={"aws:Referer": ["x*", "y*", "z*"]}),
+     but(StringNotLike={"aws:PrincipalOrgID": ["o-1", "o-2"]})), {"outside"}),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(("extra", "kinds"), [row[1:] for row in CASES], ids=[r[0] for r in CASES])
 def test_grant_beyond_the_need_is_found_with_its_kind(extra, kinds):
     target = target_of()
