@@ -136,6 +136,9 @@ _OWN = frozenset(
         "aws:federatedprovider", "kms:calleraccount", "aws:sourceaccount", "aws:sourcearn",
     )
 )  # fmt: skip
+_TAG = "aws:principaltag/"
+_NAMED_TAG = re.compile(r"""aws:principaltag/[^"{},']+""")
+_VARIABLE = re.compile(r"\$\{([^},'$*?]+)(?:,\s*'([^']*)')?\}")
 _FREE_ALL_THE_SAME = frozenset({"aws:securetransport"})
 
 
@@ -191,6 +194,11 @@ class _Statement:
                 )
                 found.append((operator, key.lower(), key, texts))
         return tuple(found)
+
+    @cached_property
+    def named_tags(self) -> frozenset[str]:
+        """Keys of the caller's tags that the statement asks for, in lower case."""
+        return frozenset(_NAMED_TAG.findall(json.dumps(self.document).lower()))
 
     @property
     def bare(self) -> str:
@@ -386,7 +394,9 @@ class _Search:
         self.same = {each.bare for each in needs}
         self.base = self._base()
         self.values = {
-            key.lower(): (str(value),) for key, value in self.base.items() if key.lower() in _OWN
+            key.lower(): (str(value),)
+            for key, value in self.base.items()
+            if key.lower() in _OWN or key.lower().startswith(_TAG)
         } | {"aws:principalaccount": (self.account,)}
         prefix = target.prefix
         self.folder = f"{self.bucket_arn}/{prefix}/" if prefix else f"{self.bucket_arn}/"
@@ -406,7 +416,30 @@ class _Search:
         }
         if situation.role_id:
             base["aws:userid"] = f"{situation.role_id}:reqsign"
+        # RisingWave gives its sessions no tags, so they have the role's.
+        named = {key for each in self.deciding for key in each.named_tags}
+        named |= {key for each in self.statements for key in each.named_tags}
+        for key, value in (situation.role_tags or {}).items():
+            if f"{_TAG}{key}".lower() in named:
+                base[f"aws:PrincipalTag/{key}"] = value
         return base
+
+    def _is_fixed(self, key: str) -> bool:
+        """Tell whether every request of the role's session has a key with one value, or none."""
+        if key.startswith(_TAG):
+            return self.situation.role_tags is not None
+        return key in _OWN and key not in _FREE_ALL_THE_SAME
+
+    def _filled(self, text: str) -> str:
+        """Write what is known of the session in place of its variables."""
+
+        def value(found: re.Match[str]) -> str:
+            key, default = found[1].strip().lower(), found[2]
+            if key in self.values:
+                return self.values[key][0]
+            return default if default is not None and self._is_fixed(key) else found[0]
+
+        return _VARIABLE.sub(value, text)
 
     def grants(self) -> Iterator[ExcessGrant]:
         """Yield what each Allow grants beyond the need."""
@@ -475,7 +508,7 @@ class _Search:
         keys = {key for _, key, _, _ in statement.tests}
         # What the statement asks of a key that a request can't have, or has with one value.
         unmet = {key for key in keys if not self._holds(statement, key, None)}
-        if any(key in _OWN and key not in _FREE_ALL_THE_SAME for key in unmet):
+        if any(map(self._is_fixed, unmet)):
             return None
         for name, action in self._actions(statement, action_pattern):
             if not all(map(action.may_carry, unmet)):
@@ -679,9 +712,10 @@ class _Search:
         spelled: dict[str, str] = {}
         for each in (statement, *deciding):
             for operator, key, shown, values in each.tests:
-                if (key in _OWN and key not in _FREE_ALL_THE_SAME) or not action.may_carry(key):
+                if self._is_fixed(key) or not action.may_carry(key):
                     continue
-                tests.setdefault(key, []).append((operator, values, each.variables))
+                known = tuple(map(self._filled, values)) if each.variables else values
+                tests.setdefault(key, []).append((operator, known, each.variables))
                 spelled.setdefault(key, shown)
         choices: list[list[tuple[str, str] | None]] = []
         for key, asked in tests.items():

@@ -235,6 +235,37 @@ def test_id_that_is_not_a_findings_is_refused():
     ]
 
 
+TAGGED = {"StringEquals": {"aws:PrincipalTag/team": "data"}}
+BY_TAG = [
+    ("another value", under(**TAGGED), {"team": "sales"}, set()),
+    ("no such tag", under(**TAGGED), {}, set()),
+    ("tags not read", under(**TAGGED), None, {"outside"}),
+    ("its value", under(**TAGGED), {"Team": "data"}, {"outside"}),
+    ("its absence", under(Null={"aws:PrincipalTag/team": "true"}), {}, {"outside"}),
+    ("a folder", allow("s3:GetObject", BUCKET + "/${aws:PrincipalTag/team}/*"), {"team": "sales"},
+     {"outside"}),
+    ("the prefix itself", allow("s3:GetObject", BUCKET + "/${aws:PrincipalTag/team}/*"),
+     {"team": "risingwave"}, set()),
+    ("a bucket", allow("s3:GetObject", "arn:aws:s3:::acme-${aws:PrincipalTag/team}/*"),
+     {"team": "sales"}, {"outside"}),
+    ("a listing", allow("s3:ListBucket", BUCKET, Condition={
+        "StringLike": {"s3:prefix": "${aws:PrincipalTag/team}/*"}}), {"team": "sales"},
+     {"outside"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("extra", "tags", "kinds"), [row[1:] for row in BY_TAG], ids=[row[0] for row in BY_TAG]
+)
+def test_the_roles_own_tags_decide_where_a_policy_asks_for_them(extra, tags, kinds):
+    target = target_of()
+    situation = replace(situation_of(target, extra), role_tags=tags)
+    found = excess_grants(target, situation)
+    assert {each.kind for each in found} == kinds
+    for each in found:
+        proves(target, situation, each)
+
+
 # Random roles: what brute force finds, the analysis finds, and the other way round -------------
 
 ACTIONS = [
