@@ -488,6 +488,19 @@ def test_redshift_stays_trusted_while_another_target_needs_it(iam, example):
     assert REDSHIFT_SID not in json.dumps(trust_of(iam))
 
 
+def test_a_role_made_under_another_name_is_named_until_it_is_taken_back(iam, example, runs):
+    before = world(iam)
+    set_up(example)
+    renamed = {**example, "role_name": "another-name"}
+    set_up(renamed)
+    left = take_back(renamed)
+    assert "role another-name" not in world(iam)
+    assert [f"role/{ROLE}: an earlier run made it" in each for each in left.left] == [True]
+    assert take_back(example).left == []
+    assert world(iam) == before
+    assert take_back(renamed).left == []
+
+
 # 8 ---------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from rwlib.aws import (
 from rwlib.steps.changes import Ledger
 from rwlib.steps.left_over import left_over_policies
 from rwlib.steps.ownership import is_ours
+from rwlib.steps.teardown.earlier import name_former_roles
 from rwlib.steps.teardown.policy import detach, take_back_policy
 from rwlib.steps.teardown.principals import take_back_principal, take_back_stale
 from rwlib.steps.teardown.role import take_back_role
@@ -81,6 +82,7 @@ def tear_down(
         policy_versions(aws, policy_arn)
         list(policy_users(aws, policy_arn))
     earlier = left_over_policies(aws, target, known) if role is not None else []
+    name_former_roles(work)
     take_back_sql(work, connect, drop_sql)
     unlisted = take_back_principal(work, cloud, role)
     if cloud is not None:

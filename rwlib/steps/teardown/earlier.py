@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 
 from rwlib.aws import Aws, read_role
-from rwlib.steps.changes import Change, Ledger
+from rwlib.steps.changes import Change, ChangeSubject, Ledger, ledger_of_target
 from rwlib.steps.left_over import left_over_policies
+from rwlib.steps.ownership import claim_key, claims_on, is_ours
 from rwlib.steps.teardown.policy import detach, take_back_policy
 from rwlib.steps.teardown.work import Work
 from rwlib.target import Target
@@ -35,3 +36,30 @@ def remove_left_over(
         detach(work, target.role_name, policy)
         take_back_policy(work, policy)
     return work.result.changes, work.result.kept
+
+
+def name_former_roles(work: Work) -> None:
+    """Name the roles that runs for this target made under other names, and that are there still.
+
+    They are taken back by a tear-down that gives the name: what stands on them, this target's
+    fields don't say.
+    """
+    target = work.target
+    made = dict.fromkeys(
+        str(entry["name"])
+        for entry in ledger_of_target(work.ledger.places, target.name)
+        if entry.get("resource") == ChangeSubject.ROLE and entry.get("action") == "create"
+    )
+    for arn in made:
+        name = arn.rpartition("/")[2]
+        if name == target.role_name or f"::{work.aws.account_id}:" not in arn:
+            continue
+        role = read_role(work.aws, name)
+        if role is None or role["Arn"] != arn or not is_ours(role, work.ledger, target.tags):
+            continue
+        if claim_key(target.name) in {claim.key for claim in claims_on(role)}:
+            text = (
+                f"IAM role {arn}: an earlier run made it for this target; tear down with "
+                f"role_name {name} to take it back"
+            )
+            work.keep(text, text)
