@@ -54,7 +54,11 @@ def name_former_roles(work: Work) -> None:
         name = arn.rpartition("/")[2]
         if name == target.role_name or f"::{work.aws.account_id}:" not in arn:
             continue
-        role = read_role(work.aws, name)
+        refused: dict[str, str] = {}
+        role = read_role(work.aws, name, refused)
+        if refused:
+            text = f"IAM role {arn}, which an earlier run made: not looked at: {refused['role']}"
+            work.keep(text, text)
         if role is None or role["Arn"] != arn or not is_ours(role, work.ledger, target.tags):
             continue
         if claim_key(target.name) in {claim.key for claim in claims_on(role)}:
