@@ -21,6 +21,11 @@ _EXPIRED_OR_UNKNOWN = re.compile(
     r"\bExpiredToken|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|RegionDisabled"
 )
 _S3_SERVICES = ("s3", "s3express", "s3tables", "s3-object-lambda")
+_WHATEVER_REASON = {
+    "kms": "kms_denied",
+    "lakeformation": "lake_formation_denied",
+    "glue": "glue_access_denied",
+}
 _REDSHIFT_COPY = re.compile(r"S3ServiceException:|RedshiftIamRoleSession|Problem reading manifest")
 _COPY_WORDS = re.compile(r"assume IAM role|get credentials of role", re.IGNORECASE)
 _BAD_REGION_HOST = re.compile(
@@ -75,12 +80,8 @@ def classify(facts: Facts, workload_identity_arn: str = "") -> LineVerdict | Non
 
 def _by_denial(denial: Denial, facts: Facts, workload: str) -> LineVerdict | None:
     service, words = denial.service, denial.sentence
-    if service == "kms":
-        return LineVerdict("kms_denied", words)
-    if service == "lakeformation":
-        return LineVerdict("lake_formation_denied", words)
-    if service == "glue":
-        return LineVerdict("glue_access_denied", words)
+    if service in _WHATEVER_REASON:
+        return LineVerdict(_WHATEVER_REASON[service], words)
     if denial.explicit and service in (*_S3_SERVICES, "sts", "iam"):
         return LineVerdict("explicit_deny", words)
     if denial.action.lower() == "sts:assumerolewithwebidentity":
@@ -100,6 +101,9 @@ def _by_denial(denial: Denial, facts: Facts, workload: str) -> LineVerdict | Non
         ):
             return LineVerdict("role_not_applied", words)
         return LineVerdict("s3_access_denied", words)
+    if service == "iam":
+        # Whoever sets the role up, not RisingWave: its way calls nothing of IAM.
+        return LineVerdict("access_denied", words)
     return None
 
 

@@ -42,7 +42,7 @@ CLASSES: Final[dict[str, str]] = {
     "malformed_policy": "a policy document is not valid where it was given",
     "lake_formation_denied": "Lake Formation refused access to the table",
     "iceberg_catalog_denied": "the Iceberg catalog refused the request",
-    "access_denied": "the request was refused, and nothing says by whom",
+    "access_denied": "the request was refused, and nothing names a hop of RisingWave's way",
     "source_create_failed": "RisingWave could not create the source, and does not say why",
     "cloud_api_bad_arn": "RisingWave Cloud does not accept the ARN",
     "cloud_api_failed": "RisingWave Cloud failed to apply the allowed roles",

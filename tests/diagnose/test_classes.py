@@ -79,6 +79,12 @@ def test_unrelated_log_has_no_diagnosis() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (denied("iam:CreateRole", "arn:aws:iam::111122223333:role/r"), "access_denied"),
+        (
+            denied("iam:PassRole", "*", " with an explicit deny in a service control policy"),
+            "explicit_deny",
+        ),
+        ("feature SnowflakeSink is not available due to license error", "license"),
         (denied("kms:Decrypt", "arn:aws:kms:us-east-1:111122223333:key/1"), "kms_denied"),
         (
             denied("kms:Decrypt", "*", " with an explicit deny in a resource-based policy"),

@@ -90,6 +90,27 @@ def _other_layer(reading: Reading) -> Fix:
     return _identity_deny(reading)
 
 
+def _refused(reading: Reading) -> Fix:
+    if reading.denial is None:
+        return Fix(
+            "It is known who refused, and why.",
+            "look for the line that names the caller and the action (not authorized to perform), "
+            "or for the request id in CloudTrail; rwlib verify --target FILE.yaml asks every hop",
+        )
+    denial = reading.denial
+    if denial.explicit:
+        return Fix(
+            f"No policy denies {denial.caller or 'the caller'} {denial.action}.",
+            "remove or narrow the Deny; an Allow does not help. rwlib hand-over --target FILE.yaml "
+            "writes a page for those who may",
+        )
+    return Fix(
+        f"{denial.caller or 'The caller'} may call {denial.action}.",
+        "rwlib operator-policy --target FILE.yaml prints the least that whoever runs this needs; "
+        "rwlib hand-over --target FILE.yaml writes a page for those who have it",
+    )
+
+
 _CLOUD_KEY = _fixed(
     "RWC_API_KEY and RWC_API_SECRET are those of a service account that may change the project.",
     "RisingWave Cloud console > Organization > Service accounts: make a key pair, and give the "
@@ -105,11 +126,7 @@ _misplaced = _fixed(
 BY_CLASS_AND_CAUSE: Final[dict[tuple[str, str], Callable[[Reading], Fix]]] = {
     ("policy_limit", "policy_limit_reached"): _policy_limit,
     ("unknown_option", "unknown"): _unknown_option,
-    ("access_denied", "unknown"): _fixed(
-        "It is known who refused, and why.",
-        "look for the line that names the caller and the action (not authorized to perform), or "
-        "for the request id in CloudTrail; rwlib verify --target FILE.yaml asks every hop",
-    ),
+    ("access_denied", "unknown"): _refused,
     ("source_create_failed", "unknown"): _fixed(
         "The source's options are right, and the bucket answers.",
         "the reason stands in the log of the meta and compute nodes at this time; rwlib sql "

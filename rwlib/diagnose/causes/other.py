@@ -106,6 +106,10 @@ def _iceberg_catalog(reading: Reading) -> Candidates:
 
 
 def _access_denied(reading: Reading) -> Candidates:
+    if asked := reading.denial and reading.denial.action:
+        return Candidates().likely(
+            "unknown", reading.quote, f"{asked} is a call of whoever sets the role up"
+        )
     return Candidates().likely(
         "unknown", reading.quote, "nothing says who refused: STS, S3, KMS, Glue or a policy"
     )

@@ -66,7 +66,8 @@ OPTIONS: Final[tuple[Rule, ...]] = (
     ),
     rule(
         "license",
-        r"is not available based on your license|only available for tier \w+|current tier is \w+",
+        r"is not available (?:based on your license|due to license error)",
+        r"only available for tier \w+|current tier is \w+",
         r"set a license key with|go\.risingwave\.com/premium",
         r"license_key\b.{0,120}(?:invalid|expired|exceed)",
         r"feature \w+.{0,60}(?:requires?|needs) (?:a )?(?:valid |premium |paid )?license",
