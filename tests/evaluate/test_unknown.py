@@ -282,7 +282,8 @@ def test_up_to_three_keys_are_told_exactly(own):
     decision = evaluate(REQUEST, policies, dict.fromkeys(ONE_KIND, Unknown()))
     found = {
         concrete(
-            policies, {key: value for key, value in zip(EVERY, each, strict=True) if value}
+            policies,
+            {key: value for key, value in zip(EVERY, each, strict=True) if value is not None},
         ).allowed
         for each in itertools.product(*EVERY.values())
     }
