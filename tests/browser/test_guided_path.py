@@ -34,7 +34,7 @@ def fill_in(walk):
 
 
 def refuse_a_mistake(walk):
-    walk.type("prefix", "/risingwave")
+    walk.type_until_kept("prefix", "/risingwave")
     walk.message("prefix").wait_for()
     assert "begins with a slash" in walk.message("prefix").inner_text()
     walk.expect(walk.button("Preview").first).to_be_disabled()

@@ -86,6 +86,19 @@ class Walk:
         self.field(name).press("Tab")
         self.typed += 1
 
+    def type_until_kept(self, name, text):
+        """Type once more what was lost with a field that was drawn anew meanwhile."""
+        for _ in range(3):
+            self.field(name).fill(text)
+            self.field(name).press("Tab")
+            for _ in range(10):
+                self.page.wait_for_timeout(500)
+                if self.field(name).input_value() != text or self.message(name).count():
+                    break
+            if self.field(name).input_value() == text:
+                break
+        self.typed += 1
+
     def wait_for(self, text, where=".rw-live"):
         self.page.locator(where, has_text=text).first.wait_for()
 
