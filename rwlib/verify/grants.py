@@ -282,12 +282,21 @@ def excess_grants(
     InputError
         A policy in effect is malformed.
     PatternTooLargeError
-        Patterns are too many to be compared exactly.
+        Patterns, or combinations of condition keys, are too many to be compared exactly, and
+        nothing outside was found.
     """
     if situation.trust_policy is None:
         return ()
     search = _Search(target, situation, had, tolerated)
-    found = [*search.grants(), *_trust_grants(target, situation, workload_identity_arn, had)]
+    found = [*search.grants()]
+    undecided = too_many("a policy in effect") if search.undecided else None
+    try:
+        found.extend(_trust_grants(target, situation, workload_identity_arn, had))
+    except PatternTooLargeError as error:
+        undecided = error
+    if undecided is not None and not any(each.kind == "outside" for each in found):
+        # What was found is no answer to whether there is more; an outside grant is one.
+        raise undecided
     merged: dict[str, ExcessGrant] = {}
     for each in found:
         known = merged.get(each.id)
@@ -403,6 +412,8 @@ class _Search:
         self.inside = [(*literal_tokens(self.folder), ANY), literal_tokens(self.bucket_arn)]
         self._shapes: dict[tuple[str, str], tuple[PatternToken, ...]] = {}
         self._overlaps: dict[tuple[str, str], bool] = {}
+        # Whether a statement had more combinations of values than were looked at.
+        self.undecided = False
 
     def _base(self) -> dict[str, Any]:
         situation = self.situation
@@ -708,26 +719,18 @@ class _Search:
         self, statement: _Statement, action: IamAction, deciding: Sequence[_Statement]
     ) -> list[dict[str, str]]:
         """Return what the keys that the policies ask for can be, so that the statement holds."""
-        tests: dict[str, list[tuple[str, tuple[str, ...], bool]]] = {}
-        spelled: dict[str, str] = {}
+        keys = TestedKeys()
         for each in (statement, *deciding):
             for operator, key, shown, values in each.tests:
                 if self._is_fixed(key) or not action.may_carry(key):
                     continue
                 known = tuple(map(self._filled, values)) if each.variables else values
-                tests.setdefault(key, []).append((operator, known, each.variables))
-                spelled.setdefault(key, shown)
-        choices: list[list[tuple[str, str] | None]] = []
-        for key, asked in tests.items():
-            found: list[tuple[str, str] | None] = [
-                None if value is None else (spelled[key], value)
-                for value in _possible_values(asked, self._inside_values(key))
-            ]
-            choices.append([each for each in found if self._holds(statement, key, each)])
-        contexts = []
-        for chosen in islice(product(*choices), _CONTEXTS):
-            contexts.append(dict(pair for pair in chosen if pair is not None))
-        return contexts
+                keys.add(operator, key, shown, known, each.variables)
+        found, more = keys.contexts(
+            self._inside_values, lambda key, value: self._holds(statement, key, value)
+        )
+        self.undecided = self.undecided or more
+        return found
 
     def _inside_values(self, key: str) -> list[tuple[PatternToken, ...]]:
         prefix = self.target.prefix
@@ -736,22 +739,72 @@ class _Search:
         return [literal_tokens(prefix), (*literal_tokens(f"{prefix}/"), ANY)]
 
     def _holds(self, statement: _Statement, key: str, value: tuple[str, str] | None) -> bool:
-        """Tell whether the statement's own conditions on one key hold with a value."""
-        condition: dict[str, Any] = {}
-        for operator, found, shown, values in statement.tests:
-            if found == key:
-                condition.setdefault(operator, {})[shown] = list(values)
-        if not condition:
-            return True
-        document = {
-            "Version": "2012-10-17" if statement.variables else "2008-10-17",
-            "Statement": [
-                {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}
-            ],
-        }
-        context = {**self.base, **(dict([value]) if value else {})}
-        request = Request(self.session, "s3:GetObject", "arn:aws:s3:::x/x", None, context)
-        return evaluate(request, Policies(identity=[("condition", json.dumps(document))])).allowed
+        return _holds(statement, key, value, self.session, self.base)
+
+
+def _holds(
+    statement: _Statement,
+    key: str,
+    value: tuple[str, str] | None,
+    session: str,
+    base: Mapping[str, Any],
+) -> bool:
+    """Tell whether the statement's own conditions on one key hold with a value."""
+    condition: dict[str, Any] = {}
+    for operator, found, shown, values in statement.tests:
+        if found == key:
+            condition.setdefault(operator, {})[shown] = list(values)
+    if not condition:
+        return True
+    document = {
+        "Version": "2012-10-17" if statement.variables else "2008-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}],
+    }
+    context = {**base, **(dict([value]) if value else {})}
+    request = Request(session, "s3:GetObject", "arn:aws:s3:::x/x", None, context)
+    return evaluate(request, Policies(identity=[("condition", json.dumps(document))])).allowed
+
+
+class TestedKeys:
+    """The condition keys that statements test, and what each of them can be."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, list[tuple[str, tuple[str, ...], bool]]] = {}
+        self._spelled: dict[str, str] = {}
+
+    def add(
+        self, operator: str, key: str, shown: str, values: tuple[str, ...], variables: bool
+    ) -> None:
+        """Take note of a test; ``shown`` is the key as the policy spells it."""
+        self._tests.setdefault(key, []).append((operator, values, variables))
+        self._spelled.setdefault(key, shown)
+
+    def contexts(
+        self,
+        inside: Callable[[str], list[tuple[PatternToken, ...]]] = lambda key: [],
+        keep: Callable[[str, tuple[str, str] | None], bool] = lambda key, value: True,
+    ) -> tuple[list[dict[str, str]], bool]:
+        """Return a context for each way in which the tests can come out, and whether more exist.
+
+        Parameters
+        ----------
+        inside
+            Patterns of a key that are to be told apart as well.
+        keep
+            Whether a value of a key, or its absence, is looked at.
+        """
+        choices: list[list[tuple[str, str] | None]] = []
+        for key, asked in self._tests.items():
+            found: list[tuple[str, str] | None] = [
+                None if value is None else (self._spelled[key], value)
+                for value in _possible_values(asked, inside(key))
+            ]
+            choices.append([each for each in found if keep(key, each)])
+        contexts = [
+            dict(pair for pair in chosen if pair is not None)
+            for chosen in islice(product(*choices), _CONTEXTS)
+        ]
+        return contexts, math.prod(map(len, choices)) > len(contexts)
 
 
 def _possible_values(
@@ -973,6 +1026,7 @@ def _trust_grants(
     wanted = {workload, *_services(target, situation)}
     parts = workload.split(":")
     sessions = f":{parts[4]}:assumed-role/{workload.rpartition('/')[2]}/" if parts[4:] else "none"
+    undecided: PatternTooLargeError | None = None
     for statement in _statements("the trust policy", situation.trust_policy, "resource"):
         actions = [
             each for each in ("sts:AssumeRole", "sts:AssumeRoleWithSAML",
@@ -984,9 +1038,15 @@ def _trust_grants(
         for kind, name in _principals(statement.document):
             if name in wanted or (kind == "AWS" and sessions in name):
                 continue
-            grant = _trust_grant(situation, statement, kind, name, workload, had)
+            try:
+                grant = _trust_grant(situation, statement, kind, name, workload, had)
+            except PatternTooLargeError as error:
+                undecided = error
+                continue
             if grant is not None:
                 yield grant
+    if undecided is not None:
+        raise undecided
 
 
 def _services(target: Target, situation: Situation) -> set[str]:
@@ -1100,8 +1160,7 @@ def _assuming(
 ) -> Request | None:
     """Return a request with which a caller assumes the role; None when no value of a key does."""
     allow = _allow(action, situation.role_arn)
-    tests: dict[str, list[tuple[str, tuple[str, ...], bool]]] = {}
-    spelled: dict[str, str] = {}
+    keys = TestedKeys()
     before = None if had is None else had.trust_policy
     for each in (
         *_statements("", situation.trust_policy, "resource"),
@@ -1113,20 +1172,21 @@ def _assuming(
         for operator, key, shown, values in each.tests:
             if key in ("aws:principalarn", "aws:principalaccount", "aws:principaltype"):
                 continue
-            tests.setdefault(key, []).append((operator, values, each.variables))
-            spelled.setdefault(key, shown)
-    choices = [
-        [(spelled[key], value) for value in _possible_values(asked, [])]
-        for key, asked in tests.items()
-    ]
+            keys.add(operator, key, shown, values, each.variables)
     principal: str | dict[str, str] = caller
     own: dict[str, str] = {}
     if kind == "AWS" and ":role/" in caller:
         principal, own = role_session(caller, "session"), {"aws:PrincipalArn": caller}
     elif kind in ("Service", "Federated"):
         principal = {kind: caller}
-    for chosen in islice(product(*choices), _CONTEXTS):
-        context = own | {key: value for key, value in chosen if value is not None}
+    session = role_session(situation.role_arn, "session")
+    # What a variable stands for depends on the caller, so such a test is left to the evaluator.
+    free = {key for _, key, _, values in statement.tests if any("$" in each for each in values)}
+    contexts, more = keys.contexts(
+        keep=lambda key, value: key in free or _holds(statement, key, value, session, own)
+    )
+    for found in contexts:
+        context = own | found
         try:
             request = Request(principal, action, situation.role_arn, situation.account_id, context)
             theirs = [("their side", allow)]
@@ -1139,7 +1199,17 @@ def _assuming(
             return None
         if decision.allowed and not known:
             return request
+    if more:
+        raise too_many("the trust policy")
     return None
+
+
+def too_many(what: str) -> PatternTooLargeError:
+    """Return the error that says that a question was not answered to its end."""
+    return PatternTooLargeError(
+        f"{what} tests so many condition keys that not every combination was looked at; split it, "
+        "or judge it by hand"
+    )
 
 
 def _allow(action: str, resource: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from typing import Any
 
 from rwlib.evaluate import (
@@ -24,7 +24,7 @@ from rwlib.evaluate import (
 )
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
-from rwlib.verify.grants import _possible_values, _shape_tokens, _Statement
+from rwlib.verify.grants import TestedKeys, _shape_tokens, _Statement, too_many
 from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
 
 _MOST = 30_000
@@ -97,6 +97,11 @@ def newly_allowed(
     alone
         Whether the document has to let a request through by itself, as a key policy does that
         names a role of its own account.
+
+    Raises
+    ------
+    PatternTooLargeError
+        There are more requests than can be looked at; after those that were found.
     """
     if before == now:
         return
@@ -105,22 +110,25 @@ def newly_allowed(
         for name, document in (("before", before), ("now", now))
         for each in statements_of(document or {"Statement": []})
     ]
-    tried = 0
+    tried, undecided = 0, False
     for action in _actions(statements, place):
         own = [each for each in statements if each.matches(action.name.lower())]
         principals = [each for each in _principals(own, account_id) if each[1] not in but]
-        contexts = _contexts(own, action)
+        contexts, more = _contexts(own, action)
+        undecided = undecided or more
         for resource in _resources(own, action, place):
             for (principal, arn), context in product(principals, contexts):
                 tried += 1
                 if tried > _MOST:
-                    return
+                    raise too_many("a policy")
                 named = {"aws:PrincipalArn": arn} if ":iam:" in arn else {}
                 request = Request(
                     principal, action.name, resource, account_id, {**named, **context}
                 )
                 if _passes(request, now, alone) and not _passes(request, before, alone):
                     yield Passing(request, arn or "anybody, without credentials")
+    if undecided:
+        raise too_many("a policy")
 
 
 def passes(request: Request, document: Document) -> bool:
@@ -193,22 +201,15 @@ def _resources(statements: Sequence[_Statement], action: IamAction, place: str) 
     return [text for shape in shapes for text in cells([shape], patterns).values() if text]
 
 
-def _contexts(statements: Sequence[_Statement], action: IamAction) -> list[dict[str, str]]:
-    tests: dict[str, list[tuple[str, tuple[str, ...], bool]]] = {}
-    spelled: dict[str, str] = {}
+def _contexts(
+    statements: Sequence[_Statement], action: IamAction
+) -> tuple[list[dict[str, str]], bool]:
+    keys = TestedKeys()
     for each in statements:
         for operator, key, shown, values in each.tests:
             if key not in _OF_PRINCIPAL and action.may_carry(key):
-                tests.setdefault(key, []).append((operator, values, each.variables))
-                spelled.setdefault(key, shown)
-    choices = [
-        [None if value is None else (spelled[key], value) for value in _possible_values(asked, [])]
-        for key, asked in tests.items()
-    ]
-    return [
-        dict(pair for pair in chosen if pair is not None)
-        for chosen in islice(product(*choices), 200)
-    ]
+                keys.add(operator, key, shown, values, each.variables)
+    return keys.contexts()
 
 
 def _principals(

@@ -60,6 +60,44 @@ def allow(actions, resources, **more):
     return document(Action=actions, Resource=resources, **more)
 
 
+def stranger(condition):
+    """A trust policy that lets a stranger in under conditions, beside RisingWave."""
+    arn = "arn:aws:iam::999999999999:role/stranger"
+    found = trust_policy(WORKLOAD, VALUES["connectors"])
+    found["Statement"].append(
+        {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "sts:AssumeRole",
+         "Condition": condition}
+    )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 9, 14])
+def test_stranger_is_found_behind_any_number_of_conditions(count):
+    keys = {f"aws:RequestTag/k{number}": f"v{number}" for number in range(count)}
+    target = target_of()
+    situation = situation_of(target, trust=stranger({"StringEquals": keys}))
+    (found,) = excess_grants(target, situation, WORKLOAD)
+    assert found.kind == "outside"
+    assert evaluate(
+        found.witness,
+        Policies(identity=allow("*", "*"), resource=situation.trust_policy),
+    ).allowed
+
+
+def test_answer_is_unknown_where_not_every_combination_was_looked_at():
+    """A Deny that tests many keys refuses the stranger in all of the first combinations."""
+    trust = stranger({})
+    for number in range(12):
+        trust["Statement"].append(
+            {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",
+             "Condition": {"StringNotEquals": {f"aws:RequestTag/k{number}": "v"}}}
+        )  # fmt: skip
+    target = target_of()
+    check, found = check_grants(target, situation_of(target, trust=trust), WORKLOAD)
+    assert (check.status, check.reason, found) == ("unknown", "grants_not_decided", ())
+    assert "not every combination was looked at" in check.evidence[0]
+
+
 CASES = [
     ("nothing more", (), set()),
     ("administrator", (allow("*", "*"),), {"outside"}),
