@@ -27,7 +27,6 @@ from rwlib.cli.surroundings import (
     prepare_output,
 )
 from rwlib.errors import EvidenceError, RunbookError
-from rwlib.masking import mask_output
 
 COMMANDS = {
     "run": "Run Steps 1-5 and the verification for one target.",
@@ -166,12 +165,12 @@ def _of_output(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return CLOSED
     with suppress(OSError):
-        click.echo(f"error: {mask_output(explain(error))}", err=True)
+        click.echo(f"error: {_masked(explain(error))}", err=True)
     return EvidenceError.exit_code
 
 
 def _say(message: str, code: int, as_json: bool) -> int:
-    message = mask_output(message)
+    message = _masked(message)
     try:
         click.echo(f"error: {message}", err=True)
         if as_json:
@@ -179,3 +178,10 @@ def _say(message: str, code: int, as_json: bool) -> int:
     except OSError as error:
         return _of_output(error)
     return code
+
+
+def _masked(message: str) -> str:
+    """Take secrets out of what is said; its patterns are compiled only where something is."""
+    from rwlib.masking import mask_output
+
+    return mask_output(message)
