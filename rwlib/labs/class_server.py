@@ -138,17 +138,9 @@ class ClassServer:
 
     def stop(self) -> None:
         """Stop serving; what was done is kept in the folders."""
-        for process in self.processes:
-            if process.stdin and not process.stdin.closed:
-                process.stdin.close()
-        for process in self.processes:
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(timeout=10)
-            if process.stdout:
-                process.stdout.close()
+        from rwlib.sandbox import end_children
+
+        end_children(self.processes, patience=30.0)
         self.processes = []
 
     def __enter__(self) -> Self:

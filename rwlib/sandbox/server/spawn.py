@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,28 @@ from rwlib.sandbox.endpoint import Endpoint
 
 PATIENCE = 30.0
 """Seconds a child may take until it answers."""
+
+
+def end_children(processes: Sequence[subprocess.Popen[Any]], patience: float) -> None:
+    """End children that stop when their standard input closes; safe to call again.
+
+    Parameters
+    ----------
+    patience
+        Seconds that a child may take before it is killed.
+    """
+    for process in processes:
+        if process.stdin and not process.stdin.closed:
+            process.stdin.close()
+    for process in processes:
+        try:
+            process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
 
 class Spawned(Endpoint):
@@ -52,16 +75,7 @@ class Spawned(Endpoint):
 
     def stop(self) -> None:
         """Ask the child to stop and wait for it; safe to call again."""
-        if self.process.stdin and not self.process.stdin.closed:
-            self.process.stdin.close()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(timeout=10)
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
+        end_children([self.process], patience=10.0)
 
     def __enter__(self) -> Self:
         return self
