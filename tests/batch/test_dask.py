@@ -336,7 +336,9 @@ def test_fork_server_of_a_worker_ends_when_its_batch_was_killed(cluster, start_b
     batch.wait()
     (pids / "end").touch()
     assert wait_until(lambda: not is_running(fork_server), patience=20)
-    assert on_workers(cluster, lambda: worker.on_worker._fork_server is None) == [True]
+    assert wait_until(
+        lambda: on_workers(cluster, lambda: worker.on_worker._fork_server is None) == [True]
+    )
 
 
 class Silent:
