@@ -22,6 +22,8 @@ from rwlib.steps.changes import Change, ChangeSubject, Ledger, ledger_history
 from tests.support.command_line import options, rwlib
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def shell(command, **environment):
     return subprocess.run(

@@ -12,6 +12,8 @@ from tests.clients.adapters import ADAPTERS, JavaScript
 from tests.clients.conftest import resolves_names_under_localhost
 from tests.support.sandbox_clients import client
 
+pytestmark = pytest.mark.slow
+
 LARGE = 11 * 1024 * 1024 + 7
 REQUIRED = os.environ.get("RWLIB_CLIENT_TESTS") == "required"
 """In CI a client that is missing is a failure, not a skip; node's SDK may be missing."""

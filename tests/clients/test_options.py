@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 from tests.clients.adapters import Boto3
 from tests.support.sandbox_clients import CUSTOMER, client, document
 
+pytestmark = pytest.mark.slow
+
 ALGORITHMS = ("CRC32", "SHA1", "SHA256")
 
 

@@ -128,6 +128,7 @@ def all_readings() -> dict[tuple[str, str], list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_no_code_reads_a_sentence():
     found = {place: what for place, what in all_readings().items() if place not in NOT_OURS}
     assert found == {}

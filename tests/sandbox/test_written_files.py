@@ -26,6 +26,8 @@ from rwlib.sandbox.risingwave.engine.typed_files import parquet_file
 from rwlib.sandbox.risingwave.engine.values import from_python, to_python
 from rwlib.sandbox.risingwave.engine.writing import json_lines
 
+pytestmark = pytest.mark.slow
+
 pyarrow = pytest.importorskip("pyarrow", reason="the extra `files` is not installed")
 pytest.importorskip("pyiceberg", reason="the extra `files` is not installed")
 
