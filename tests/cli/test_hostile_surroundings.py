@@ -311,7 +311,7 @@ def real_world(port, folder):
 def test_sandbox_reaches_nothing_of_the_real_world(listener, example, tmp_path, command):
     port, came = listener
     environment = {**os.environ, **real_world(port, tmp_path), "RWLIB_RUNS": str(tmp_path / "runs")}
-    environment |= {"XDG_STATE_HOME": str(tmp_path), "RWLIB_LABS": str(tmp_path / "labs")}
+    environment |= {"XDG_STATE_HOME": str(tmp_path / "state"), "RWLIB_LABS": str(tmp_path / "labs")}
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps({**example, "name": "orders"}) + "\n")
     arguments = {
