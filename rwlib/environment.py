@@ -151,8 +151,12 @@ def changed_environment(values: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(values)
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        # Name by name: what did not change is there all the while for the other threads.
+        for name in [name for name in os.environ if name not in before]:
+            del os.environ[name]
+        for name, value in before.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
 
 
 def environment_text(environment: Mapping[str, str], as_json: bool) -> str:

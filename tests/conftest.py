@@ -7,11 +7,16 @@ import os
 from rwlib.environment import enter_sandbox
 
 _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
+# What a run of the tests may be told: to fail where it would skip, and how long to wait.
+_FOR_TESTS = {
+    *("RWLIB_BROWSER_TESTS", "RWLIB_BROWSER_SECONDS"),
+    *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED"),
+}
 
 
 def _leave_the_real_world() -> None:
     for name in list(os.environ):
-        if name.startswith("RWLIB_") and not name.startswith("RWLIB_BROWSER_"):
+        if name.startswith("RWLIB_") and name not in _FOR_TESTS:
             del os.environ[name]
     dead_ends = {
         "AWS_ENDPOINT_URL": _DEAD_END,
@@ -48,6 +53,36 @@ settings.load_profile("any-machine")
 
 WORKLOAD_IDENTITY_ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"
+
+
+# Files that take a minute or more, longest first: one that begins last leaves a worker idle.
+_LONGEST = (
+    "browser/test_guided_path.py",
+    "batch/test_runner.py",
+    "notebooks/test_labs.py",
+    "labs/test_labs.py",
+    "batch/test_dask.py",
+    "batch/test_watch.py",
+    "runbook/test_runbook.py",
+    "headless/test_engine.py",
+    "steps/test_ownership.py",
+    "cli/test_hostile_surroundings.py",
+    "headless/test_engine_errors.py",
+    "batch/test_plan.py",
+    "export/test_operator.py",
+    "steps/test_strangers.py",
+    "notebooks/test_stored.py",
+    "verify/test_mutations.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: number for number, name in enumerate(_LONGEST)}
+
+    def place(item):
+        return places.get("/".join(item.path.parts[-2:]), len(places))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

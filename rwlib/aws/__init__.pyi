@@ -28,8 +28,8 @@ from .iam import version_call as version_call
 from .iam import version_document as version_document
 from .pacing import open_pacing as open_pacing
 from .session import assume_operator_role as assume_operator_role
-from .session import begin_session as begin_session
 from .session import first_reads as first_reads
 from .session import open_ahead as open_ahead
 from .session import open_like as open_like
 from .session import open_session as open_session
+from .session import session_begun as session_begun

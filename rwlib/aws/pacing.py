@@ -5,6 +5,9 @@ IAM resources at scale, part 2"), and publish neither their size nor their rate.
 back until a call is refused; from then on the calls of that account and class keep a rate, which
 a refusal multiplies by a factor below one, and which every answered call that had to wait raises
 by a constant. A call that is tried again keeps the rate like any other.
+
+Where single calls are refused well below the rate that was lowered last, where a token bucket
+refuses none, the rate is not their cause: until that fades only refusals close together lower it.
 """
 
 from __future__ import annotations
@@ -27,9 +30,14 @@ from rwlib.aws.errors import is_throttled
 SLOTS = 509
 """Accounts times classes that are told apart; more of them share rates."""
 
-_SLOT = struct.Struct("<Q6d")  # key, rate, next, cut, seen, at, step
+_SLOT = struct.Struct("<Q9d")  # key, rate, next, cut, seen, at, step, top, since, luck
 _FIRST_CUT, _CUT = 0.7, 0.8
 _STEP = 0.04  # of the rate at the cut, a second
+_FAST = 4  # times that where calls are refused by chance
+_SELDOM = 5  # answers between two refusals of which the rate need not be the cause
+_BELOW = 0.9  # of the rate that was lowered: there an emptied bucket refuses nothing
+_BY_CHANCE = 1.5  # refusals there
+_FADING = 0.995  # of what was counted, with every answer
 _SLOWEST = 1.0
 _FIRST_RATE = 10.0  # at least: few calls before the first refusal say nothing about the bucket
 _HORIZON = 0.5
@@ -73,19 +81,28 @@ class Rates:
             now = self._clock()
             slot.seen = slot.seen * math.exp(slot.at - now) + 1
             slot.at = now
+            slot.since += 1
+            slot.luck *= _FADING
             if slot.rate > 0 and waited:
-                slot.rate += slot.step / slot.rate
+                slot.rate += slot.step / slot.rate * (_FAST if slot.is_by_chance else 1)
 
     def refused(self, account: str, kind: str, reserved: float) -> None:
         """Lower the rate; once for all calls whose turn was reserved before it was lowered."""
         with self._slot(account, kind) as slot:
             if slot.cut and reserved <= slot.cut:
                 return
+            seldom, slot.since = slot.since >= _SELDOM, 0.0
+            if slot.rate > 0 and seldom:
+                if slot.rate < slot.top * _BELOW:
+                    slot.luck += 1
+                if slot.is_by_chance:
+                    return
             now = self._clock()
             if slot.rate <= 0:
                 # What was answered in the last second or so, with what the bucket held.
                 slot.rate = max(slot.seen * math.exp(slot.at - now) * _FIRST_CUT, _FIRST_RATE)
             else:
+                slot.top = slot.rate
                 slot.rate *= _CUT
             slot.rate = max(slot.rate, _SLOWEST)
             slot.step = slot.rate * _STEP
@@ -132,21 +149,42 @@ class Rates:
 class _Slot:
     """The rate of one account and class.
 
-    ``seen`` is the number of answers of about the last second at the time ``at``.
+    ``seen`` is the number of answers of about the last second at the time ``at``; ``since``, of
+    those since the last refusal. ``top`` is the rate that was lowered last,
+    and ``luck`` counts, fading, the single refusals that came well below it.
     """
 
-    __slots__ = ("at", "cut", "key", "next", "place", "rate", "seen", "step")
+    __slots__ = (
+        "at",
+        "cut",
+        "key",
+        "luck",
+        "next",
+        "place",
+        "rate",
+        "seen",
+        "since",
+        "step",
+        "top",
+    )
 
     def __init__(
         self, place: int, key: int, rate: float, next_: float, cut: float, seen: float,
-        at: float, step: float,
+        at: float, step: float, top: float, since: float, luck: float,
     ) -> None:  # fmt: skip
         self.place, self.key, self.rate, self.next = place, key, rate, next_
         self.cut, self.seen, self.at, self.step = cut, seen, at, step
+        self.top, self.since, self.luck = top, since, luck
+
+    @property
+    def is_by_chance(self) -> bool:
+        """Calls are refused whatever the rate: a lower one helps nobody."""
+        return self.luck >= _BY_CHANCE
 
     def write(self, memory: mmap.mmap) -> None:
         values = (self.rate, self.next, self.cut, self.seen, self.at, self.step)
-        _SLOT.pack_into(memory, self.place, self.key, *values)
+        chance = (self.top, self.since, self.luck)
+        _SLOT.pack_into(memory, self.place, self.key, *values, *chance)
 
 
 class Pacing:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,14 +107,20 @@ def _way(target: Target) -> tuple[Any, ...]:
     return target.aws_profile, target.operator_role_arn, target.region_name, settings(), keys
 
 
-def begin_session(target: Target) -> None:
+@contextmanager
+def session_begun(target: Target) -> Iterator[None]:
     """Open a target's session and begin its first calls; `open_session` takes it up, once.
 
-    They only read. Where it cannot be opened nothing is begun, and `open_session` says why.
+    They only read. Where it cannot be opened nothing is begun, and `open_session` says why. What
+    nobody took up is forgotten at the end: its answers are of then.
     """
     with suppress(RunbookError):
         _ask_metadata_once()
         open_like(begun=Begun(target))
+    try:
+        yield
+    finally:
+        open_like(begun=None)
 
 
 _this_process = Opening()

@@ -12,6 +12,7 @@ from .model import Policies as Policies
 from .model import Reason as Reason
 from .model import Request as Request
 from .model import Unknown as Unknown
+from .operators import moment as moment
 from .request_model import OPENDAL_SESSION as OPENDAL_SESSION
 from .request_model import SESSION_NAME_KEY as SESSION_NAME_KEY
 from .request_model import RequestModel as RequestModel

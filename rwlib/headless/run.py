@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,13 @@ def run_target(
         The run was interrupted, in a cell or between two of them.
     """
     refuse_options(target)
-    with in_sandbox() if sandbox else nullcontext():
-        from rwlib.aws import begin_session
+    with ExitStack() as until_the_end:
+        if sandbox:
+            until_the_end.enter_context(in_sandbox())
+        from rwlib.aws import session_begun
 
         # What follows imports for longer than the first answers take to come.
-        begin_session(target)
+        until_the_end.enter_context(session_begun(target))
         from rwlib.headless.engine import execute
         from rwlib.runs import new_run_dir
 

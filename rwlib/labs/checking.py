@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rwlib.environment import only_sandbox
 from rwlib.errors import InputError, RunbookError
 from rwlib.labs.advice import with_advice
+from rwlib.labs.clients import only_lab
 from rwlib.labs.guards import LabHistory, lost, opened, strangers_let_in, too_much_granted
 from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Result
@@ -120,7 +120,7 @@ def live_checks(setup: LabSetup) -> list[Check]:
     """Let the runbook verify what stands in a lab's sandbox."""
     from rwlib.runbook import Runbook
 
-    with only_sandbox(setup.endpoint.environment()):
+    with only_lab(setup.endpoint):
         book = Runbook(
             setup.target,
             setup.connections.aws(),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,19 @@ from rwlib.sandbox import CUSTOMER, Endpoint
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
+
+_ENVIRONMENT = threading.RLock()
+
+
+@contextmanager
+def only_lab(endpoint: Endpoint) -> Iterator[None]:
+    """Point this process at a lab's sandbox for a while; one lab after the other.
+
+    The environment is the whole process's: two threads that each put it back as they found it
+    would leave it at a sandbox.
+    """
+    with _ENVIRONMENT, only_sandbox(endpoint.environment()):
+        yield
 
 
 class Connections:
@@ -26,7 +42,7 @@ class Connections:
         self._endpoint = endpoint
         self._clients: dict[tuple[str, str], Any] = {}
         self._runbook_clients: dict[tuple[str, bool, str], Any] = {}
-        with only_sandbox(endpoint.environment()):
+        with only_lab(endpoint):
             core = botocore.session.Session()
             core.register_component("data_loader", _service_models())
             self.session = boto3.Session(
@@ -59,7 +75,7 @@ class Connections:
 
         config = Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"})
         # A client reads the environment when it is made: its profile, its proxies, its CA bundle.
-        with only_sandbox(self._endpoint.environment()):
+        with only_lab(self._endpoint):
             return self.session.client(
                 service,  # type: ignore[call-overload]
                 endpoint_url=self._endpoint.url,

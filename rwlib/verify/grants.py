@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from itertools import islice, product
+from ipaddress import ip_network
+from itertools import islice, pairwise, product
 from typing import Any, Literal
 
 from rwlib.connectors import connector_profile
@@ -32,6 +35,7 @@ from rwlib.evaluate import (
     evaluate,
     literal_tokens,
     may_overlap,
+    moment,
     redshift_services,
     text_tokens,
 )
@@ -46,6 +50,7 @@ Kind = Literal["outside", "unused"]
 Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
+_FEW = 3
 _BUCKET_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _DIGITS = frozenset("0123456789")
 _REGION_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -131,6 +136,9 @@ _OWN = frozenset(
         "aws:federatedprovider", "kms:calleraccount", "aws:sourceaccount", "aws:sourcearn",
     )
 )  # fmt: skip
+_TAG = "aws:principaltag/"
+_NAMED_TAG = re.compile(r"""aws:principaltag/[^"{},']+""")
+_VARIABLE = re.compile(r"\$\{([^},'$*?]+)(?:,\s*'([^']*)')?\}")
 _FREE_ALL_THE_SAME = frozenset({"aws:securetransport"})
 
 
@@ -186,6 +194,11 @@ class _Statement:
                 )
                 found.append((operator, key.lower(), key, texts))
         return tuple(found)
+
+    @cached_property
+    def named_tags(self) -> frozenset[str]:
+        """Keys of the caller's tags that the statement asks for, in lower case."""
+        return frozenset(_NAMED_TAG.findall(json.dumps(self.document).lower()))
 
     @property
     def bare(self) -> str:
@@ -381,7 +394,9 @@ class _Search:
         self.same = {each.bare for each in needs}
         self.base = self._base()
         self.values = {
-            key.lower(): (str(value),) for key, value in self.base.items() if key.lower() in _OWN
+            key.lower(): (str(value),)
+            for key, value in self.base.items()
+            if key.lower() in _OWN or key.lower().startswith(_TAG)
         } | {"aws:principalaccount": (self.account,)}
         prefix = target.prefix
         self.folder = f"{self.bucket_arn}/{prefix}/" if prefix else f"{self.bucket_arn}/"
@@ -401,7 +416,30 @@ class _Search:
         }
         if situation.role_id:
             base["aws:userid"] = f"{situation.role_id}:reqsign"
+        # RisingWave gives its sessions no tags, so they have the role's.
+        named = {key for each in self.deciding for key in each.named_tags}
+        named |= {key for each in self.statements for key in each.named_tags}
+        for key, value in (situation.role_tags or {}).items():
+            if f"{_TAG}{key}".lower() in named:
+                base[f"aws:PrincipalTag/{key}"] = value
         return base
+
+    def _is_fixed(self, key: str) -> bool:
+        """Tell whether every request of the role's session has a key with one value, or none."""
+        if key.startswith(_TAG):
+            return self.situation.role_tags is not None
+        return key in _OWN and key not in _FREE_ALL_THE_SAME
+
+    def _filled(self, text: str) -> str:
+        """Write what is known of the session in place of its variables."""
+
+        def value(found: re.Match[str]) -> str:
+            key, default = found[1].strip().lower(), found[2]
+            if key in self.values:
+                return self.values[key][0]
+            return default if default is not None and self._is_fixed(key) else found[0]
+
+        return _VARIABLE.sub(value, text)
 
     def grants(self) -> Iterator[ExcessGrant]:
         """Yield what each Allow grants beyond the need."""
@@ -470,7 +508,7 @@ class _Search:
         keys = {key for _, key, _, _ in statement.tests}
         # What the statement asks of a key that a request can't have, or has with one value.
         unmet = {key for key in keys if not self._holds(statement, key, None)}
-        if any(key in _OWN and key not in _FREE_ALL_THE_SAME for key in unmet):
+        if any(map(self._is_fixed, unmet)):
             return None
         for name, action in self._actions(statement, action_pattern):
             if not all(map(action.may_carry, unmet)):
@@ -674,9 +712,10 @@ class _Search:
         spelled: dict[str, str] = {}
         for each in (statement, *deciding):
             for operator, key, shown, values in each.tests:
-                if (key in _OWN and key not in _FREE_ALL_THE_SAME) or not action.may_carry(key):
+                if self._is_fixed(key) or not action.may_carry(key):
                     continue
-                tests.setdefault(key, []).append((operator, values, each.variables))
+                known = tuple(map(self._filled, values)) if each.variables else values
+                tests.setdefault(key, []).append((operator, known, each.variables))
                 spelled.setdefault(key, shown)
         choices: list[list[tuple[str, str] | None]] = []
         for key, asked in tests.items():
@@ -721,11 +760,12 @@ def _possible_values(
     """Return a value of a key for each way in which the tests can come out, absence first."""
     patterns: list[tuple[PatternToken, ...]] = [*inside]
     found: list[str | None] = [None]
+    ordered: dict[str, list[str]] = {}
     for operator, values, variables in tests:
         name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
-        ordered = _values_around(name, values)
-        if ordered is not None:
-            found += ordered
+        if _values_around(name, ()) is not None:
+            kind = next((each for each in ("numeric", "date") if name.startswith(each)), name)
+            ordered.setdefault(kind, []).extend(values)
         elif name.startswith("arn"):
             patterns += [tokens for each in values
                          if (tokens := arn_tokens(each, variables=variables))]  # fmt: skip
@@ -735,11 +775,44 @@ def _possible_values(
             patterns += [literal_tokens(each) for each in values if each]
             if "ignorecase" not in name and name.startswith("binary"):
                 found += values
+    for kind, given in ordered.items():
+        found += _values_around(kind, tuple(given)) or ()
     if patterns:
         anything = (PatternToken(frozenset(), negated=True), ANY)
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
         found += sorted(texts, key=lambda text: len(text or ""))
-    return list(dict.fromkeys(found))
+    distinct = list(dict.fromkeys(found))
+    return distinct if inside else _told_apart(tests, distinct)
+
+
+def _told_apart(
+    tests: Sequence[tuple[str, tuple[str, ...], bool]], values: list[str | None]
+) -> list[str | None]:
+    """Keep one value of those on which every test comes out the same."""
+    if len(values) <= _FEW or any("${" in text for _, texts, _ in tests for text in texts):
+        return values
+    documents = [
+        json.dumps(
+            {
+                "Version": "2012-10-17" if variables else "2008-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Action": "*", "Resource": "*",
+                     "Condition": {operator: {"aws:Referer": list(texts)}}}
+                ],
+            }
+        )
+        for operator, texts, variables in dict.fromkeys(tests)
+    ]  # fmt: skip
+    found: dict[tuple[bool, ...], str | None] = {}
+    for value in values:
+        context = {} if value is None else {"aws:Referer": value}
+        request = Request("arn:aws:iam::111122223333:role/x", "s3:GetObject", "arn:aws:s3:::x/x",
+                          None, context)  # fmt: skip
+        outcome = tuple(
+            evaluate(request, Policies(identity=[("test", each)])).allowed for each in documents
+        )
+        found.setdefault(outcome, value)
+    return list(found.values())
 
 
 def _key_side(situation: Situation) -> Mapping[str, Any] | None:
@@ -765,19 +838,60 @@ def _all_statements(situation: Situation | None) -> list[_Statement]:
 def _values_around(operator: str, values: tuple[str, ...]) -> list[str] | None:
     """Return values on both sides of those that are tested; None for an operator on texts."""
     if "ip" in operator and "address" in operator:
-        return [each.partition("/")[0] for each in values] + ["203.0.113.9", "198.51.100.7"]
+        return [*_addresses_around(values), "203.0.113.9", "198.51.100.7"]
     if operator == "bool":
         return ["true", "false"]
     if operator == "null":
         return ["x"]
     if operator.startswith("date"):
-        return [*values, "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+        return [*_seconds_around(values), "1971-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
     if not operator.startswith("numeric"):
         return None
-    found: list[str] = []
+    return _numbers_around(values)
+
+
+def _addresses_around(values: Iterable[str]) -> list[str]:
+    """Return the first and the last address of each range, and those just outside of it."""
+    found = []
     for each in values:
-        whole = re.fullmatch(r"-?\d+", each)
-        found += [each, str(int(each) - 1), str(int(each) + 1)] if whole else [each]
+        try:
+            network = ip_network(each, strict=False)
+        except ValueError:
+            continue
+        kind, first, last = type(network[0]), int(network[0]), int(network[-1])
+        for number in (first, last, first - 1, last + 1):
+            if 0 <= number < 2**network.max_prefixlen:
+                found.append(str(kind(number)))
+    return found
+
+
+def _seconds_around(values: Iterable[str]) -> list[str]:
+    """Return each date, with the seconds before and after it."""
+    found = []
+    for each in values:
+        found.append(each)
+        when = moment(each)
+        if when is not None and abs(when) < 10**11:
+            start = datetime.fromtimestamp(math.floor(when), UTC)
+            near = (start + timedelta(seconds=step) for step in (-1, 1))
+            found += [then.strftime("%Y-%m-%dT%H:%M:%SZ") for then in near]
+    return found
+
+
+def _numbers_around(values: Iterable[str]) -> list[str]:
+    """Return each number, its neighbours, and one between each two that follow each other."""
+    numbers: dict[Decimal, str] = {}
+    others = []
+    for each in values:
+        try:
+            numbers.setdefault(Decimal(each), each)
+        except InvalidOperation:
+            others.append(each)
+    ordered = sorted(number for number in numbers if number.is_finite())
+    found = [*others, *(numbers[each] for each in ordered)]
+    for number in ordered:
+        found += [f"{number - 1:f}", f"{number + 1:f}"]
+    found += [f"{(low + high) / 2:f}" for low, high in pairwise(ordered)]
     return found
 
 

@@ -48,6 +48,8 @@ def check_policy(
         diff = tuple(document_diff(document, wanted).splitlines()[2:])
         kept = {canonical(each) for each in situation.kept_versions}
         reason = "policy_old_version" if canonical(wanted) in kept else "policy_differs"
+        if situation.versions_unread:
+            diff += (f"its other versions were not looked at: {situation.versions_unread}",)
         yield Check("policy_documents", "policy", title, "fail", diff, APPLY, reason, 1)
     yield _attached(situation)
 
@@ -69,8 +71,8 @@ def with_kept_versions(aws: Aws, situation: Situation, wanted: Mapping[str, Any]
             for each in policy_versions(aws, arn)
             if not each["IsDefaultVersion"]
         )
-    except RunbookError:  # then nobody knows; the difference itself was read
-        return situation
+    except RunbookError as error:  # then nobody knows; the difference itself was read
+        return replace(situation, versions_unread=str(error))
     return replace(situation, kept_versions=kept)
 
 

@@ -55,6 +55,8 @@ class Situation:
     kept_versions
         Documents of the versions of the target's own policy that are not the default one, as far
         as they were looked at.
+    versions_unread
+        Why those could not be read; empty when they were, or did not have to be.
     """
 
     caller_arn: str
@@ -76,6 +78,7 @@ class Situation:
     ours: frozenset[str] = frozenset()
     redshift_claimed: bool = False
     kept_versions: tuple[Mapping[str, Any], ...] = ()
+    versions_unread: str = ""
 
     def why_unknown(self, what: str) -> str:
         """Why something could not be looked at, empty when it was."""

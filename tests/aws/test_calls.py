@@ -254,8 +254,8 @@ def test_session_that_was_begun_is_taken_up_once_and_counts_as_any_other(
 ):
     monkeypatch.setattr(session, "_this_process", session.Opening())
     wanted = target(example)
-    session.begin_session(wanted)
-    aws = open_session(wanted)
+    with session.session_begun(wanted):
+        aws = open_session(wanted)
     assert aws.calls == [], "nobody has asked yet"
     made = len(aws_environment.calls())
     assert made == 4
@@ -266,9 +266,20 @@ def test_session_that_was_begun_is_taken_up_once_and_counts_as_any_other(
     ]  # fmt: skip
     assert len(aws_environment.calls()) == made
     assert open_session(wanted) is not aws
-    session.begin_session(wanted)
-    other = open_session(target(example, region_name="eu-central-1"))
+    with session.session_begun(wanted):
+        other = open_session(target(example, region_name="eu-central-1"))
     assert (other.calls, other._early) == ([], {}), "it was begun for another way to AWS"
+
+
+def test_session_that_was_begun_and_not_taken_up_is_forgotten(
+    aws_environment, example, monkeypatch
+):
+    monkeypatch.setattr(session, "_this_process", session.Opening())
+    wanted = target(example)
+    with session.session_begun(wanted):
+        pass
+    aws = open_session(wanted)
+    assert aws._early == {}, "it would answer with what was there before"
 
 
 def test_session_that_cannot_be_begun_says_so_when_it_is_opened(
@@ -276,10 +287,11 @@ def test_session_that_cannot_be_begun_says_so_when_it_is_opened(
 ):
     monkeypatch.setattr(session, "_this_process", session.Opening())
     wanted = target(example, aws_profile="none")
-    session.begin_session(wanted)
-    with pytest.raises(InputError, match="aws_profile"):
+    with session.session_begun(wanted), pytest.raises(InputError, match="aws_profile"):
         open_session(wanted)
     refused = target(example, operator_role_arn="arn:aws:iam::111122223333:role/none")
-    session.begin_session(refused)
-    with pytest.raises(CredentialsError, match="could not be assumed"):
+    with (
+        session.session_begun(refused),
+        pytest.raises(CredentialsError, match="could not be assumed"),
+    ):
         open_session(refused)

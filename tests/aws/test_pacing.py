@@ -40,6 +40,16 @@ class Bucket:
         return True
 
 
+class Chance:
+    """Refuses a share of the calls whatever their rate, as a service in trouble does."""
+
+    def __init__(self, share, seed):
+        self.share, self.rng = share, random.Random(seed)
+
+    def gives(self, now):
+        return self.rng.random() >= self.share
+
+
 def simulate(clients, calls, bucket, *, way=0.06, seed=1):
     """Make calls from many clients through one `Rates`; return the seconds and the refused."""
     clock, rng, numbers = Clock(), random.Random(seed), count()
@@ -92,6 +102,27 @@ def test_throttled_calls_come_near_the_buckets_rate_and_few_are_refused(
     least = max((calls - burst) / rate, calls / clients * 0.08)
     assert took < 1.3 * least, (took, least, refused)
     assert refused < 0.05 * (calls + refused), refused
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("clients", "calls"), [(4, 600), (5, 1500), (12, 3000)])
+def test_calls_refused_by_chance_do_not_crawl(clients, calls, seed):
+    took, _ = simulate(clients, calls, Chance(0.05, seed), seed=seed)
+    assert took < calls / 10, took
+
+
+def test_chance_is_forgotten_where_a_bucket_refuses():
+    class Both(Chance):
+        bucket = Bucket(20, 40)
+
+        def gives(self, now):
+            return (now < 1020.0 and super().gives(now)) or self.bucket.gives(now)
+
+    for seed in range(3):
+        Both.bucket = Bucket(20, 40)
+        took, refused = simulate(30, 4000, Both(0.05, seed), seed=seed)
+        assert took < 1.3 * 4000 / 20
+        assert refused < 0.06 * 4000
 
 
 def test_nothing_is_held_back_before_a_call_is_refused():

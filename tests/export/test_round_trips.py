@@ -138,9 +138,9 @@ def deploy(world, text, name, parameters):
         for policy in resource["Properties"].pop("ManagedPolicyArns", []):
             body["Resources"][policy["Ref"]]["Properties"]["Roles"] = [{"Ref": logical}]
     with world.application.world.entered():
-        stack = models.cloudformation_backends[CUSTOMER]["us-east-1"].create_stack(
-            name=name, template=json.dumps(body), parameters=parameters
-        )
+        backend = models.cloudformation_backends[CUSTOMER]["us-east-1"]
+        backend.reset()  # the sandbox does not serve it, and leaves it alone when it is reset
+        stack = backend.create_stack(name=name, template=json.dumps(body), parameters=parameters)
         assert stack.status == "CREATE_COMPLETE"
         return {each["OutputKey"]: each["OutputValue"] for each in stack.outputs}
 

@@ -19,10 +19,12 @@ from botocore.exceptions import ClientError
 
 from rwlib.errors import InputError, ServiceError
 from rwlib.labs.class_server import ClassServer, learner_names
+from rwlib.labs.clients import only_lab
 from rwlib.labs.scores import read_class, read_results
 from rwlib.labs.seal import class_key, make_key
 from rwlib.labs.seat import Seat
 from rwlib.labs.session import open_lab, start_lab
+from rwlib.sandbox import Endpoint
 
 LARGEST = 120 * 1024 * 1024
 """Bytes of memory that an open lab may take."""
@@ -230,6 +232,34 @@ def simulate(count: int, home: Path, pause: float, workers: int) -> tuple[float,
         assert (score.checks, score.after_change, bool(score.passed)) == (2, 1, True)
     assert len(times) == count
     return max(times.values()), alone["alone"], memory // (count + 1)
+
+
+def test_threads_of_labs_do_not_mix_their_environments_up(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    before, wrong = dict(os.environ), []
+
+    def work(number):
+        endpoint = Endpoint(f"http://127.0.0.1:{number}")
+        try:
+            for _ in range(200):
+                with only_lab(endpoint):
+                    assert os.environ["AWS_ENDPOINT_URL"] == endpoint.url
+                    assert "AWS_PROFILE" not in os.environ
+        except (AssertionError, LookupError, RuntimeError) as error:
+            wrong.append(error)
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+    finally:
+        sys.setswitchinterval(usual)
+    assert not wrong
+    assert dict(os.environ) == before
 
 
 @pytest.mark.slow

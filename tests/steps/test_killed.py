@@ -60,7 +60,7 @@ def killed(work, number, after):
 def check(aws_environment, monkeypatch, example, runs, rounds):
     for name, value in aws_environment.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("rwlib.runbook.runbook.wait_until_seen", lambda *_, **__: 0)
+    monkeypatch.setattr("rwlib.runbook.step_runs.wait_until_seen", lambda *_, **__: 0)
     iam, cloud, values = boto3.client("iam"), Cloud.from_environment(), dict(example)
     values["cluster_id"] = CLUSTER
     before, listed = without_ids(iam), list(cloud.allowed_iam_roles(CLUSTER).role_arns)

@@ -345,7 +345,7 @@ def run(machine_class, examples, steps):
 
 @pytest.fixture
 def two_targets(aws_environment, example, monkeypatch):
-    monkeypatch.setattr("rwlib.runbook.runbook.wait_until_seen", lambda *_, **__: 0)
+    monkeypatch.setattr("rwlib.runbook.step_runs.wait_until_seen", lambda *_, **__: 0)
     return machine(aws_environment, example)
 
 

@@ -98,6 +98,41 @@ CASES = [
 ]  # fmt: skip
 
 
+OTHER = "arn:aws:s3:::acme-other/x"
+
+
+def under(**conditions):
+    return allow("s3:GetObject", OTHER, Condition=conditions)
+
+
+def but(**conditions):
+    return document("Deny", Action="*", Resource="*", Condition=conditions)
+
+
+ADDRESSES = under(IpAddress={"aws:SourceIp": "10.0.0.0/8"})
+CASES += [
+    ("a range but its start", (ADDRESSES, but(IpAddress={"aws:SourceIp": "10.0.0.0/16"})),
+     {"outside"}),
+    ("a range but both ends",
+     (ADDRESSES, but(IpAddress={"aws:SourceIp": ["10.0.0.0/16", "10.255.0.0/16"]})), {"outside"}),
+    ("a range but all of it",
+     (ADDRESSES, but(IpAddress={"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/9"]})), set()),
+    ("a range of IPv6", (under(IpAddress={"aws:SourceIp": "2001:db8::/32"}),
+     but(IpAddress={"aws:SourceIp": "2001:db8::/48"})), {"outside"}),
+    ("between two dates", (under(DateGreaterThan={"aws:TokenIssueTime": "2027-01-01T00:00:00Z"},
+     DateLessThan={"aws:TokenIssueTime": "2028-01-01T00:00:00Z"}),), {"outside"}),
+    ("between two numbers", (under(NumericGreaterThan={"s3:TlsVersion": "1.1"},
+     NumericLessThan={"s3:TlsVersion": "1.3"}),), {"outside"}),
+    ("many keys with many values", (
+     under(StringLike={"aws:SourceVpce": "vpce-*"}),
+     but(StringNotEquals={"aws:SourceVpc": ["vpc-1", "vpc-2", "vpc-3", "vpc-4"]}),
+     but(StringNotEquals={"aws:SourceVpce": ["vpce-1", "vpce-2", "vpce-3"]}),
+     but(StringNotLike={"aws:UserAgent": ["x*", "y*", "z*"]}),
+     but(StringNotLike={"aws:Referer": ["x*", "y*", "z*"]}),
+     but(StringNotLike={"aws:PrincipalOrgID": ["o-1", "o-2"]})), {"outside"}),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(("extra", "kinds"), [row[1:] for row in CASES], ids=[r[0] for r in CASES])
 def test_grant_beyond_the_need_is_found_with_its_kind(extra, kinds):
     target = target_of()
@@ -198,6 +233,37 @@ def test_id_that_is_not_a_findings_is_refused():
         "outside-01234567",
         "unused-89abcdef",
     ]
+
+
+TAGGED = {"StringEquals": {"aws:PrincipalTag/team": "data"}}
+BY_TAG = [
+    ("another value", under(**TAGGED), {"team": "sales"}, set()),
+    ("no such tag", under(**TAGGED), {}, set()),
+    ("tags not read", under(**TAGGED), None, {"outside"}),
+    ("its value", under(**TAGGED), {"Team": "data"}, {"outside"}),
+    ("its absence", under(Null={"aws:PrincipalTag/team": "true"}), {}, {"outside"}),
+    ("a folder", allow("s3:GetObject", BUCKET + "/${aws:PrincipalTag/team}/*"), {"team": "sales"},
+     {"outside"}),
+    ("the prefix itself", allow("s3:GetObject", BUCKET + "/${aws:PrincipalTag/team}/*"),
+     {"team": "risingwave"}, set()),
+    ("a bucket", allow("s3:GetObject", "arn:aws:s3:::acme-${aws:PrincipalTag/team}/*"),
+     {"team": "sales"}, {"outside"}),
+    ("a listing", allow("s3:ListBucket", BUCKET, Condition={
+        "StringLike": {"s3:prefix": "${aws:PrincipalTag/team}/*"}}), {"team": "sales"},
+     {"outside"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("extra", "tags", "kinds"), [row[1:] for row in BY_TAG], ids=[row[0] for row in BY_TAG]
+)
+def test_the_roles_own_tags_decide_where_a_policy_asks_for_them(extra, tags, kinds):
+    target = target_of()
+    situation = replace(situation_of(target, extra), role_tags=tags)
+    found = excess_grants(target, situation)
+    assert {each.kind for each in found} == kinds
+    for each in found:
+        proves(target, situation, each)
 
 
 # Random roles: what brute force finds, the analysis finds, and the other way round -------------
