@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rwlib.aws import Call
     from rwlib.runbook import Runbook
     from rwlib.steps import Step
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 
 class GuidePanel(Panel):

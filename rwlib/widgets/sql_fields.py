@@ -18,7 +18,7 @@ from rwlib.target import Target
 from rwlib.widgets.panel import fill, note, page, small
 
 if TYPE_CHECKING:
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 
 class SqlField:
