@@ -100,7 +100,7 @@ def _jsonl_rows(path: Path, file: TextIO) -> Iterator[Row]:
             values = json.loads(line)
         except (ValueError, RecursionError):
             values = None
-        yield _mapping(path, number, values, "is no JSON object; write one on each line")
+        yield _mapping(path, number, values, "is not a JSON object; write one on each line")
 
 
 def _yaml_rows(path: Path, file: TextIO) -> Iterator[Row]:

@@ -68,7 +68,7 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
     Sentence(
         r"Resource (\S+) must be in ARN format|must be in ARN format or",
         'write Resource as an ARN (arn:aws:s3:::bucket and arn:aws:s3:::bucket/prefix/*) or "*"; '
-        "a bucket's name or s3:// address is none",
+        "a bucket's name or s3:// address is not an ARN",
     ),
     Sentence(
         r"Policy has (?:an )?invalid resource",

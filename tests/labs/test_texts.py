@@ -41,7 +41,7 @@ def test_names_of_any_language_are_taken(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "-rf", ".hidden", "x" * 41, "a\nb", "_", "Ada L."])
 def test_names_that_cannot_be_a_folder_are_refused(name, tmp_path):
-    with pytest.raises(InputError, match="is no learner's name"):
+    with pytest.raises(InputError, match="is not a valid learner's name"):
         workplace(name, tmp_path)
 
 
@@ -128,9 +128,9 @@ def test_questions_have_answers_that_can_be_given():
             assert question_of(lab, "before").right == choice_of(lab.layer)
     assert choice_of(" B ") == "allowed"
     assert len(choices()) == len(LAYERS)
-    with pytest.raises(InputError, match="is no choice"):
+    with pytest.raises(InputError, match="is not one of the choices"):
         choice_of("z")
-    with pytest.raises(InputError, match="is no question of lab 15"):
+    with pytest.raises(InputError, match="is not a question of lab 15"):
         question_of(LABS[-1], "before")
 
 

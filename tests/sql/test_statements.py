@@ -328,7 +328,7 @@ def test_error_names_the_field_that_the_value_came_from(field, value):
     [
         ("iceberg_connection", {"hosted_catalog": True, "catalog.name": "x"}, "hosted_catalog"),
         ("iceberg_connection", {"hosted_catalog": False}, "catalog.type is missing"),
-        ("iceberg_connection", {"type": "kafka"}, "is no type of iceberg_connection"),
+        ("iceberg_connection", {"type": "kafka"}, "is not a type of iceberg_connection"),
         ("redshift", {"type": "upsert", "primary_key": ["a,b"]}, "holds a comma"),
         ("redshift", {"table.name": ""}, "is empty"),
         ("s3_source", {"columns": {"a": "int 5"}}, "no data type"),

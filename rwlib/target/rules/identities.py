@@ -24,7 +24,7 @@ def role_arn(field: str, value: Any) -> str:
     parts = text.split(":", 5)
     if parts[0] != "arn" or len(parts) < 6:
         raise InputError(
-            field, text, "is no ARN; write arn:aws:iam::<12-digit account>:role/<name>"
+            field, text, "is not an ARN; write arn:aws:iam::<12-digit account>:role/<name>"
         )
     _, partition, service, _, account, resource = parts
     if partition != "aws":
@@ -64,7 +64,7 @@ def role_arn(field: str, value: Any) -> str:
         raise InputError(
             field,
             text,
-            "is no role ARN; write arn:aws:iam::<12-digit account>:role/<name>",
+            "is not a role ARN; write arn:aws:iam::<12-digit account>:role/<name>",
         )
     return text
 
@@ -116,7 +116,7 @@ def role_path(field: str, value: Any) -> str:
         raise InputError(
             field,
             text,
-            f"is no IAM path; begin and end with a slash: {'/' + text.strip('/')}/",
+            f"is not a valid IAM path; begin and end with a slash: {'/' + text.strip('/')}/",
         )
     if "+" in text:
         raise InputError(field, text, "holds a plus, which reaches AWS as a blank; remove it")
@@ -128,7 +128,7 @@ def boundary_arn(field: str, value: Any) -> str:
     text = text_of(field, value).strip()
     if text and not re.fullmatch(r"arn:aws:iam::(\d{12}|aws):policy/[\x21-\x7e]+", text):
         raise InputError(
-            field, text, "is no policy ARN; write arn:aws:iam::<account>:policy/<name>"
+            field, text, "is not a policy ARN; write arn:aws:iam::<account>:policy/<name>"
         )
     return text
 
@@ -149,7 +149,7 @@ def account_id(field: str, value: Any) -> str:
     """Accept an AWS account id."""
     text = text_of(field, value).strip()
     if text and not re.fullmatch(r"\d{12}", text, re.ASCII):
-        raise InputError(field, text, "is no account id; it has exactly 12 digits (quote it)")
+        raise InputError(field, text, "is not an account id; it has exactly 12 digits (quote it)")
     return text
 
 
@@ -159,7 +159,7 @@ def tags(field: str, value: Any) -> dict[str, str]:
         raise InputError(field, value, wrong_type(dict, ""), reason="wrong_type")
     for key, text in value.items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise InputError(field, {key: text}, "is no pair of texts; put both in quotes")
+            raise InputError(field, {key: text}, "is not a pair of strings; put both in quotes")
         if not 1 <= len(key) <= 128 or len(text) > 256:
             raise InputError(field, key, "is too long; a key has 1 to 128, a value 256 characters")
         if key.lower().startswith("aws:"):

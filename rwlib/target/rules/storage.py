@@ -56,7 +56,7 @@ def _bucket_problem(text: str) -> str:
             return f"names that begin with {start} are reserved"
     for end in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
         if text.endswith(end):
-            return f"names that end with {end} are no general purpose buckets"
+            return f"names that end with {end} do not belong to general purpose buckets"
     return ""
 
 
@@ -90,7 +90,7 @@ def prefix(field: str, value: Any) -> str:
             if rest
             else ("leave the prefix empty, which means the whole bucket")
         )
-        raise InputError(field, text, f"ends with a pattern, and a prefix is none; {what}")
+        raise InputError(field, text, f"ends with a pattern, and a prefix is not a pattern; {what}")
     return text
 
 
@@ -98,7 +98,7 @@ def region(field: str, value: Any) -> str:
     """Accept a region of the commercial partition."""
     text = text_of(field, value).strip()
     if text and not re.fullmatch(r"[a-z]{2,3}(-[a-z]+)+-\d{1,2}", text):
-        raise InputError(field, text, "is no region; write it like eu-central-1")
+        raise InputError(field, text, "is not a region; write it like eu-central-1")
     if text.startswith(("cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-")):
         raise InputError(
             field, text, "is in another partition than RisingWave Cloud; roles cannot reach it"

@@ -54,7 +54,7 @@ def split_text(field: str, text: str) -> Any:
     for part in parts:
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
-            raise InputError(field, part, "is no pair; write key=value")
+            raise InputError(field, part, "is not a pair; write key=value")
         pairs[key.strip()] = value.strip()
     return pairs
 
