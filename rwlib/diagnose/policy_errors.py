@@ -107,7 +107,7 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
     Sentence(
         r"AssumeRole policy may only specify STS AssumeRole actions",
         "leave only sts:AssumeRole (and sts:TagSession, sts:SetSourceIdentity) in the trust "
-        "policy; S3's actions belong into a policy under Permissions",
+        "policy; S3's actions belong in a policy under Permissions",
     ),
     Sentence(
         r"Statement IDs? \(SID\) in a single policy must be unique|Duplicate (?:Sid|statement)",

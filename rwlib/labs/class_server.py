@@ -49,7 +49,7 @@ def learner_names(count: int = 0, listed: Path | None = None) -> list[str]:
             lines = listed.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                "names", str(listed), "cannot be read as a list of names, one a line"
+                "names", str(listed), "cannot be read as a list of names, one per line"
             ) from error
         for line in lines:
             if name := line.strip():

@@ -20,7 +20,7 @@ def headline(report: Mapping[str, Any]) -> str:
         return (
             f"Preview: {writes} changes would be made; nothing was written"
             if writes
-            else f"Preview: {role} is set up as asked, nothing would change"
+            else f"Preview: {role} is set up as asked for; nothing would change"
         )
     if report["exit_code"] == 3:
         return f"{role} is set up; a person must add it to the cluster's Allowed Principals"

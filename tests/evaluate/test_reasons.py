@@ -423,7 +423,7 @@ def test_levels_and_policies_do_not_mix() -> None:
         ({"principal": ""}, ["principal"]),
         ({"principal": None}, ["principal"]),
         ({"principal": {"AWS": USER, "Service": "x"}}, ["principal", "exactly one"]),
-        ({"principal": {"Aws": USER}}, ["'Aws'", "no kind of principal"]),
+        ({"principal": {"Aws": USER}}, ["'Aws'", "not a kind of principal"]),
         ({"principal": "arn:aws:s3:::b"}, ["principal", "is not the ARN of a user"]),
         ({"principal": f"arn:aws:iam::{OWN}:group/g"}, ["principal", "is not the ARN of a user"]),
         ({"principal": "arn:aws:iam::1:user/x"}, ["principal", "is not the ARN of a user"]),

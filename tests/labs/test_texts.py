@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from rwlib.errors import InputError
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.headless import notebook_path
+from rwlib.labs.advice import ADVICE
 from rwlib.labs.learner_folder import workplace
 from rwlib.labs.model import all_labs
 from rwlib.labs.questions import LAYERS, choice_of, choices, question_of
+from rwlib.labs.result import Mistake
 from rwlib.labs.session import start_lab
 from rwlib.labs.texts import read_texts
 from rwlib.labs.views import show_rows
@@ -132,6 +135,11 @@ def test_questions_have_answers_that_can_be_given():
         choice_of("z")
     with pytest.raises(InputError, match="is not a question of lab 15"):
         question_of(LABS[-1], "before")
+
+
+def test_every_kind_of_mistake_has_its_sentence():
+    assert list(ADVICE) == sorted(ADVICE, key=["closed_again", *get_args(Mistake)].index)
+    assert set(ADVICE) == set(get_args(Mistake))
 
 
 @pytest.mark.slow

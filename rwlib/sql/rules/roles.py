@@ -252,7 +252,7 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
             "warning",
             option,
             value,
-            "holds a +, which reaches AWS as a blank",
+            "holds a +, which reaches AWS as a space",
             "use a role whose name does not contain a +",
             line,
         )

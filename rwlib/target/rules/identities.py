@@ -98,7 +98,7 @@ def role_name(field: str, value: Any) -> str:
     if "+" in text:
         # reqsign 0.16.5 does not percent-encode RoleArn, so STS reads the plus as a blank.
         raise InputError(
-            field, text, "holds a plus, which reaches AWS as a blank when RisingWave assumes the "
+            field, text, "holds a plus, which reaches AWS as a space when RisingWave assumes the "
             f"role; write {text.replace('+', '-')!r}"
         )  # fmt: skip
     return text
@@ -113,13 +113,14 @@ def role_path(field: str, value: Any) -> str:
     """Accept an IAM path: ``/`` or ``/…/``, at most 512 characters (IAM API reference)."""
     text = text_of(field, value).strip() or "/"
     if len(text) > 512 or not re.fullmatch(r"/(?:[\x21-\x2e\x30-\x7e]+/)*", text):
+        better = "/".join(["", *filter(None, text.split("/")), ""])
         raise InputError(
             field,
             text,
-            f"is not a valid IAM path; begin and end with a slash: {'/' + text.strip('/')}/",
+            f"is not a valid IAM path; begin and end with a slash, with no empty part: {better}",
         )
     if "+" in text:
-        raise InputError(field, text, "holds a plus, which reaches AWS as a blank; remove it")
+        raise InputError(field, text, "holds a plus, which reaches AWS as a space; remove it")
     return text
 
 
@@ -166,15 +167,15 @@ def tags(field: str, value: Any) -> dict[str, str]:
             raise InputError(field, key, "begins with aws:, which AWS keeps for itself")
         if key.lower() == "managed-by" or key.lower().startswith("risingwave-iam-runbook"):
             raise InputError(
-                field, key, "is the tag by which this runbook knows its own; give another key"
+                field,
+                key,
+                "is the tag by which this runbook recognizes what it made; give another key",
             )
         if not re.fullmatch(r"[\w .:/=+\-@]*", key + text):
             raise InputError(field, f"{key}={text}", "holds a character that IAM tags do not allow")
     same = {key.lower() for key in value}
     if len(same) < len(value):
-        raise InputError(
-            field, sorted(value), "hold one key twice; IAM does not tell capitals apart"
-        )
+        raise InputError(field, sorted(value), "name one key twice; IAM ignores case in tag keys")
     if len(value) > 45:
         raise InputError(field, f"{len(value)} tags", "are too many; give at most 45")
     return dict(value)

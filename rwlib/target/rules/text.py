@@ -97,7 +97,7 @@ def input_notes(values: Mapping[str, Any]) -> tuple[str, ...]:
     if marks:
         which = " and ".join(marks)
         notes.append(
-            f"prefix {prefix!r} is taken to the letter: {which} stands for itself in a key, "
+            f"prefix {prefix!r} is taken literally: {which} stands for itself in a key, "
             "not for other names"
         )
     return tuple(notes)
