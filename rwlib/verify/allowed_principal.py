@@ -49,7 +49,9 @@ def stale_entries(
     for arn in allowed.role_arns:
         parts = arn.split(":")
         if len(parts) > 5 and parts[4] == account_id and not exists(arn.split("/")[-1]):
-            yield f"{arn} is listed but does not exist in AWS; remove it when nobody needs it"
+            yield (
+                f"{arn} is listed but does not exist in AWS; remove it when it is no longer needed"
+            )
 
 
 def check_allowed_principal(

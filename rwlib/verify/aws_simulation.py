@@ -125,8 +125,8 @@ def _simulation_check(
         return Check("simulation", "requests", title, "unknown", evidence, reason="not_readable")
     status: Status = "fail" if differing else "pass"
     fix = (
-        "what was written may not be in effect everywhere yet: verify again in a minute; if it "
-        "stays, believe AWS"
+        "what was written may not be in effect everywhere yet: verify again in a minute; if the "
+        "difference stays, trust AWS"
     )
     evidence = tuple(differing) or (f"{compared} requests, same answers",)
     return Check(

@@ -76,8 +76,8 @@ def _bucket_policy(situation: Situation, verdicts: list[Verdict]) -> Check:
             title,
             "fail",
             tuple(verdict.line for verdict in denied),
-            f"exempt {situation.role_arn} in that Deny (ArnNotEquals aws:PrincipalArn), or change "
-            "the requests' way as it asks; an Allow does not help",
+            f"exempt {situation.role_arn} in that Deny (ArnNotEquals aws:PrincipalArn), or make "
+            "the requests meet its condition; an Allow does not help",
             "bucket_policy_denies",
         )
     if depending:

@@ -38,10 +38,12 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
             reason="not_readable",
         )  # fmt: skip
     if depending:
-        said = tuple(verdict.line for verdict in depending)
+        grounds = grounds_of(situation, depending)
+        lines = tuple(each.evidence for each in grounds)
         return Check(
-            "requests_allowed", "requests", title, "unknown", said, reason="depends_on_context"
-        )
+            "requests_allowed", "requests", title, "unknown", lines,
+            reason="depends_on_context", grounds=grounds,
+        )  # fmt: skip
     grounds = grounds_of(situation, chosen, refused=False)
     lines = tuple(each.evidence for each in grounds)
     return Check("requests_allowed", "requests", title, "pass", lines, grounds=grounds)
@@ -115,9 +117,15 @@ def _nearest(verdict: Verdict) -> str:
 def grounds_of(
     situation: Situation, verdicts: Iterable[Verdict], *, refused: bool = True
 ) -> tuple[Ground, ...]:
-    """Return a line for each request, with why it is refused."""
+    """Return a line for each request, with why it is refused or on what it depends."""
+
+    def reason(verdict: Verdict) -> str:
+        if verdict.depends:
+            return "depends_on_context"
+        return reason_of(situation, verdict) if refused else ""
+
     return tuple(
-        Ground(reason_of(situation, each) if refused else "", each.line, each.probe.action)
+        Ground(reason(each), each.line, each.probe.action, each.decision.depends_on)
         for each in verdicts
     )
 

@@ -154,7 +154,7 @@ def _first_file(aws: Aws, bucket: str, prefix: str, check_id: str, title: str) -
         return Check(check_id, "SQL", title, "unknown", reason, reason="not_readable")
     files = answer.get("Contents", [])
     if not files:
-        why = (f"no failure is known, and no file under {prefix} yet",)
+        why = (f"no failure is known, and there is no file yet under {prefix} yet",)
         return Check(
             check_id, "SQL", title, "unknown", why, "verify again after a checkpoint", "no_file_yet"
         )
