@@ -292,11 +292,11 @@ class AwsCli:
         }
         if place.virtual:
             # The command line takes the addressing style from a file alone.
-            file = tempfile.NamedTemporaryFile("w", suffix=".ini", delete=False)
-            with file:
-                file.write("[default]\ns3 =\n    addressing_style = virtual\n")
-            self._environment["AWS_CONFIG_FILE"] = file.name
-            weakref.finalize(self, os.unlink, file.name)
+            handle, name = tempfile.mkstemp(suffix=".ini")
+            os.close(handle)
+            Path(name).write_text("[default]\ns3 =\n    addressing_style = virtual\n")
+            self._environment["AWS_CONFIG_FILE"] = name
+            weakref.finalize(self, os.unlink, name)
 
     def _aws(self, *arguments: str, content: bytes | None = None) -> bytes:
         command = [sys.executable, "-m", "awscli", *arguments]
