@@ -281,7 +281,8 @@ def test_bucket_of_a_warehouse_is_named_where_it_cannot_exist():
     "sql",
     [
         "CREATE SINK s FROM t WITH (connector = 'iceberg', type = 'append-only', "
-        "database.name = 'd', table.name = 't', warehouse.path = 's3://example-bucket/w', s3.region = 'us-east-1', "
+        "database.name = 'd', table.name = 't', warehouse.path = 's3://example-bucket/w', "
+        "s3.region = 'us-east-1', "
         "s3.endpoint = 'http://minio:9000', s3.access.key = 'k', s3.secret.key = 's', "
         "catalog.type = 'storage')",
         "CREATE SINK s FROM t WITH (connector = 'iceberg', type = 'append-only', "
