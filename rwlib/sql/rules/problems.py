@@ -108,6 +108,11 @@ class Definition:
         return "connection" in self.options
 
     @property
+    def names_a_role(self) -> bool:
+        """Whether an option names a role, this connector's or another one's."""
+        return any("role" in name or name == "arn" for name in self.options)
+
+    @property
     def needs_no_role(self) -> bool:
         """Whether the files are reached without any AWS role, so that none is asked for.
 
