@@ -13,14 +13,21 @@ from rwlib.diagnose.policy_errors import SENTENCES
 from rwlib.diagnose.rules.base import AWS, NOT_S3, OTHER_SERVICES, Rule, rule
 
 DOCUMENTS: Final[tuple[Rule, ...]] = (
-    rule(
-        "invalid_principal",
-        r"Has prohibited field (?:Not)?Principal|Missing required field (?:Not)?Principal",
+    rule(  # sentences about the place of Principal, not about the one that is named
+        "malformed_policy",
+        r"(?:Has prohibited|Missing required|required) field:? (?:Not)?Principal",
+        r"(?:should not|must not|may not|cannot) specify a principal",
+        r"(?:must contain|must have|missing|required)[\w -]{0,30} principals?\b(?!.{0,40}invalid)",
+        r"Federated principals must be valid",
+        needs=(r"polic|IAM|MalformedPolicy|trust|statement|document|prohibited|required field",),
+        unless=(
+            r"kerberos|krb5|ldap|\bspn\b|hdfs|invalid principals?\b",
+            r"\bMinIO\b|azure|kubernetes|kyverno|gatekeeper",
+        ),
     ),
     rule(
         "invalid_principal",
         r"invalid principals?\b|unsupported principal|statement with no principals",
-        r"(?:should not|must not|may not|cannot) specify a principal",
         r"MalformedPolicy(?:Document)?\b.{0,120}\bprincipal",
         r"AssumeRolePolicy contained an invalid",
         r"principal .{0,120} (?:is not valid|does not exist|is invalid).{0,80}(?:polic|statement)",
@@ -66,10 +73,6 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
         r"Insufficient (?:AWS )?Lake ?Formation permission",
         r"Lake ?Formation permission.{0,80}(?:required|missing|denied|insufficient)",
         r"(?:denied|not authorized|no permissions?).{0,80}by (?:AWS )?Lake ?Formation",
-        unless=(
-            r"Service: ?(?:AWS)?Glue|glue\.model|operation error Glue|GlueException|client-glue",
-            r"calling the (?:Get|Create|Update|Delete|Batch)\w*(?:Table|Database|Partition)\w* op",
-        ),
     ),
     rule(
         "kms_denied",
@@ -111,7 +114,6 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
     ),
     rule(
         "glue_access_denied",
-        r"Insufficient Lake Formation permission",
         r"glue.{0,200}AccessDenied(?:Exception)?\b|GlueException.{0,200}Status Code: 403",
         r"AccessDeniedException.{0,300}Service: (?:AWS)?Glue",
     ),
