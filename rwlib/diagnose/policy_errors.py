@@ -47,7 +47,7 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
         alone=False,
     ),
     Sentence(
-        r"Federated principals must be valid",
+        r"Federated principals? must be",
         "write Federated as the ARN of an OIDC or SAML provider of this account; a role or an "
         "account stands under AWS",
         alone=False,

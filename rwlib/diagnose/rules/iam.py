@@ -18,7 +18,7 @@ DOCUMENTS: Final[tuple[Rule, ...]] = (
         r"(?:Has prohibited|Missing required|required) field:? (?:Not)?Principal",
         r"(?:should not|must not|may not|cannot) specify a principal",
         r"(?:must contain|must have|missing|required)[\w -]{0,30} principals?\b(?!.{0,40}invalid)",
-        r"Federated principals must be valid",
+        r"Federated principals? must be",
         needs=(r"polic|IAM|MalformedPolicy|trust|statement|document|prohibited|required field",),
         unless=(
             r"kerberos|krb5|ldap|\bspn\b|hdfs|invalid principals?\b",
@@ -51,6 +51,16 @@ DOCUMENTS: Final[tuple[Rule, ...]] = (
         "malformed_policy",
         *(sentence.says for sentence in SENTENCES if sentence.alone),
         unless=(r"\bMinIO\b|azure|kubernetes|kyverno|gatekeeper",),
+    ),
+    rule(
+        "malformed_policy",
+        *(sentence.says for sentence in SENTENCES if not sentence.alone),
+        needs=(
+            r"Service: ?(?:AWS|Amazon)?(?:Iam|IdentityManagement)\b|operation error IAM\b",
+            r"(?:Put(?:Role|User|Group|Bucket|Key)|Create|Set(?:Default)?)Policy(?:Version)?\b",
+            r"(?:UpdateAssumeRole|resource-based|trust|bucket|key|inline|IAM) ?policy\b",
+        ),
+        unless=(r"\bMinIO\b|azure|kubernetes|kyverno|gatekeeper|AccessDenied|not authorized",),
     ),
 )
 
@@ -105,6 +115,9 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
         r"iceberg\.exceptions\.(?:ForbiddenException|NotAuthorizedException)",
         r"(?:catalog|iceberg).{0,200}unexpected status code.{0,120}\b40[13]\b",
         r"unexpected status code.{0,120}\b40[13]\b.{0,400}(?:iceberg|catalog)",
+        r"\bstatus: 40[13]\b.{0,1200}unexpected status code",
+        r"iceberg\.exceptions\.(?:OAuthError|BadRequestException).{0,80}"
+        r"(?:unauthorized_client|invalid_client|invalid_grant|access_denied|invalid_scope)",
         r"/iceberg/v1/\S*.{0,200}\b(?:403 Forbidden|401 Unauthorized|status\W{1,4}40[13])",
         r"\b(?:403 Forbidden|401 Unauthorized|status\W{1,4}40[13])\b.{0,200}/iceberg/v1/",
         r"(?:REST|polaris|unity|nessie|lakekeeper|tabular|open) catalog.{0,200}"

@@ -67,7 +67,7 @@ ROLE_NOT_ASSUMED: Final[tuple[Rule, ...]] = (
         r"Error assuming (?:AWS_)?ROLE|failed to load signing credential",
         r"(?:failed|unable|cannot|could not|couldn't|can't|error)(?: trying)? (?:to )?"
         r"assum(?:e|ing) (?:the )?(?:IAM |AWS )?role\b",
-        r"role (?:that .{0,40})?(?:cannot|can't|could not) be assumed",
+        r"role (?:that .{0,40}|\([^)]{1,120}\) )?(?:cannot|can't|could not) be assumed",
         needs=AWS,
         unless=(r"kubernetes role|postgres|by Lambda",),
         weak=True,
