@@ -44,6 +44,7 @@ from rwlib.target import Target
 from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session, with_grants
 from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 Kind = Literal["outside", "unused"]
@@ -329,7 +330,7 @@ def check_grants(
     A grant outside that ``accept_findings`` doesn't name fails. What stays inside the target's
     prefix, bucket and key is reported and passes, so that the documented policy can be used.
     """
-    title = "The role reaches nothing that its connectors don't need"
+    title = title_of("excess_grants")
 
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
