@@ -39,6 +39,8 @@ from rwlib.sql.rules.shape import all_problems
 
 FINDINGS = {
     "sql_syntax": "RisingWave cannot read the statement",
+    "no_statement": "a text without any statement",
+    "long_name": "a name in more parts than RisingWave knows",
     "version_dependent": "works on one version of RisingWave and not on another",
     "bad_column_type": "a column type that RisingWave does not have",
     "psql_variable": "a name that psql fills in",
@@ -125,7 +127,8 @@ def check_sql(
     chosen = known_version(version or "")
     text = text.removeprefix("\ufeff")
     findings: list[SqlFinding] = []
-    for read in _read_by_versions(text, chosen):
+    reads = list(_read_by_versions(text, chosen))
+    for read in reads:
         problems: list[Problem] = []
         if read.problem is not None:
             problems.append(read.problem)
@@ -135,6 +138,10 @@ def check_sql(
         findings += [_finding(problem) for problem in held if problem is not None]
         if read.error is not None:
             findings.append(_syntax_finding(read.error))
+    if not reads:
+        message = "there is no statement in the text"
+        fix = "Give the statements that are to be checked"
+        findings.append(SqlFinding("no_statement", "warning", message, 1, fix))
     return sorted(findings, key=lambda finding: finding.line)
 
 
@@ -215,6 +222,12 @@ def _of_statement(
                 "psql_variable", "info", f':"{name}"', "",
                 "is a variable that psql fills in before RisingWave sees the statement",
                 f"start psql with -v {name}=…, or write the name itself", statement.line,
+            )  # fmt: skip
+        for name, line in statement.long_names:
+            yield Problem(
+                "long_name", "error", name, "",
+                "has more than three parts, which RisingWave refuses",
+                "write database.schema.name, schema.name or the name alone", line,
             )  # fmt: skip
         yield from _check(statement, expected, version)
 

@@ -363,7 +363,15 @@ _TABLE = (
         "requests",
         "a policy of the role has a pattern that is too large to decide about",
         "Whether the role may do more than it needs is not known.",
-        "Write the pattern that the evidence names in a simpler way.",
+        "Write the pattern that the evidence names in a simpler way, or accept the finding by its "
+        "id.",
+    ),
+    CheckReason(
+        "undecided_grants_accepted",
+        "requests",
+        "the target accepts that not all that its role may do was compared",
+        "Whether the role may do more than it needs is not known, and was accepted so.",
+        "Judge by hand what its policies allow, again whenever they change.",
     ),
     CheckReason(
         "scp_denies",

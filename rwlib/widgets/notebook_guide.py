@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 from rwlib.widgets.diagnosis import DiagnosisPanel
-from rwlib.widgets.guide import Guide, look_at
+from rwlib.widgets.guide_state import Guide, look_at
 
 STEP_OF_OPTIONS = 5
 FIELDS = ("cluster_id", "workload_identity_arn", "bucket", "prefix", "connectors", "role_name")

@@ -26,13 +26,14 @@ from rwlib.errors import RunbookError
 from rwlib.steps import State
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.panel import Panel, fill, note, page, style
+from rwlib.widgets.sql_fields import SqlFields
 from rwlib.widgets.step_states import next_link, step_links
 
 if TYPE_CHECKING:
     from rwlib.aws import Call
     from rwlib.runbook import Runbook
     from rwlib.steps import Step
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 
 class GuidePanel(Panel):
@@ -175,7 +176,9 @@ class PreviewPanel(GuidePanel):
         self.button = ipywidgets.Button(description="Preview", tooltip="Look at AWS again")
         self.button.on_click(self._clicked)
         self.body = page()
-        self.box.children = [style(), self.button, self.body]
+        self.options = SqlFields(guide) if 5 in numbers else None
+        fields = [self.options.box] if self.options else []
+        self.box.children = [style(), self.button, *fields, self.body]
         self.refresh()
 
     def _clicked(self, button: Any) -> None:
@@ -190,6 +193,8 @@ class PreviewPanel(GuidePanel):
     def refresh(self) -> None:
         """Show the preview, or what is missing for one."""
         guide = self.guide
+        if self.options:
+            self.options.refresh()
         self.button.disabled = bool(guide.errors)
         if guide.waits:
             shown = show_note("; ".join(guide.blockers), "bad" if guide.problem else "")

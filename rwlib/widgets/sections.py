@@ -27,7 +27,7 @@ from rwlib.widgets.tear_down import TearDownPanel
 from rwlib.widgets.verdicts import VerdictPanel, summary_of
 
 if TYPE_CHECKING:
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 CHECKS = {
     1: ("policy_documents", "requests_allowed", "requests_refused"),

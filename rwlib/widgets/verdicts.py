@@ -23,7 +23,7 @@ from rwlib.widgets.panels import GuidePanel, Message, guarded, together
 
 if TYPE_CHECKING:
     from rwlib.aws import Call
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 
 def step_that_fixes(check: Check) -> int:

@@ -24,6 +24,8 @@ from rwlib.export.terraform import terraform, terraform_for_many
 from rwlib.target.target import Target
 from tests.support import places
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = sorted((places.ROOT / "examples").glob("*.yaml"))
 NASTY = "we*ird/a?b/${aws:username} 'q' \"d\" `b` $(id) ü"
 # Resource types and arguments of the providers, as their own documentation lists them.

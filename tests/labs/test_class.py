@@ -26,6 +26,8 @@ from rwlib.labs.seat import Seat
 from rwlib.labs.session import open_lab, start_lab
 from rwlib.sandbox import Endpoint
 
+pytestmark = pytest.mark.slow
+
 LARGEST = 120 * 1024 * 1024
 """Bytes of memory that an open lab may take."""
 
@@ -149,7 +151,6 @@ def test_names_of_a_class(tmp_path):
         learner_names(0, tmp_path / "nowhere")
 
 
-@pytest.mark.slow
 def test_class_goes_on_after_a_restart_with_the_same_tokens(tmp_path, monkeypatch):
     command = [sys.executable, "-m", "rwlib", "lab", "serve", "--learners", "2", "--json"]
     seats = []
@@ -262,7 +263,6 @@ def test_threads_of_labs_do_not_mix_their_environments_up(monkeypatch):
     assert dict(os.environ) == before
 
 
-@pytest.mark.slow
 def test_learners_at_once_are_each_scored_right(tmp_path):
     _, _, memory = simulate(4, tmp_path, 0.0, workers=1)
     assert memory < LARGEST

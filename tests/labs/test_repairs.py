@@ -82,6 +82,7 @@ def test_reason_is_shown_after_the_third_check_in_vain(start):
     assert "s3:prefix" in third.partition("Every hop")[2]
 
 
+@pytest.mark.slow
 def test_lab_with_several_faults_names_one_layer_at_a_time(start):
     result = start(15).check()
     (hops,) = [each for each in result.findings if each.title == "Every hop of the way is right"]

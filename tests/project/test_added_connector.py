@@ -132,6 +132,7 @@ STAND_INS = {
 }
 
 
+@pytest.mark.slow
 def test_no_code_has_a_list_of_connectors():
     names = set(connector_names())
     found = {}

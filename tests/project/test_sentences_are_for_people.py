@@ -136,6 +136,7 @@ def all_readings() -> dict[tuple[str, str], list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_no_code_reads_a_sentence():
     assert {place: what for place, what in all_readings().items() if place not in THEIRS} == {}
 

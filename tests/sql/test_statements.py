@@ -6,8 +6,9 @@ import pytest
 
 from rwlib.errors import InputError
 from rwlib.sql.connectors import connector_names, load_connector
+from rwlib.sql.language.option_values import SecretRef
 from rwlib.sql.language.parser import parse_statements
-from rwlib.sql.language.syntax import CreateStatement, SecretRef
+from rwlib.sql.language.syntax import CreateStatement
 from rwlib.sql.writing.inputs import RESERVED
 from rwlib.sql.writing.statements import build_statements
 from tests.support import places

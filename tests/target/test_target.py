@@ -319,7 +319,7 @@ def test_file_makes_a_target_and_options_go_before_it(tmp_path):
         (b"name: !!timestamp x", "put it in quotes"),
         (b"name: !!python/object:os.system {}", "not valid YAML"),
         (b"{[a]: b}", "not valid YAML"),
-        (b"a: " + b"[" * 1500, "put it in quotes"),
+        pytest.param(b"a: " + b"[" * 1500, "put it in quotes", marks=pytest.mark.slow),
         (b"a: *b", "not valid YAML"),
     ],
 )

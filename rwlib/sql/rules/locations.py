@@ -164,7 +164,19 @@ def _warehouse(definition: Definition, value: str) -> Problems:
     bucket, _, path = rest.partition("/")
     if definition.text("catalog.type") in ("rest", "rest_rust") and not rest:
         return  # a REST catalog may name its warehouse as it likes
-    if scheme not in ("s3", "s3a") or not _BUCKET.fullmatch(bucket):
+    if scheme in ("s3", "s3a") and bucket and not _BUCKET.fullmatch(bucket):
+        named = f"s3://{expected.bucket or '<bucket>'}/{path}"
+        yield Problem(
+            "bad_option_value",
+            "error",
+            "warehouse.path",
+            value,
+            f"names a bucket that cannot exist: '{bucket}' is not a valid bucket name",
+            f"write warehouse.path = '{named.rstrip('/')}' with a name of 3 to 63 lower-case "
+            "letters, digits, hyphens and dots",
+            line,
+        )
+    elif scheme not in ("s3", "s3a") or not bucket:
         where = f"s3://{expected.bucket or '<bucket>'}/{(expected.prefix or '<prefix>').strip('/')}"
         yield Problem(
             "bad_option_value",

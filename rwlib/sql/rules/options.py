@@ -106,10 +106,10 @@ def plain_secrets(definition: Definition) -> Problems:
         option = definition.connector.options.get(definition.connector.canonical(name))
         if option is None or not option.secret or not isinstance(given.value, str):
             continue
-        carries_secret = url_carries_secret(given.value)
+        demanded = option.secret == "confidential" or url_carries_secret(given.value)
         yield Problem(
             "secret_required",
-            "error" if option.secret == "confidential" or carries_secret else "warning",
+            "error" if demanded and definition.names_a_role else "warning",
             name,
             "",
             "is plain text, and RisingWave Cloud can demand a secret there",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rwlib.sql.connectors import Connector
-from rwlib.sql.language.syntax import OptionValue
+from rwlib.sql.language.option_values import OptionValue
 from rwlib.sql.language.versions import DEFAULT_VERSION, is_since
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>")
@@ -106,6 +106,11 @@ class Definition:
     def uses_connection(self) -> bool:
         """Whether ``connection = NAME`` supplies what is not given here."""
         return "connection" in self.options
+
+    @property
+    def names_a_role(self) -> bool:
+        """Whether an option names a role, this connector's or another one's."""
+        return any("role" in name or name == "arn" for name in self.options)
 
     @property
     def needs_no_role(self) -> bool:

@@ -23,7 +23,7 @@ def role(definition: Definition) -> Problems:
         return
     if definition.needs_no_role or _wants_signatures(definition):
         return
-    if any(map(_names_a_role, definition.options)):
+    if definition.names_a_role:
         return  # the wrong option is reported where it stands
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
     right = connector.role_options[0]
@@ -56,10 +56,9 @@ def config_load(definition: Definition) -> Problems:
     service (RisingWave's page "Set up IAM role assume"; ``src/sink/file_sink/s3.rs``).
     """
     connector = definition.connector
-    names_a_role = any(map(_names_a_role, definition.options))
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
     without_role = has_keys or definition.needs_no_role or _wants_signatures(definition)
-    if definition.uses_connection or (without_role and not names_a_role):
+    if definition.uses_connection or (without_role and not definition.names_a_role):
         return
     if definition.is_on("enable_config_load"):
         return
@@ -280,7 +279,3 @@ def _ignored(definition: Definition, option: str, value: str, reason: str) -> Pr
         "use catalog.type glue, jdbc, rest or hive without vended credentials",
         definition.line_of(option),
     )
-
-
-def _names_a_role(option_name: str) -> bool:
-    return bool(re.search(r"role", option_name)) or option_name == "arn"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from rwlib.errors import InputError
 from rwlib.sql.connectors import Connector, Option, load_connector, nearest, owners_of
-from rwlib.sql.language.syntax import OptionValue, SecretRef
+from rwlib.sql.language.option_values import OptionValue, SecretRef
 from rwlib.sql.rules.options import unknown_options, url_carries_secret
 from rwlib.sql.rules.problems import Definition, Given, Problem
 from rwlib.sql.rules.roles import is_static_key, static_keys

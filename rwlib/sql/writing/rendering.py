@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rwlib.errors import InputError
 from rwlib.sql.connectors import Option
-from rwlib.sql.language.syntax import OptionValue, SecretRef
+from rwlib.sql.language.option_values import OptionValue, SecretRef
 from rwlib.sql.writing.inputs import Inputs
 from rwlib.sql.writing.quoting import identifier, object_name, split_name, string_literal
 

@@ -110,7 +110,7 @@ def accept_findings(field: str, value: Any) -> list[str]:
     seen: list[str] = []
     for item in value:
         text = text_of(field, item).strip()
-        if not re.fullmatch(r"(outside|unused)-[0-9a-f]{8}", text):
+        if not re.fullmatch(r"(outside|unused|undecided)-[0-9a-f]{8}", text):
             raise InputError(
                 field, item, "is not the id of a finding; copy one from the verdict, such as "
                 "outside-0123abcd"
