@@ -11,11 +11,10 @@ from rwlib.errors import RunbookError
 from rwlib.steps import console_steps
 from rwlib.target import Target
 from rwlib.verify.check import Check
+from rwlib.verify.kinds import title_of
 
 if TYPE_CHECKING:
     from rwlib.cloud import AllowedRoles, Cloud
-
-TITLE = "The cluster lists the role in Allowed Principals"
 
 
 def settled_list(
@@ -80,8 +79,8 @@ def check_allowed_principal(
         status: Any, evidence: str, fix: str = "", reason: str = "", fixed_by: int | None = None
     ) -> Check:
         return Check(
-            "allowed_principal", "allowed principal", TITLE, status, (evidence,), fix, reason,
-            fixed_by,
+            "allowed_principal", "allowed principal", title_of("allowed_principal"), status,
+            (evidence,), fix, reason, fixed_by,
         )  # fmt: skip
 
     if problem is not None:

@@ -44,6 +44,7 @@ from rwlib.target import Target
 from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session, with_grants
 from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 Kind = Literal["outside", "unused"]
@@ -354,7 +355,7 @@ def check_grants(
     its own: a reach that is not decided is not "nothing outside", so that id has to be accepted
     too.
     """
-    title = "The role reaches nothing that its connectors don't need"
+    title = title_of("excess_grants")
 
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rwlib.verify.check import Check, Ground, Verdict
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 _UNREAD = "not looked at, though it could decide otherwise"
@@ -12,7 +13,7 @@ _UNREAD = "not looked at, though it could decide otherwise"
 
 def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
     """See that every request of the connectors is allowed."""
-    title = "What the connectors do is allowed"
+    title = title_of("requests_allowed")
     chosen = [verdict for verdict in verdicts if verdict.probe.allow]
     depending = [verdict for verdict in chosen if verdict.depends]
     bad = [verdict for verdict in chosen if not verdict.as_expected and not verdict.depends]
@@ -51,7 +52,7 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
 
 def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
     """See that the sampled requests that must fail do; `check_grants` is the complete answer."""
-    title = "The requests that must fail are refused"
+    title = title_of("requests_refused")
     chosen = [verdict for verdict in verdicts if not verdict.probe.allow]
     depending = [verdict for verdict in chosen if verdict.depends]
     bad = [verdict for verdict in chosen if verdict.decision.allowed]
