@@ -98,6 +98,7 @@ class VerdictPanel(GuidePanel):
         planned = guide.planned_for(self.step)
         text, kind = summary_of(self.checks, len(failed), planned)
         fill(self.summary, note(text, kind))
+        self._put_first(self.rows if failed else self.drawing)
         parts = [show_note(text), show_checks(self.checks)]
         if self.picture:
             drawn = show_chain(guide.runbook)
@@ -106,6 +107,16 @@ class VerdictPanel(GuidePanel):
             parts += [Shown(drawn.text, drawn.html), grid]
         self._lay_out_rows(planned)
         self.show(together(parts))
+
+    def _put_first(self, first: ipywidgets.Widget) -> None:
+        """Show what fails above the picture; where nothing fails the picture comes first."""
+        parts = [self.drawing, self.rows]
+        shown = [each for each in self.box.children if each in parts]
+        if shown and shown[0] is not first:
+            turned = iter(reversed(shown))
+            self.box.children = [
+                next(turned) if each in parts else each for each in self.box.children
+            ]
 
     def _show_nothing(self, text: str, bad: bool) -> None:
         fill(self.summary, note(text, "bad" if bad else ""))
