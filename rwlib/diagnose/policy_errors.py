@@ -40,6 +40,26 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
         "with actions on a bucket belongs under Permissions, not under Trust relationships",
     ),
     Sentence(
+        r"Has prohibited field ((?:Not)?Principal)\b"
+        r"|(?:should not|must not|may not|cannot) specify a principal",
+        "take out Principal: a policy under Permissions has none; a document that says who may "
+        "assume the role is a trust policy, and belongs under Trust relationships",
+        alone=False,
+    ),
+    Sentence(
+        r"Federated principals? must be",
+        "write Federated as the ARN of an OIDC or SAML provider of this account; a role or an "
+        "account stands under AWS",
+        alone=False,
+    ),
+    Sentence(
+        r"Missing required field ((?:Not)?Principal)\b"
+        r"|(?:must contain|must have|missing|required)[\w -]{0,30} principals?\b",
+        "add Principal to every statement: a trust policy, a bucket policy and a key policy say "
+        "whom they are about",
+        alone=False,
+    ),
+    Sentence(
         r"Has prohibited field (?!(?:Not)?Principal)(\w+)",
         "take out the field that is named: this kind of policy does not have it",
     ),

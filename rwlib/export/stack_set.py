@@ -9,6 +9,7 @@ from typing import Any
 from rwlib.errors import InputError
 from rwlib.export.cloudformation import (
     TOOL,
+    WHO,
     WORKLOAD_PARAMETER,
     GetAtt,
     If,
@@ -19,7 +20,7 @@ from rwlib.export.cloudformation import (
 )
 from rwlib.export.plan import ExportPlan, slug
 from rwlib.export.shell import tag_list
-from rwlib.export.words import NOT_EXPORTED
+from rwlib.export.words import NOT_EXPORTED, far_characters
 from rwlib.steps import canonical, escape_pattern, policy_document, trust_policy
 
 # Values that stand in a document where a parameter goes. None of them needs escaping anywhere.
@@ -61,7 +62,7 @@ def stack_set(plans: Sequence[ExportPlan]) -> dict[str, str]:
         kind.suffix = str(number) if len(kinds) > 1 else ""
     body = _template(list(kinds.values()))
     known = set(body["Parameters"])
-    files = {"template.yaml": written(_HEAD, body)}
+    files = {"template.yaml": written(f"{_HEAD} {far_characters(plans, WHO)}", body)}
     rows = []
     for plan in plans:
         kind, path = chosen[plan.target.name], f"parameters/{plan.target.name}.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 Mistake = Literal[
@@ -76,14 +75,9 @@ class Result:
         return "\n".join([*lines, self._end])
 
     def _repr_html_(self) -> str:
-        rows = []
-        for each in self.findings:
-            why = "".join(f"<li>{_text(line)}</li>" for line in each.evidence)
-            why = f"<ul>{why}</ul>" if why else ""
-            mark = "✓" if each.passed else "✗"
-            rows.append(f"<tr><td>{mark}</td><td>{escape(each.title)}{why}</td></tr>")
-        head = f"<p><strong>{self._end}</strong></p>"
-        return f"{head}<table><tbody>{''.join(rows)}</tbody></table>"
+        from rwlib.display import render
+
+        return f"<p><strong>{self._end}</strong></p>{render('results', self.findings)}"
 
     @property
     def _end(self) -> str:
@@ -99,7 +93,3 @@ class Result:
                 for each in self.findings
             ],
         }
-
-
-def _text(text: str) -> str:
-    return escape(text) if "\n" not in text else f"<pre><code>{escape(text)}</code></pre>"

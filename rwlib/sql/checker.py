@@ -24,7 +24,7 @@ from rwlib.sql.language.syntax import (
     SqlOption,
 )
 from rwlib.sql.language.tokens import SqlSyntaxError, tokenize
-from rwlib.sql.language.versions import known_version
+from rwlib.sql.language.versions import known_version, versions_before
 from rwlib.sql.rules.column_types import refused_type
 from rwlib.sql.rules.problems import (
     Definition,
@@ -39,7 +39,6 @@ from rwlib.sql.rules.shape import all_problems
 
 FINDINGS = {
     "sql_syntax": "RisingWave cannot read the statement",
-    "no_statement": "a text without any statement",
     "long_name": "a name in more parts than RisingWave knows",
     "version_dependent": "works on one version of RisingWave and not on another",
     "bad_column_type": "a column type that RisingWave does not have",
@@ -127,8 +126,7 @@ def check_sql(
     chosen = known_version(version or "")
     text = text.removeprefix("\ufeff")
     findings: list[SqlFinding] = []
-    reads = list(_read_by_versions(text, chosen))
-    for read in reads:
+    for read in _read_by_versions(text, chosen):
         problems: list[Problem] = []
         if read.problem is not None:
             problems.append(read.problem)
@@ -138,11 +136,12 @@ def check_sql(
         findings += [_finding(problem) for problem in held if problem is not None]
         if read.error is not None:
             findings.append(_syntax_finding(read.error))
-    if not reads:
-        message = "there is no statement in the text"
-        fix = "Give the statements that are to be checked"
-        findings.append(SqlFinding("no_statement", "warning", message, 1, fix))
     return sorted(findings, key=lambda finding: finding.line)
+
+
+def has_statements(text: str) -> bool:
+    """Tell whether a text holds anything to check besides comments, blanks and psql's own lines."""
+    return bool(read_each(text.removeprefix("\ufeff"), psql=True))
 
 
 def connectors_without_role(text: str) -> list[tuple[int, str]]:
@@ -269,7 +268,7 @@ def _check(statement: CreateStatement, expected: Expected, version: str) -> Iter
         yield from _secret(statement)
         return
     yield from _written(statement)
-    yield from _column_types(statement)
+    yield from _column_types(statement, version)
     if statement.engine == "iceberg":
         yield from _engine_table(statement)
     name = statement.option("type" if statement.kind == "connection" else "connector")
@@ -309,16 +308,19 @@ def _secret(statement: CreateStatement) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _column_types(statement: CreateStatement) -> Iterator[Problem]:
+def _column_types(statement: CreateStatement, version: str) -> Iterator[Problem]:
     for column in statement.columns:
         refused = refused_type(column.type) if column.type else None
         if refused is None or column.type is None:
             continue
         named, why, instead = refused
+        older = versions_before("3.1") if named.name == "variant" else ()
+        if older and not set(older) & {version}:
+            continue
         fix = f"write {instead}" if instead else "write a type of RisingWave, such as varchar"
         yield Problem(
             "bad_column_type", "error", f"the type {column.type.text} of column {column.name}",
-            "", why, fix, named.token.line,
+            "", why, fix, named.token.line, older,
         )  # fmt: skip
 
 

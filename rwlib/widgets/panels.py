@@ -48,6 +48,7 @@ class GuidePanel(Panel):
     def __init__(self, guide: Guide, *, follows: bool = True) -> None:
         super().__init__(guided=guide.guided)
         self.guide = guide
+        self.says_stored, guide.has_panels = not guide.has_panels, True
         if guide.guided and follows:
             guide.listen(self.refresh)
 
@@ -86,8 +87,6 @@ class Message(ipywidgets.HTML):  # type: ignore[misc]
 
 class ProgressPanel(GuidePanel):
     """The line of all steps, and where the calls go."""
-
-    says_stored = True
 
     def __init__(self, guide: Guide) -> None:
         super().__init__(guide)

@@ -13,6 +13,7 @@ import ipywidgets
 
 from rwlib.display import show_note
 from rwlib.steps import STEPS, VERIFY, State
+from rwlib.widgets.downloads import DownloadsPanel
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import (
     ApplyPanel,
@@ -142,7 +143,7 @@ class SectionPanel(GuidePanel):
 
 
 class TakeBackPanel(GuidePanel):
-    """Tear-down at the end of the page, behind a question."""
+    """The end of the page: the files to take away, and tear-down behind a question."""
 
     def __init__(self, guide: Guide) -> None:
         super().__init__(guide)
@@ -154,7 +155,8 @@ class TakeBackPanel(GuidePanel):
         self.ask.observe(self._asked, names="value")
         self.inside = ipywidgets.VBox([])
         self.panel: TearDownPanel | None = None
-        self.box.children = [style(), self.ask, self.inside]
+        self.downloads = DownloadsPanel(guide)
+        self.box.children = [style(), self.downloads.box, self.ask, self.inside]
         self.refresh()
 
     def refresh(self) -> None:

@@ -7,6 +7,7 @@ from rwlib.sql import check_sql
 from rwlib.sql.checker import connectors_without_role
 from rwlib.sql.writing.columns import read_columns
 from rwlib.sql.writing.statements import build_statements
+from tests.support.command_line import rwlib
 
 ROLE = "arn:aws:iam::111122223333:role/risingwave-s3-access"
 WHERE = {"role_arn": ROLE, "bucket": "example-bucket", "prefix": "rw", "region_name": "eu-west-1"}
@@ -243,10 +244,13 @@ def test_force_append_only_stands_where_the_format_says():
     assert [id_ for id_, _, _ in said(plain)] == ["unknown_option"]
 
 
-@pytest.mark.parametrize("text", ["", " \n", "-- nothing\n/* at all */", ";;"])
-def test_text_without_a_statement_is_said_to_have_none(text):
-    [finding] = check_sql(text)
-    assert (finding.id, finding.severity) == ("no_statement", "warning")
+@pytest.mark.parametrize("text", ["", " \n", "-- nothing\n/* at all */", ";;", "\\timing on\n"])
+def test_text_without_a_statement_is_said_to_have_none(tmp_path, text):
+    path = tmp_path / "empty.sql"
+    path.write_text(text, encoding="utf-8")
+    code, out, _ = rwlib("sql", "--check", path)
+    assert code == 0
+    assert out.endswith("empty.sql: there is no statement in it, so nothing was checked\n")
 
 
 @pytest.mark.parametrize(
@@ -297,3 +301,16 @@ def test_plain_keys_are_no_error_where_no_role_is_named(sql):
     severities = {(f.id, f.severity) for f in check_sql(sql)}
     assert ("secret_required", "warning") in severities
     assert "error" not in {severity for _, severity in severities}
+
+
+@pytest.mark.parametrize("place", ["...", "<role>", "${ROLE_ARN}", "{{ role_arn }}"])
+def test_what_still_holds_a_place_is_no_wrong_value(place):
+    findings = check_sql(SINK.replace(ROLE, place))
+    assert [(f.id, f.severity) for f in findings] == [("placeholder_left", "warning")]
+
+
+def test_variant_is_a_type_from_3_1_on():
+    sql = "CREATE TABLE t (v variant) WITH (connector = 'datagen')"
+    for version, refused in (("3.0", True), ("3.1", False), ("main", False)):
+        ids = {f.id for f in check_sql(sql, version=version)}
+        assert ("bad_column_type" in ids) is refused

@@ -167,6 +167,18 @@ def test_nothing_is_nested_too_deeply_for_an_answer():
             "write IF NOT EXISTS and then the name",
         ),
         ("DROP SINK IF EXIST s", "write IF EXISTS and then the name"),
+        (
+            "CREATE SINK s FROM t WITH (a = 'b', ...)",
+            "write out what the dots stand for, or leave them out",
+        ),
+        (
+            "CREATE SINK [ IF NOT EXISTS ] s FROM t WITH (a = 'b')",
+            "leave [ out: it belongs to the synopsis, not to the statement",
+        ),
+        (
+            "DROP SINK <your sink>",
+            "put a real name in place of the angle brackets and what is between them",
+        ),
         ("SELECT count( FROM t", "close the parenthesis that opens at line 1, column 13"),
         ("SELECT max(a FROM t", "close the parenthesis that opens at line 1, column 11"),
         ("SELECT a + FROM t", "write what belongs between + and FROM"),

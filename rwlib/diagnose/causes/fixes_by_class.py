@@ -165,7 +165,6 @@ BY_CLASS_AND_CAUSE: Final[dict[tuple[str, str], Callable[[Reading], Fix]]] = {
         "The statement has every option that it needs.",
         f"add {_options(reading)}; rwlib sql --target FILE.yaml prints the whole statement",
     ),
-    ("invalid_principal", "malformed_policy"): _misplaced,
     ("invalid_principal", "unknown"): _misplaced,
     ("invalid_principal", "trust_principal_mismatch"): _fixed(
         "The trust policy names a principal that exists, by its exact ARN.",

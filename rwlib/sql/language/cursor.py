@@ -254,7 +254,22 @@ class Cursor:
                 return f"write what belongs between {before.value} and {token.value}"
         return f'put the reserved word in double quotes: "{token.value}"'
 
+    def _synopsis(self, token: Token) -> str:
+        """Advise where the signs of a manual's synopsis were left in a statement."""
+        before = self.tokens[self.at - 1] if self.at else token
+        if token.value == "." and (self.peek(1).is_symbol(".") or before.is_symbol(".")):
+            return "write out what the dots stand for, or leave them out"
+        if token.value == "\u2026":
+            return "write out what the dots stand for, or leave them out"
+        if token.value in "[]{}|":
+            return f"leave {token.value} out: it belongs to the synopsis, not to the statement"
+        if token.value[:1] == "<" and self.peek(1).is_name:
+            return "put a real name in place of the angle brackets and what is between them"
+        return ""
+
     def _advice(self, token: Token, nearest: tuple[str, ...]) -> str:
+        if token.kind == "symbol" and (advice := self._synopsis(token)):
+            return advice
         if token.kind == "symbol" and not token.value.isascii():
             if token.value.isspace() or token.value in "\u200b\u2060\ufeff":
                 return "put an ordinary space in its place"

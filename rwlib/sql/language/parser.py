@@ -193,6 +193,8 @@ class _Parser:
         tokens = self.cursor.tokens
         for token, second in pairwise(tokens):
             if token.is_word("IF") and second.is_word("NOT", "EXIST", "EXISTS"):
+                if self.cursor.peek().kind == "symbol":
+                    return ""
                 dropped = tokens[0].is_word("DROP")
                 return f"write IF {'' if dropped else 'NOT '}EXISTS and then the name"
         return ""

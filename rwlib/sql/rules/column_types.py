@@ -67,6 +67,8 @@ def _refusal(named: TypeName) -> tuple[str, str]:
         return "", ""
     if not named.known and name in _BOUND:
         return "", ""
+    if name == "variant":  # added on main in July 2026, before 3.1 was forked
+        return "is a type of RisingWave 3.1 and later", "jsonb"
     instead = _MEANT.get(name) or _nearest(name)
     return "is not a type of RisingWave", instead
 
