@@ -73,6 +73,10 @@ def is_read_by_default(sql):
         "SELECT extract(epoch FROM at), trim(BOTH 'x' FROM y), at AT TIME ZONE 'UTC' FROM t",
         "SELECT substring(a FROM 1 FOR 2), position('a' IN b), overlay(a PLACING b FROM 1)",
         "SELECT x LIKE 'a%' ESCAPE '\\', y SIMILAR TO 'b', z BETWEEN 1 AND 2 FROM t",
+        "SELECT * FROM t FOR SYSTEM_TIME AS OF now() - '5' second WHERE a = 1",
+        "CREATE SCHEMA IF NOT EXISTS AUTHORIZATION u",
+        "CREATE SINK s FROM t WITH (a = 'b',)",
+        "(SELECT int)",
         "INSERT INTO t (a, b) VALUES (1, 2) RETURNING *",
         "UPDATE t SET a = 1, b = DEFAULT WHERE c = 'x'",
         "DELETE FROM t WHERE a IN (1, 2)",
@@ -163,6 +167,55 @@ def test_nothing_is_nested_too_deeply_for_an_answer():
             "write IF NOT EXISTS and then the name",
         ),
         ("DROP SINK IF EXIST s", "write IF EXISTS and then the name"),
+        (
+            "CREATE SINK s FROM t WITH (a = 'b', ...)",
+            "write out what the dots stand for, or leave them out",
+        ),
+        (
+            "CREATE SINK [ IF NOT EXISTS ] s FROM t WITH (a = 'b')",
+            "leave [ out: it belongs to the synopsis, not to the statement",
+        ),
+        (
+            "DROP SINK <your sink>",
+            "put a real name in place of the angle brackets and what is between them",
+        ),
+        ("SELECT count( FROM t", "close the parenthesis that opens at line 1, column 13"),
+        ("SELECT max(a FROM t", "close the parenthesis that opens at line 1, column 11"),
+        ("SELECT a + FROM t", "write what belongs between + and FROM"),
+        ("SELECT a FROM t WHERE ORDER BY a", "write what belongs between WHERE and ORDER"),
+        (
+            "CREATE SINK s FROM t WITH (a = 'b'\nSELECT 1",
+            "close the parenthesis that opens at line 1, column 27",
+        ),
+        ("SELECT 1\nSELECT 2", "put ; before SELECT, where the next statement begins"),
+        ("SELECT 1 FROM t\nDROP SINK s", "put ; before DROP, where the next statement begins"),
+        (
+            "CREATE TABLE t (a int)\nCREATE TABLE u (a int)",
+            "put ; before CREATE, where the next statement begins",
+        ),
+        (
+            "CREATE TABLE t (primary int)",
+            'if primary is the name of a column, put it in double quotes: "primary"',
+        ),
+        (
+            "CREATE TABLE t (check int)",
+            'if check is the name of a column, put it in double quotes: "check"',
+        ),
+        (
+            "CREATE TABLE t (a int, constraint varchar)",
+            'if constraint is the name of a column, put it in double quotes: "constraint"',
+        ),
+        (
+            "CREATE SINK s FROM t WITH (a = 'b, c = 'd')",
+            "close the text that begins at line 1, column 32 with ' where it ends",
+        ),
+        (
+            "CREATE SINK s FROM t WITH (a = b')",
+            "put ' also where the text before this place begins",
+        ),
+        ("DROP SINK 's", "close what begins here with '; one inside it is written twice"),
+        ("SELECT 1 /* x", "end the comment that begins here with */"),
+        ("SELECT $a$ x", "end the text that begins here with the same dollars and tag"),
     ],
 )
 def test_error_says_what_to_write(sql, advice):

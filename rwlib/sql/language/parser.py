@@ -193,13 +193,20 @@ class _Parser:
         tokens = self.cursor.tokens
         for token, second in pairwise(tokens):
             if token.is_word("IF") and second.is_word("NOT", "EXIST", "EXISTS"):
+                if self.cursor.peek().kind == "symbol":
+                    return ""
                 dropped = tokens[0].is_word("DROP")
                 return f"write IF {'' if dropped else 'NOT '}EXISTS and then the name"
         return ""
 
     def _unexpected_end(self) -> SqlSyntaxError:
         words = ("WITH", "FORMAT", "ENGINE", "FROM", "AS", "INCLUDE", "CASCADE")
-        return self.cursor.expected("end of statement", nearest=words)
+        error = self.cursor.expected("end of statement", nearest=words)
+        for ahead in (0, -1):  # DROP and others are read as an alias first
+            token = self.cursor.peek(ahead)
+            if self.cursor.begins_a_line(ahead) and token.is_word(*_STATEMENTS):
+                error.advice = f"put ; before {token.value}, where the next statement begins"
+        return error
 
     def _statement(self) -> ParsedStatement:
         cursor, first = self.cursor, self.cursor.peek()
@@ -297,11 +304,11 @@ class _Parser:
         if_not_exists, name = self._new_name()
         into_table = ""
         if cursor.word("INTO"):
-            into_table = cursor.object_name()
+            into_table = cursor.relation_name()
             cursor.names(optional=True)
         from_name = query = ""
         if cursor.word("FROM"):
-            from_name = cursor.object_name()
+            from_name = cursor.relation_name()
         elif cursor.word("AS"):
             query = read_query(cursor)
         else:
@@ -451,12 +458,13 @@ class _Parser:
             line=cursor.line,
             replacing=self.replacing,
             variables=tuple(cursor.named_by_variables),
+            long_names=tuple(cursor.long_names),
             **parts,
         )
 
     def _new_name(self) -> tuple[bool, str]:
         if_not_exists = self.cursor.words("IF", "NOT", "EXISTS")
-        return if_not_exists, self.cursor.object_name()
+        return if_not_exists, self.cursor.relation_name()
 
     def _view(self) -> OtherStatement:
         cursor = self.cursor
@@ -502,7 +510,8 @@ class _Parser:
 
     def _schema(self) -> OtherStatement:
         cursor = self.cursor
-        if cursor.words("IF", "NOT", "EXISTS") or not cursor.peek().is_word("AUTHORIZATION"):
+        cursor.words("IF", "NOT", "EXISTS")
+        if not cursor.peek().is_word("AUTHORIZATION"):
             cursor.object_name()
         if cursor.word("AUTHORIZATION"):
             cursor.object_name()

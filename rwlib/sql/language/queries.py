@@ -302,7 +302,7 @@ def _table_factor(cursor: Cursor) -> bool:
         return False
     if cursor.symbol("("):
         return _in_table_parentheses(cursor)
-    cursor.object_name()
+    cursor.relation_name()
     if cursor.peek().is_symbol("("):
         _arguments(cursor)
         cursor.words("WITH", "ORDINALITY")
@@ -350,8 +350,9 @@ def _as_of(cursor: Cursor) -> None:
         cursor.need_symbol("(")
         cursor.need_symbol(")")
         if token.name == "now" and cursor.symbol("-"):
-            cursor.need_word("INTERVAL")
-            _interval(cursor)
+            _interval(cursor)  # the word INTERVAL is refused here, and a unit is demanded
+            if not cursor.tokens[cursor.at - 1].is_word(*_UNITS):
+                raise cursor.expected("a unit of time", nearest=_UNITS)
     else:
         raise cursor.expected("proctime(), now(), number or string")
 
