@@ -88,7 +88,7 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
     Sentence(
         r"Resource (\S+) must be in ARN format|must be in ARN format or",
         'write Resource as an ARN (arn:aws:s3:::bucket and arn:aws:s3:::bucket/prefix/*) or "*"; '
-        "a bucket's name or s3:// address is none",
+        "a bucket's name or s3:// address is not an ARN",
     ),
     Sentence(
         r"Policy has (?:an )?invalid resource",
@@ -127,7 +127,7 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
     Sentence(
         r"AssumeRole policy may only specify STS AssumeRole actions",
         "leave only sts:AssumeRole (and sts:TagSession, sts:SetSourceIdentity) in the trust "
-        "policy; S3's actions belong into a policy under Permissions",
+        "policy; S3's actions belong in a policy under Permissions",
     ),
     Sentence(
         r"Statement IDs? \(SID\) in a single policy must be unique|Duplicate (?:Sid|statement)",

@@ -41,20 +41,20 @@ FINDINGS = {
     "sql_syntax": "RisingWave cannot read the statement",
     "long_name": "a name in more parts than RisingWave knows",
     "version_dependent": "works on one version of RisingWave and not on another",
-    "bad_column_type": "a column type that RisingWave has not",
+    "bad_column_type": "a column type that RisingWave does not have",
     "psql_variable": "a name that psql fills in",
     "unknown_option": "an option the connector does not define",
     "duplicate_option": "an option given twice",
     "bad_option_value": "a value the option cannot have",
-    "sql_missing_option": "an option the connector cannot do without",
+    "sql_missing_option": "an option that the connector requires",
     "sql_wrong_role_option": "the role option of another connector",
-    "sql_wrong_role_arn": "no ARN of a role, or another role than the target's",
+    "sql_wrong_role_arn": "not the ARN of a role, or not the target's role",
     "sql_external_id": "an external id, which RisingWave cannot send here",
     "config_load_missing": "enable_config_load is missing or off",
     "sql_static_keys": "static keys beside the role",
     "secret_required": "a secret in plain text",
-    "region_wrong": "another region than the bucket's",
-    "sql_wrong_bucket": "another bucket than the target's",
+    "region_wrong": "a region that is not the bucket's",
+    "sql_wrong_bucket": "a bucket that is not the target's",
     "sql_outside_prefix": "a path or pattern outside the prefix the role may reach",
     "iceberg_catalog_ignores_role": "an Iceberg catalog that does not use the role",
     "sql_format_encode": "FORMAT … ENCODE … missing, refused or not supported",
@@ -303,7 +303,7 @@ def _secret(statement: CreateStatement) -> Iterator[Problem]:
     if statement.credential_as not in ("", "string", "quoted", "variable", "null"):
         yield Problem(
             "bad_option_value", "error", statement.name, "",
-            "has a value that CREATE SECRET does not take (create_secret.rs)",
+            "has a value that CREATE SECRET does not take",
             "write a text in single quotes after AS, without E, N, X or dollars", statement.line,
         )  # fmt: skip
 
@@ -353,8 +353,8 @@ def _engine_table(statement: CreateStatement) -> Iterator[Problem]:
         if option.name in engine_options():
             continue
         if option.name in connection.options:
-            clause = "belongs into the connection of an ENGINE = iceberg table"
-            fix = f"write it into CREATE CONNECTION … WITH ({option.name} = …)"
+            clause = "belongs in the connection of an ENGINE = iceberg table"
+            fix = f"put it into CREATE CONNECTION … WITH ({option.name} = …)"
             id_ = "sql_wrong_role_option" if "role" in option.name else "unknown_option"
             yield Problem(id_, "error", option.name, "", clause, fix, option.line)
         elif near := nearest(option.name, engine_options(), count=1):

@@ -141,6 +141,7 @@ def test_run_asks_for_a_person_when_nobody_confirmed_step_4(aws_environment, exa
     assert code == 3
     assert "Allowed Principals" in out
     assert "manual" in out
+    assert "A person does this step" in out.split("Step 4 - ")[1].split("Verdict")[0]
 
 
 @pytest.mark.slow

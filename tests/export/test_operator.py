@@ -192,6 +192,16 @@ def test_policy_is_narrowed_to_the_target():
     assert "iam:PolicyARN" in str(attach["Condition"])
 
 
+def test_path_is_no_pattern_in_the_policy():
+    target = Target(**{**VALUES, "role_path": "/a*b/${aws:username}/c?/"})
+    (role,) = {
+        each["Resource"]
+        for each in operator_policy(target)["Statement"]
+        if ":role/" in each["Resource"]
+    }
+    assert ":role/a${*}b/${$}{aws:username}/c${?}/risingwave-redshift" in role
+
+
 def test_key_is_in_the_policy_where_it_is_known():
     key = "arn:aws:kms:us-east-1:111122223333:key/1111aaaa-22bb-33cc-44dd-555566667777"
     for purpose in ("run", "verify"):

@@ -69,6 +69,7 @@ def test_modules_with_a_command_are_those_of_the_group():
     assert with_command == {command.replace("-", "_") for command in COMMANDS}
 
 
+@pytest.mark.slow
 def test_checks_are_made_in_verify_only():
     made = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
@@ -114,6 +115,7 @@ def checks(shared_sandbox):
         return runbook.verify()
 
 
+@pytest.mark.slow
 def test_check_is_made_by_one_module(checks):
     found = {
         check.id: [path.stem for path in tree.modules("verify") if check.id in ids_made_in(path)]

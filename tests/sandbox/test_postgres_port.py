@@ -19,6 +19,8 @@ from rwlib.errors import InputError
 from rwlib.sandbox import Sandbox
 from rwlib.steps.step5_sql import DsnConnection, Refusal
 
+pytestmark = pytest.mark.slow
+
 psycopg = pytest.importorskip("psycopg", reason="the extra `risingwave` is not installed")
 
 TABLE = (

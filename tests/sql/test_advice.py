@@ -179,8 +179,8 @@ def test_csv_without_a_delimiter_is_refused():
         ("tinyint", "write smallint"),
         ("struct<a int, b json>", "write jsonb"),
         ("varcahr", "write varchar"),
-        ("int -- x", "is no data type"),
-        ("int, b int", "is no data type"),
+        ("int -- x", "is not a RisingWave data type"),
+        ("int, b int", "is not a RisingWave data type"),
     ],
 )
 def test_type_that_risingwave_has_not_is_refused_with_the_type_to_write(given, meant):

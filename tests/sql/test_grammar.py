@@ -31,6 +31,7 @@ def is_read(sql, version):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version, built_from", [("3.0", "v3.0.3"), ("main", "main")])
 def test_statements_are_read_as_risingwave_reads_them(changed_statements, version, built_from):
     assert len(changed_statements) == 5_000

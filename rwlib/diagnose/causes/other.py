@@ -40,7 +40,7 @@ def _invalid_client_token(reading: Reading) -> Candidates:
     return candidates.exclude(
         _TRUST,
         "a wrong principal or role ARN answers AccessDenied, never InvalidClientTokenId: "
-        "RisingWave's page 'IAM role assume' is wrong about it",
+        "RisingWave's page 'IAM role assume' is wrong there",
     )
 
 

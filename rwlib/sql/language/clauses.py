@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from rwlib.sql.language.cursor import Cursor
 from rwlib.sql.language.data_types import DataType, read_data_type
+from rwlib.sql.language.option_values import ConnectionRef, OptionValue, SecretRef, VariableRef
 from rwlib.sql.language.queries import read_expression
-from rwlib.sql.language.syntax import (
-    Column,
-    ConnectionRef,
-    FormatEncodeClause,
-    OptionValue,
-    SecretRef,
-    SqlOption,
-    VariableRef,
-)
+from rwlib.sql.language.syntax import Column, FormatEncodeClause, SqlOption
 from rwlib.sql.language.tokens import SqlSyntaxError, Token
 
 _FORMATS = ("CANAL", "DEBEZIUM", "DEBEZIUM_MONGO", "MAXWELL", "NATIVE", "NONE", "PLAIN", "UPSERT")

@@ -6,33 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rwlib.sql.language.data_types import DataType
+from rwlib.sql.language.option_values import OptionValue
 
 CreateKind = Literal["sink", "source", "table", "secret", "connection"]
-
-
-@dataclass(frozen=True)
-class SecretRef:
-    """The value of an option written as ``secret NAME``."""
-
-    name: str
-    as_file: bool = False
-
-
-@dataclass(frozen=True)
-class ConnectionRef:
-    """The value of ``connection = NAME``."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class VariableRef:
-    """A psql variable (``:name``, ``:'name'``): psql puts its value there before it sends."""
-
-    name: str
-
-
-OptionValue: TypeAlias = "str | SecretRef | ConnectionRef | VariableRef"
 
 
 @dataclass(frozen=True)

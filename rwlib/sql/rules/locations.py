@@ -78,7 +78,7 @@ def _bucket(definition: Definition) -> Problems:
             fix = f"write {option} = '{expected or '<bucket>'}', the bucket behind it"
         else:
             named = expected or bucket_named_in(value)
-            clause = "is no bucket name"
+            clause = "is not a valid bucket name"
             fix = (
                 f"write {option} = '{named}'"
                 if named
@@ -107,7 +107,7 @@ def _region(definition: Definition) -> Problems:
     if not _REGION.fullmatch(value):
         named = expected or region_named_in(value) or "us-east-1"
         fix = f"write {option} = '{named}' (the bucket's region)"
-        yield Problem("bad_option_value", "error", option, value, "is no AWS region", fix, line)
+        yield Problem("bad_option_value", "error", option, value, "is not an AWS region", fix, line)
     elif expected is not None and value != expected:
         yield Problem(
             "region_wrong",
@@ -183,7 +183,7 @@ def _warehouse(definition: Definition, value: str) -> Problems:
             "error",
             "warehouse.path",
             value,
-            "is no s3:// URL",
+            "is not an s3:// URL",
             f"write warehouse.path = '{where}'",
             line,
         )

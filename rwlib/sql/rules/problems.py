@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rwlib.sql.connectors import Connector
-from rwlib.sql.language.syntax import OptionValue
+from rwlib.sql.language.option_values import OptionValue
 from rwlib.sql.language.versions import DEFAULT_VERSION, is_since
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>|\.{3,}|\u2026|\$\{[\w.:-]+\}|\{\{[^{}\n]*\}\}")

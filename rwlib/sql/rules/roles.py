@@ -221,7 +221,7 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
         elif re.match(r"arn:aws-[a-z-]+:", value):
             clause = "is of another partition; RisingWave Cloud can assume roles of arn:aws only"
         else:
-            clause = "is no ARN of an IAM role"
+            clause = "is not the ARN of an IAM role"
         fix = f"write {option} = '{meant}'"
         yield Problem("sql_wrong_role_arn", "error", option, value, clause, fix, line)
     elif expected is not None and option in definition.connector.role_options and value != expected:
@@ -251,7 +251,7 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
             "warning",
             option,
             value,
-            "holds a +, which reaches AWS as a blank",
+            "holds a +, which reaches AWS as a space",
             "use a role whose name does not contain a +",
             line,
         )
