@@ -294,7 +294,7 @@ def _column_or_constraint(cursor: Cursor, found: ColumnList) -> None:
         found.columns.append(Column("*", "", line=first.line))
     elif first.is_word("CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK"):
         try:
-            _table_constraint(cursor, found)
+            read_table_constraint(cursor, found)
         except SqlSyntaxError as error:
             if not cursor.tokens[cursor.at - 1].is_symbol("("):
                 raise _advised(error, _as_a_column(first)) from None
@@ -310,7 +310,7 @@ def _column_or_constraint(cursor: Cursor, found: ColumnList) -> None:
         if found.watermarks > 1:
             raise cursor.error("Only 1 watermark is allowed to be defined on source.", first)
     elif first.is_name:
-        found.columns.append(_column(cursor))
+        found.columns.append(read_column(cursor))
     else:
         raise cursor.expected("column name or constraint definition")
 
@@ -320,7 +320,9 @@ def _as_a_column(word: Token) -> str:
     return f'if {word.value} is the name of a column, put it in double quotes: "{word.value}"'
 
 
-def _table_constraint(cursor: Cursor, found: ColumnList) -> None:
+def read_table_constraint(cursor: Cursor, found: ColumnList | None = None) -> None:
+    """Move past a constraint that stands among the columns, and note the key it names."""
+    found = found or ColumnList()
     if cursor.word("CONSTRAINT"):
         cursor.name(reserved=False)
     if cursor.word("PRIMARY"):
@@ -341,7 +343,8 @@ def _table_constraint(cursor: Cursor, found: ColumnList) -> None:
         raise cursor.expected("PRIMARY, UNIQUE, FOREIGN, or CHECK")
 
 
-def _column(cursor: Cursor) -> Column:
+def read_column(cursor: Cursor) -> Column:
+    """Move past one column: its name, its type and what is said about it."""
     line = cursor.peek().line
     name = cursor.name(reserved=False)
     start = cursor.at

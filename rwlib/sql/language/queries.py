@@ -375,6 +375,11 @@ def _table_alias(cursor: Cursor) -> None:
         cursor.names(optional=True)
 
 
+def read_orderings(cursor: Cursor) -> None:
+    """Move past a list of expressions to order by."""
+    _list(cursor, _order_item)
+
+
 def _order_item(cursor: Cursor) -> None:
     _expression(cursor)
     cursor.word("ASC", "DESC")
