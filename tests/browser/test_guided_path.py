@@ -303,7 +303,7 @@ def test_copy_puts_the_sql_on_the_clipboard(page, lab, screenshots):
 ACTIVE = "each => each === document.activeElement"
 
 
-def tab_to(walk, locator, at_most=250):
+def tab_to(walk, locator, at_most=500):
     """Press Tab until something has the focus, as a person without a mouse does."""
     locator.wait_for()
     for _ in range(at_most):
@@ -314,6 +314,7 @@ def tab_to(walk, locator, at_most=250):
 
 
 def press(walk, locator, key="Enter"):
+    walk.expect(locator).to_be_enabled()
     tab_to(walk, locator)
     walk.page.keyboard.press(key)
 
