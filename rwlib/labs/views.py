@@ -66,7 +66,7 @@ def show_solution(code: str, *, applied: bool) -> Shown:
     """Show a solution, folded."""
     head = "The solution was applied" if applied else "The solution, not applied"
     html = f"<details><summary>{head}</summary>{_block(code)}</details>"
-    return Shown(f"{head}:\n{code}", html)
+    return Shown(f"{head}:\n\n{code}", html)
 
 
 def _block(text: str) -> str:

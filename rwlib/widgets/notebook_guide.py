@@ -33,6 +33,12 @@ from rwlib.widgets.tear_down import TearDownPanel
 from rwlib.widgets.verdicts import VerdictPanel
 
 STEP_OF_OPTIONS = 5
+FIELDS = ("cluster_id", "workload_identity_arn", "bucket", "prefix", "connectors", "role_name")
+"""The inputs that nearly every step needs."""
+FIELDS_OF_STEP = {
+    4: ("cluster_id", "workload_identity_arn", "allowed_principal_confirmed_by"),
+    STEP_OF_OPTIONS: ("connectors", "sql_options", "run_sql"),
+}
 
 
 class NotebookGuide(Guide):
@@ -56,7 +62,14 @@ class NotebookGuide(Guide):
         return ProgressPanel(self)
 
     def form(self, *fields: str) -> TargetForm:
-        """Show the inputs, seeded from the parameters."""
+        """Show the inputs, seeded from the parameters.
+
+        Parameters
+        ----------
+        fields
+            Names of the inputs that stand above the others; those that the step needs by default.
+        """
+        fields = fields or FIELDS_OF_STEP.get(self.step, FIELDS)
         folded = self.guided and self.step > 0 and self.step != STEP_OF_OPTIONS
         made = TargetForm(self.values, fields, guided=self.guided, on_edit=self.edit, folded=folded)
         if not self.guided:

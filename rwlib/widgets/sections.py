@@ -162,7 +162,7 @@ class TakeBackPanel(GuidePanel):
     def refresh(self) -> None:
         """Offer it as soon as there is something to look at."""
         self.ask.disabled = bool(self.guide.errors)
-        self.show(show_note("Nothing is taken back before it is asked for."))
+        self.show(show_note("Nothing is taken back until you ask for it."))
 
     def _asked(self, change: Any) -> None:
         if change["new"] and self.panel is None:

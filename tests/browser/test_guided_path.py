@@ -103,7 +103,7 @@ def walk_the_steps(walk, runs):
         if number < 4:
             walk.expect(walk.field("bucket")).to_have_value("acme-analytics")
         if number == 3:
-            walk.wait_for("Nothing to apply: AWS shows it as asked")
+            walk.wait_for("Nothing to apply: AWS shows it as asked for")
         else:
             walk.shot(f"{number}0-preview", walk.button("Preview").first)
             walk.apply()

@@ -75,7 +75,7 @@ def test_what_is_pasted_is_trimmed_taken_apart_and_told(world):
     form.fields["bucket"].value = "s3://acme-encrypted/in/orders/"
     assert (form.values["bucket"], form.values["prefix"]) == ("acme-encrypted", "in/orders")
     assert form.fields["prefix"].input.value == "in/orders"
-    assert "was taken apart" in form.fields["bucket"].warning.value
+    assert "was split into" in form.fields["bucket"].warning.value
     form.fields["prefix"].value = "risingwave/*"
     assert "not as a wildcard" in form.fields["prefix"].warning.value
     form.fields["prefix"].value = "risingwave"
