@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
 
 
+_NO_NAME = (
+    "this is a secret in plain text, which is never taken; run CREATE SECRET in RisingWave first, "
+    "and write the secret's name here"
+)
+
+
 class SqlField:
     """One option as a field with its help and what is wrong with it."""
 
@@ -220,7 +226,9 @@ class SqlFields:
     def _complain(fields: Mapping[str, SqlField], error: InputError) -> None:
         named = error.field.partition(".")[2] or str(error.given)
         field = fields.get(named)
-        if field is None:
+        if field is not None and field.option.by_name and not field.input.value.isidentifier():
+            field.complain(_NO_NAME)
+        elif field is None:
             next(iter(fields.values())).complain(f"{named}: {error.clause}")
         else:
             field.complain(error.clause)
