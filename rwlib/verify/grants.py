@@ -44,9 +44,11 @@ from rwlib.target import Target
 from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session, with_grants
 from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 Kind = Literal["outside", "unused"]
+LetIn = Literal["everybody", "account", "pattern", "one"]
 Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
@@ -80,6 +82,11 @@ class ExcessGrant:
         The policies that grant it.
     assumes
         What else must hold on the resource's side; empty when nothing must.
+    by_trust
+        Whether the trust policy grants it: somebody else may assume the role.
+    lets_in
+        Whom a grant of the trust policy lets in: ``everybody``, a whole ``account``, the roles of
+        an account that fit a ``pattern``, or ``one`` principal.
     """
 
     id: str
@@ -91,10 +98,16 @@ class ExcessGrant:
     witness: Request
     assumes: str = ""
     by_trust: bool = False
+    lets_in: LetIn = "one"
 
     @property
     def line(self) -> str:
         """The grant, its proof and its id in one line of evidence."""
+        return f"{self.proof} [{self.id}]"
+
+    @property
+    def proof(self) -> str:
+        """The grant and its proof, without the id."""
         shown = {
             key: value for key, value in self.witness.context.items() if key.lower() not in _OWN
         }
@@ -105,7 +118,7 @@ class ExcessGrant:
             name = who if isinstance(who, str) else next(iter(who.values()))
             asked = f"{self.witness.action} by {name}{where}"
         more = f", {self.assumes}" if self.assumes else ""
-        return f"{self.title}; for example {asked}{more} [{self.id}]"
+        return f"{self.title}; for example {asked}{more}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the grant as plain JSON values."""
@@ -343,7 +356,7 @@ def check_grants(
     its own: a reach that is not decided is not "nothing outside", so that id has to be accepted
     too.
     """
-    title = "The role reaches nothing that its connectors don't need"
+    title = title_of("excess_grants")
 
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
@@ -353,7 +366,7 @@ def check_grants(
     notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
     open_question = _undecided_id(undecided)
     gone = accepted - {each.id for each in found} - {open_question}
-    notes += [f"accept_findings names {each}, which is not found" for each in sorted(gone)]
+    notes += [f"accept_findings names {each}, which was not found" for each in sorted(gone)]
     notes += [each.line for each in found if each.kind == "unused" and each.id not in accepted]
     blocking = unaccepted(target, found)
     ids = [each.id for each in blocking]
@@ -1187,12 +1200,14 @@ def _trust_grant(
     of = re.fullmatch(r"arn:[^:]*:(?:iam|sts)::(\d{12}):.*|(\d{12})", name)
     theirs = (of[1] or of[2]) if of else ""
     callers, who, action = [name], name, "sts:AssumeRole"
+    lets_in: LetIn = "one"
     if kind == "AWS" and name == "*":
         theirs = "999999999999" if account != "999999999999" else "888888888888"
         callers, who = _callers(situation, (theirs,), workload, everybody=True), "everybody"
+        lets_in = "everybody"
     elif kind == "AWS" and of and (of[2] or name.endswith(":root")):
         callers = _callers(situation, (theirs,), workload, everybody=False)
-        who = f"every role of account {theirs}"
+        who, lets_in = f"every role of account {theirs}", "account"
     elif kind == "Federated":
         action = "sts:AssumeRoleWithWebIdentity"
         action = "sts:AssumeRoleWithSAML" if ":saml-provider/" in name else action
@@ -1205,10 +1220,10 @@ def _trust_grant(
     request = next((each for each in found_requests if each is not None), None)
     if request is None:
         return None
-    if "aws:PrincipalArn" in request.context and kind == "AWS" and who not in (name, "everybody"):
+    if "aws:PrincipalArn" in request.context and lets_in == "account":
         tried = {key for _, key, _, _ in statement.tests}
         if "aws:principalarn" in tried:
-            who = f"other roles of account {theirs}"
+            who, lets_in = f"other roles of account {theirs}", "pattern"
     found: Kind = "outside" if outside else "unused"
     under = [key for _, _, key, _ in statement.tests]
     conditions = f", under conditions on {' and '.join(dict.fromkeys(under))}" if under else ""
@@ -1222,6 +1237,7 @@ def _trust_grant(
         ("the trust policy",),
         request,
         by_trust=True,
+        lets_in=lets_in,
     )
 
 

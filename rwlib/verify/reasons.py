@@ -264,7 +264,7 @@ _TABLE = (
         "bucket",
         "the bucket policy denies requests that the connectors need",
         "An Allow does not help against a Deny.",
-        "Exempt the role in that Deny, or change the requests' way as it asks.",
+        "Exempt the role in that Deny, or make the requests meet its condition.",
     ),
     CheckReason(
         "block_public_access",
@@ -385,7 +385,7 @@ _TABLE = (
         "requests",
         "AWS's simulation answers differently",
         "What was written may not be in effect everywhere yet.",
-        "Verify again in a minute; if it stays, believe AWS.",
+        "Verify again in a minute; if the difference stays, trust AWS.",
     ),
     # RisingWave itself.
     CheckReason(

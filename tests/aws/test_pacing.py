@@ -186,6 +186,7 @@ def test_calls_are_told_apart_by_class(event, kind):
     assert kind_of(event) == kind
 
 
+@pytest.mark.slow
 def test_throttled_calls_are_made_again_at_the_rate_and_counted(aws_environment, aws):
     slept = []
     paced = Pacing(Rates(), sleep=slept.append)

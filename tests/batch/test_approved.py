@@ -11,6 +11,8 @@ from rwlib.batch.runner import run_batch
 from tests.batch.test_plan import summary_of
 from tests.batch.test_runner import made, options, write_targets
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "111122223333"
 EVERYTHING = {"Version": "2012-10-17",
               "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}  # fmt: skip

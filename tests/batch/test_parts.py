@@ -24,6 +24,8 @@ from rwlib.target.target import Target
 from tests.support import places
 from tests.support.waiting import is_running
 
+pytestmark = pytest.mark.slow
+
 ROOT = places.ROOT
 
 
@@ -53,7 +55,6 @@ def run(fork_server, path, folder, **more):
     )
 
 
-@pytest.mark.slow
 def test_target_sees_nothing_of_another(fork_server, tmp_path):
     path = notebook(
         tmp_path / "n.ipynb",
@@ -71,13 +72,11 @@ def test_target_sees_nothing_of_another(fork_server, tmp_path):
     assert answers[0] != answers[1]
 
 
-@pytest.mark.slow
 def test_answer_says_so_when_the_process_died(fork_server, tmp_path):
     path = notebook(tmp_path / "n.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert "ended without an answer" in run(fork_server, path, tmp_path / "dies")["lost"]
 
 
-@pytest.mark.slow
 def test_job_is_stopped_when_it_takes_too_long(fork_server, tmp_path):
     flag = tmp_path / "pids"
     path = notebook(
@@ -101,7 +100,6 @@ def assert_gone(process_ids, patience=10.0):
     assert left == []
 
 
-@pytest.mark.slow
 def test_nothing_is_left_when_the_user_of_the_fork_server_is_killed(tmp_path):
     flag = tmp_path / "pids"
     path = notebook(
@@ -128,7 +126,6 @@ def test_nothing_is_left_when_the_user_of_the_fork_server_is_killed(tmp_path):
     assert_gone(processes)
 
 
-@pytest.mark.slow
 def test_fork_server_starts_again_when_it_was_killed(tmp_path):
     path = notebook(tmp_path / "n.ipynb", "import os\nraise RuntimeError(f'parent {os.getppid()}')")
     with ForkServer() as mine:
@@ -318,7 +315,6 @@ def test_progress_is_one_line_a_target_when_there_is_no_terminal():
     ]
 
 
-@pytest.mark.slow
 def test_progress_is_one_line_in_all_when_there_is_a_terminal():
     text = told(Terminal())
     assert text.count("\n") == 1

@@ -26,6 +26,8 @@ from rwlib.labs.seat import Seat
 from rwlib.labs.session import open_lab, start_lab
 from rwlib.sandbox import Endpoint
 
+pytestmark = pytest.mark.slow
+
 LARGEST = 120 * 1024 * 1024
 """Bytes of memory that an open lab may take."""
 
@@ -123,7 +125,7 @@ def test_seat_says_what_a_learner_did_wrong_in_one_sentence(sit, monkeypatch):
     with pytest.raises(InputError, match="ask your trainer"):
         start_lab(1)
     monkeypatch.setenv("RWLIB_SEAT", '{"url": 1}')
-    with pytest.raises(InputError, match=r"is no seat\.json"):
+    with pytest.raises(InputError, match=r"is not a class's seat\.json"):
         start_lab(1)
     gone = {**seat.to_dict(), "url": "http://127.0.0.1:9"}
     monkeypatch.setenv("RWLIB_SEAT", json.dumps(gone))
@@ -149,7 +151,6 @@ def test_names_of_a_class(tmp_path):
         learner_names(0, tmp_path / "nowhere")
 
 
-@pytest.mark.slow
 def test_class_goes_on_after_a_restart_with_the_same_tokens(tmp_path, monkeypatch):
     command = [sys.executable, "-m", "rwlib", "lab", "serve", "--learners", "2", "--json"]
     seats = []
@@ -262,7 +263,6 @@ def test_threads_of_labs_do_not_mix_their_environments_up(monkeypatch):
     assert dict(os.environ) == before
 
 
-@pytest.mark.slow
 def test_learners_at_once_are_each_scored_right(tmp_path):
     _, _, memory = simulate(4, tmp_path, 0.0, workers=1)
     assert memory < LARGEST

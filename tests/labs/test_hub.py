@@ -14,6 +14,8 @@ from rwlib.labs.class_server import ClassServer
 from rwlib.labs.session import start_lab
 from tests.support import places
 
+pytestmark = pytest.mark.slow
+
 FILE = places.ROOT / "docs" / "training" / "jupyterhub_config.py"
 
 

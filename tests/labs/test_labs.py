@@ -12,6 +12,8 @@ from rwlib.labs.model import all_labs, draw_faults, find_lab
 from rwlib.labs.scores import read_results
 from rwlib.labs.session import start_lab
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = [lab.number for lab in all_labs()]
 WRONG = [
     (lab.number, wrong.name) for lab in all_labs() for fault in lab.faults for wrong in fault.wrong
@@ -43,7 +45,6 @@ def test_labs_are_numbered_without_a_gap_and_cover_the_failures():
     assert find_lab("03") is find_lab(3) is find_lab("wrong_principal")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_check_fails_before_the_solution_and_passes_after_it(start, number):
     lab = start(number)
@@ -59,7 +60,6 @@ def test_check_fails_before_the_solution_and_passes_after_it(start, number):
     assert score.missed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "name"), WRONG)
 def test_check_fails_when_the_repair_is_a_wrong_one(start, number, name):
     lab = start(number)
@@ -72,7 +72,6 @@ def test_check_fails_when_the_repair_is_a_wrong_one(start, number, name):
     assert failing(result) - {"RisingWave works when it tries again"} or not wrong.hides
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_last_lab_is_solved_only_when_every_fault_is_repaired(start, seed):
     lab = start(THREE, seed=seed)
@@ -237,7 +236,6 @@ def test_check_says_what_was_refused_but_not_how_to_repair_it(start):
     assert "g1jk13sq56ejdref71h1cvokbh-role," not in text
 
 
-@pytest.mark.slow
 def test_reset_puts_the_fault_back_and_keeps_the_score(start):
     lab = start(9)
     lab.solution(apply=True)
@@ -249,7 +247,6 @@ def test_reset_puts_the_fault_back_and_keeps_the_score(start):
     assert (score.checks, score.resets) == (2, 1)
 
 
-@pytest.mark.slow
 def test_wait_until_steady_wants_successes_in_a_row(start):
     lab = start(14)
     pauses = []
@@ -273,7 +270,6 @@ def test_wait_until_steady_gives_up_when_it_is_wrong(start):
     assert text.endswith("this is not slow, this is wrong")
 
 
-@pytest.mark.slow
 def test_solution_code_is_python_that_solves_the_lab(start, monkeypatch):
     for number in (2, 10):
         lab = start(number)
@@ -289,5 +285,5 @@ def test_solution_code_is_python_that_solves_the_lab(start, monkeypatch):
 def test_lab_is_refused_when_it_does_not_exist(start):
     with pytest.raises(InputError, match="there are 1 to"):
         start(99)
-    with pytest.raises(InputError, match="is no learner's name"):
+    with pytest.raises(InputError, match="is not a valid learner's name"):
         start_lab(1, "../elsewhere")

@@ -24,6 +24,7 @@ def is_through_a_door(taken):
     return taken.name in tree.door(taken.module)
 
 
+@pytest.mark.slow
 def test_rooms_take_from_each_other_through_doors_only():
     outside = [str(each) for each in tree.taken_by_modules() if not is_through_a_door(each)]
     assert outside == []
@@ -49,6 +50,7 @@ def test_lazy_and_typing_imports_count_as_taken():
     assert sorted(through) == [False, False, True]
 
 
+@pytest.mark.slow
 def test_imports_name_rooms_whole_and_not_from_where_they_stand():
     relative = [
         f"{path.relative_to(tree.ROOT)}:{node.lineno}"

@@ -83,6 +83,7 @@ def test_run_ends_verified_when_nothing_was_there(aws_environment, example):
     ]
 
 
+@pytest.mark.slow
 def test_run_writes_nothing_when_previewing(aws_environment, example):
     before = state()
     book = complete(example)

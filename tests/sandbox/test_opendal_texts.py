@@ -15,6 +15,8 @@ from rwlib.sandbox.risingwave.engine.credentials import Identity
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError, OpenDalOperator
 from rwlib.sandbox.risingwave.engine.signed import Keys, SignedClient
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "acme-analytics"
 
 if os.environ.get("RWLIB_ORACLE_REQUIRED"):

@@ -31,6 +31,7 @@ def is_read(sql, version):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version, built_from", [("3.0", "v3.0.3"), ("main", "main")])
 def test_statements_are_read_as_risingwave_reads_them(changed_statements, version, built_from):
     assert len(changed_statements) == 5_000
@@ -72,6 +73,28 @@ def is_read_by_default(sql):
         "SELECT extract(epoch FROM at), trim(BOTH 'x' FROM y), at AT TIME ZONE 'UTC' FROM t",
         "SELECT substring(a FROM 1 FOR 2), position('a' IN b), overlay(a PLACING b FROM 1)",
         "SELECT x LIKE 'a%' ESCAPE '\\', y SIMILAR TO 'b', z BETWEEN 1 AND 2 FROM t",
+        "SELECT * FROM t FOR SYSTEM_TIME AS OF now() - '5' second WHERE a = 1",
+        "CREATE SCHEMA IF NOT EXISTS AUTHORIZATION u",
+        "CREATE SINK s FROM t WITH (a = 'b',)",
+        "ALTER SINK s CONNECTOR WITH (commit_checkpoint_interval = 5)",
+        "ALTER SINK s SET PARALLELISM = 4 DEFERRED",
+        "ALTER SOURCE s ADD COLUMN a int; ALTER SOURCE s REFRESH SCHEMA",
+        "ALTER TABLE t ADD CONSTRAINT c PRIMARY KEY (a); ALTER TABLE t DROP CONNECTOR",
+        "ALTER TABLE t RENAME COLUMN a TO b; ALTER TABLE t ALTER COLUMN a TYPE bigint",
+        "ALTER TABLE t SET SOURCE_RATE_LIMIT TO DEFAULT",
+        "ALTER MATERIALIZED VIEW m SET SCHEMA p; ALTER SCHEMA a SWAP WITH b",
+        "ALTER SECRET s WITH (backend = 'meta') AS 'x'; ALTER SYSTEM SET a TO 'b'",
+        "ALTER USER u WITH NOSUPERUSER ENCRYPTED PASSWORD 'x'; ALTER DATABASE d SET a = 1",
+        "ALTER FUNCTION f(int, a varchar) SET SCHEMA s; ALTER CONNECTION c OWNER TO u",
+        "CREATE USER u WITH CREATEDB PASSWORD NULL; CREATE DATABASE d WITH OWNER = u",
+        "CREATE FUNCTION f(a int, int) RETURNS TABLE (x int) LANGUAGE python AS $$ x $$",
+        "CREATE AGGREGATE f(int) RETURNS int LANGUAGE python AS $$ x $$ USING LINK 'http://x'",
+        "DROP FUNCTION IF EXISTS f(int), g CASCADE",
+        "DECLARE c SUBSCRIPTION CURSOR FOR s SINCE begin(); FETCH 5 FROM c; CLOSE ALL",
+        "DECLARE c CURSOR FOR SELECT 1; FETCH NEXT FROM c WITH (timeout = '1s')",
+        "DESCRIBE FRAGMENTS t; TRUNCATE t; VACUUM FULL t; ANALYZE t; REFRESH TABLE t",
+        "GRANT SELECT, INSERT ON a.b, c TO u WITH GRANT OPTION; REVOKE ALL ON SCHEMA s FROM u",
+        "(SELECT int)",
         "INSERT INTO t (a, b) VALUES (1, 2) RETURNING *",
         "UPDATE t SET a = 1, b = DEFAULT WHERE c = 'x'",
         "DELETE FROM t WHERE a IN (1, 2)",
@@ -104,6 +127,22 @@ def test_queries_and_other_statements_are_read(sql):
         ("CREATE SINK s AS FROM t WITH (a = 'b')", "expected SELECT, VALUES"),
         ("CREATE SINK s AS SELECT * FORM t WITH (a = 'b')", "found: FORM"),
         ("INSERT t VALUES (1)", "expected INTO"),
+        ("ALTER SINK s FOO", "or another change after ALTER SINK"),
+        ("ALTER SINK s CONNECTOR WITH ('a' = 'b')", "expected identifier"),
+        ("ALTER SINK s SET PARALLELISM 4", "expected TO or ="),
+        ("ALTER TABLE t ADD COLUMN a varchar(10)", "expected end of statement"),
+        ("ALTER TABLE t REPLICA IDENTITY FULL", "or another change after ALTER TABLE"),
+        ("CREATE INDEX i ON t (a) b", "expected end of statement"),
+        ("CREATE INDEX i ON t ()", "expected an expression"),
+        ("CREATE USER u WITH REPLICATION", "expected an option of the user"),
+        ("CREATE USER u LOGIN NOLOGIN", "conflicting or redundant"),
+        ("CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS", "expected function definition"),
+        ("CREATE DATABASE d OWNER a OWNER b", "duplicate OWNER"),
+        ("DECLARE c CURSOR FOR s", "expected SELECT, VALUES"),
+        ("FETCH FROM c", "expected number"),
+        ("VACUUM t RETAIN 2 DAYS", "expected end of statement"),
+        ("GRANT SELECT ON t", "expected TO"),
+        ("GRANT SELECT ON *.* TO u", "found: *"),
         ("CREATE TABLE t (a varchar(10))", "',' or ')' after column definition"),
         ("CREATE TABLE t (a timestamp(3))", "',' or ')' after column definition"),
         ("CREATE TABLE t (a int[3])", "expected ]"),
@@ -162,6 +201,55 @@ def test_nothing_is_nested_too_deeply_for_an_answer():
             "write IF NOT EXISTS and then the name",
         ),
         ("DROP SINK IF EXIST s", "write IF EXISTS and then the name"),
+        (
+            "CREATE SINK s FROM t WITH (a = 'b', ...)",
+            "write out what the dots stand for, or leave them out",
+        ),
+        (
+            "CREATE SINK [ IF NOT EXISTS ] s FROM t WITH (a = 'b')",
+            "leave [ out: it belongs to the synopsis, not to the statement",
+        ),
+        (
+            "DROP SINK <your sink>",
+            "put a real name in place of the angle brackets and what is between them",
+        ),
+        ("SELECT count( FROM t", "close the parenthesis that opens at line 1, column 13"),
+        ("SELECT max(a FROM t", "close the parenthesis that opens at line 1, column 11"),
+        ("SELECT a + FROM t", "write what belongs between + and FROM"),
+        ("SELECT a FROM t WHERE ORDER BY a", "write what belongs between WHERE and ORDER"),
+        (
+            "CREATE SINK s FROM t WITH (a = 'b'\nSELECT 1",
+            "close the parenthesis that opens at line 1, column 27",
+        ),
+        ("SELECT 1\nSELECT 2", "put ; before SELECT, where the next statement begins"),
+        ("SELECT 1 FROM t\nDROP SINK s", "put ; before DROP, where the next statement begins"),
+        (
+            "CREATE TABLE t (a int)\nCREATE TABLE u (a int)",
+            "put ; before CREATE, where the next statement begins",
+        ),
+        (
+            "CREATE TABLE t (primary int)",
+            'if primary is the name of a column, put it in double quotes: "primary"',
+        ),
+        (
+            "CREATE TABLE t (check int)",
+            'if check is the name of a column, put it in double quotes: "check"',
+        ),
+        (
+            "CREATE TABLE t (a int, constraint varchar)",
+            'if constraint is the name of a column, put it in double quotes: "constraint"',
+        ),
+        (
+            "CREATE SINK s FROM t WITH (a = 'b, c = 'd')",
+            "close the text that begins at line 1, column 32 with ' where it ends",
+        ),
+        (
+            "CREATE SINK s FROM t WITH (a = b')",
+            "put ' also where the text before this place begins",
+        ),
+        ("DROP SINK 's", "close what begins here with '; one inside it is written twice"),
+        ("SELECT 1 /* x", "end the comment that begins here with */"),
+        ("SELECT $a$ x", "end the text that begins here with the same dollars and tag"),
     ],
 )
 def test_error_says_what_to_write(sql, advice):

@@ -2,16 +2,14 @@
 
 import pytest
 
+from rwlib.sql.language.option_values import ConnectionRef, SecretRef, VariableRef
 from rwlib.sql.language.parser import parse_leniently, parse_statements
 from rwlib.sql.language.syntax import (
-    ConnectionRef,
     CreateStatement,
     DropStatement,
     OtherStatement,
-    SecretRef,
     SetStatement,
     ShowCreateStatement,
-    VariableRef,
 )
 from rwlib.sql.language.tokens import SqlSyntaxError, tokenize
 

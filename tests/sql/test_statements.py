@@ -6,8 +6,9 @@ import pytest
 
 from rwlib.errors import InputError
 from rwlib.sql.connectors import connector_names, load_connector
+from rwlib.sql.language.option_values import SecretRef
 from rwlib.sql.language.parser import parse_statements
-from rwlib.sql.language.syntax import CreateStatement, SecretRef
+from rwlib.sql.language.syntax import CreateStatement
 from rwlib.sql.writing.inputs import RESERVED
 from rwlib.sql.writing.statements import build_statements
 from tests.support import places
@@ -203,17 +204,17 @@ def test_jdbc_url_with_a_password_is_refused_and_not_repeated():
         ("s3_sink", {"s3.region_name": "us-east-1"}, ["us-east-1", "eu-west-1"]),
         ("iceberg_sink", {"warehouse.path": "s3://other-bucket/rw/orders"}, ["other-bucket"]),
         ("iceberg_sink", {"warehouse.path": "s3://example-bucket/rw"}, ["outside the prefix"]),
-        ("iceberg_sink", {"warehouse.path": "example-bucket"}, ["no s3:// URL"]),
+        ("iceberg_sink", {"warehouse.path": "example-bucket"}, ["not an s3:// URL"]),
         ("s3_source", {"match_pattern": "*.json"}, ["list the whole bucket"]),
         ("s3_source", {"match_pattern": "rw/ord*/x.json"}, ["list 'rw/'"]),
         ("s3_source", {"match_pattern": "rw/orders*.json"}, ["list 'rw/'"]),
         ("s3_source", {"primary_key": "id"}, ["kind: table"]),
         ("s3_source", {"from": "orders"}, ["does not apply to s3_source"]),
         ("s3_source", {"kind": "sink"}, ["source, table"]),
-        ("s3_source", {"columns": {"id": "bigint) WITH (x='"}}, ["no data type"]),
-        ("s3_source", {"columns": {"id": "bigint primary key"}}, ["no data type"]),
+        ("s3_source", {"columns": {"id": "bigint) WITH (x='"}}, ["not a RisingWave data type"]),
+        ("s3_source", {"columns": {"id": "bigint primary key"}}, ["not a RisingWave data type"]),
         ("s3_source", {"columns": [["id", "bigint"]]}, ["name: type"]),
-        ("s3_table", {"primary_key": "other"}, ["none of the columns"]),
+        ("s3_table", {"primary_key": "other"}, ["not one of the columns"]),
         ("redshift", {"from": 'or"ders'}, ["cannot", "orders"]),
         ("redshift", {"s3.assume_role": "risingwave-s3-access"}, ["name", "ARN"]),
         ("redshift", {"jdbc.url": "jdbc:x\0"}, ["cannot carry"]),
@@ -328,13 +329,13 @@ def test_error_names_the_field_that_the_value_came_from(field, value):
     [
         ("iceberg_connection", {"hosted_catalog": True, "catalog.name": "x"}, "hosted_catalog"),
         ("iceberg_connection", {"hosted_catalog": False}, "catalog.type is missing"),
-        ("iceberg_connection", {"type": "kafka"}, "is no type of iceberg_connection"),
+        ("iceberg_connection", {"type": "kafka"}, "is not a type of iceberg_connection"),
         ("redshift", {"type": "upsert", "primary_key": ["a,b"]}, "holds a comma"),
         ("redshift", {"table.name": ""}, "is empty"),
-        ("s3_source", {"columns": {"a": "int 5"}}, "no data type"),
-        ("s3_source", {"columns": {"a": "struct<x int> foo"}}, "no data type"),
-        ("s3_source", {"columns": {"a": "int, b int"}}, "no data type"),
-        ("s3_source", {"columns": {"a": ""}}, "no data type"),
+        ("s3_source", {"columns": {"a": "int 5"}}, "not a RisingWave data type"),
+        ("s3_source", {"columns": {"a": "struct<x int> foo"}}, "not a RisingWave data type"),
+        ("s3_source", {"columns": {"a": "int, b int"}}, "not a RisingWave data type"),
+        ("s3_source", {"columns": {"a": ""}}, "not a RisingWave data type"),
         ("s3_source", {"columns": "a int, a int"}, "names a column twice"),
         ("s3_source", {"encode": "JSON", "encode_options": {"delimiter": ","}}, "are for CSV"),
     ],

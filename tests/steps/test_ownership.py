@@ -27,6 +27,8 @@ from rwlib.target.target import Target
 from tests.support.command_line import rwlib
 from tests.support.interference import BusyAws, client_error, writes
 
+pytestmark = pytest.mark.slow
+
 ROLE = "risingwave-s3-access"
 ACCOUNT = "111122223333"
 CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"

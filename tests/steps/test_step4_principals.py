@@ -49,6 +49,7 @@ def test_role_is_listed_beside_the_others_when_applied(cloud):
     assert [entry["phase"] for entry in ledger.entries] == ["intended", "done"]
 
 
+@pytest.mark.slow
 def test_nothing_is_written_when_the_role_is_listed_already(cloud):
     ensure_allowed_principal(cloud, CLUSTER, ROLE, apply=True)
     ledger = Ledger()

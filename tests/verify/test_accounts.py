@@ -12,6 +12,8 @@ import pytest
 from rwlib.verify.reasons import REASONS
 from tests.verify.accounts import CUSTOMER, ROLE_ARN, SESSION_ARN, WORKLOAD, Account
 
+pytestmark = pytest.mark.slow
+
 ROOT = "arn:aws:iam::444455556666:root"
 OWN = {
     "Sid": "RisingWaveCloudAssumeRole",

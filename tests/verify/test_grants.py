@@ -491,6 +491,7 @@ def agrees_with_brute_force(extra, boundary):
         assert grantors & reported, (request, [each.line for each in found])
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(statements(), min_size=1, max_size=3), st.none() | statements())
 def test_random_roles_hold_nothing_that_is_not_reported(extra, boundary):
@@ -565,6 +566,7 @@ def test_witness_goes_through_in_the_sandbox(aws, example):
     assert answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
 
 
+@pytest.mark.slow
 def test_two_buckets_of_one_cluster_share_a_role(aws, example):
     for bucket in ("acme-analytics", "acme-lake"):
         values = {**example, "name": bucket, "bucket": bucket, "apply": True}

@@ -10,6 +10,8 @@ from rwlib.runbook.runbook import Runbook
 from rwlib.steps.step5_sql import Refusal
 from rwlib.verify.live import LiveSource, check_live
 
+pytestmark = pytest.mark.slow
+
 CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 ROLE = "risingwave-s3-access"
 

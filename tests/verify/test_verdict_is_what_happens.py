@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from tests.verify.accounts import CLOUD, CUSTOMER, ROLE_ARN, SESSION_ARN, WORKLOAD, Account
 
+pytestmark = pytest.mark.slow
+
 ROOT = f"arn:aws:iam::{CLOUD}:root"
 UNKNOWABLE = {
     *("aws:sourceip", "aws:sourcevpce", "aws:sourcevpc", "aws:vpcsourceip", "aws:principalorgid"),

@@ -13,6 +13,8 @@ from rwlib.aws.calls import policy_json
 from rwlib.steps.step import State
 from rwlib.target.target import Target, read_yaml
 
+pytestmark = pytest.mark.slow
+
 CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 FORM = ("cluster_id", "workload_identity_arn", "bucket", "prefix", "connectors", "role_name")
@@ -55,7 +57,6 @@ def trust_of(role=ROLE):
     return policy_json(answer["AssumeRolePolicyDocument"])
 
 
-@pytest.mark.slow
 def test_guided_cells_say_what_is_missing_when_nothing_was_given(world):
     guide, progress, _, preview, apply, check = opened(
         {}, 1, "progress", "place_choice", "preview", "apply", "check"
@@ -236,7 +237,6 @@ def test_a_refused_apply_says_why_and_fails(world, complete):
     assert "s3:*" in str(document["PolicyVersion"]["Document"])
 
 
-@pytest.mark.slow
 def test_a_step_opens_when_the_one_before_is_done(world, complete):
     guide, apply = opened(complete, 2, "apply")
     assert guide.state.state is State.INIT
@@ -248,7 +248,6 @@ def test_a_step_opens_when_the_one_before_is_done(world, complete):
     assert apply.button.description == "Apply 2 changes"
 
 
-@pytest.mark.slow
 def test_progress_shows_the_true_state_to_who_comes_back(world, complete):
     set_up(complete)
     guide, progress = opened(complete, 0, "progress")
@@ -299,7 +298,6 @@ def test_a_file_of_yours_is_read_and_never_written(world, complete, tmp_path, mo
     assert not (tmp_path / "target.yaml").exists()
 
 
-@pytest.mark.slow
 def test_a_broken_setup_is_red_and_fix_it_repairs_it(world, complete):
     set_up(complete)
     _, panel = opened(complete, 6, "check")
@@ -322,7 +320,6 @@ def test_a_broken_setup_is_red_and_fix_it_repairs_it(world, complete):
     assert "Done." in panel.fix.value
 
 
-@pytest.mark.slow
 def test_tear_down_asks_once_and_leaves_nothing(world, complete):
     set_up(complete)
     guide = widgets.guide(complete, tolerant=True, guided=True)
@@ -336,7 +333,6 @@ def test_tear_down_asks_once_and_leaves_nothing(world, complete):
     assert ROLE not in names
 
 
-@pytest.mark.slow
 def test_tear_down_works_when_the_bucket_is_gone(world, complete):
     set_up(complete)
     s3 = boto3.resource("s3").Bucket("acme-analytics")

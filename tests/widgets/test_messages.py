@@ -19,6 +19,8 @@ from tests.widgets.test_guide import (
 )
 from tests.widgets.test_places import places
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["complete", "places", "world"]
 
 
@@ -31,7 +33,6 @@ def test_what_was_done_is_not_said_of_a_later_state(world, complete):
     assert "Created" not in repr(apply)
 
 
-@pytest.mark.slow
 def test_a_table_that_does_not_exist_is_told_in_risingwaves_words(world, complete):
     set_up(complete)
     values = {**complete, "connectors": ["s3_sink"], "run_sql": True}
@@ -74,7 +75,7 @@ def test_what_is_pasted_is_trimmed_taken_apart_and_told(world):
     form.fields["bucket"].value = "s3://acme-encrypted/in/orders/"
     assert (form.values["bucket"], form.values["prefix"]) == ("acme-encrypted", "in/orders")
     assert form.fields["prefix"].input.value == "in/orders"
-    assert "was taken apart" in form.fields["bucket"].warning.value
+    assert "was split into" in form.fields["bucket"].warning.value
     form.fields["prefix"].value = "risingwave/*"
     assert "not as a wildcard" in form.fields["prefix"].warning.value
     form.fields["prefix"].value = "risingwave"
@@ -123,7 +124,6 @@ def test_cards_lead_on_and_next_stands_beside_apply(world, complete):
     assert 'href="02_create_role.ipynb"' in apply.next.value
 
 
-@pytest.mark.slow
 def test_failures_come_first_and_the_fix_opens_below_its_row(world, complete):
     set_up(complete)
     iam = boto3.client("iam")
@@ -134,16 +134,21 @@ def test_failures_come_first_and_the_fix_opens_below_its_row(world, complete):
     assert statuses == sorted(statuses, key=lambda status: status != "fail")
     button = panel.fix_buttons["policy_attached"]
     button.click()
+    order = list(panel.box.children)
+    assert order.index(panel.rows) < order.index(panel.drawing)
     rows = list(panel.rows.children)
+    assert "rw-scroll" in panel.fix.value
     assert rows[rows.index(button) + 1] is panel.place
     panel.apply_fix.click()
     assert "Done." in panel.fix.value
+    assert "rw-scroll" in panel.fix.value
     assert panel.place in panel.box.children
+    order = list(panel.box.children)
+    assert order.index(panel.drawing) < order.index(panel.rows)
     panel.button.click()
     assert panel.fix.value == ""
 
 
-@pytest.mark.slow
 def test_step_3_shows_the_trust_policy_when_nothing_is_to_change(world, complete):
     set_up(complete, 2)
     _, preview = opened(complete, 3, "preview")

@@ -9,6 +9,8 @@ from rwlib import widgets
 from rwlib.steps.step import State
 from tests.widgets.test_guide import ROLE, complete, trust_of, world
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["complete", "world"]
 
 
@@ -22,7 +24,6 @@ def shown(section):
     return section.body.layout.display != "none"
 
 
-@pytest.mark.slow
 def test_sections_open_one_after_the_other_and_fold_to_their_verdict(page, world):
     form, sections = page.inputs(), [page.section(number) for number in range(1, 6)]
     verdict = page.verdict()
@@ -51,7 +52,6 @@ def test_sections_open_one_after_the_other_and_fold_to_their_verdict(page, world
     assert not any(map(shown, [*sections, verdict]))
 
 
-@pytest.mark.slow
 def test_taking_back_asks_first_and_what_was_said_grows_old(page, world):
     sections = [page.section(number) for number in range(1, 5)]
     for each in sections:
@@ -80,3 +80,11 @@ def test_headless_page_loads_no_widget(world, complete):
     )
     values = {name: value for name, value in complete.items() if value}
     subprocess.run([sys.executable, "-c", code.format(values)], check=True)
+
+
+def test_the_steps_guide_opens_also_after_the_page():
+    assert callable(widgets.page)
+    from rwlib.widgets import sections
+
+    assert sections.SectionPanel
+    assert not isinstance(widgets.guide, type(sections))

@@ -1,9 +1,9 @@
-from .syntax import ConnectionRef as ConnectionRef
+from .option_values import ConnectionRef as ConnectionRef
+from .option_values import SecretRef as SecretRef
 from .syntax import CreateStatement as CreateStatement
 from .syntax import DropStatement as DropStatement
 from .syntax import OtherStatement as OtherStatement
 from .syntax import ParsedStatement as ParsedStatement
-from .syntax import SecretRef as SecretRef
 from .syntax import SetStatement as SetStatement
 from .syntax import ShowCreateStatement as ShowCreateStatement
 from .syntax import SqlOption as SqlOption

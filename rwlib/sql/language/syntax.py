@@ -6,33 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rwlib.sql.language.data_types import DataType
+from rwlib.sql.language.option_values import OptionValue
 
 CreateKind = Literal["sink", "source", "table", "secret", "connection"]
-
-
-@dataclass(frozen=True)
-class SecretRef:
-    """The value of an option written as ``secret NAME``."""
-
-    name: str
-    as_file: bool = False
-
-
-@dataclass(frozen=True)
-class ConnectionRef:
-    """The value of ``connection = NAME``."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class VariableRef:
-    """A psql variable (``:name``, ``:'name'``): psql puts its value there before it sends."""
-
-    name: str
-
-
-OptionValue: TypeAlias = "str | SecretRef | ConnectionRef | VariableRef"
 
 
 @dataclass(frozen=True)
@@ -95,6 +71,8 @@ class CreateStatement:
         ``CREATE OR REPLACE`` or ``REPLACE`` where one of them begins the statement, else empty.
     variables
         psql's variables that stand for names in it.
+    long_names
+        Names of more parts than a database, a schema and a name, each with its line.
     """
 
     kind: CreateKind
@@ -114,6 +92,7 @@ class CreateStatement:
     credential_as: str = ""
     replacing: Literal["", "CREATE OR REPLACE", "REPLACE"] = ""
     variables: tuple[str, ...] = ()
+    long_names: tuple[tuple[str, int], ...] = ()
 
     def option(self, name: str) -> OptionValue | None:
         """Return the value of an option, or None."""

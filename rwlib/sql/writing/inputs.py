@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from rwlib.errors import InputError
 from rwlib.sql.connectors import Connector, Option, load_connector, nearest, owners_of
-from rwlib.sql.language.syntax import OptionValue, SecretRef
+from rwlib.sql.language.option_values import OptionValue, SecretRef
 from rwlib.sql.rules.options import unknown_options, url_carries_secret
 from rwlib.sql.rules.problems import Definition, Given, Problem
 from rwlib.sql.rules.roles import is_static_key, static_keys
@@ -25,7 +25,7 @@ RESERVED = {
     "encode": "ENCODE, where the connector takes one",
     "encode_options": "options inside ENCODE (…)",
     "force_append_only": "drop updates and deletes of what a sink reads",
-    "if_not_exists": "write IF NOT EXISTS, which also keeps an old definition in silence",
+    "if_not_exists": "write IF NOT EXISTS, which also silently keeps an old definition",
     "connection": "an existing Iceberg connection, for an Iceberg table",
 }
 _ALIASES = {"from_name": "from", "schema_columns": "columns"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rwlib.errors import InputError
 from rwlib.sql.connectors import iceberg_catalogs
-from rwlib.sql.language.syntax import OptionValue, SecretRef
+from rwlib.sql.language.option_values import OptionValue, SecretRef
 from rwlib.sql.language.versions import known_version
 from rwlib.sql.prefixes import has_wildcards
 from rwlib.sql.rules.problems import (
