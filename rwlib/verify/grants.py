@@ -532,14 +532,14 @@ class _Search:
                     for place, bound in self._bound(statement, resource)
                     if (hit := self._of_pair(statement, "" if but else action, place, bound))
                 ]
-                for kind, request, assumes in sorted(hits, key=lambda hit: hit[0])[:1]:
+                for kind, request, assumes in sorted(hits, key=lambda hit: hit[0])[:1]:  # the worst
                     best[kind].append((resource, request, assumes))
-            for kind, hits in best.items():
-                if not hits:
+            for kind, reached in best.items():
+                if not reached:
                     continue
                 record = found.setdefault(kind, _Found())
                 record.actions.append(action)
-                for resource, request, assumes in hits:
+                for resource, request, assumes in reached:
                     if resource not in record.resources:
                         record.resources.append(resource)
                     if record.witness is None or (record.assumes and not assumes):
