@@ -53,6 +53,7 @@ Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
 _FEW = 3
+_FEW_BINDINGS = 16
 _BUCKET_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _DIGITS = frozenset("0123456789")
 _REGION_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -526,16 +527,19 @@ class _Search:
         for action in asked:
             best: dict[Kind, list[tuple[str, Request, str]]] = {"outside": [], "unused": []}
             for resource in resources:
-                hit = self._of_pair(statement, "" if but else action, resource)
-                if hit is not None:
-                    kind, request, assumes = hit
+                hits = [
+                    hit
+                    for place, bound in self._bound(statement, resource)
+                    if (hit := self._of_pair(statement, "" if but else action, place, bound))
+                ]
+                for kind, request, assumes in sorted(hits, key=lambda hit: hit[0])[:1]:  # the worst
                     best[kind].append((resource, request, assumes))
-            for kind, hits in best.items():
-                if not hits:
+            for kind, reached in best.items():
+                if not reached:
                     continue
                 record = by_kind.setdefault(kind, _Found())
                 record.actions.append(action)
-                for resource, request, assumes in hits:
+                for resource, request, assumes in reached:
                     if resource not in record.resources:
                         record.resources.append(resource)
                     if record.witness is None or (record.assumes and not assumes):
@@ -566,8 +570,50 @@ class _Search:
             record.assumes,
         )
 
+    def _bound(
+        self, statement: _Statement, resource: str
+    ) -> Iterator[tuple[str, dict[str, str | None]]]:
+        """Yield a pattern with its variables filled in, and what that takes of the request's keys.
+
+        A key that a request may have with any value makes the pattern reach wherever its caller
+        likes: it is tried with what the statement's own conditions name, with a value that nobody
+        names, and absent where the variable has a default.
+        """
+        free: dict[str, list[str | None]] = {}
+        for found in _VARIABLE.finditer(resource) if statement.variables else ():
+            key = found[1].strip().lower()
+            if key in self.values or self._is_fixed(key):
+                continue
+            named = [
+                value for _, tested, _, values in statement.tests if tested == key
+                for value in values if not re.search(r"[*?$]", value)
+            ]  # fmt: skip
+            region = self.situation.bucket.region_name if key == "aws:requestedregion" else ""
+            texts: list[str | None] = [*named, region or "xxx"]
+            if found[2] is not None:
+                texts.append(None)
+            free.setdefault(key, texts)
+        if not free:
+            yield resource, {}
+            return
+        for values in islice(product(*free.values()), _FEW_BINDINGS):
+            bound = dict(zip(free, values, strict=True))
+
+            def filled(found: re.Match[str], bound: Mapping[str, str | None] = bound) -> str:
+                key, default = found[1].strip().lower(), found[2]
+                if key not in bound:
+                    return found[0]
+                value = bound[key]
+                return value if value is not None else default or ""
+
+            yield _VARIABLE.sub(filled, resource), bound
+
     def _of_pair(
-        self, statement: _Statement, action_pattern: str, resource: str
+        self,
+        statement: _Statement,
+        action_pattern: str,
+        resource: str,
+        bound: Mapping[str, str | None],
     ) -> tuple[Kind, Request, str] | None:
         """Find the worst request that a statement allows for one action and resource pattern."""
         tokens = arn_tokens(resource, self.values, variables=statement.variables)
@@ -581,7 +627,7 @@ class _Search:
         if any(map(self._is_fixed, unmet)):
             return None
         for name, action in self._actions(statement, action_pattern):
-            if not all(map(action.may_carry, unmet)):
+            if not all(map(action.may_carry, {*unmet, *bound})):
                 continue
             shapes = [
                 each for each in self._shapes_of(action) if self._overlap(each, resource, tokens)
@@ -602,7 +648,7 @@ class _Search:
             seen.add(signature)
             deciding = [self.deciding[index] for index in deciders]
             for kind, request, assumes in self._requests(
-                statement, action, shapes, tokens, deciding
+                statement, action, shapes, tokens, deciding, bound
             ):
                 if kind == "outside":
                     return kind, request, assumes
@@ -676,6 +722,7 @@ class _Search:
         shapes: Sequence[str],
         tokens: Sequence[PatternToken],
         deciding: Sequence[_Statement],
+        bound: Mapping[str, str | None],
     ) -> Iterator[tuple[Kind, Request, str]]:
         """Yield requests that the statement allows, that go through, and that nobody needs."""
         beside = [*self.inside]
@@ -686,6 +733,11 @@ class _Search:
                 if other is not None and other not in beside and text != "*":
                     beside.append(other)
         contexts = self._contexts(statement, action, deciding)
+        if bound:
+            given = {key: value for key, value in bound.items() if value is not None}
+            kept = [{k: v for k, v in each.items() if k.lower() not in bound} for each in contexts]
+            distinct = {tuple(sorted(each.items())): each for each in kept}
+            contexts = [each | given for each in distinct.values()]
         if not contexts:
             return
         for shape in shapes:
