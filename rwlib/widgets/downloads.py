@@ -77,6 +77,7 @@ class DownloadsPanel(GuidePanel):
 def files_of_the_run(guide: Guide) -> dict[str, tuple[str, str]]:
     """Return the report, the documents and the SQL by name, each with what it is."""
     from rwlib.report import render_html
+    from rwlib.steps import ChangeSubject
 
     runbook = guide.runbook
     report = runbook.finish()
@@ -86,7 +87,12 @@ def files_of_the_run(guide: Guide) -> dict[str, tuple[str, str]]:
         "permission-policy.json": (_json(runbook.policy_document), "Step 1's policy"),
     }
     trust = next(
-        (each.after for each in runbook.steps[3].changes if each.resource == "trust policy"), None
+        (
+            change.after
+            for change in runbook.steps[3].changes
+            if change.resource is ChangeSubject.TRUST_POLICY
+        ),
+        None,
     )
     if trust:
         found["trust-policy.json"] = (_json(trust), "Step 3's trust policy")

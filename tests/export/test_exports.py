@@ -215,11 +215,12 @@ def test_shell_script_is_posix_and_quotes_every_value():
 def test_characters_that_a_tool_cannot_write_for_iam_are_named_in_its_file():
     far = plan_of(EXAMPLES[0], prefix="a漢/ü\U0001f600")
     near = plan_of(EXAMPLES[0], prefix="a/ü")
-    near_two = plan_of(EXAMPLES[1])
+    other = plan_of(EXAMPLES[1])
     for make in (
         terraform,
         cloudformation,
-        lambda plan: export_targets([plan, near_two], "cloudformation"),
+        lambda plan: export_targets([plan, other], "terraform"),
+        lambda plan: export_targets([plan, other], "cloudformation"),
     ):
         said = "IAM refuses 漢 \U0001f600 in a policy"
         assert any(said in text.replace("\n# ", " ") for text in make(far).values())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import boto3
 import pytest
 import yaml
 
+from rwlib.batch.options import Options
+from rwlib.batch.runner import run_batch
 from rwlib.errors import InputError, RunbookError
 from rwlib.export.operator import PURPOSES, operator_policy
 from rwlib.runbook import Runbook
@@ -174,6 +177,46 @@ def test_tear_down_that_lacks_an_action_says_so_and_can_be_repeated(as_operator)
         assert f'"Action": "{action}"' in str(caught.value)
     as_operator(policy("teardown"))
     tear_down()
+
+
+@pytest.fixture
+def batch(as_operator, tmp_path):
+    """Run one target as a batch: what its row says, and the policies for all that a batch does."""
+    rows = tmp_path / "targets.jsonl"
+    rows.write_text(json.dumps({**VALUES, "apply": True}) + "\n", encoding="utf-8")
+
+    def run_one(document):
+        as_operator(document)
+        notebook = places.ROOT / "notebooks" / "runbook.ipynb"
+        result = run_batch(
+            Options(targets=rows, notebook=notebook, workers=1, apply=True),
+            io.StringIO(),
+        )
+        summary = "".join(each.read_text("utf-8") for each in tmp_path.rglob("summary.*"))
+        return result.exit_code, summary
+
+    return run_one
+
+
+@pytest.mark.slow
+def test_batch_is_done_with_exactly_the_policy_of_a_run(batch):
+    code, summary = batch(policy("run"))
+    assert code in (0, 3), summary
+    assert "AccessDenied" not in summary
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        pytest.param(each, marks=pytest.mark.slow if each == "iam:CreateRole" else pytest.mark.long)
+        for each in actions("run")
+        if each in FIRST_RUN or each in actions("verify")
+    ],
+)
+def test_an_action_that_is_missing_from_a_batch_is_named(action, batch):
+    code, summary = batch(policy("run", without=action))
+    assert code in (0, 1, 3, 4)
+    assert action in summary
 
 
 def test_policy_is_narrowed_to_the_target():
