@@ -22,7 +22,7 @@ def headline(report: Mapping[str, Any]) -> str:
             return f"Preview: {what} would be made; nothing was written"
         person = "; a person must add it to the cluster's Allowed Principals"
         return (
-            f"{role} is set up as asked, nothing would change"
+            f"Preview: {role} is set up as asked for; nothing would change"
             f"{person if report['exit_code'] == 3 else _tail(checks)}"
         )
     if report["exit_code"] == 3:

@@ -1,5 +1,6 @@
 from .checker import check_sql as check_sql
 from .checker import connectors_without_role as connectors_without_role
+from .checker import has_statements as has_statements
 from .connectors import Connector as Connector
 from .connectors import iceberg_catalogs as iceberg_catalogs
 from .connectors import load_connector as load_connector

@@ -48,6 +48,7 @@ class GuidePanel(Panel):
     def __init__(self, guide: Guide, *, follows: bool = True) -> None:
         super().__init__(guided=guide.guided)
         self.guide = guide
+        self.says_stored, guide.has_panels = not guide.has_panels, True
         if guide.guided and follows:
             guide.listen(self.refresh)
 
@@ -86,8 +87,6 @@ class Message(ipywidgets.HTML):  # type: ignore[misc]
 
 class ProgressPanel(GuidePanel):
     """The line of all steps, and where the calls go."""
-
-    says_stored = True
 
     def __init__(self, guide: Guide) -> None:
         super().__init__(guide)
@@ -278,7 +277,7 @@ class ApplyPanel(GuidePanel):
             self.button.description = "Applying …"
             reasons = []
         elif not reasons and state is State.SUCCESS:
-            reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked"]
+            reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked for"]
         elif not reasons and self.step == 5 and state is State.READY:
             reasons = [f"Copy the SQL above and run it, or tick: {label_of('run_sql')}"]
         elif not reasons and state is State.READY:
@@ -310,7 +309,7 @@ class ApplyPanel(GuidePanel):
 
     def _twin_of(self, reasons: list[str]) -> Shown:
         parts = [show_step(step) for step in self.done]
-        text = ". ".join(reasons) or ("" if parts else "Nothing was written yet.")
+        text = ". ".join(reasons) or ("" if parts else "Nothing has been written yet.")
         parts += [show_note(text)] if text else []
         return together(parts)
 

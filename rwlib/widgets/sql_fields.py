@@ -29,19 +29,25 @@ class SqlField:
         common: dict[str, Any] = {"description": option.name}
         self.input: Any
         if option.choices:
-            chosen = str(value).lower() if isinstance(value, bool) else str(value or "")
-            options = list(dict.fromkeys(["", *option.choices, chosen]))
-            self.input = ipywidgets.Dropdown(options=options, value=chosen, **common)
+            self.input = ipywidgets.Dropdown(options=["", *option.choices], **common)
         else:
             shown = f"for example {option.example}" if option.example else ""
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            text = f"secret {text['secret']}" if isinstance(text, Mapping) else text
-            self.input = ipywidgets.Text(
-                value="" if text is None else self._plain(str(text)), placeholder=shown, **common
-            )
+            self.input = ipywidgets.Text(placeholder=shown, **common)
+        self.put(value)
         self.message = page()
         self.box = ipywidgets.VBox([self.input, page(small(option.help)), self.message])
         self.box.add_class("rw-field")
+
+    def put(self, value: Any) -> None:
+        """Show a value."""
+        if self.option.choices:
+            chosen = str(value).lower() if isinstance(value, bool) else str(value or "")
+            self.input.options = list(dict.fromkeys(["", *self.option.choices, chosen]))
+            self.input.value = chosen
+            return
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        text = f"secret {text['secret']}" if isinstance(text, Mapping) else text
+        self.input.value = "" if text is None else self._plain(str(text))
 
     def _plain(self, text: str) -> str:
         """Show a secret as its name alone."""
@@ -87,29 +93,50 @@ class SqlFields:
         self.take.on_click(self._taken)
         self.said, self.drawn = page(), page()
         self._made_of: Any = None
+        self._inputs: Any = None
+        self._silent = False
 
     def refresh(self) -> None:
-        """Offer the fields of the connectors as they are chosen now."""
+        """Offer the fields of the connectors as they are chosen now.
+
+        A field that stays is the same one, so that nobody who types in it loses the place.
+        """
         guide = self.guide
         self.box.layout.display = "none" if guide.waits else ""
         if guide.waits:
             return
         target = guide.runbook.target
-        made_of = (tuple(target.connectors), repr(dict(target.sql_options)))
-        if made_of == self._made_of:
+        given = {name: self._given(name, target) for name in target.connectors}
+        made_of = [
+            (name, str(own.get("kind")), tuple(key for key in own if not _is_one_line(own[key])))
+            for name, own in given.items()
+        ]
+        inputs = (tuple(target.connectors), repr(dict(target.sql_options)))
+        if inputs == self._inputs:
             return
-        self._made_of = made_of
-        self.fields = {}
-        children: list[Any] = []
-        for name in target.connectors:
-            children += self._fields_of(name, target)
+        self._inputs = inputs
+        if made_of == self._made_of:
+            self._put(given)
+        else:
+            self._made_of, self.fields = made_of, {}
+            children = [part for name in given for part in self._fields_of(name, given[name])]
+            self.box.children = [*children, self.take, self.said, self.drawn]
         fill(self.said, "")
         fill(self.drawn, "")
         self.take.disabled = True
-        self.box.children = [*children, self.take, self.said, self.drawn]
 
-    def _fields_of(self, name: str, target: Target) -> list[Any]:
-        given = self._given(name, target)
+    def _put(self, given: Mapping[str, Mapping[str, Any]]) -> None:
+        """Show other values in the fields that are there, as nobody's typing."""
+        self._silent = True
+        try:
+            for name, fields in self.fields.items():
+                for key, field in fields.items():
+                    field.complain("")
+                    field.put(given[name].get(key))
+        finally:
+            self._silent = False
+
+    def _fields_of(self, name: str, given: Mapping[str, Any]) -> list[Any]:
         known = option_fields(name, given.get("kind"))
         options = [each for each in known if _is_one_line(given.get(each.name))]
         made = {each.name: SqlField(each, given.get(each.name)) for each in options}
@@ -164,7 +191,7 @@ class SqlFields:
         """Draw the SQL anew, or say at its field what is wrong."""
         from rwlib.display import page_parts
 
-        if self.guide.waits:
+        if self.guide.waits or self._silent:
             return
         runbook = self.guide.runbook
         wrong, rows = False, []

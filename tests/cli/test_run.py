@@ -61,7 +61,7 @@ def test_bad_input_is_one_sentence_and_creates_nothing(
     ("text", "words"),
     [
         (None, "does not exist"),
-        ("- a\n- b\n", "holds no mapping"),
+        ("- a\n- b\n", "is not a mapping"),
         ("bucket: [\n", "is not valid YAML"),
         ("bukcet: x\n", "did you mean bucket"),
         ("prefix: 2024\n", "put it in quotes"),
