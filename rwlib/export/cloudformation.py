@@ -175,7 +175,7 @@ def cloudformation(plan: ExportPlan) -> dict[str, str]:
     if not found.policy_arn:
         return {"template.yaml": written(head, template(plan))}
     head += (
-        " What is there already is taken over by an import, which takes no outputs: aws "
+        " What exists already is imported first; an import cannot have outputs: aws "
         "cloudformation create-change-set --change-set-type IMPORT --resources-to-import "
         "file://import.json --template-body file://import.yaml; deploy template.yaml after it."
     )

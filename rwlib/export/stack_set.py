@@ -93,7 +93,7 @@ _HEAD = (
     "create-stack-instances --stack-set-name risingwave --accounts <account_id> --regions "
     "<region_name> --parameter-overrides file://<parameters>. A stack set has one instance in an "
     "account and a region; a second target there is a stack of its own, from the same template "
-    "and parameters. Step 4 is a person's: add each stack's role under Network Access, Allowed "
+    "and parameters. Step 4 is manual: add each stack's role under Network Access, Allowed "
     "Principals, of its cluster in RisingWave Cloud's console. `rwlib sql` prints the SQL. "
     + NOT_EXPORTED
 )
@@ -286,7 +286,7 @@ def _refuse_shared_roles(plans: Sequence[ExportPlan]) -> None:
             raise InputError(
                 "role_name",
                 plan.target.role_name,
-                f"is the role of target {seen[key]} too, and a stack makes its own; give each "
+                f"is also the role of target {seen[key]}, and a stack makes its own; give each "
                 "target a role_name of its own",
             )
         seen[key] = plan.target.name

@@ -97,7 +97,7 @@ def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
 _WHO = "the provider writes a document anew, without them"
 _AS_RESOURCE = "With cluster_id in the target it is exported as a resource."
 _BY_HAND = (
-    "Step 4 of a target without cluster_id is a person's: add its role's ARN under Network Access, "
+    "Step 4 of a target without cluster_id is manual: add its role's ARN under Network Access, "
     "Allowed Principals, of its cluster in RisingWave Cloud's console."
 )
 
@@ -169,7 +169,7 @@ _RESOURCES_OF_MANY = (
 )  # fmt: skip
 _WHOLE_LIST = (
     "Step 4: this resource owns the cluster's whole list. The entries of others are those that "
-    "were there at the export; keep them up to date, or they are removed."
+    "existed at the export; keep them up to date, or they are removed."
 )
 _LIST_OF_MANY = comment(_WHOLE_LIST, "#") + _each(
     "risingwavecloud_cluster_allowed_iam_roles",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rwlib.export.plan import ExportPlan
 
 NOT_EXPORTED = (
-    "Not exported: a person's word that the role is registered in Allowed Principals, running the "
+    "Not exported: the confirmation that the role is registered in Allowed Principals, running the "
     "SQL, and the values of its secrets. `rwlib verify` says whether the whole works."
 )
 
@@ -23,7 +23,7 @@ def comment(text: str, mark: str) -> str:
 def principal_steps(plan: ExportPlan) -> str:
     """Say what a person does for Step 4."""
     return (
-        "Step 4 is a person's: in RisingWave Cloud's console, in the cluster whose Workload "
+        "Step 4 is manual: in RisingWave Cloud's console, in the cluster whose Workload "
         f"Identity is {plan.workload_identity_arn}, add the role's ARN under Network Access, "
         "Allowed Principals."
     )

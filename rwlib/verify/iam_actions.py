@@ -42,7 +42,7 @@ class IamAction(NamedTuple):
         """
         if key.startswith("aws:") or not self.listed or key in self.keys:
             return True
-        return any(each.endswith("/") and key.startswith(each) for each in self.keys)
+        return any(each.endswith(("/", ":")) and key.startswith(each) for each in self.keys)
 
 
 # Asked of first: what a person understands, and what a bucket shows at once.

@@ -21,6 +21,7 @@ from rwlib.evaluate import (
     cells,
     evaluate,
     literal_tokens,
+    text_tokens,
 )
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
@@ -78,6 +79,7 @@ def newly_allowed(
     place: str,
     account_id: str,
     but: Sequence[str] = (),
+    but_ids: Sequence[str] = (),
     alone: bool = False,
 ) -> Iterator[Passing]:
     """Yield requests that a document lets through now and did not before.
@@ -94,6 +96,8 @@ def newly_allowed(
         The account that owns it.
     but
         ARNs of roles that are judged elsewhere and left out here.
+    but_ids
+        Unique ids of those roles; no other principal's ``aws:userid`` begins with one of them.
     alone
         Whether the document has to let a request through by itself, as a key policy does that
         names a role of its own account.
@@ -121,12 +125,12 @@ def newly_allowed(
                 tried += 1
                 if tried > _MOST:
                     raise too_many("a policy")
-                named = {"aws:PrincipalArn": arn} if ":iam:" in arn else {}
-                request = Request(
-                    principal, action.name, resource, account_id, {**named, **context}
-                )
-                if _passes(request, now, alone) and not _passes(request, before, alone):
-                    yield Passing(request, arn or "anybody, without credentials")
+                for named in _as_whom(own, arn, but_ids):
+                    request = Request(
+                        principal, action.name, resource, account_id, {**named, **context}
+                    )
+                    if _passes(request, now, alone) and not _passes(request, before, alone):
+                        yield Passing(request, arn or "anybody, without credentials")
     if undecided:
         raise too_many("a policy")
 
@@ -198,7 +202,51 @@ def _resources(statements: Sequence[_Statement], action: IamAction, place: str) 
     else:
         shapes = [found for shape in action.shapes if (found := _place_of(shape, place))]
         shapes = shapes or [literal_tokens(place)]
-    return [text for shape in shapes for text in cells([shape], patterns).values() if text]
+    texts = [text for shape in shapes for text in cells([shape], patterns).values() if text]
+    return texts or ["*"]
+
+
+def _as_whom(
+    statements: Sequence[_Statement], arn: str, but_ids: Sequence[str]
+) -> Iterator[dict[str, str]]:
+    """Yield what a request says of its principal: its ARN, and its id where statements ask for it.
+
+    A role's session has the role's unique id, a colon and the session's name, a user its unique
+    id, the root user the account's number (IAM user guide, "Using wildcards with aws:userid" and
+    "IAM identifiers": the ids of roles begin with ``AROA``, those of users with ``AIDA``).
+    """
+    if ":iam:" not in arn:
+        yield {}
+        return
+    named = {"aws:PrincipalArn": arn}
+    patterns = [
+        tokens
+        for statement in statements
+        for operator, key, _, values in statement.tests
+        for value in values
+        if key == "aws:userid" and (tokens := _id_tokens(operator, value, statement.variables))
+    ]
+    if not patterns:
+        yield named
+        return
+    if arn.endswith(":root"):
+        yield {**named, "aws:userid": arn.split(":")[4]}
+        return
+    letters = PatternToken(frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
+    any_letters = PatternToken(letters.characters, many=True)
+    shape = [*literal_tokens("AROA" if ":role/" in arn else "AIDA"), letters, any_letters]
+    if ":role/" in arn:
+        name = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-")
+        shape += [*literal_tokens(":"), PatternToken(name), PatternToken(name, many=True)]
+    for text in cells([shape], list(dict.fromkeys(patterns))).values():
+        if text and not text.startswith(tuple(f"{each}:" for each in but_ids)):
+            yield {**named, "aws:userid": text}
+
+
+def _id_tokens(operator: str, value: str, variables: bool) -> tuple[PatternToken, ...]:
+    if "like" in operator.lower():
+        return tuple(text_tokens(value, variables) or ())
+    return tuple(literal_tokens(value))
 
 
 def _contexts(

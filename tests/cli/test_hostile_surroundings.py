@@ -188,7 +188,7 @@ def test_role_of_the_same_name_in_other_letters_is_one_sentence(
     from tests.support.interference import client_error
 
     said = str(refused(client_error("EntityAlreadyExists"), "creating role risingwave-s3-access"))
-    assert "upper and lower case do not tell names apart in IAM" in said
+    assert "IAM ignores case in names" in said
 
 
 # Folders ----------------------------------------------------------------------------------------

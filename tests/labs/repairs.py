@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from rwlib.labs.terraform import BUCKET as TERRAFORM
+from rwlib.labs.terraform import KEY as CONFIGURATION
 from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN
 
 Repair = Callable[[Any], None]
@@ -60,6 +62,116 @@ def inline(*statements: Any, name: str = "more") -> Repair:
             PolicyName=name,
             PolicyDocument=document(*lab.setup.fill(list(statements))),
         )
+
+    return repair
+
+
+def attached(name: str, *statements: Any) -> Repair:
+    """Give the role another managed policy."""
+
+    def repair(lab: Any) -> None:
+        iam = lab.setup.client("iam")
+        text = document(*lab.setup.fill(list(statements)))
+        arn = iam.create_policy(PolicyName=name, PolicyDocument=text)["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName=lab.role_name, PolicyArn=arn)
+
+    return repair
+
+
+def version(*statements: Any) -> Repair:
+    """Make a new default version of the role's own policy."""
+    return lambda lab: lab.put_policy(
+        {"Version": "2012-10-17", "Statement": lab.setup.fill(list(statements))}
+    )
+
+
+def bucket(change: Callable[[Any, list[Any]], Any]) -> Repair:
+    """Change the bucket policy's statements as they stand."""
+
+    def repair(lab: Any) -> None:
+        s3 = lab.setup.client("s3")
+        policy = json.loads(s3.get_bucket_policy(Bucket=lab.bucket)["Policy"])
+        change(lab.setup, policy["Statement"])
+        s3.put_bucket_policy(Bucket=lab.bucket, Policy=json.dumps(policy))
+
+    return repair
+
+
+def resource_allows(
+    action: Any, resource: Any, condition: Any = None, principal: Any = "$role_arn"
+) -> Repair:
+    """Add an Allow to the bucket policy."""
+    who = principal if principal == "*" or isinstance(principal, dict) else {"AWS": principal}
+    statement = {**allows(action, resource, condition), "Principal": who}
+    return bucket(lambda setup, statements: statements.append(setup.fill(statement)))
+
+
+def key_policy(*statements: Any) -> Repair:
+    """Add statements to the key policy."""
+
+    def repair(lab: Any) -> None:
+        kms, key = lab.setup.client("kms"), lab.setup.variables["key_arn"]
+        policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+        policy["Statement"] += lab.setup.fill(list(statements))
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+
+    return repair
+
+
+def new_key_grant(principal: str, operations: list[str], **options: Any) -> Repair:
+    """Make a grant on the bucket's key."""
+
+    def repair(lab: Any) -> None:
+        lab.setup.client("kms").create_grant(
+            KeyId=lab.setup.variables["key_arn"],
+            GranteePrincipal=lab.setup.fill(principal),
+            Operations=operations,
+            **options,
+        )
+
+    return repair
+
+
+def boundary(*statements: Any) -> Repair:
+    """Add statements to lab 10's boundary."""
+
+    def repair(lab: Any) -> None:
+        made = lab.setup.fill("$narrow_boundary")
+        made["Statement"] += lab.setup.fill(list(statements))
+        lab.put_policy(made, lab.setup.fill("$boundary_arn"))
+
+    return repair
+
+
+def sink(change: Callable[[str], str] | None = None) -> Repair:
+    """Create the lab's sink, its statement written another way."""
+
+    def repair(lab: Any) -> None:
+        text = str(lab.setup.variables["statement"])
+        lab.sql(change(text) if change else text)
+
+    return repair
+
+
+def terraform_trust(*statements: Any, apply: bool = True) -> Repair:
+    """Write another trust policy into lab 19's configuration."""
+
+    def repair(lab: Any) -> None:
+        role = {"name": lab.role_name, "assume_role_policy": document(*statements)}
+        body = json.dumps({"resource": {"aws_iam_role": {"risingwave": role}}})
+        lab.setup.client("s3").put_object(Bucket=TERRAFORM, Key=CONFIGURATION, Body=body)
+        if apply:
+            lab.terraform_apply()
+
+    return repair
+
+
+def all_of(*repairs: Repair) -> Repair:
+    """Make one repair after the other."""
+
+    def repair(lab: Any) -> None:
+        for each in repairs:
+            each(lab)
 
     return repair
 

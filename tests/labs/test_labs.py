@@ -285,5 +285,5 @@ def test_solution_code_is_python_that_solves_the_lab(start, monkeypatch):
 def test_lab_is_refused_when_it_does_not_exist(start):
     with pytest.raises(InputError, match="there are 1 to"):
         start(99)
-    with pytest.raises(InputError, match="is no learner's name"):
+    with pytest.raises(InputError, match="is not a valid learner's name"):
         start_lab(1, "../elsewhere")

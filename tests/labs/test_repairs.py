@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -13,10 +14,18 @@ from rwlib.errors import ServiceError
 from rwlib.labs.model import all_labs, draw_faults
 from rwlib.labs.session import start_lab
 from rwlib.sandbox import Endpoint
-from tests.labs.repairs import LEGITIMATE, TOO_WIDE
+from tests.labs import legitimate_repairs, repairs, wrong_repairs
 from tests.support.waiting import wait_until
 
+LEGITIMATE = {**repairs.LEGITIMATE, **legitimate_repairs.LEGITIMATE}
+TOO_WIDE = {**repairs.TOO_WIDE, **wrong_repairs.TOO_WIDE}
 SHORT = {
+    (2, "two inline policies"),
+    (9, "by the role's id"),
+    (10, "a new boundary with the same reach"),
+    (9, "the session's name"),
+    (10, "the Deny narrowed"),
+    (17, "the context of every bucket"),
     (2, "role under a path"),
     (8, "grant"),
     (13, "database user"),
@@ -32,6 +41,16 @@ def cases(table):
                      marks=[pytest.mark.slow] if (number, name) in SHORT else [pytest.mark.long])
         for (number, name), repair in table.items()
     ]  # fmt: skip
+
+
+def test_every_lab_that_can_be_repaired_in_more_ways_has_other_repairs_of_both_kinds():
+    """No repair is in both tables, and no lab is without either kind."""
+    assert not set(LEGITIMATE) & set(TOO_WIDE)
+    for table, fewest in ((LEGITIMATE, 6), (TOO_WIDE, 8)):
+        counted = Counter(number for number, _ in table)
+        few = {lab.number: counted[lab.number] for lab in all_labs()
+               if not lab.draw and counted[lab.number] < fewest}  # fmt: skip
+        assert few == {}
 
 
 @pytest.fixture
