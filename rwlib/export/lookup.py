@@ -110,6 +110,7 @@ def _existing(
     if role is None:
         return existing
     written = written_statements(role)
+    there = policy_json(role["AssumeRolePolicyDocument"])
     return replace(
         existing,
         role_name=role["RoleName"],
@@ -120,8 +121,9 @@ def _existing(
             "PermissionsBoundaryArn", ""
         ),
         # Nothing is left where it was made by this runbook alone.
+        trust_there=there,
         trust=remove_own_statements(
-            policy_json(role["AssumeRolePolicyDocument"]),
+            there,
             lambda statement: statement_key(statement) in written,
         ),
     )
