@@ -102,6 +102,15 @@ _BY_WORDS = (
         "say before?",
     ),
     (
+        "would be updated in-place",
+        "What stands in the account and what is written differ, and the next apply takes back what "
+        "was made by hand. Where is this role written?",
+    ),
+    (
+        "was answered ok",
+        "A request that the task does not want goes through. Which statement allows it?",
+    ),
+    (
         "is gone",
         "It was there before you began and was not what refused.",
     ),
