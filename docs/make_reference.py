@@ -23,6 +23,7 @@ from rwlib.export import export_target, operator_policy
 from rwlib.export.plan import make_plan
 from rwlib.target import Target
 from rwlib.verify.check import HOPS
+from rwlib.verify.kinds import CHECKS
 from rwlib.verify.reasons import REASONS
 
 HERE = Path(__file__).resolve().parent
@@ -120,18 +121,30 @@ def checks() -> str:
         "",
         "A check says `pass`, `fail`, `unknown` or `manual`. In JSON it carries a `reason`, one of "
         "the codes below, and in `fixed_by` the step that mends it, where one does.",
+        "Each hop has its checks in a table, and below it what is said when one does not pass.",
         "",
     ]
     for title in ["", *HOPS]:
         rows = [each for each in REASONS.values() if each.hop == title]
-        if not rows:
+        kinds = [each for each in CHECKS.values() if each.hop == title]
+        if not rows and not kinds:
             continue
         lines += [f"## {title or 'Any hop'}", ""]
+        if kinds:
+            lines += ["| check | passes when | |", "|---|---|---|"]
+            lines += [f"| `{each.id}` | {_filled(each.title)} | {each.meaning} |" for each in kinds]
+            lines.append("")
         for each in rows:
-            mended = f" Step {each.fixed_by} mends it." if each.fixed_by else ""
+            apply = f"Apply Step {each.fixed_by}."
+            mended = f" {apply}" if each.fixed_by and each.fix != apply else ""
             lines += [f"### {each.code}", "", f"{_sentence(each.title)} {each.meaning}", ""]
             lines += [f"*What to do:* {each.fix}{mended}", ""] if each.fix else []
     return _text(lines)
+
+
+def _filled(title: str) -> str:
+    """Return a title with its names marked as such."""
+    return title.replace("{", "*").replace("}", "*")
 
 
 def causes() -> str:

@@ -238,7 +238,7 @@ def show_access_map(runbook: Runbook) -> Shown:
 
     facts = facts_of(runbook)
     return Shown(
-        access_text(access_map(facts)) or "Nothing was judged yet.",
+        access_text(access_map(facts)) or "Nothing has been judged yet.",
         render("access_grid", facts),
     )
 

@@ -21,7 +21,7 @@ SANDBOX, AWS = "sandbox", "aws"
 _REAL_WORLD = ("AWS_", "RWC_", "RW_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _ONE_RUN = ("RWLIB_TARGET", "RWLIB_RUN_DIR", "RWLIB_APPROVED")
-HEADER = "# The inputs as they were last typed into the form; it writes this file again."
+HEADER = "# The inputs as they were last typed into the form, which rewrites this file."
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

@@ -280,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--notebooks", default="", help="Folder of the notebooks")
     parser.add_argument("--runs", default="runs", help="Folder of runs, inputs and copies")
     parser.add_argument(
-        "--no-browser", dest="browser", action="store_false", help="Open no browser"
+        "--no-browser", dest="browser", action="store_false", help="Do not open a browser"
     )
     return parser
 

@@ -103,7 +103,7 @@ def locate_bucket(session: boto3.Session | Aws, bucket: str, region_name: str) -
         elif is_denied(error):
             owned = _is_listed(aws, bucket)
             missing = what_is_missing(error, f"arn:aws:s3:::{bucket}")
-            unknown["owner"] = f"AWS refuses HeadBucket and says no reason{missing}"
+            unknown["owner"] = f"AWS refuses HeadBucket without giving a reason{missing}"
             if owned is False:
                 raise InputError(
                     "bucket",

@@ -147,8 +147,8 @@ def _advice(error: botocore.exceptions.ClientError) -> str:
         return "; the service has a fault of its own: run it again in a few minutes"
     if code == "EntityAlreadyExists":
         return (
-            "; upper and lower case do not tell names apart in IAM, so look for the same name in "
-            "other letters, and write it as it is there or choose another"
+            "; IAM ignores case in names, so look for the same name in other capitals, and write "
+            "it as it is there or choose another"
         )
     return ""
 
@@ -238,7 +238,7 @@ def _translated(error: BaseException) -> Iterator[RunbookError]:
     elif isinstance(error, exceptions.InvalidRegionError):
         yield InputError("region_name", str(error), "; correct it, or AWS_DEFAULT_REGION")
     elif isinstance(error, exceptions.BotoCoreError):
-        yield ServiceError(f"AWS could not be asked: {error}")
+        yield ServiceError(f"AWS could not be called: {error}")
     elif isinstance(error, ValueError) and "endpoint" in str(error).lower():
         yield ServiceError(f"{error}; correct AWS_ENDPOINT_URL")
     elif isinstance(error, json.JSONDecodeError | UnicodeDecodeError):

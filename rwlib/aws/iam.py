@@ -176,7 +176,7 @@ def policy_users(aws: Aws, arn: str) -> Iterator[tuple[str, str]]:
         try:
             page = aws.read("iam", "list_entities_for_policy", about=arn, **parameters)
         except ClientError as error:
-            raise refused(error, f"looking who uses policy {arn}") from error
+            raise refused(error, f"looking up who uses policy {arn}") from error
         for member, key, kind in (
             ("PolicyRoles", "RoleName", "role"),
             ("PolicyUsers", "UserName", "user"),

@@ -142,7 +142,7 @@ class Dask:
     def _give_up(self) -> None:
         """End what waits for a scheduler that is gone; nobody else would."""
         if self._under_way:
-            self.say(f"{self._why}; what it had is given up.")
+            self.say(f"{self._why}; the targets it had are given up.")
         for each in list(self._under_way):
             each.give_up()
 

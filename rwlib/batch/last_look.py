@@ -11,7 +11,7 @@ from typing import Any
 from rwlib.batch.folders import earlier_folders
 from rwlib.batch.results import GONE, STATE_FILE, BatchState
 
-AWAY = "away"  # the subfolder for the targets that are not in the file any more
+AWAY = "away"  # the subfolder for the targets that are no longer in the file
 
 
 @dataclass(frozen=True)

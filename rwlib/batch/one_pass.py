@@ -235,7 +235,7 @@ def headline_of(
         "first look": "looked at for the first time",
         "changed": "changed since the last look",
         NOT_RUN: "not reached",
-        GONE: "not in the file any more",
+        GONE: "no longer in the file",
     }
     said = ", ".join(
         f"{count} {words.get(status, status)}{_unseen((unseen or {}).get(status, {}))}"
@@ -249,7 +249,7 @@ def headline_of(
 
 def _unseen(of: Mapping[str, int]) -> str:
     words = {
-        "manual": "on a person's word in one hop",
+        "manual": "with one hop taken on trust",
         "unknown": "with a hop that could not be looked at",
     }
     said = [f"{of[verdict]} {text}" for verdict, text in words.items() if of.get(verdict)]

@@ -38,7 +38,7 @@ class Options:
     overrides
         Values that go before every row's own.
     new
-        Do not go on with an unfinished batch of this name.
+        Do not resume an unfinished batch of this name.
     """
 
     targets: Path

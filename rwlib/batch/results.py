@@ -55,7 +55,9 @@ class BatchState:
             self._connection.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
             raise InputError(
-                "state", str(path), f"cannot be used ({error}); remove it, AWS knows what is done"
+                "state",
+                str(path),
+                f"cannot be used ({error}); remove it: AWS itself shows what is done",
             ) from None
 
     def close(self) -> None:
@@ -131,7 +133,7 @@ class BatchState:
         )
         for name, text in found.fetchall():
             answer = json.loads(text)
-            said = f"not in the file any more; it was: {answer['problem'] or answer['status']}"
+            said = f"no longer in the file; it was: {answer['problem'] or answer['status']}"
             answer |= {"status": GONE, "exit_code": 0, "problem": said, "hops": {}, "changes": []}
             with self._writing():
                 self._connection.execute(

@@ -87,7 +87,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         if name not in Target.model_fields:
             raise unknown_name(f"{path.name} header", name, list(Target.model_fields))
         if header.count(name) > 1:
-            raise InputError(f"{path.name} header", name, "is there twice; remove one column")
+            raise InputError(f"{path.name} header", name, "appears twice; remove one column")
 
 
 def _jsonl_rows(path: Path, file: TextIO) -> Iterator[Row]:
@@ -100,7 +100,7 @@ def _jsonl_rows(path: Path, file: TextIO) -> Iterator[Row]:
             values = json.loads(line)
         except (ValueError, RecursionError):
             values = None
-        yield _mapping(path, number, values, "is no JSON object; write one on each line")
+        yield _mapping(path, number, values, "is not a JSON object; write one on each line")
 
 
 def _yaml_rows(path: Path, file: TextIO) -> Iterator[Row]:

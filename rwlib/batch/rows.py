@@ -131,14 +131,18 @@ def check_row(row: Row, common: Mapping[str, Any], known: Known) -> Target:
         raise InputError("name", target.name, "is a name of the batch's own files; choose another")
     other = known.folders.setdefault(folder.casefold(), row.number)
     if other != row.number:
-        raise InputError("name", target.name, f"is row {other}'s too; give each row its own name")
+        raise InputError(
+            "name", target.name, f"is also the name of row {other}; give each row its own name"
+        )
     policy = (*_account(target), target.policy_name)
     other = known.policies.setdefault(policy, row.number)
     if other != row.number:
         raise InputError(
             "policy_name",
             target.policy_name,
-            f"is row {other}'s too, and the two would write each other's policy; give each its own",
+            f"is also the policy_name of row {other}, and the two would overwrite each other's "
+            "policy; "
+            "give each its own",
         )
     shared = known.same_role(row.number, target)
     if shared is not None:
@@ -146,7 +150,7 @@ def check_row(row: Row, common: Mapping[str, Any], known: Known) -> Target:
         raise InputError(
             name,
             getattr(target, name),
-            f"is not as in row {other}, which has the same role {target.role_name}; write the same "
+            f"differs from row {other}, which has the same role {target.role_name}; write the same "
             "in both, or give each its own role_name",
         )
     return target

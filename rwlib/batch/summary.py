@@ -19,6 +19,7 @@ from rwlib.batch.results import GONE, NOT_RUN
 from rwlib.batch.rows import folder_name
 from rwlib.verify import HOPS, status_words
 
+_QUIET = ("done", "unchanged", "as before", "first look")
 # What a status is in JUnit's words; what was not done is no pass.
 _KINDS = {
     "failed": "failure",
@@ -170,7 +171,7 @@ def _printable(text: str) -> str:
 def _cells(result: Result) -> dict[str, Any]:
     """Return what stands in the columns of the page that are left out where all are empty."""
     hops = result["hops"].values()
-    quiet = result["status"] in ("done", "unchanged", "as before", "first look")
+    quiet = result["status"] in _QUIET
     if not quiet:
         said = result["problem"] or result.get("headline")
     else:

@@ -151,7 +151,7 @@ class Drift:
     back
         Those that were not in the last look's file and had been in one before.
     away
-        Those that are not in the file any more.
+        Those that are no longer in the file.
     """
 
     drifted: int = 0
@@ -163,7 +163,7 @@ class Drift:
     def file_news(self) -> list[str]:
         """Say how many targets left the file since the last look, and how many are back in it."""
         gone = sum(each.since_last_look for each in self.away)
-        said = [f"{gone} not in the file any more"] if gone else []
+        said = [f"{gone} no longer in the file"] if gone else []
         return said + ([f"{len(self.back)} back in the file"] if self.back else [])
 
     def headline(self, total: int, last_look: str) -> str:
@@ -174,13 +174,13 @@ class Drift:
         elif missed:
             said = [f"Nothing failed or changed among the {total - missed} targets looked at"]
         elif last_look:
-            said = ["Nothing failed, and nothing is otherwise than at the last look"]
+            said = ["Nothing failed, and nothing has changed since the last look"]
         else:
             said = ["Nothing failed"]
         if missed:
             said.append(f"{missed} not reached")
         if not last_look:
-            said.append("nothing was compared, since this is the first look")
+            said.append("nothing was compared, because this is the first look")
         elif self.new:
             said.append(f"{len(self.new)} new")
         return "; ".join([*said, *self.file_news()])

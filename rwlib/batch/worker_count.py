@@ -137,7 +137,7 @@ class WorkerCount:
     def __post_init__(self) -> None:
         room = self.room(0)
         first = min(_FIRST_PER_CPU * self.cpus, _FIRST)
-        self._set(min(first, room.most), "to begin with, and nothing was learned yet")
+        self._set(min(first, room.most), "the number to begin with; nothing has been learned yet")
         if self.number == room.most:
             self.why = room.bound
 

@@ -31,7 +31,7 @@ from rwlib.errors import EvidenceError, RunbookError
 COMMANDS = {
     "run": "Run Steps 1-5 and the verification for one target.",
     "batch": "Run the runbook for every target of a file.",
-    "verify": "Give the verdict of every hop; reads only.",
+    "verify": "Report a verdict for every hop; reads only.",
     "sql": "Print the SQL of Step 5, or check a statement.",
     "report": "Check that a run's evidence is as it was written.",
     "teardown": "Undo what this runbook made for a target.",
@@ -40,7 +40,7 @@ COMMANDS = {
     "hand-over": "Write a page for the AWS administrator and one for the cluster's owner.",
     "operator-policy": "Print the least IAM policy that an operator needs.",
     "app": "Open the notebooks in a browser.",
-    "lab": "Learn it on set-ups that are broken, and be scored.",
+    "lab": "Practise on broken set-ups, and be scored.",
     "sandbox": "Serve AWS and RisingWave Cloud on loopback.",
     "completion": "Print the completion script of a shell.",
 }

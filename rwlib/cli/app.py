@@ -10,7 +10,7 @@ import click
 @click.option("--aws", is_flag=True, help="Work in AWS with your credentials, not in the sandbox")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; 0 takes a free one")
 @click.option("--runs", default="runs", show_default=True, help="Folder of runs and copies")
-@click.option("--no-browser", is_flag=True, help="Open no browser")
+@click.option("--no-browser", is_flag=True, help="Do not open a browser")
 def command(with_code: bool, aws: bool, port: int, runs: str, no_browser: bool) -> int:
     """Open the notebooks as pages without code, until Ctrl-C.
 

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 @click.command("batch", cls=TargetCommand)
 @click.argument("targets", type=click.Path())
 @click.option("--apply/--no-apply", default=False, help="Write the previewed changes to AWS")
-@click.option("--plan", is_flag=True, help="Look at all first; with --apply, then ask once")
+@click.option("--plan", is_flag=True, help="Preview all targets first; with --apply, then ask once")
 @click.option("--yes", is_flag=True, help="Approve the plan where nobody can be asked")
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
-    help="Targets at once; as many as are worth it, where not given",
+    help="Targets at once; by default as many as speed it up",
 )
 @click.option("--max-failures", type=click.IntRange(1), help="Start nothing new after so many")
 @click.option(
     "--per-account", type=click.IntRange(1),
-    help="Targets of one account that may write at once; as AWS bears, where not given",
+    help="Targets of one account that may write at once; by default as many as AWS allows",
 )  # fmt: skip
 @click.option(
     "--timeout", type=click.FloatRange(1), default=1800.0, show_default=True,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "--batch-name", default="",
     help="Name of the batch, wherever its file is; the file's name and place otherwise",
 )  # fmt: skip
-@click.option("--new", is_flag=True, help="Do not go on with an unfinished batch of this name")
+@click.option("--new", is_flag=True, help="Do not resume an unfinished batch of this name")
 @click.option(
     "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True,
     help="Where the targets run",

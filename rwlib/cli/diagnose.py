@@ -17,7 +17,7 @@ from rwlib.errors import InputError, RunbookError
 @target_options(without=("apply", "run_sql"))
 @click.option("--log", "log_file", type=click.Path(), help="Log file of any size; - reads stdin")
 @click.option("--sink", "sink_name", default="", help="Read this sink's errors from RisingWave")
-@click.option("--offline", is_flag=True, help="Look at the text alone, call nobody")
+@click.option("--offline", is_flag=True, help="Read the text alone; make no calls")
 @click.option("--json", "as_json", is_flag=True, help="Print the causes as JSON")
 def command(
     text: str | None,

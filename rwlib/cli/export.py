@@ -25,7 +25,9 @@ from rwlib.cli.options import read_target, row_fields, say_row_notes, target_opt
     help="What to write",
 )
 @click.option("--out", type=click.Path(file_okay=False), help="Folder; printed without it")
-@click.option("--offline", is_flag=True, help="Ask nobody; what the target leaves open is an error")
+@click.option(
+    "--offline", is_flag=True, help="Make no calls; what the target leaves open is an error"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the files as one JSON object")
 def command(
     target_file: str | None,

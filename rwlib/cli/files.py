@@ -21,7 +21,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
             path = folder / name
             if path.exists() and path.read_text(encoding="utf-8") != text:
                 raise InputError(
-                    "out", str(path), "is there with other contents; give another folder"
+                    "out", str(path), "exists with other contents; give another folder"
                 )
         for name, text in files.items():
             path = folder / name

@@ -22,7 +22,9 @@ from rwlib.cli.options import read_target, target_options
     show_default=True,
     help="Folder of the pages; those of a target go into one with its name",
 )
-@click.option("--offline", is_flag=True, help="Ask nobody; what the target leaves open is an error")
+@click.option(
+    "--offline", is_flag=True, help="Make no calls; what the target leaves open is an error"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the pages as one JSON object")
 def command(
     target_file: str | None,

@@ -196,19 +196,21 @@ def hint(number: str, which: int, learner: str, state: str | None, as_json: bool
 
 @command.command("solution")
 @click.argument("number")
-@click.option("--apply", "applies", is_flag=True, help="Make the calls, not only show them")
+@click.option(
+    "--apply", "applies", is_flag=True, help="Make the calls instead of only showing them"
+)
 @_options
 def solution(number: str, applies: bool, learner: str, state: str | None, as_json: bool) -> int:
     """Show a lab's solution; the score sheet notes it."""
     lab, texts = _texts(number)
     with _opened(number, learner, state) as opened:
-        shown = opened.solution(apply=applies).text
-    head, _, code = shown.partition(":\n")
+        code = opened.repair_code()
+        shown = opened.solution(apply=applies)
     if as_json:
         facts = {"lab": lab.number, "why": texts.solution, "code": code, "applied": applies}
         click.echo(json.dumps(facts, indent=2))
         return 0
-    click.echo(f"{texts.solution}\n\n{head}:\n\n{code}")
+    click.echo(f"{texts.solution}\n\n{shown.text}")
     return 0
 
 
@@ -335,12 +337,14 @@ def material(folder: Path, answers: bool) -> int:
 @click.option(
     "--names",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File with the learners' names, one a line",
+    help="File with the learners' names, one per line",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="The first seat's; 0 takes free ones"
 )
-@click.option("--workers", type=click.IntRange(0, 64), default=0, help="Processes; 0: one a core")
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=0, help="Processes; 0 means one per core"
+)
 @_key_file
 @click.option(
     "--state",

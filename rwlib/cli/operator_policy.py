@@ -18,9 +18,11 @@ from rwlib.cli.options import read_target, target_options
     type=click.Choice(["run", "verify", "teardown"]),
     default="run",
     show_default=True,
-    help="What the operator is to do",
+    help="What the operator is going to do",
 )
-@click.option("--account-id", default="", help="Account of the role, 12 digits; any without it")
+@click.option(
+    "--account-id", default="", help="Account of the role, 12 digits; without it, any account"
+)
 def command(target_file: str | None, purpose: str, account_id: str, **fields: Any) -> int:
     """Print the least IAM policy with which this target can be run, verified or torn down.
 

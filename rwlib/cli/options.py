@@ -145,6 +145,6 @@ def say_row_notes(targets: str, common: Mapping[str, Any]) -> None:
 
     for number, note in enumerate(row_notes(targets, common)):
         if number == MOST_NOTES:
-            click.echo("note: and other rows alike", err=True)
+            click.echo("note: the same holds for other rows", err=True)
             return
         click.echo(f"note: {note}", err=True)

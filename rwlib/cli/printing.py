@@ -42,6 +42,8 @@ def print_report(
             print_change(change)
             if documents:
                 _print_documents(change, shown)
+        if step["instructions"] and not step["changes"]:
+            click.echo("  A person does this step; what to do stands in the verdict")
     print_checks(report["checks"], evidence=evidence)
     for each in report["sql"]:
         click.secho(f"\nSQL for {each['connector']}", bold=True)

@@ -89,7 +89,7 @@ def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> 
     from dataclasses import asdict
 
     from rwlib.cli.printing import echo_json
-    from rwlib.sql import check_sql, connectors_without_role
+    from rwlib.sql import check_sql, connectors_without_role, has_statements
 
     try:
         text = Path(check_file).read_text(encoding="utf-8")
@@ -108,6 +108,8 @@ def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> 
                 click.echo(f"    Do: {each.fix}")
         for line, connector in connectors_without_role(text):
             click.echo(f"{check_file}:{line}: {connector} is a connector that takes no AWS role")
-        if not findings:
+        if not has_statements(text):
+            click.echo(f"{check_file}: there is no statement in it, so nothing was checked")
+        elif not findings:
             click.echo(f"{check_file}: nothing wrong with the role options")
     return 1 if any(finding.severity == "error" for finding in findings) else 0

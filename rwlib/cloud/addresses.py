@@ -51,7 +51,7 @@ def checked_endpoint(endpoint: str) -> str:
         raise InputError(
             "RWC_ENDPOINT",
             shown_url(endpoint),
-            "is plain HTTP and would send the API key readable; use https://.",
+            "is plain HTTP and would send the API key unencrypted; use https://.",
         )
     return endpoint.rstrip("/")
 

@@ -139,7 +139,8 @@ def parse_list(model: type[_M], value: object, answer: ApiAnswer) -> tuple[_M, .
     """Read a list of an answer; see `parse`."""
     if not isinstance(value, list):
         raise ServiceError(
-            f"{answer.method} {answer.url} answered something else than a list; is RWC_ENDPOINT "
+            f"{answer.method} {answer.url} answered with something other than a list; is "
+            "RWC_ENDPOINT "
             "the management API?"
         )
     return tuple(parse(model, item, answer) for item in value)

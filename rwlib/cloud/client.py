@@ -50,8 +50,8 @@ _NOT_SEEN = (
     "console"
 )
 _NO_PRINCIPALS = (
-    "has no Allowed Principals; only clusters on AWS have them, and one that is being deleted has "
-    "none any more"
+    "has no Allowed Principals; only clusters on AWS have them, and one that is being deleted no "
+    "longer does"
 )
 
 

@@ -261,7 +261,7 @@ class _ApiKeyAuth(AuthBase):
             # Checked here because requests would quote the value in its own message.
             if not value or not all("!" <= character <= "~" for character in value):
                 raise CredentialsError(
-                    f"{name} is empty or holds a blank, a line end or a character that is not "
+                    f"{name} is empty or holds a space, a line break or a character that is not "
                     "ASCII; copy it again from the console."
                 )
         pair = f"{api_key}:{api_secret}"

@@ -26,7 +26,10 @@ _WHATEVER_REASON = {
     "lakeformation": "lake_formation_denied",
     "glue": "glue_access_denied",
 }
-_REDSHIFT_COPY = re.compile(r"S3ServiceException:|RedshiftIamRoleSession|Problem reading manifest")
+_REDSHIFT_COPY = re.compile(
+    r"S3ServiceException:.{3,900}?,\s?Status \d{3}|RedshiftIamRoleSession|Problem reading manifest"
+)
+_LAKE_FORMATION = re.compile(r"Insufficient (?:AWS )?Lake ?Formation permission", re.IGNORECASE)
 _COPY_WORDS = re.compile(r"assume IAM role|get credentials of role", re.IGNORECASE)
 _BAD_REGION_HOST = re.compile(
     r"(?:lookup address|resolve host|UnknownHost|Name or service not known|no such host"
@@ -80,6 +83,8 @@ def classify(facts: Facts, workload_identity_arn: str = "") -> LineVerdict | Non
 
 def _by_denial(denial: Denial, facts: Facts, workload: str) -> LineVerdict | None:
     service, words = denial.service, denial.sentence
+    if service == "glue" and _LAKE_FORMATION.search(facts.flat):
+        return LineVerdict("lake_formation_denied", words)
     if service in _WHATEVER_REASON:
         return LineVerdict(_WHATEVER_REASON[service], words)
     if denial.explicit and service in (*_S3_SERVICES, "sts", "iam"):

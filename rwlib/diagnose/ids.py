@@ -25,7 +25,7 @@ CLASSES: Final[dict[str, str]] = {
     "no_such_bucket": "the bucket does not exist",
     "invalid_role_arn": "the role ARN is malformed",
     "invalid_principal": "a policy names a principal that IAM does not accept",
-    "policy_limit": "a quota of IAM is exceeded",
+    "policy_limit": "an IAM quota is exceeded",
     "role_not_applied": "S3 was called with RisingWave's own identity, not with the role",
     "missing_option": "an option is missing",
     "unknown_option": "an option is not known to the connector",
@@ -53,7 +53,7 @@ CLASSES: Final[dict[str, str]] = {
 
 CAUSES: Final[dict[str, str]] = {
     "trust_principal_mismatch": "the trust policy names another principal",
-    "trust_principal_deleted": "the trusted principal was deleted, perhaps made again",
+    "trust_principal_deleted": "the trusted principal was deleted, and perhaps created again",
     "trust_external_id_required": "the trust policy asks for an external id, which is never sent",
     "trust_condition_unmet": "a condition of the trust policy does not hold",
     "trust_explicit_deny": "a Deny statement of the trust policy hits the caller",
@@ -69,7 +69,8 @@ CAUSES: Final[dict[str, str]] = {
     "scp_denies": "a policy of the AWS organization (SCP or RCP) does not allow it",
     "block_public_access": "Block Public Access refuses it",
     "bucket_missing": "the bucket does not exist",
-    "bucket_in_other_account": "the bucket is another account's, and its policy does not allow it",
+    "bucket_in_other_account": "the bucket belongs to another account, and its policy does not "
+    "allow it",
     "bucket_region_mismatch": "the configured region is not the bucket's",
     "kms_role_permission": "the role has no permission on the KMS key",
     "kms_key_policy": "the key policy does not let the role use the key",
@@ -94,11 +95,11 @@ CAUSES: Final[dict[str, str]] = {
     "propagation_delay": "a change has not reached every part of the service yet",
     "trust_tag_session_missing": "the trust policy does not allow what the caller sends with the "
     "session: tags or a source identity",
-    "lake_formation_grant_missing": "the role has no grant of Lake Formation",
+    "lake_formation_grant_missing": "the role has no Lake Formation grant",
     "malformed_policy": "the policy document breaks a rule of its grammar",
     "license_missing": "the cluster's license does not have the feature",
     "sql_syntax": "the statement does not follow the grammar",
     "sink_decouple_off": "sink_decouple is off",
-    "policy_limit_reached": "a quota of IAM is reached",
-    "unknown": "none of the causes above",
+    "policy_limit_reached": "an IAM quota is reached",
+    "unknown": "none of the known causes",
 }

@@ -9,9 +9,9 @@ from typing import Final
 
 from rwlib.diagnose.stream import CHUNK, open_source
 
-NOTHING: Final = "Nothing in this is about RisingWave's way to the bucket."
+NOTHING: Final = "Nothing in this text is about RisingWave's way to the bucket."
 NO_RULE: Final = (
-    "This speaks of AWS or RisingWave, but says no error that is known here: give the lines around "
+    "This mentions AWS or RisingWave, but holds no error that is known here: give the lines around "
     "it, or run the verification, which looks at every hop."
 )
 _WORDS: Final = re.compile(

@@ -40,6 +40,26 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
         "with actions on a bucket belongs under Permissions, not under Trust relationships",
     ),
     Sentence(
+        r"Has prohibited field ((?:Not)?Principal)\b"
+        r"|(?:should not|must not|may not|cannot) specify a principal",
+        "take out Principal: a policy under Permissions has none; a document that says who may "
+        "assume the role is a trust policy, and belongs under Trust relationships",
+        alone=False,
+    ),
+    Sentence(
+        r"Federated principals? must be",
+        "write Federated as the ARN of an OIDC or SAML provider of this account; a role or an "
+        "account stands under AWS",
+        alone=False,
+    ),
+    Sentence(
+        r"Missing required field ((?:Not)?Principal)\b"
+        r"|(?:must contain|must have|missing|required)[\w -]{0,30} principals?\b",
+        "add Principal to every statement: a trust policy, a bucket policy and a key policy say "
+        "whom they are about",
+        alone=False,
+    ),
+    Sentence(
         r"Has prohibited field (?!(?:Not)?Principal)(\w+)",
         "take out the field that is named: this kind of policy does not have it",
     ),
@@ -68,7 +88,7 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
     Sentence(
         r"Resource (\S+) must be in ARN format|must be in ARN format or",
         'write Resource as an ARN (arn:aws:s3:::bucket and arn:aws:s3:::bucket/prefix/*) or "*"; '
-        "a bucket's name or s3:// address is none",
+        "a bucket's name or s3:// address is not an ARN",
     ),
     Sentence(
         r"Policy has (?:an )?invalid resource",
@@ -107,7 +127,7 @@ SENTENCES: Final[tuple[Sentence, ...]] = (
     Sentence(
         r"AssumeRole policy may only specify STS AssumeRole actions",
         "leave only sts:AssumeRole (and sts:TagSession, sts:SetSourceIdentity) in the trust "
-        "policy; S3's actions belong into a policy under Permissions",
+        "policy; S3's actions belong in a policy under Permissions",
     ),
     Sentence(
         r"Statement IDs? \(SID\) in a single policy must be unique|Duplicate (?:Sid|statement)",

@@ -91,7 +91,9 @@ def caller_of(principal: str | Mapping[str, str], principal_arn: str | None) -> 
 def _caller(kind: str | None, name: str, principal_arn: str | None) -> RequestCaller:
     if kind not in (None, "AWS", "Service", "Federated", "CanonicalUser"):
         raise InputError(
-            "principal", kind, "is no kind of principal; use AWS, Service, Federated, CanonicalUser"
+            "principal",
+            kind,
+            "is not a kind of principal; use AWS, Service, Federated, CanonicalUser",
         )
     if kind == "Service":
         return RequestCaller("service", name)
@@ -142,7 +144,8 @@ def _from_arn(name: str, arn: re.Match[str], principal_arn: str | None) -> Reque
     raise InputError(
         "principal",
         name,
-        "is no ARN of a user, role, assumed-role session, federated user, provider or account root",
+        "is not the ARN of a user, role, assumed-role session, federated user, provider or "
+        "account root",
     )
 
 

@@ -248,5 +248,7 @@ def _known_kinds(value: Mapping[str, Any], where: str) -> None:
     for kind in value:
         if kind not in _PRINCIPAL_KINDS:
             raise InputError(
-                where, kind, "is no kind of principal; use AWS, Service, Federated, CanonicalUser"
+                where,
+                kind,
+                "is not a kind of principal; use AWS, Service, Federated, CanonicalUser",
             )

@@ -84,10 +84,10 @@ def not_principal_note(
 ) -> str:
     """Explain why a Deny with NotPrincipal hits a caller whose role or account it names."""
     if has_boundary and caller.has_identity:
-        return "a Deny with NotPrincipal hits everyone who has a permissions boundary"
+        return "a Deny with NotPrincipal applies to everyone who has a permissions boundary"
     if principal_grant(element, caller, canonical_user) is Grant.NONE:
         return ""
-    return f"NotPrincipal spares only whom it names itself; it would have to list {caller.name}"
+    return f"NotPrincipal spares only those it names; it would have to list {caller.name}"
 
 
 def not_principal_caution(element: PrincipalElement, caller: RequestCaller) -> str:

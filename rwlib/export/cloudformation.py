@@ -11,9 +11,10 @@ import yaml
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan
 from rwlib.export.shell import tag_list
-from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
+from rwlib.export.words import NOT_EXPORTED, comment, far_characters, principal_steps
 
 TOOL = "cloudformation"
+WHO = "a template cannot say that CloudFormation writes them so"
 
 
 class Sub(str):
@@ -159,7 +160,7 @@ def cloudformation(plan: ExportPlan) -> dict[str, str]:
     head = (
         "Deploy with: aws cloudformation deploy --template-file template.yaml --stack-name "
         f"{_stack_name(plan)} --capabilities CAPABILITY_NAMED_IAM. {principal_steps(plan)} "
-        f"{NOT_EXPORTED}"
+        f"{NOT_EXPORTED} {far_characters([plan], WHO)}"
     )
     found = plan.existing
     there = [
@@ -174,7 +175,7 @@ def cloudformation(plan: ExportPlan) -> dict[str, str]:
     if not found.policy_arn:
         return {"template.yaml": written(head, template(plan))}
     head += (
-        " What is there already is taken over by an import, which takes no outputs: aws "
+        " What exists already is imported first; an import cannot have outputs: aws "
         "cloudformation create-change-set --change-set-type IMPORT --resources-to-import "
         "file://import.json --template-body file://import.yaml; deploy template.yaml after it."
     )

@@ -11,7 +11,7 @@ import yaml
 
 from rwlib.connectors import uses_service
 from rwlib.errors import InputError
-from rwlib.steps import REDSHIFT_SERVICE
+from rwlib.steps import REDSHIFT_SERVICE, escape_pattern
 from rwlib.target import Target
 
 PURPOSES: Final = ("run", "verify", "teardown")
@@ -79,8 +79,10 @@ def _resources(target: Target, account_id: str, key: str) -> dict[str, str]:
         # A target whose prefix or connectors change gets a policy of another name, and the one
         # before it is taken away.
         policies = [f"arn:aws:iam::{account_id}:policy/{derived}*"]
+    # A path may hold what IAM would read as a pattern or a variable.
+    path = escape_pattern(target.role_path)
     return {
-        "role": f"arn:aws:iam::{account_id}:role{target.role_path}{target.role_name}",
+        "role": f"arn:aws:iam::{account_id}:role{path}{target.role_name}",
         "policy": policies[0],
         "bucket": f"arn:aws:s3:::{target.bucket}",
         "key": key,

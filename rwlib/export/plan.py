@@ -197,7 +197,7 @@ def check_together(plans: Sequence[ExportPlan]) -> list[ExportPlan]:
             raise InputError(
                 "policy_name",
                 target.policy_name,
-                f"is the policy of target {policies[policy]} too; give each its own",
+                f"is also the policy of target {policies[policy]}; give each its own",
             )
         policies[policy] = target.name
         roles.setdefault((plan.account_id, target.role_name.lower()), []).append(plan)
@@ -222,7 +222,7 @@ def _one_role(plans: Sequence[ExportPlan]) -> dict[str, Any]:
             raise InputError(
                 "role_name",
                 plan.target.role_name,
-                f"is the role of target {first.target.name} too, with another path, boundary, "
+                f"is also the role of target {first.target.name}, with another path, boundary, "
                 "duration or tags; give both the same, or each a role_name of its own",
             )
     connectors = [each for plan in plans for each in plan.target.connectors]

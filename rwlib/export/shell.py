@@ -47,7 +47,13 @@ def script(plans: Sequence[ExportPlan]) -> str:
 
 
 def _values(plan: ExportPlan) -> str:
-    """Return the values of one target as assignments."""
+    """Return the values of one target as assignments.
+
+    JSON stays in ASCII: IAM refuses a document with characters past U+00FF that are not written
+    as escapes, and the caller's locale may know none of them.
+
+    Source: IAM API Reference, "CreatePolicy", pattern of PolicyDocument.
+    """
     target = plan.target
     words = {
         "account_id": plan.account_id,
@@ -56,10 +62,10 @@ def _values(plan: ExportPlan) -> str:
         "duration": str(target.max_session_duration),
         "boundary": plan.permissions_boundary_arn,
         "policy_name": target.policy_name,
-        "policy": json.dumps(plan.policy, ensure_ascii=False, indent=2),
-        "trust": json.dumps(plan.trust, ensure_ascii=False, indent=2),
-        "tags": json.dumps(tag_list(plan.role_tags(TOOL)), ensure_ascii=False),
-        "policy_tags": json.dumps(tag_list(plan.policy_tags(TOOL)), ensure_ascii=False),
+        "policy": json.dumps(plan.policy, indent=2),
+        "trust": json.dumps(plan.trust, indent=2),
+        "tags": json.dumps(tag_list(plan.role_tags(TOOL))),
+        "policy_tags": json.dumps(tag_list(plan.policy_tags(TOOL))),
         "policy_as_asked": f"PolicyVersion.Document == {_literal(plan.policy)}",
         "trust_as_asked": f"Role.AssumeRolePolicyDocument == {_literal(plan.trust)}",
     }
@@ -164,7 +170,7 @@ def _literal(document: Mapping[str, Any]) -> str:
 
     Source: JMESPath specification, "Literal Expressions" and "Comparison Operators".
     """
-    return "`" + json.dumps(document, ensure_ascii=False).replace("`", "\\`") + "`"
+    return "`" + json.dumps(document).replace("`", "\\`") + "`"
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from rwlib.errors import InputError
 from rwlib.export.cloudformation import (
     TOOL,
+    WHO,
     WORKLOAD_PARAMETER,
     GetAtt,
     If,
@@ -19,7 +20,7 @@ from rwlib.export.cloudformation import (
 )
 from rwlib.export.plan import ExportPlan, slug
 from rwlib.export.shell import tag_list
-from rwlib.export.words import NOT_EXPORTED
+from rwlib.export.words import NOT_EXPORTED, far_characters
 from rwlib.steps import canonical, escape_pattern, policy_document, trust_policy
 
 # Values that stand in a document where a parameter goes. None of them needs escaping anywhere.
@@ -61,7 +62,7 @@ def stack_set(plans: Sequence[ExportPlan]) -> dict[str, str]:
         kind.suffix = str(number) if len(kinds) > 1 else ""
     body = _template(list(kinds.values()))
     known = set(body["Parameters"])
-    files = {"template.yaml": written(_HEAD, body)}
+    files = {"template.yaml": written(f"{_HEAD} {far_characters(plans, WHO)}", body)}
     rows = []
     for plan in plans:
         kind, path = chosen[plan.target.name], f"parameters/{plan.target.name}.json"
@@ -92,7 +93,7 @@ _HEAD = (
     "create-stack-instances --stack-set-name risingwave --accounts <account_id> --regions "
     "<region_name> --parameter-overrides file://<parameters>. A stack set has one instance in an "
     "account and a region; a second target there is a stack of its own, from the same template "
-    "and parameters. Step 4 is a person's: add each stack's role under Network Access, Allowed "
+    "and parameters. Step 4 is manual: add each stack's role under Network Access, Allowed "
     "Principals, of its cluster in RisingWave Cloud's console. `rwlib sql` prints the SQL. "
     + NOT_EXPORTED
 )
@@ -285,7 +286,7 @@ def _refuse_shared_roles(plans: Sequence[ExportPlan]) -> None:
             raise InputError(
                 "role_name",
                 plan.target.role_name,
-                f"is the role of target {seen[key]} too, and a stack makes its own; give each "
+                f"is also the role of target {seen[key]}, and a stack makes its own; give each "
                 "target a role_name of its own",
             )
         seen[key] = plan.target.name

@@ -8,7 +8,7 @@ from typing import Any
 from rwlib.errors import InputError
 from rwlib.export.hcl import Expression, attributes, block, quoted, value
 from rwlib.export.plan import ROLE_ARN, ExportPlan
-from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
+from rwlib.export.words import NOT_EXPORTED, comment, far_characters, principal_steps
 
 TOOL = "terraform"
 _HEAD = """terraform {
@@ -35,6 +35,7 @@ def terraform(plan: ExportPlan) -> dict[str, str]:
     ``risingwavelabs/risingwavecloud`` (``internal/provider``, allowed IAM roles resource).
     """
     main = [comment(f"The IAM role that RisingWave Cloud assumes for {plan.target.name}.", "#")]
+    main += [comment(far, "#")] if (far := far_characters([plan], _WHO)) else []
     main += [_versions([plan]), _provider([plan]), *_resources(plan), *_imports(plan)]
     return {
         "main.tf": "\n".join(main),
@@ -76,6 +77,7 @@ def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
     by_hand = "" if all(each.target.cluster_id for each in plans) else comment(_BY_HAND, "#")
     main = [
         head,
+        *([comment(far, "#")] if (far := far_characters(plans, _WHO)) else []),
         _versions(plans),
         _provider(plans),
         comment(NOT_EXPORTED, "#") + by_hand,
@@ -91,9 +93,11 @@ def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
     }
 
 
+# Source: hashicorp/aws, internal/service/iam/policy.go, NormalizeJsonString.
+_WHO = "the provider writes a document anew, without them"
 _AS_RESOURCE = "With cluster_id in the target it is exported as a resource."
 _BY_HAND = (
-    "Step 4 of a target without cluster_id is a person's: add its role's ARN under Network Access, "
+    "Step 4 of a target without cluster_id is manual: add its role's ARN under Network Access, "
     "Allowed Principals, of its cluster in RisingWave Cloud's console."
 )
 
@@ -165,7 +169,7 @@ _RESOURCES_OF_MANY = (
 )  # fmt: skip
 _WHOLE_LIST = (
     "Step 4: this resource owns the cluster's whole list. The entries of others are those that "
-    "were there at the export; keep them up to date, or they are removed."
+    "existed at the export; keep them up to date, or they are removed."
 )
 _LIST_OF_MANY = comment(_WHOLE_LIST, "#") + _each(
     "risingwavecloud_cluster_allowed_iam_roles",

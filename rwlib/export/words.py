@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from rwlib.export.plan import ExportPlan
 
 NOT_EXPORTED = (
-    "Not exported: a person's word that the role is registered in Allowed Principals, running the "
+    "Not exported: the confirmation that the role is registered in Allowed Principals, running the "
     "SQL, and the values of its secrets. `rwlib verify` says whether the whole works."
 )
 
@@ -22,7 +23,28 @@ def comment(text: str, mark: str) -> str:
 def principal_steps(plan: ExportPlan) -> str:
     """Say what a person does for Step 4."""
     return (
-        "Step 4 is a person's: in RisingWave Cloud's console, in the cluster whose Workload "
+        "Step 4 is manual: in RisingWave Cloud's console, in the cluster whose Workload "
         f"Identity is {plan.workload_identity_arn}, add the role's ARN under Network Access, "
         "Allowed Principals."
+    )
+
+
+def far_characters(plans: Sequence[ExportPlan], who: str) -> str:
+    """Say what a tool cannot write for IAM, empty where it can write all of it.
+
+    IAM takes characters past U+00FF in a document only as the escapes of JSON.
+
+    Source: IAM API Reference, "CreatePolicy", pattern of PolicyDocument.
+
+    Parameters
+    ----------
+    who
+        The tool, and what it does with escapes.
+    """
+    far = sorted({each for plan in plans for each in plan.target.prefix if each > "\u00ff"})
+    if not far:
+        return ""
+    return (
+        f"IAM refuses {' '.join(far)} in a policy unless written as JSON escapes, and {who}. "
+        "Use the AWS CLI's script (`--format cli`) or `rwlib run` for this prefix."
     )

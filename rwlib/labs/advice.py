@@ -6,10 +6,10 @@ principal, mended by taking a guard away, another layer than the one that refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from rwlib.labs.guards import LabHistory
-from rwlib.labs.result import Finding
+from rwlib.labs.result import Finding, Mistake
 from rwlib.labs.setup_calls import LabSetup
 
 _DOCUMENTS = {
@@ -25,118 +25,93 @@ _NAMES = {
     "key": "the key policy",
     "allowed": "Allowed Principals",
 }
-_OWN_WORDS = 2
 # What a person may mend in more than one place.
 _ALIKE = {"policy": {"policy", "sql"}, "key": {"key", "policy"}}
 
-_BY_WORDS = (
-    (
-        "lets everybody assume",
-        "A wildcard makes the message go away because nobody is asked any more. Who is it that "
-        "asks? Name that one.",
-    ),
-    (
-        "lets every role of account",
-        "An account as the principal is all of its roles: in RisingWave's account that is every "
-        "customer's cluster. Which one role asks?",
-    ),
-    (
-        "lets other roles of account",
-        "A pattern over role names fits more than the one role that asks. Write its whole ARN.",
-    ),
-    (
-        "The trust policy lets",
-        "It is a right statement on a wrong principal. Compare it with the caller in the message, "
-        "letter by letter.",
-    ),
-    (
-        "on every resource",
-        "Which request was refused? It names one action and one resource: allow that one there.",
-    ),
-    (
-        "'s3:prefix'",
-        "A star straight after the name fits every folder that begins so.",
-    ),
-    (
-        "allows ",
-        "The role works, and can do more than the lab's task asks for. Take out what no request "
-        "of RisingWave's needs.",
-    ),
-    (
-        "the bucket policy lets through what it refused",
-        "A guard was taken away, narrowed or opened for more than one. Whom did it keep out, and "
-        "does it still? Exempt the one role, and leave the rest as it was.",
-    ),
-    (
-        "the key policy lets through what it refused",
-        "The key is open to more than the role. A key's policy and grants are read by everybody "
-        "they name.",
-    ),
-    (
-        "without its permissions boundary",
-        "The boundary was put there by somebody: without it everything that it kept away can be "
-        "granted. Widen it by what is missing, and leave it on the role.",
-    ),
-    (
-        "the boundary",
-        "A boundary is the most that may ever be granted. Add what the role's policy needs, on "
-        "the same resource, and nothing beside it.",
-    ),
-    (
-        "was added to Allowed Principals",
-        "Each entry is one more role that RisingWave may assume. Only this lab's role is needed.",
-    ),
-    (
-        "closed again since",
+ADVICE: Mapping[Mistake, str] = {
+    "closed_again": (
         "On a real account that moment is in the trail, and anybody may have used it. `reset` "
-        "starts the lab over.",
+        "starts the lab over."
     ),
-    (
-        "encryption was changed",
+    "trusts_everybody": (
+        "A wildcard makes the message go away because nobody is asked any more. Who is it that "
+        "asks? Name that one."
+    ),
+    "trusts_account": (
+        "An account as the principal means all of its roles: in RisingWave's account that is every "
+        "customer's cluster. Which one role asks?"
+    ),
+    "trusts_pattern": (
+        "A pattern over role names matches more than the one role that asks. Write its whole ARN."
+    ),
+    "trusts_another": (
+        "The statement is right, but it names the wrong principal. Compare it with the caller in "
+        "the message, letter by letter."
+    ),
+    "every_resource": (
+        "Which request was refused? It names one action and one resource: allow that one there."
+    ),
+    "prefix_pattern": (
+        "An asterisk right after the name matches every folder that begins the same way."
+    ),
+    "more_than_needed": (
+        "The role works, and can do more than the lab's task asks for. Take out what no request "
+        "of RisingWave's needs."
+    ),
+    "bucket_policy_opened": (
+        "A guard was taken away, narrowed or opened for more than one. Whom did it keep out, and "
+        "does it still? Exempt the one role, and leave the rest as it was."
+    ),
+    "key_policy_opened": (
+        "The key is open to more than the role. A key's policy and grants are read by everybody "
+        "they name."
+    ),
+    "boundary_removed": (
+        "The boundary was put there by somebody: without it everything that it kept away can be "
+        "granted. Widen it by what is missing, and leave it on the role."
+    ),
+    "boundary_widened": (
+        "A boundary is the most that may ever be granted. Add what the role's policy needs, on "
+        "the same resource, and nothing beside it."
+    ),
+    "allowed_principal_added": (
+        "Each entry is one more role that RisingWave may assume. Only this lab's role is needed."
+    ),
+    "encryption_changed": (
         "Another encryption makes the refusal go away and leaves new files outside the company's "
-        "key. Who decided on the key?",
+        "key. Who decided on the key?"
     ),
-    (
-        "refuses now what it allowed",
+    "refuses_what_it_allowed": (
         "Writing a policy replaces the whole document: what you leave out is gone. What did it "
-        "say before?",
+        "say before?"
     ),
-    (
-        "would be updated in-place",
+    "written_otherwise": (
         "What stands in the account and what is written differ, and the next apply takes back what "
-        "was made by hand. Where is this role written?",
+        "was made by hand. Where is this role written?"
     ),
-    (
-        "was answered ok",
-        "A request that the task does not want goes through. Which statement allows it?",
+    "goes_through": (
+        "A request that the task does not want goes through. Which statement allows it?"
     ),
-    (
-        "is gone",
-        "It was there before you began and was not what refused.",
-    ),
-)
+    "gone": "It was there before you began and was not what refused.",
+}
+"""What is said about each kind of mistake; of several, about the first in this order."""
 
 
 def with_advice(setup: LabSetup, history: LabHistory, findings: Iterable[Finding]) -> list[Finding]:
     """Return findings with a sentence about the kind of mistake beneath each that failed."""
     found: list[Finding] = []
     for each in findings:
-        # The first two say what RisingWave and the verification said, in their own words.
-        judged = len(found) >= _OWN_WORDS and not each.passed
-        sentence = _advice(each.evidence) if judged else ""
+        sentence = "" if each.passed else _advice(each.mistakes)
         more = (sentence,) if sentence else ()
-        found.append(Finding(each.title, each.passed, (*each.evidence, *more)))
+        found.append(Finding(each.title, each.passed, (*each.evidence, *more), each.mistakes))
     if found and not found[0].passed and (sentence := _other_layer(setup, history)):
         first = found[0]
         found[0] = Finding(first.title, False, (*first.evidence, sentence))
     return found
 
 
-def _advice(evidence: Iterable[str]) -> str:
-    text = "\n".join(evidence)
-    if "closed again since" in text:
-        return next(sentence for words, sentence in _BY_WORDS if words == "closed again since")
-    return next((sentence for words, sentence in _BY_WORDS if words in text), "")
+def _advice(mistakes: Collection[Mistake]) -> str:
+    return next((sentence for mistake, sentence in ADVICE.items() if mistake in mistakes), "")
 
 
 def _other_layer(setup: LabSetup, history: LabHistory) -> str:

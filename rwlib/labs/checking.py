@@ -10,7 +10,7 @@ from rwlib.labs.advice import with_advice
 from rwlib.labs.clients import only_lab
 from rwlib.labs.guards import LabHistory, lost, opened, strangers_let_in, too_much_granted
 from rwlib.labs.model import LabProbe
-from rwlib.labs.result import Finding, Result
+from rwlib.labs.result import Finding, Mistake, Result
 from rwlib.labs.retry import as_tried, attempt, fits
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.terraform import plan
@@ -33,6 +33,7 @@ _JUDGED = frozenset(
 _LEFT_TO_GUARDS = frozenset({"trust_too_wide", "grant_beyond_need"})
 # Depends on keys that a real try has shown: who asks Redshift, what S3 sends to KMS.
 _SHOWN_BY_TRYING = frozenset({"redshift_trust", "kms"})
+ENCRYPTION_CONTEXT = "kms:encryptioncontext"
 _LAYERS: Mapping[str, str] = {
     "bucket_policy_denies": "the bucket policy",
     "boundary_denies": "the permissions boundary",
@@ -82,28 +83,30 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
     if lab.one_at_a_time:
         verdicts = verdicts[:1]
     findings.append(_finding("Every hop of the way is right", verdicts))
-    for title, found in (
+    for title, wrong in (
         ("Nobody else may assume the role", strangers_let_in(setup, history)),
         ("The role may do no more than it needs", too_much_granted(setup, history)),
         ("Nothing was opened on the way", opened(setup, history)),
         ("What was there before is still there", lost(setup, history)),
     ):
-        findings.append(_finding(title, found))
+        mistakes = tuple(dict.fromkeys(each.mistake for each in wrong if each.mistake))
+        findings.append(_finding(title, [each.line for each in wrong], mistakes))
     if lab.terraform:
-        findings.append(_finding("Terraform's next apply changes nothing", _drift(setup)))
+        title = "Terraform's next apply changes nothing"
+        findings.append(_finding(title, _drift(setup), ("written_otherwise",)))
     findings += [_probe(setup, probe) for probe in lab.must]
     return with_advice(setup, history, findings)
 
 
 def _drift(setup: LabSetup) -> list[str]:
     try:
-        return [each.line.partition("\n")[0] for each in plan(setup)]
+        return [each.headline for each in plan(setup)]
     except InputError as error:
         return [str(error)]
 
 
-def _finding(title: str, wrong: Sequence[str]) -> Finding:
-    return Finding(title, not wrong, tuple(wrong))
+def _finding(title: str, wrong: Sequence[str], mistakes: tuple[Mistake, ...] = ()) -> Finding:
+    return Finding(title, not wrong, tuple(wrong), mistakes)
 
 
 def _verdicts(setup: LabSetup, *, works: bool, reasons: bool) -> list[str]:
@@ -112,8 +115,8 @@ def _verdicts(setup: LabSetup, *, works: bool, reasons: bool) -> list[str]:
     lines: dict[str, list[str]] = {}
     for each in wrong:
         known = lines.setdefault(f"look again at: {_layer(each)}", [])
-        known += [line for line in each.evidence[:1] if reasons and line not in known]
-    return ["\n".join([head, *reason]) for head, reason in lines.items()]
+        known += each.evidence[:1] if reasons else ()
+    return ["\n".join([head, *dict.fromkeys(said)]) for head, said in lines.items()]
 
 
 def live_checks(setup: LabSetup) -> list[Check]:
@@ -143,7 +146,10 @@ def _counts(check: Check, *, works: bool) -> bool:
 
 def _about_encryption(check: Check) -> bool:
     """Whether a request depends on the encryption context, which S3 was just seen to send."""
-    return bool(check.evidence) and all("EncryptionContext" in line for line in check.evidence)
+    return bool(check.grounds) and all(
+        any(key.lower().startswith(ENCRYPTION_CONTEXT) for key in ground.keys)
+        for ground in check.grounds
+    )
 
 
 def _layer(check: Check) -> str:
@@ -157,7 +163,10 @@ def _probe(setup: LabSetup, probe: LabProbe) -> Finding:
     answer = ask(setup, probe)
     title = probe.title[0].upper() + probe.title[1:]
     passed = answer.partition(":")[0] == probe.answer
-    return Finding(title, passed, () if passed else (f"{probe.call} was answered {answer}",))
+    if passed:
+        return Finding(title, True)
+    mistakes: tuple[Mistake, ...] = ("goes_through",) if answer == "ok" else ()
+    return Finding(title, False, (f"{probe.call} was answered {answer}",), mistakes)
 
 
 def ask(setup: LabSetup, probe: LabProbe) -> str:

@@ -49,7 +49,7 @@ def learner_names(count: int = 0, listed: Path | None = None) -> list[str]:
             lines = listed.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                "names", str(listed), "cannot be read as a list of names, one a line"
+                "names", str(listed), "cannot be read as a list of names, one per line"
             ) from error
         for line in lines:
             if name := line.strip():
@@ -59,7 +59,7 @@ def learner_names(count: int = 0, listed: Path | None = None) -> list[str]:
     names += [f"learner{number:0{width}}" for number in range(len(names) + 1, count + 1)]
     if not 1 <= len(names) <= MOST_LEARNERS:
         raise InputError(
-            "learners", len(names), f"is no size of a class; give 1 to {MOST_LEARNERS} learners"
+            "learners", len(names), f"is not a valid class size; give 1 to {MOST_LEARNERS} learners"
         )
     for name in names:
         workplace(name)  # refuses what cannot be a folder

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rwlib.evaluate import Policies, Request, evaluate
+from rwlib.labs.result import Mistake, Observed
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.states import LabState, document_of, read_states
 from rwlib.sandbox import (
@@ -22,7 +23,16 @@ from rwlib.sandbox import (
     THIRD_PARTY,
     WORKLOAD_IDENTITY_ARN,
 )
-from rwlib.verify import ExcessGrant, Passing, Situation, denials, excess_grants, newly_allowed
+from rwlib.target import Target
+from rwlib.verify import (
+    ExcessGrant,
+    LetIn,
+    Passing,
+    Situation,
+    denials,
+    excess_grants,
+    newly_allowed,
+)
 from rwlib.verify import passes as passes_through
 
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -38,6 +48,15 @@ SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com
 _SHOWN = 3
 _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
+_BUCKET = "the bucket policy"
+_KEY = "the key policy"
+_OPENED: Mapping[str, Mistake] = {_BUCKET: "bucket_policy_opened", _KEY: "key_policy_opened"}
+_TRUSTED: Mapping[LetIn, Mistake] = {
+    "everybody": "trusts_everybody",
+    "account": "trusts_account",
+    "pattern": "trusts_pattern",
+    "one": "trusts_another",
+}
 
 
 @dataclass(frozen=True)
@@ -98,18 +117,22 @@ def who_may_assume(setup: LabSetup) -> dict[str, tuple[str, bool]]:
     }
 
 
-def strangers_let_in(setup: LabSetup, history: LabHistory) -> list[str]:
+def strangers_let_in(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name everybody who may assume the role now and should not, each with a request as proof."""
-    return [_grant_line(each) for each in _excess(setup, history.now, history.base) if _trust(each)]
+    return [
+        _of_grant(each, setup.target)
+        for each in _excess(setup, history.now, history.base)
+        if each.by_trust
+    ]
 
 
-def too_much_granted(setup: LabSetup, history: LabHistory) -> list[str]:
+def too_much_granted(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name what the role may do beside what the lab needs, each with a request as proof."""
-    found = _excess(setup, history.now, history.base)
-    return [_grant_line(each) for each in found if not _trust(each)]
+    grants = _excess(setup, history.now, history.base)
+    return [_of_grant(each, setup.target) for each in grants if not each.by_trust]
 
 
-def opened(setup: LabSetup, history: LabHistory) -> list[str]:
+def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name what was opened in any state since the lab began, and what is open now.
 
     A state in between counts: on a real account anybody could have used it meanwhile.
@@ -118,30 +141,35 @@ def opened(setup: LabSetup, history: LabHistory) -> list[str]:
     extra = sorted(set(history.now.allowed_principals) - set(history.base.allowed_principals))
     own = history.now.role(setup.target.role_name)
     now += [
-        f"{arn} was added to Allowed Principals: RisingWave may assume it too"
+        Observed(
+            f"{arn} was added to Allowed Principals: RisingWave may assume it too",
+            "allowed_principal_added",
+        )
         for arn in extra
         if own is None or arn != own["arn"]
     ]
     found = list(now)
     for state in history.states[1:-1]:
         grants = _excess(setup, state, history.before)
-        lines = [_grant_line(each) for each in grants] + list(_opened(setup, history, state))
-        if fresh := [line for line in lines if line not in found]:
-            found.append(
-                f"after {state.call} at {state.at[11:19]} UTC, and closed again since: {fresh[0]}"
-            )
-    return found[:_SHOWN] if len(found) <= _SHOWN else [*found[:_SHOWN], _more(found)]
+        then = [_of_grant(each, setup.target) for each in grants] + list(
+            _opened(setup, history, state)
+        )
+        if fresh := [each for each in then if each not in found]:
+            when = f"after {state.call} at {state.at[11:19]} UTC, and closed again since"
+            found.append(Observed(f"{when}: {fresh[0].line}", "closed_again"))
+    return found[:_SHOWN] if len(found) <= _SHOWN else [*found[:_SHOWN], Observed(_more(found))]
 
 
-def lost(setup: LabSetup, history: LabHistory) -> list[str]:
+def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name what was right at the start and does not hold any more."""
     base, before, now, target = history.base, history.before, history.now, setup.target
-    found: list[str] = []
+    found: list[Observed] = []
     ids = _other_ids(setup, history, now)
     for what, place, old, new, wanted, but in _documents(setup, history, now):
         for each in newly_allowed(new, old, place=place, account_id=CUSTOMER, but=but, but_ids=ids):
             if wanted is None or passes_through(each.request, wanted):
-                found.append(f"{what} refuses now what it allowed: {each.line}")
+                line = f"{what} now refuses what it allowed: {each.line}"
+                found.append(Observed(line, "refuses_what_it_allowed"))
                 break
     found += _boundary_lost(before.situation(target), now.situation(target))
     found += _settings(target.bucket, before, now)
@@ -150,14 +178,14 @@ def lost(setup: LabSetup, history: LabHistory) -> list[str]:
         if own or not _is_customers(name, piece):
             continue
         if name not in now.pieces:
-            found.append(f"{name} is gone")
+            found.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
-            found.append(f"{name} was changed, and is not part of the task")
+            found.append(Observed(f"{name} was changed, and is not part of the task"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
-    found += [f"Allowed Principals: {each} is gone" for each in gone]
+    found += [_gone(f"Allowed Principals: {each}") for each in gone]
     there = setup.keys() if history.objects else []
-    return [*found, *(f"object {each} is gone" for each in history.objects if each not in there)]
+    return [*found, *(_gone(f"object {each}") for each in history.objects if each not in there)]
 
 
 def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
@@ -186,7 +214,7 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
     return tuple(found)
 
 
-def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[str]:
+def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[Observed]:
     """Yield what a state lets through beside the role's own policies, and its beginning did not."""
     ids = _other_ids(setup, history, state)
     for what, place, old, new, _, but in _documents(setup, history, state):
@@ -199,16 +227,17 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[s
             )
             first = first or next(passing, None)
         if first is not None:
-            yield f"{what} lets through what it refused: {first.line}"
+            line = f"{what} lets through what it refused: {first.line}"
+            yield Observed(line, _OPENED.get(what))
     yield from _boundary_opened(setup, history, state)
     was, bucket = history.before.bucket(setup.target.bucket), state.bucket(setup.target.bucket)
     for name in sorted(
         set((was or {}).get("public_access_block", ()))
         - set((bucket or was or {}).get("public_access_block", ()))
     ):
-        yield f"the bucket's {name} is off"
+        yield Observed(f"the bucket's {name} is off")
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
-        yield f"the bucket's ACL grants {grant}"
+        yield Observed(f"the bucket's ACL grants {grant}")
     yield from _newcomers(setup, history.before, state)
 
 
@@ -229,10 +258,10 @@ def _documents(
             continue
         if name.startswith("bucket "):
             bucket = str(piece["name"])
-            what = "the bucket policy" if bucket == target.bucket else f"the policy of {bucket}"
+            what = _BUCKET if bucket == target.bucket else f"the policy of {bucket}"
             place = f"arn:aws:s3:::{bucket}"
         elif name.startswith("key "):
-            what, place = "the key policy", str(piece["arn"])
+            what, place = _KEY, str(piece["arn"])
         else:
             continue
         documents = [_with_grants(each) for each in (piece, there, base)]
@@ -285,13 +314,13 @@ def _with_grants(piece: Mapping[str, Any] | None) -> Any:
             "Statement": [*_listed((document or _NOTHING)["Statement"]), *statements]}  # fmt: skip
 
 
-def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[str]:
+def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[Observed]:
     """Yield what a boundary would let the role be granted now, and did not before."""
     before, now = (each.situation(setup.target) for each in (history.before, state))
     if before.boundary is None or now.boundary == before.boundary or now.trust_policy is None:
         return
     if now.boundary is None:
-        yield "the role is without its permissions boundary"
+        yield Observed("the role no longer has its permissions boundary", "boundary_removed")
         return
     everything = (("everything", _ALL),)
     first = next(
@@ -308,17 +337,19 @@ def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> I
     )
     if first is not None:
         request = first.witness
-        yield f"the boundary lets the role be granted {request.action} on {request.resource}"
+        asked = f"{request.action} on {request.resource}"
+        yield Observed(f"the boundary lets the role be granted {asked}", "boundary_widened")
         return
     walls = newly_allowed(
         denials(before.boundary[1]), denials(now.boundary[1]), place="*", account_id=CUSTOMER
     )
     for each in walls:
-        yield f"the boundary's Deny is gone: {each.request.action} on {each.request.resource}"
+        asked = f"{each.request.action} on {each.request.resource}"
+        yield Observed(f"the boundary's Deny is gone: {asked}", "boundary_widened")
         return
 
 
-def _boundary_lost(before: Situation, now: Situation) -> Iterator[str]:
+def _boundary_lost(before: Situation, now: Situation) -> Iterator[Observed]:
     """Yield that a boundary is gone, or what it left room for and does not any more.
 
     By what it lets through, not by its name: another policy with the same reach is as good.
@@ -327,12 +358,13 @@ def _boundary_lost(before: Situation, now: Situation) -> Iterator[str]:
         return
     name = before.boundary[0]
     if now.boundary is None:
-        yield f"the role's permissions boundary {name} is gone"
+        yield Observed(f"the role's permissions boundary {name} is gone", "gone")
         return
     rooms = (_as_resource_policy(each) for each in (now.boundary[1], before.boundary[1]))
     for each in newly_allowed(*rooms, place="*", account_id=CUSTOMER, alone=True):
         if ":role/" in each.who:  # nothing bounds the root user
-            yield f"the boundary refuses now what it allowed: {each.line}"
+            line = f"the boundary now refuses what it allowed: {each.line}"
+            yield Observed(line, "refuses_what_it_allowed")
             return
 
 
@@ -342,7 +374,7 @@ def _as_resource_policy(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "Statement": statements}
 
 
-def _newcomers(setup: LabSetup, before: LabState, state: LabState) -> Iterator[str]:
+def _newcomers(setup: LabSetup, before: LabState, state: LabState) -> Iterator[Observed]:
     """Yield what users and roles may do that were made since, as if they were the lab's role."""
     for name, piece in state.pieces.items():
         made = name not in before.pieces and piece.get("name") != setup.target.role_name
@@ -353,15 +385,16 @@ def _newcomers(setup: LabSetup, before: LabState, state: LabState) -> Iterator[s
         target = setup.target.model_copy(update={"role_name": piece["name"]})
         for each in excess_grants(target, situation, WORKLOAD_IDENTITY_ARN):
             if each.kind == "outside":
-                yield f"{name} was made, and is wider than needed: {each.line}"
+                line = f"{name} was made, and is wider than needed: {each.line}"
+                yield Observed(line, _mistake_of(each, target))
                 break
 
 
-def _settings(bucket: str, before: LabState, now: LabState) -> list[str]:
+def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     """Name settings of the bucket and its key that are others now."""
     was, there = before.bucket(bucket) or {}, now.bucket(bucket)
     if there is None:
-        return [f"bucket {bucket} is gone"]
+        return [_gone(f"bucket {bucket}")]
     titles = {
         "encryption": ("algorithm", "kms_key", "bucket_key"),
         "region": ("region",),
@@ -369,14 +402,17 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[str]:
         "ownership": ("ownership",),
     }
     found = [
-        f"the bucket's {title} was changed"
+        Observed(
+            f"the bucket's {title} was changed",
+            "encryption_changed" if title == "encryption" else None,
+        )
         for title, names in titles.items()
         if any(there[name] != was[name] for name in names)
     ]
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
         if name.startswith("key ") and state != piece["state"]:
-            found.append(f"{piece['arn']} is {state or 'gone'}")
+            found.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
     return found
 
 
@@ -390,15 +426,30 @@ def _plain(piece: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in piece.items() if key not in ("tags", "policy", "grants")}
 
 
-def _trust(grant: ExcessGrant) -> bool:
-    return grant.sources == (_TRUST,)
+def _of_grant(grant: ExcessGrant, target: Target) -> Observed:
+    return Observed(grant.proof, _mistake_of(grant, target))
 
 
-def _grant_line(grant: ExcessGrant) -> str:
-    return grant.line.rpartition(" [")[0]
+def _mistake_of(grant: ExcessGrant, target: Target) -> Mistake:
+    if grant.by_trust:
+        return _TRUSTED[grant.lets_in]
+    if "*" in grant.resources:
+        return "every_resource"
+    prefix = target.prefix.strip("/")
+    listed = str(grant.witness.context.get("s3:prefix", ""))
+    beside = (listed, grant.witness.resource.removeprefix(f"arn:aws:s3:::{target.bucket}/"))
+    if prefix and any(
+        each.startswith(prefix) and each[len(prefix) :][:1] not in ("", "/") for each in beside
+    ):
+        return "prefix_pattern"
+    return "more_than_needed"
 
 
-def _more(found: Sequence[str]) -> str:
+def _gone(what: str) -> Observed:
+    return Observed(f"{what} is gone", "gone")
+
+
+def _more(found: Sequence[Observed]) -> str:
     return f"and {len(found) - _SHOWN} more"
 
 

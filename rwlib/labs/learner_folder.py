@@ -131,7 +131,7 @@ def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
         raise InputError(
             "learner",
             learner,
-            "is no learner's name; use up to 40 letters of any language, digits, spaces, "
+            "is not a valid learner's name; use up to 40 letters of any language, digits, spaces, "
             '".", "_", "-", "@", "+" or "\'", and begin with a letter or a digit',
         )
     return Workplace(name, Path(home) if home else labs_home())

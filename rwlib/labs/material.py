@@ -14,9 +14,10 @@ from typing import Any
 
 from rwlib.labs.markdown import markdown_html
 from rwlib.labs.model import Call, Lab, all_labs
+from rwlib.labs.texts import CALLS, section
 
 PAGES: Mapping[str, str] = {
-    "primer": "IAM for those who never wrote a policy",
+    "primer": "IAM for those who have never written a policy",
     "handout": "Reading an AccessDenied",
     "slides": "Reading an AccessDenied: slides",
 }
@@ -87,15 +88,10 @@ def answer_key(notebooks: Path) -> str:
 def _answer(notebook: Path) -> str:
     """Return the words of a notebook's solution."""
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        text = section(notebook, "answer")
     except (OSError, ValueError, KeyError):
         return ""
-    for cell in cells:
-        text = "".join(cell["source"])
-        if text.startswith("## Solution"):
-            inner = text.partition("</summary>")[2].partition("</details>")[0]
-            return inner.partition("The next cell shows")[0].strip()
-    return ""
+    return text.partition("</summary>")[2].partition("</details>")[0].partition(CALLS)[0].strip()
 
 
 def _call(call: Call) -> str:

@@ -56,7 +56,7 @@ def question_of(lab: Lab, when: str) -> Question:
         return Question(str(lab.after["ask"]), str(lab.after["layer"]), str(lab.after["why"]))
     known = [name for name, there in (("before", lab.layer), ("after", lab.after)) if there]
     names = " and ".join(known) or "none"
-    raise InputError("question", when, f"is no question of lab {lab.number}; there is {names}")
+    raise InputError("question", when, f"is not a question of lab {lab.number}; there is {names}")
 
 
 def choice_of(answer: str) -> str:
@@ -71,7 +71,9 @@ def choice_of(answer: str) -> str:
     for letter, name in zip("abcdefghi", LAYERS, strict=True):
         if text in (letter, name, LAYERS[name].lower()):
             return name
-    raise InputError("answer", answer, f"is no choice; write a letter, or {', '.join(LAYERS)}")
+    raise InputError(
+        "answer", answer, f"is not one of the choices; write a letter, or {', '.join(LAYERS)}"
+    )
 
 
 def choices() -> list[str]:

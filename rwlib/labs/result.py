@@ -3,17 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
-from typing import Any
+from typing import Any, Literal
+
+Mistake = Literal[
+    "trusts_everybody",
+    "trusts_account",
+    "trusts_pattern",
+    "trusts_another",
+    "every_resource",
+    "prefix_pattern",
+    "more_than_needed",
+    "bucket_policy_opened",
+    "key_policy_opened",
+    "boundary_removed",
+    "boundary_widened",
+    "allowed_principal_added",
+    "closed_again",
+    "encryption_changed",
+    "refuses_what_it_allowed",
+    "written_otherwise",
+    "goes_through",
+    "gone",
+]
+"""The kinds of wrong repair that `rwlib.labs.advice` has a sentence about."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One line of what a guard found, and the kind of mistake that it shows, if it shows one."""
+
+    line: str
+    mistake: Mistake | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a result: what was looked at, whether it is as it should be, and why not."""
+    """One line of a result: what was looked at, whether it is as it should be, and why not.
+
+    Parameters
+    ----------
+    mistakes
+        The kinds of mistake that the evidence shows.
+    """
 
     title: str
     passed: bool
     evidence: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,14 +77,9 @@ class Result:
         return "\n".join([*lines, self._end])
 
     def _repr_html_(self) -> str:
-        rows = []
-        for each in self.findings:
-            why = "".join(f"<li>{_text(line)}</li>" for line in each.evidence)
-            why = f"<ul>{why}</ul>" if why else ""
-            mark = "✓" if each.passed else "✗"
-            rows.append(f"<tr><td>{mark}</td><td>{escape(each.title)}{why}</td></tr>")
-        head = f"<p><strong>{self._end}</strong></p>"
-        return f"{head}<table><tbody>{''.join(rows)}</tbody></table>"
+        from rwlib.display import render
+
+        return f"<p><strong>{self._end}</strong></p>{render('results', self.findings)}"
 
     @property
     def _end(self) -> str:
@@ -64,7 +95,3 @@ class Result:
                 for each in self.findings
             ],
         }
-
-
-def _text(text: str) -> str:
-    return escape(text) if "\n" not in text else f"<pre><code>{escape(text)}</code></pre>"

@@ -297,7 +297,7 @@ def _data(file: Path) -> Mapping[str, Any]:
             "results", str(file), f"cannot be read: {error.strerror}", reason="cannot_be_read"
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError("results", str(file), "is no results.json of a learner") from error
+        raise InputError("results", str(file), "is not a learner's results.json") from error
     return dict(data)
 
 
@@ -312,7 +312,7 @@ def _learner(file: Path, data: Mapping[str, Any], key: bytes | None = None) -> L
         learner_id = str(data.get("id", ""))
         return Learner(str(data["learner"]), scores, learner_id, trust_of(data, key))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError("results", str(file), "is no results.json of a learner") from error
+        raise InputError("results", str(file), "is not a learner's results.json") from error
 
 
 def _score(number: int, each: Mapping[str, Any]) -> Score:

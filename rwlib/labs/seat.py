@@ -149,4 +149,4 @@ def _read(text: str, where: str) -> Seat:
             str(found["learner"]), str(found["url"]), str(found["token"]), str(found["home"])
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(SEAT, where, "is no seat.json of a class") from error
+        raise InputError(SEAT, where, "is not a class's seat.json") from error

@@ -171,7 +171,7 @@ class OpenLab:
 
     def terraform_apply(self) -> Shown:
         """Make IAM what the Terraform configuration says."""
-        lines = [each.line.replace("would be", "was", 1) for each in terraform.apply(self.setup)]
+        lines = [each.applied_line for each in terraform.apply(self.setup)]
         return show_text("\n".join(lines) or _NO_CHANGES)
 
     def verdict(self) -> Shown:
@@ -399,7 +399,7 @@ class OpenLab:
 
     def solution(self, apply: bool = False) -> Shown:
         """Show the calls that solve the lab; with ``apply`` make them."""
-        code = solution_code(self.setup, self.lab.repair)
+        code = self.repair_code()
         self._noted(solution="applied" if apply else "shown")
         if apply:
             self.setup.make(self.lab.repair)
@@ -411,6 +411,10 @@ class OpenLab:
                 self.next_round()
                 self.setup.make(self.lab.repair)
         return show_solution(code, applied=apply)
+
+    def repair_code(self) -> str:
+        """Return the calls that solve the lab, as code; makes none."""
+        return solution_code(self.setup, self.lab.repair)
 
     def close(self) -> None:
         """Let the sandbox go; one that this process serves is stopped, its state is kept."""

@@ -39,13 +39,24 @@ class Planned:
     then: Any
 
     @property
+    def headline(self) -> str:
+        """Say in one line what the next apply would change."""
+        return f"~ {self.address} would be updated in-place: {self.attribute}"
+
+    @property
     def line(self) -> str:
         """Say it as a plan does."""
-        return (
-            f"~ {self.address} would be updated in-place: {self.attribute}\n"
-            f"  - {json.dumps(self.now, sort_keys=True)}\n"
-            f"  + {json.dumps(self.then, sort_keys=True)}"
-        )
+        return self.headline + self._difference
+
+    @property
+    def applied_line(self) -> str:
+        """Say it as an apply does."""
+        return f"~ {self.address} was updated in-place: {self.attribute}{self._difference}"
+
+    @property
+    def _difference(self) -> str:
+        now, then = (json.dumps(each, sort_keys=True) for each in (self.now, self.then))
+        return f"\n  - {now}\n  + {then}"
 
 
 def plan(setup: _Setup) -> list[Planned]:

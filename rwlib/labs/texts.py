@@ -9,6 +9,9 @@ from pathlib import Path
 
 _HINT = re.compile(r"<details><summary>Hint (\d+)</summary>\n(.*?)(?=<details>|</details>)", re.S)
 _FOLDED = re.compile(r"<details><summary>[^<]*</summary>\n(.*?)</details>", re.S)
+# Comments of the notebooks' Markdown: what follows is about the notebook itself.
+HINTS = "<!-- hints -->"
+CALLS = "<!-- calls -->"
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -34,22 +37,22 @@ class LabTexts:
 
 def read_texts(notebook: Path) -> LabTexts:
     """Read the texts out of a lab's notebook, so that there is one source of them."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-
-    def section(title: str) -> str:
-        found = next((text for text in texts if text.startswith(f"## {title}")), "")
-        return found.partition("\n")[2].strip()
-
-    tasks = section("Tasks")
-    folded = _FOLDED.search(section("Solution"))
+    tasks = section(notebook, "tasks")
+    folded = _FOLDED.search(section(notebook, "answer"))
     solution = folded[1].strip() if folded else ""
     return LabTexts(
-        _plain(section("What happened")),
-        _plain(tasks.partition("Hints unfold")[0]),
+        _plain(section(notebook, "story")),
+        _plain(tasks.partition(HINTS)[0]),
         tuple(_plain(match[2]) for match in _HINT.finditer(tasks)),
-        _plain(solution.partition("The next cell shows")[0]),
+        _plain(solution.partition(CALLS)[0]),
     )
+
+
+def section(notebook: Path, tag: str) -> str:
+    """Return the text of the cell that carries a tag, without its heading; empty without one."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    texts = ("".join(each["source"]) for each in cells if tag in each["metadata"].get("tags", ()))
+    return next(texts, "").partition("\n")[2].strip()
 
 
 def _plain(text: str) -> str:

@@ -8,10 +8,9 @@ says so. A call of another account that STS refuses is not in this account's tra
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any
 
-from rwlib.display import Shown
+from rwlib.display import Shown, render
 from rwlib.sandbox import CUSTOMER
 
 _SOURCES = ("iam", "sts", "s3", "kms")
@@ -50,9 +49,4 @@ def show_trail(events: Iterable[Mapping[str, str]], *, reads: bool = False) -> S
     text = "\n\n".join(
         "\n".join(f"{name:<18} {value}" for name, value in row.items() if value) for row in rows
     )
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row.values()) + "</tr>"
-        for row in rows
-    )
-    return Shown(text, f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return Shown(text, render("table", list(rows[0]), [list(row.values()) for row in rows]))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from rwlib.display import Shown
+from rwlib.display import Shown, render
 
 if TYPE_CHECKING:
     from rwlib.labs.model import LabProbe
@@ -55,21 +55,18 @@ def show_trust(found: Mapping[str, tuple[str, bool]]) -> Shown:
         f"{'may' if allowed else 'may not':<8} {title:<{width}}  {principal}"
         for title, (principal, allowed) in found.items()
     )
-    rows = "".join(
-        f"<tr><td>{'<strong>may</strong>' if allowed else 'may not'}</td>"
-        f"<td>{escape(title)}</td><td><code>{escape(principal)}</code></td></tr>"
+    rows = [
+        ("✓ may" if allowed else "✗ may not", title, principal)
         for title, (principal, allowed) in found.items()
-    )
-    head = '<tr><th scope="col">Assume the role?</th><th scope="col">Who</th>'
-    head += '<th scope="col">Principal</th></tr>'
-    return Shown(text, f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>")
+    ]
+    return Shown(text, render("table", ("Assume the role?", "Who", "Principal"), rows))
 
 
 def show_solution(code: str, *, applied: bool) -> Shown:
     """Show a solution, folded."""
     head = "The solution was applied" if applied else "The solution, not applied"
     html = f"<details><summary>{head}</summary>{_block(code)}</details>"
-    return Shown(f"{head}:\n{code}", html)
+    return Shown(f"{head}:\n\n{code}", html)
 
 
 def _block(text: str) -> str:

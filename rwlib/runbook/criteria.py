@@ -28,9 +28,16 @@ def exit_code_of(checks: Sequence[Check], *, live: bool) -> int:
     return 3 if live and any(check.needs_person for check in checks) else 0
 
 
-def plan_problem(target: Target, grants: Sequence[ExcessGrant]) -> str:
+def plan_problem(
+    target: Target, grants: Sequence[ExcessGrant], checks: Sequence[Check] = ()
+) -> str:
     """Say why what was judged last must not be written, in one sentence; empty when it may be."""
     blocking = unaccepted(target, grants)
+    undecided = [each for each in checks if each.reason == "grants_not_decided"]
+    if not blocking and undecided:
+        return f"what the role would reach is not decided: {undecided[0].evidence[0]}; " + (
+            undecided[0].fix
+        )
     if not blocking:
         return ""
     more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""

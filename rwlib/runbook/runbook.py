@@ -183,14 +183,14 @@ class Runbook:
     @property
     def plan_problem(self) -> str:
         """Why what was judged last must not be written, in one sentence; empty when it may be."""
-        return criteria.plan_problem(self.target, self.grants)
+        return criteria.plan_problem(self.target, self.grants, self.checks)
 
     def require_plan(self) -> None:
         """Stop before the first write where the planned state grants more than was asked for.
 
-        Only what reaches outside the target's prefix, bucket and key stops, and only where
-        ``accept_findings`` does not name it. The report says what was found. Taking back is
-        never stopped.
+        Only what reaches outside the target's prefix, bucket and key stops, or a reach that could
+        not be decided, and only where ``accept_findings`` does not name it. The report says what
+        was found. Taking back is never stopped.
 
         Raises
         ------

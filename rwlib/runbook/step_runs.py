@@ -165,9 +165,10 @@ def _sql(run: Run, step: Step, apply: bool) -> None:
         run.bucket.region_name,
         version=risingwave_version(run),
     )
-    step.status = "done"
     if not run.target.run_sql:
+        step.status = "manual"  # the SQL is written, and a person's to run
         return
+    step.status = "done"
     from rwlib.steps import run_statements
 
     changes = run_statements(run.risingwave, run.sql, ledger=run.ledger, apply=apply)

@@ -1,5 +1,6 @@
 from .checker import check_sql as check_sql
 from .checker import connectors_without_role as connectors_without_role
+from .checker import has_statements as has_statements
 from .connectors import Connector as Connector
 from .connectors import iceberg_catalogs as iceberg_catalogs
 from .connectors import load_connector as load_connector
@@ -11,6 +12,8 @@ from .prefixes import listed_prefix as listed_prefix
 from .rules.options import unknown_options as unknown_options
 from .rules.problems import Definition as Definition
 from .rules.problems import Given as Given
+from .writing.option_fields import OptionField as OptionField
+from .writing.option_fields import option_fields as option_fields
 from .writing.quoting import identifier as identifier
 from .writing.rendering import Statement as Statement
 from .writing.targets import ConnectorSql as ConnectorSql

@@ -24,7 +24,7 @@ from rwlib.sql.language.syntax import (
     SqlOption,
 )
 from rwlib.sql.language.tokens import SqlSyntaxError, tokenize
-from rwlib.sql.language.versions import known_version
+from rwlib.sql.language.versions import known_version, versions_before
 from rwlib.sql.rules.column_types import refused_type
 from rwlib.sql.rules.problems import (
     Definition,
@@ -39,21 +39,22 @@ from rwlib.sql.rules.shape import all_problems
 
 FINDINGS = {
     "sql_syntax": "RisingWave cannot read the statement",
+    "long_name": "a name in more parts than RisingWave knows",
     "version_dependent": "works on one version of RisingWave and not on another",
-    "bad_column_type": "a column type that RisingWave has not",
+    "bad_column_type": "a column type that RisingWave does not have",
     "psql_variable": "a name that psql fills in",
     "unknown_option": "an option the connector does not define",
     "duplicate_option": "an option given twice",
     "bad_option_value": "a value the option cannot have",
-    "sql_missing_option": "an option the connector cannot do without",
+    "sql_missing_option": "an option that the connector requires",
     "sql_wrong_role_option": "the role option of another connector",
-    "sql_wrong_role_arn": "no ARN of a role, or another role than the target's",
+    "sql_wrong_role_arn": "not the ARN of a role, or not the target's role",
     "sql_external_id": "an external id, which RisingWave cannot send here",
     "config_load_missing": "enable_config_load is missing or off",
     "sql_static_keys": "static keys beside the role",
     "secret_required": "a secret in plain text",
-    "region_wrong": "another region than the bucket's",
-    "sql_wrong_bucket": "another bucket than the target's",
+    "region_wrong": "a region that is not the bucket's",
+    "sql_wrong_bucket": "a bucket that is not the target's",
     "sql_outside_prefix": "a path or pattern outside the prefix the role may reach",
     "iceberg_catalog_ignores_role": "an Iceberg catalog that does not use the role",
     "sql_format_encode": "FORMAT … ENCODE … missing, refused or not supported",
@@ -138,6 +139,11 @@ def check_sql(
     return sorted(findings, key=lambda finding: finding.line)
 
 
+def has_statements(text: str) -> bool:
+    """Tell whether a text holds anything to check besides comments, blanks and psql's own lines."""
+    return bool(read_each(text.removeprefix("\ufeff"), psql=True))
+
+
 def connectors_without_role(text: str) -> list[tuple[int, str]]:
     """Return the connectors in a text that are RisingWave's and take no role, with their lines."""
     statements, _ = parse_leniently(text.removeprefix("\ufeff"), psql=True)
@@ -216,6 +222,12 @@ def _of_statement(
                 "is a variable that psql fills in before RisingWave sees the statement",
                 f"start psql with -v {name}=…, or write the name itself", statement.line,
             )  # fmt: skip
+        for name, line in statement.long_names:
+            yield Problem(
+                "long_name", "error", name, "",
+                "has more than three parts, which RisingWave refuses",
+                "write database.schema.name, schema.name or the name alone", line,
+            )  # fmt: skip
         yield from _check(statement, expected, version)
 
 
@@ -256,7 +268,7 @@ def _check(statement: CreateStatement, expected: Expected, version: str) -> Iter
         yield from _secret(statement)
         return
     yield from _written(statement)
-    yield from _column_types(statement)
+    yield from _column_types(statement, version)
     if statement.engine == "iceberg":
         yield from _engine_table(statement)
     name = statement.option("type" if statement.kind == "connection" else "connector")
@@ -291,21 +303,24 @@ def _secret(statement: CreateStatement) -> Iterator[Problem]:
     if statement.credential_as not in ("", "string", "quoted", "variable", "null"):
         yield Problem(
             "bad_option_value", "error", statement.name, "",
-            "has a value that CREATE SECRET does not take (create_secret.rs)",
+            "has a value that CREATE SECRET does not take",
             "write a text in single quotes after AS, without E, N, X or dollars", statement.line,
         )  # fmt: skip
 
 
-def _column_types(statement: CreateStatement) -> Iterator[Problem]:
+def _column_types(statement: CreateStatement, version: str) -> Iterator[Problem]:
     for column in statement.columns:
         refused = refused_type(column.type) if column.type else None
         if refused is None or column.type is None:
             continue
         named, why, instead = refused
+        older = versions_before("3.1") if named.name == "variant" else ()
+        if older and not set(older) & {version}:
+            continue
         fix = f"write {instead}" if instead else "write a type of RisingWave, such as varchar"
         yield Problem(
             "bad_column_type", "error", f"the type {column.type.text} of column {column.name}",
-            "", why, fix, named.token.line,
+            "", why, fix, named.token.line, older,
         )  # fmt: skip
 
 
@@ -338,8 +353,8 @@ def _engine_table(statement: CreateStatement) -> Iterator[Problem]:
         if option.name in engine_options():
             continue
         if option.name in connection.options:
-            clause = "belongs into the connection of an ENGINE = iceberg table"
-            fix = f"write it into CREATE CONNECTION … WITH ({option.name} = …)"
+            clause = "belongs in the connection of an ENGINE = iceberg table"
+            fix = f"put it into CREATE CONNECTION … WITH ({option.name} = …)"
             id_ = "sql_wrong_role_option" if "role" in option.name else "unknown_option"
             yield Problem(id_, "error", option.name, "", clause, fix, option.line)
         elif near := nearest(option.name, engine_options(), count=1):

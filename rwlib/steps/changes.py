@@ -263,8 +263,8 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise EvidenceError(
-            f"the ledger {path} cannot be read ({error.strerror}); what is ours stands in it: "
-            "correct that, then run it again"
+            f"the ledger {path} cannot be read ({error.strerror}); it records what this runbook "
+            "made: correct that, then run it again"
         ) from None
     for line in text.splitlines():
         try:

@@ -293,6 +293,7 @@ def check_tags(present: Mapping[str, str], more: Mapping[str, str], what: str) -
         raise InputError(
             "tags",
             f"{total} tags",
-            f"are what {what} would have, with those that record whose it is, and AWS allows "
+            f"are what {what} would have, counting those that mark it as this runbook's, and AWS "
+            "allows "
             f"{TAGS_QUOTA}; remove {total - TAGS_QUOTA}",
         )

@@ -322,8 +322,8 @@ class _Policy:
         if not spare:
             raise ConflictError(
                 f"policy_name: {policy['PolicyName']!r} has {len(versions)} versions, as many as "
-                f"AWS allows, and somebody else wrote {', '.join(others)}; delete one of those "
-                "that nobody needs"
+                f"AWS allows, and somebody else wrote {', '.join(others)}; delete one that is no "
+                "longer needed"
             )
         return str(min(spare, key=lambda version: int(version[1:])))
 

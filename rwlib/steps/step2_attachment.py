@@ -77,7 +77,7 @@ def ensure_attached(
         if len(attached) >= quota:
             raise PolicyLimitError(
                 f"role {role_name} has {len(attached)} attached policies and AWS allows {quota}; "
-                "detach one that nobody needs, or give another role_name"
+                "detach one that is no longer needed, or give another role_name"
             )
     change = Change(
         "create",
@@ -136,7 +136,8 @@ def _attach(aws: Aws, role_name: str, policy_arn: str, sleep: Callable[[float], 
         except ClientError as error:
             if error_code(error) == "LimitExceeded":
                 raise PolicyLimitError(
-                    f"role {role_name}: {error_message(error)}; detach a policy that nobody needs, "
+                    f"role {role_name}: {error_message(error)}; detach a policy that is no longer "
+                    "needed, "
                     "or give another role_name"
                 ) from error
             # What was made a moment ago may not be known everywhere yet.
@@ -179,7 +180,7 @@ def wait_until_seen(
         if clock() - started > at_most:
             raise ServiceError(
                 f"role {role_name}: AWS does not show the new role with its policy after "
-                f"{at_most:.0f} seconds; run again, nothing is lost"
+                f"{at_most:.0f} seconds; run it again: nothing is lost"
             )
         sleep(pause)
         pause = min(pause * 2, 5.0)

@@ -271,8 +271,8 @@ class _Role:
         if role is not None:
             return role
         raise ServiceError(
-            f"role {self.name}: AWS says that it exists, but does not show it; run again, nothing "
-            "is lost"
+            f"role {self.name}: AWS says that it exists, but does not show it; run it again: "
+            "nothing is lost"
         )
 
     def adopt(self, role: Mapping[str, Any], apply: bool) -> Change:

@@ -165,8 +165,8 @@ def merge_trust(
             added.append(statement)
         elif sid in asked:
             raise ForeignTrustError(
-                f"trust policy: statement {sid} is not what this runbook writes, so it is "
-                "somebody else's and stays as it is; give it another Sid, or give another role_name"
+                f"trust policy: statement {sid} is not what this runbook writes, so it belongs to "
+                "somebody else and stays as it is; give it another Sid, or give another role_name"
             )
         elif wrote and not keep_redshift:
             removed.append(statement)
@@ -574,9 +574,9 @@ def _flags(foreign: Iterable[Mapping[str, Any]], workload_identity_arn: str) -> 
                     "nobody any more"
                 )
         if "NotPrincipal" in statement and statement.get("Effect") == "Allow":
-            flags.append(f"{title} trusts everybody but those it names (NotPrincipal)")
+            flags.append(f"{title} trusts everybody except those it names (NotPrincipal)")
         if "NotPrincipal" in statement and statement.get("Effect") == "Deny":
-            flags.append(f"{title} denies all but those it names (NotPrincipal)")
+            flags.append(f"{title} denies everybody except those it names (NotPrincipal)")
     return tuple(flags)
 
 

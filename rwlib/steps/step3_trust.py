@@ -109,7 +109,7 @@ def ensure_trust(
             merge.document,
             account_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, merge.document),
             f"trust policy of {role_name}",
-            "remove statements that nobody needs, or give another role_name",
+            "remove statements that are no longer needed, or give another role_name",
         )
         tags = {statement_key(each): id_of(role) for each in merge.added}
         check_tags(tags_of(role), tags, f"role {role_name}")
@@ -185,7 +185,7 @@ def _detail(merge: TrustMerge, workload_identity_arn: str) -> str:
     removed = [principal for each in merge.removed for principal in _principals(each)]
     gone = [each for each in removed if each not in added]
     parts = [f"trusts {workload_identity_arn}"] if added or not gone else []
-    parts += [f"no longer trusts {', '.join(gone)}, which nobody asks for"] if gone else []
+    parts += [f"no longer trusts {', '.join(gone)}, which no input asks for"] if gone else []
     return "; ".join(parts)
 
 

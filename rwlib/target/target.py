@@ -93,7 +93,7 @@ class Target(BaseModel):
         {}, description="Connector options for Step 5, flat or by connector"
     )
     accept_findings: list[str] = Field(
-        [], description="Ids of findings that are wanted, such as outside-0123abcd"
+        [], description="Ids of findings to accept, such as outside-0123abcd"
     )
     run_sql: bool = Field(False, description="Run the SQL of Step 5 in RisingWave")
     apply: bool = Field(False, description="Write the previewed changes to AWS")
@@ -240,7 +240,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         ) from None
     if not isinstance(values, dict):
         raise InputError(
-            "target", str(path), "holds no mapping; write one 'field: value' on each line"
+            "target", str(path), "is not a mapping; write one 'field: value' on each line"
         )
     for key in values:
         if not isinstance(key, str):

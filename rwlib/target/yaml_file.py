@@ -27,7 +27,7 @@ class OneKeyEach:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
                     raise TwiceError(
-                        problem=f"{key.value!r} is there twice", problem_mark=key.start_mark
+                        problem=f"{key.value!r} appears twice", problem_mark=key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)  # type: ignore[misc]

@@ -8,6 +8,7 @@ from .check import status_words as status_words
 from .connectors import check_sql_options as check_sql_options
 from .deciding import probe_role as probe_role
 from .grants import ExcessGrant as ExcessGrant
+from .grants import LetIn as LetIn
 from .grants import check_grants as check_grants
 from .grants import excess_grants as excess_grants
 from .grants import unaccepted as unaccepted

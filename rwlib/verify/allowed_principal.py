@@ -11,11 +11,10 @@ from rwlib.errors import RunbookError
 from rwlib.steps import console_steps
 from rwlib.target import Target
 from rwlib.verify.check import Check
+from rwlib.verify.kinds import title_of
 
 if TYPE_CHECKING:
     from rwlib.cloud import AllowedRoles, Cloud
-
-TITLE = "The cluster lists the role in Allowed Principals"
 
 
 def settled_list(
@@ -49,7 +48,9 @@ def stale_entries(
     for arn in allowed.role_arns:
         parts = arn.split(":")
         if len(parts) > 5 and parts[4] == account_id and not exists(arn.split("/")[-1]):
-            yield f"{arn} is listed but does not exist in AWS; remove it when nobody needs it"
+            yield (
+                f"{arn} is listed but does not exist in AWS; remove it when it is no longer needed"
+            )
 
 
 def check_allowed_principal(
@@ -78,8 +79,8 @@ def check_allowed_principal(
         status: Any, evidence: str, fix: str = "", reason: str = "", fixed_by: int | None = None
     ) -> Check:
         return Check(
-            "allowed_principal", "allowed principal", TITLE, status, (evidence,), fix, reason,
-            fixed_by,
+            "allowed_principal", "allowed principal", title_of("allowed_principal"), status,
+            (evidence,), fix, reason, fixed_by,
         )  # fmt: skip
 
     if problem is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rwlib.aws import Read
 from rwlib.steps import policy_text
 from rwlib.verify.check import Check, Status, Verdict
+from rwlib.verify.kinds import title_of
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -43,7 +44,7 @@ def check_simulation(
     from rwlib.aws import error_message
     from rwlib.errors import RunbookError
 
-    title = "AWS's own simulation agrees"
+    title = title_of("simulation")
     groups = _groups(verdicts)
     differing: list[str] = []
     by_organization: list[str] = []
@@ -56,7 +57,7 @@ def check_simulation(
             unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
             return [
                 Check("simulation", "requests", title, "unknown", unknown, reason="not_readable"),
-                Check("scp", "role", _SCP_TITLE, "unknown", unknown, reason="not_readable"),
+                Check("scp", "role", title_of("scp"), "unknown", unknown, reason="not_readable"),
             ]
         for verdict in members:
             result = results.get((verdict.probe.action.lower(), verdict.probe.resource))
@@ -78,7 +79,7 @@ def check_simulation(
         Check(
             "scp",
             "role",
-            _SCP_TITLE,
+            title_of("scp"),
             "fail" if by_organization else "pass",
             tuple(by_organization) or ("as far as SimulatePrincipalPolicy shows",),
             "ask the organization's administrators: no policy of this account can allow it"
@@ -113,9 +114,6 @@ def _groups(verdicts: Iterable[Verdict]) -> dict[tuple[tuple[str, str], ...], li
     return groups
 
 
-_SCP_TITLE = "No service control policy stops the connectors"
-
-
 def _simulation_check(
     title: str, differing: list[str], compared: int, unread: Mapping[str, str]
 ) -> Check:
@@ -125,8 +123,8 @@ def _simulation_check(
         return Check("simulation", "requests", title, "unknown", evidence, reason="not_readable")
     status: Status = "fail" if differing else "pass"
     fix = (
-        "what was written may not be in effect everywhere yet: verify again in a minute; if it "
-        "stays, believe AWS"
+        "what was written may not be in effect everywhere yet: verify again in a minute; if the "
+        "difference stays, trust AWS"
     )
     evidence = tuple(differing) or (f"{compared} requests, same answers",)
     return Check(
@@ -222,7 +220,7 @@ def validate_policy(aws: Aws, document: Mapping[str, Any], region_name: str) -> 
     from rwlib.aws import error_message
     from rwlib.errors import RunbookError
 
-    title = "Access Analyzer finds no fault in the policy"
+    title = title_of("policy_validated")
     try:
         answer = aws.answer_to(validation_call(document, region_name))
     except (ClientError, RunbookError) as error:

@@ -10,26 +10,28 @@ from rwlib.evaluate import Decision
 from rwlib.target import Target
 from rwlib.verify.check import Check, Status, Verdict
 from rwlib.verify.deciding import decide, model_of, policies_for, until
+from rwlib.verify.kinds import title_of
 from rwlib.verify.probes import Probe
 from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import Situation
 from rwlib.verify.trust import nat_addresses
-
-_REGION_TITLE = "The region in the SQL is the bucket's"
-_OWNER_TITLE = "The bucket is in the role's account"
 
 
 def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) -> Iterable[Check]:
     """Judge the bucket itself; that it exists was found out before there is a situation."""
     bucket = situation.bucket
     yield Check(
-        "bucket_exists", "bucket", f"Bucket {bucket.name} exists", "pass", (bucket.region_name,)
+        "bucket_exists",
+        "bucket",
+        title_of("bucket_exists", bucket=bucket.name),
+        "pass",
+        (bucket.region_name,),
     )
     wanted = target.region_name or bucket.region_name
     yield Check(
         "bucket_region",
         "bucket",
-        _REGION_TITLE,
+        title_of("bucket_region"),
         "pass" if wanted == bucket.region_name else "fail",
         (f"the bucket is in {bucket.region_name}",),
         "" if wanted == bucket.region_name else f"write region_name: {bucket.region_name}",
@@ -45,7 +47,9 @@ def check_bucket(target: Target, situation: Situation, verdicts: list[Verdict]) 
             "bucket_owner_unknown",
         )
     )
-    yield Check("bucket_owner", "bucket", _OWNER_TITLE, owner[0], (owner[1],), reason=owner[2])
+    yield Check(
+        "bucket_owner", "bucket", title_of("bucket_owner"), owner[0], (owner[1],), reason=owner[2]
+    )
     yield _bucket_policy(situation, verdicts)
     yield _public_access_block(situation)
 
@@ -56,7 +60,7 @@ def _why_no_owner(situation: Situation) -> str:
 
 
 def _bucket_policy(situation: Situation, verdicts: list[Verdict]) -> Check:
-    title = "The bucket policy lets the role through"
+    title = title_of("bucket_policy")
     why = situation.bucket.why_unknown("bucket policy")
     if why:
         return Check("bucket_policy", "bucket", title, "unknown", (why,), reason="not_readable")
@@ -76,8 +80,8 @@ def _bucket_policy(situation: Situation, verdicts: list[Verdict]) -> Check:
             title,
             "fail",
             tuple(verdict.line for verdict in denied),
-            f"exempt {situation.role_arn} in that Deny (ArnNotEquals aws:PrincipalArn), or change "
-            "the requests' way as it asks; an Allow does not help",
+            f"exempt {situation.role_arn} in that Deny (ArnNotEquals aws:PrincipalArn), or make "
+            "the requests meet its condition; an Allow does not help",
             "bucket_policy_denies",
         )
     if depending:
@@ -113,7 +117,7 @@ def _by_bucket_policy(situation: Situation, probe: Probe) -> Decision:
 
 
 def _public_access_block(situation: Situation) -> Check:
-    title = "Block Public Access does not stand in the way"
+    title = title_of("block_public_access")
     why = situation.bucket.why_unknown("block public access")
     if why:
         return Check(
@@ -136,9 +140,9 @@ def _public_access_block(situation: Situation) -> Check:
 
 
 _REFUSALS = {
-    ("bucket", "does_not_exist"): ("bucket_exists", "The bucket exists", "bucket_missing"),
-    ("bucket", "in_other_account"): ("bucket_owner", _OWNER_TITLE, "bucket_in_other_account"),
-    ("region_name", "in_other_region"): ("bucket_region", _REGION_TITLE, "bucket_region_mismatch"),
+    ("bucket", "does_not_exist"): ("bucket_exists", "bucket_missing"),
+    ("bucket", "in_other_account"): ("bucket_owner", "bucket_in_other_account"),
+    ("region_name", "in_other_region"): ("bucket_region", "bucket_region_mismatch"),
 }
 
 
@@ -147,6 +151,7 @@ def check_of_refusal(error: InputError) -> Check | None:
     known = _REFUSALS.get((error.field, error.reason))
     if known is None:
         return None
-    check_id, title, reason = known
+    check_id, reason = known
+    title = title_of(check_id, bucket=str(error.given))
     fix = REASONS[reason].fix
     return Check(check_id, "bucket", title, "fail", (str(error),), fix, reason)

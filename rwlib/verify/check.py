@@ -62,11 +62,14 @@ class Ground:
         The line.
     action
         The request that it is about, such as ``s3:PutObject``; empty where it is about none.
+    keys
+        The condition keys of unknown value on which it depends.
     """
 
     reason: str
     evidence: str
     action: str = ""
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from rwlib.connectors import uses_service
 from rwlib.steps import REDSHIFT_SERVICE
 from rwlib.target import Target
 from rwlib.verify.check import Check, Ground
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
     """Return the verdict on the statements of Step 5."""
     from rwlib.sql import check_sql
 
-    title = "The SQL names this role, bucket and region"
+    title = title_of("sql_options")
     grounds = [
         Ground(
             _REASONS.get(finding.id, "sql_options_wrong"), f"{each.connector}: {finding.message}"
@@ -85,7 +86,7 @@ def _redshift_attachment(aws: Aws, situation: Situation) -> Check:
     from rwlib.aws import error_message
     from rwlib.errors import RunbookError
 
-    title = "A Redshift cluster has the role attached"
+    title = title_of("redshift_role_attached")
     region = situation.bucket.region_name
     fix = (
         "Redshift console: Clusters, choose the cluster, Actions, Manage IAM roles, add "

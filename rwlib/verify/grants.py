@@ -44,9 +44,11 @@ from rwlib.target import Target
 from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session, with_grants
 from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 Kind = Literal["outside", "unused"]
+LetIn = Literal["everybody", "account", "pattern", "one"]
 Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
@@ -79,6 +81,11 @@ class ExcessGrant:
         The policies that grant it.
     assumes
         What else must hold on the resource's side; empty when nothing must.
+    by_trust
+        Whether the trust policy grants it: somebody else may assume the role.
+    lets_in
+        Whom a grant of the trust policy lets in: ``everybody``, a whole ``account``, the roles of
+        an account that fit a ``pattern``, or ``one`` principal.
     """
 
     id: str
@@ -90,10 +97,16 @@ class ExcessGrant:
     witness: Request
     assumes: str = ""
     by_trust: bool = False
+    lets_in: LetIn = "one"
 
     @property
     def line(self) -> str:
         """The grant, its proof and its id in one line of evidence."""
+        return f"{self.proof} [{self.id}]"
+
+    @property
+    def proof(self) -> str:
+        """The grant and its proof, without the id."""
         shown = {
             key: value for key, value in self.witness.context.items() if key.lower() not in _OWN
         }
@@ -104,7 +117,7 @@ class ExcessGrant:
             name = who if isinstance(who, str) else next(iter(who.values()))
             asked = f"{self.witness.action} by {name}{where}"
         more = f", {self.assumes}" if self.assumes else ""
-        return f"{self.title}; for example {asked}{more} [{self.id}]"
+        return f"{self.title}; for example {asked}{more}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the grant as plain JSON values."""
@@ -142,7 +155,7 @@ _VARIABLE = re.compile(r"\$\{([^},'$*?]+)(?:,\s*'([^']*)')?\}")
 _FREE_ALL_THE_SAME = frozenset({"aws:securetransport"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Statement:
     """A statement as it is written, with where it stands."""
 
@@ -285,18 +298,40 @@ def excess_grants(
         Patterns, or combinations of condition keys, are too many to be compared exactly, and
         nothing outside was found.
     """
+    found, undecided = _compared(target, situation, workload_identity_arn, had, tolerated)
+    if undecided and not any(each.kind == "outside" for each in found):
+        # What was found is no answer to whether there is more; an outside grant is one.
+        raise too_many(" and ".join(_sources_of(undecided)))
+    return found
+
+
+def _compared(
+    target: Target,
+    situation: Situation,
+    workload_identity_arn: str,
+    had: Situation | None = None,
+    tolerated: Tolerated | None = None,
+) -> tuple[tuple[ExcessGrant, ...], tuple[_Statement, ...]]:
+    """Return the grants beyond the need, and the statements that were not compared to the end."""
     if situation.trust_policy is None:
-        return ()
+        return (), ()
     search = _Search(target, situation, had, tolerated)
     found = [*search.grants()]
-    undecided = too_many("a policy in effect") if search.undecided else None
-    try:
-        found.extend(_trust_grants(target, situation, workload_identity_arn, had))
-    except PatternTooLargeError as error:
-        undecided = error
-    if undecided is not None and not any(each.kind == "outside" for each in found):
-        # What was found is no answer to whether there is more; an outside grant is one.
-        raise undecided
+    undecided = [*search.undecided]
+    for statement in _statements("the trust policy", situation.trust_policy, "resource"):
+        try:
+            found.extend(_trust_grants(target, situation, workload_identity_arn, statement, had))
+        except PatternTooLargeError:
+            undecided.append(statement)
+    return _merged(found), tuple(undecided)
+
+
+def _sources_of(statements: Iterable[_Statement]) -> list[str]:
+    return list(dict.fromkeys(each.source for each in statements))
+
+
+def _merged(found: Iterable[ExcessGrant]) -> tuple[ExcessGrant, ...]:
+    """Return each grant once, with all the policies that grant it, those outside first."""
     merged: dict[str, ExcessGrant] = {}
     for each in found:
         known = merged.get(each.id)
@@ -315,34 +350,49 @@ def check_grants(
     """See that the role reaches nothing beyond what its connectors need.
 
     A grant outside that ``accept_findings`` doesn't name fails. What stays inside the target's
-    prefix, bucket and key is reported and passes, so that the documented policy can be used.
+    prefix, bucket and key is reported and passes, so that the documented policy can be used. Where
+    policies are too large to be compared to the end, the answer is ``unknown``, and has an id of
+    its own: a reach that is not decided is not "nothing outside", so that id has to be accepted
+    too.
     """
-    title = "The role reaches nothing that its connectors don't need"
+    title = title_of("excess_grants")
 
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
-    try:
-        found = excess_grants(target, situation, workload_identity_arn)
-    except PatternTooLargeError as error:
-        return verdict("unknown", [str(error)], reason="grants_not_decided"), ()
+    found, undecided = _compared(target, situation, workload_identity_arn)
     accepted = set(target.accept_findings)
     notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
-    gone = accepted - {each.id for each in found}
-    notes += [f"accept_findings names {each}, which is not found" for each in sorted(gone)]
+    open_question = _undecided_id(undecided)
+    gone = accepted - {each.id for each in found} - {open_question}
+    notes += [f"accept_findings names {each}, which was not found" for each in sorted(gone)]
     notes += [each.line for each in found if each.kind == "unused" and each.id not in accepted]
     blocking = unaccepted(target, found)
+    ids = [each.id for each in blocking]
+    if undecided:
+        line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_question}]"
+        if open_question in accepted:
+            notes.insert(0, f"accepted: {line}")
+        else:
+            notes.insert(0, line)
+            ids.append(open_question)
+    accept = f"if it is wanted: accept_findings: [{', '.join(ids)}]"
     if blocking:
         return (
             verdict(
                 "fail",
                 [*(each.line for each in blocking), *notes],
                 "take the grant away where it stands, or give this target a role_name of its "
-                f"own; if it is wanted: accept_findings: [{', '.join(e.id for e in blocking)}]",
+                f"own; {accept}",
                 "grant_beyond_need",
             ),
             found,
         )
+    if undecided and open_question in ids:
+        fix = f"split it, or judge it by hand and, {accept}"
+        return verdict("unknown", notes, fix, "grants_not_decided"), found
+    if undecided:
+        return verdict("unknown", notes, reason="undecided_grants_accepted"), found
     if unread := situation.unread_grants():
         lines = [f"{what} not looked at, though it could grant more: {why}"
                  for what, why in unread.items()]  # fmt: skip
@@ -350,6 +400,12 @@ def check_grants(
     if situation.trust_policy is None:
         return verdict("pass", ["the role does not exist yet"]), found
     return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
+
+
+def _undecided_id(statements: Iterable[_Statement]) -> str:
+    """Return the id under which a target accepts that statements were not compared to the end."""
+    said = sorted({f"{each.layer} {each.bare}" for each in statements})
+    return _grant_id("undecided", [], said, "") if said else ""
 
 
 def unaccepted(target: Target, found: Iterable[ExcessGrant]) -> list[ExcessGrant]:
@@ -412,8 +468,8 @@ class _Search:
         self.inside = [(*literal_tokens(self.folder), ANY), literal_tokens(self.bucket_arn)]
         self._shapes: dict[tuple[str, str], tuple[PatternToken, ...]] = {}
         self._overlaps: dict[tuple[str, str], bool] = {}
-        # Whether a statement had more combinations of values than were looked at.
-        self.undecided = False
+        # Statements that have more ways of coming out than were looked at.
+        self.undecided: dict[_Statement, None] = {}
 
     def _base(self) -> dict[str, Any]:
         situation = self.situation
@@ -457,7 +513,10 @@ class _Search:
         for statement in self.statements:
             nowhere = "*" in statement.not_resources
             if statement.allows and not nowhere and statement.bare not in self.same:
-                yield from self._of_statement(statement)
+                try:
+                    yield from self._of_statement(statement)
+                except PatternTooLargeError:
+                    self.undecided[statement] = None
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
         found: dict[Kind, _Found] = {}
@@ -729,7 +788,8 @@ class _Search:
         found, more = keys.contexts(
             self._inside_values, lambda key, value: self._holds(statement, key, value)
         )
-        self.undecided = self.undecided or more
+        if more:
+            self.undecided[statement] = None
         return found
 
     def _inside_values(self, key: str) -> list[tuple[PatternToken, ...]]:
@@ -1019,32 +1079,35 @@ def _counted(names: Sequence[str], what: str) -> str:
 
 
 def _trust_grants(
-    target: Target, situation: Situation, workload: str, had: Situation | None = None
+    target: Target,
+    situation: Situation,
+    workload: str,
+    statement: _Statement,
+    had: Situation | None = None,
 ) -> Iterator[ExcessGrant]:
-    """Yield who may assume the role beside the Workload Identity, and Redshift where it copies."""
+    """Yield whom a statement lets in beside the Workload Identity, and Redshift where it copies."""
     workload = workload or target.workload_identity_arn
     wanted = {workload, *_services(target, situation)}
     parts = workload.split(":")
     sessions = f":{parts[4]}:assumed-role/{workload.rpartition('/')[2]}/" if parts[4:] else "none"
     undecided: PatternTooLargeError | None = None
-    for statement in _statements("the trust policy", situation.trust_policy, "resource"):
-        actions = [
-            each for each in ("sts:AssumeRole", "sts:AssumeRoleWithSAML",
-                              "sts:AssumeRoleWithWebIdentity")
-            if statement.matches(each.lower())
-        ]  # fmt: skip
-        if not statement.allows or not actions:
+    actions = [
+        each for each in ("sts:AssumeRole", "sts:AssumeRoleWithSAML",
+                          "sts:AssumeRoleWithWebIdentity")
+        if statement.matches(each.lower())
+    ]  # fmt: skip
+    if not statement.allows or not actions:
+        return
+    for kind, name in _principals(statement.document):
+        if name in wanted or (kind == "AWS" and sessions in name):
             continue
-        for kind, name in _principals(statement.document):
-            if name in wanted or (kind == "AWS" and sessions in name):
-                continue
-            try:
-                grant = _trust_grant(situation, statement, kind, name, workload, had)
-            except PatternTooLargeError as error:
-                undecided = error
-                continue
-            if grant is not None:
-                yield grant
+        try:
+            grant = _trust_grant(situation, statement, kind, name, workload, had)
+        except PatternTooLargeError as error:
+            undecided = error
+            continue
+        if grant is not None:
+            yield grant
     if undecided is not None:
         raise undecided
 
@@ -1085,12 +1148,14 @@ def _trust_grant(
     of = re.fullmatch(r"arn:[^:]*:(?:iam|sts)::(\d{12}):.*|(\d{12})", name)
     theirs = (of[1] or of[2]) if of else ""
     callers, who, action = [name], name, "sts:AssumeRole"
+    lets_in: LetIn = "one"
     if kind == "AWS" and name == "*":
         theirs = "999999999999" if account != "999999999999" else "888888888888"
         callers, who = _callers(situation, (theirs,), workload, everybody=True), "everybody"
+        lets_in = "everybody"
     elif kind == "AWS" and of and (of[2] or name.endswith(":root")):
         callers = _callers(situation, (theirs,), workload, everybody=False)
-        who = f"every role of account {theirs}"
+        who, lets_in = f"every role of account {theirs}", "account"
     elif kind == "Federated":
         action = "sts:AssumeRoleWithWebIdentity"
         action = "sts:AssumeRoleWithSAML" if ":saml-provider/" in name else action
@@ -1103,10 +1168,10 @@ def _trust_grant(
     request = next((each for each in found_requests if each is not None), None)
     if request is None:
         return None
-    if "aws:PrincipalArn" in request.context and kind == "AWS" and who not in (name, "everybody"):
+    if "aws:PrincipalArn" in request.context and lets_in == "account":
         tried = {key for _, key, _, _ in statement.tests}
         if "aws:principalarn" in tried:
-            who = f"other roles of account {theirs}"
+            who, lets_in = f"other roles of account {theirs}", "pattern"
     found: Kind = "outside" if outside else "unused"
     under = [key for _, _, key, _ in statement.tests]
     conditions = f", under conditions on {' and '.join(dict.fromkeys(under))}" if under else ""
@@ -1120,6 +1185,7 @@ def _trust_grant(
         ("the trust policy",),
         request,
         by_trust=True,
+        lets_in=lets_in,
     )
 
 
@@ -1206,10 +1272,11 @@ def _assuming(
 
 def too_many(what: str) -> PatternTooLargeError:
     """Return the error that says that a question was not answered to its end."""
-    return PatternTooLargeError(
-        f"{what} tests so many condition keys that not every combination was looked at; split it, "
-        "or judge it by hand"
-    )
+    return PatternTooLargeError(f"{_undecided(what)}; split it, or judge it by hand")
+
+
+def _undecided(what: str) -> str:
+    return f"{what} tests so many condition keys that not every combination was looked at"
 
 
 def _allow(action: str, resource: str) -> dict[str, Any]:

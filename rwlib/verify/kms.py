@@ -9,6 +9,7 @@ from rwlib.evaluate import Decision
 from rwlib.target import Target
 from rwlib.verify.check import APPLY, Check, Ground, Status, Verdict
 from rwlib.verify.deciding import decide
+from rwlib.verify.kinds import title_of
 from rwlib.verify.probes import Probe
 from rwlib.verify.requests import grounds_of
 from rwlib.verify.situation import Situation
@@ -20,7 +21,7 @@ def check_kms(target: Target, situation: Situation, verdicts: list[Verdict]) -> 
     SSE-KMS wants both (S3 user guide, using server-side encryption with KMS keys).
     """
     bucket = situation.bucket
-    title = "The role may use the bucket's KMS key"
+    title = title_of("kms")
     key_arn = target.kms_key_arn or bucket.kms_key_arn
     why = bucket.why_unknown("encryption") or bucket.why_unknown("kms key")
     if not key_arn:
@@ -93,7 +94,7 @@ def _key_policy(
     bad: list[Verdict],
     by_key_policy: list[Verdict],
 ) -> Check:
-    title = "The key policy lets the role in"
+    title = title_of("kms_key_policy")
     why = situation.bucket.why_unknown("kms key policy")
     if situation.bucket.kms_key_policy is None:
         return Check(

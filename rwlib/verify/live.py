@@ -19,17 +19,12 @@ from rwlib.errors import RunbookError
 from rwlib.sql import parse_statements, statements_for
 from rwlib.steps import Change, ChangeSubject, Connection, Ledger, Refusal
 from rwlib.verify.check import Check, Status
+from rwlib.verify.kinds import CHECKS, title_of
 from rwlib.verify.probes import required_probes
 
 if TYPE_CHECKING:
     from rwlib.target import Target
     from rwlib.verify.situation import Situation
-
-_TITLES = {
-    "live_assume": "RisingWave itself can assume the role",
-    "live_list": "RisingWave itself can list the prefix",
-}
-_HOPS = {"live_assume": "trust", "live_list": "requests"}
 
 # By class, what a refusal says about assuming the role. Where S3 answered, it was assumed.
 _STS = frozenset(
@@ -201,4 +196,6 @@ def _rows(lists: bool, status: Status, evidence: str, fix: str = "") -> list[Che
 def _row(check_id: str, status: Status, evidence: str, fix: str = "") -> Check:
     kept = fix if status != "pass" else ""
     reason = {"fail": "live_refused", "unknown": "live_undecided"}.get(status, "")
-    return Check(check_id, _HOPS[check_id], _TITLES[check_id], status, (evidence,), kept, reason)
+    return Check(
+        check_id, CHECKS[check_id].hop, title_of(check_id), status, (evidence,), kept, reason
+    )

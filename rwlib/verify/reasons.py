@@ -264,7 +264,7 @@ _TABLE = (
         "bucket",
         "the bucket policy denies requests that the connectors need",
         "An Allow does not help against a Deny.",
-        "Exempt the role in that Deny, or change the requests' way as it asks.",
+        "Exempt the role in that Deny, or make the requests meet its condition.",
     ),
     CheckReason(
         "block_public_access",
@@ -363,7 +363,15 @@ _TABLE = (
         "requests",
         "a policy of the role has a pattern that is too large to decide about",
         "Whether the role may do more than it needs is not known.",
-        "Write the pattern that the evidence names in a simpler way.",
+        "Write the pattern that the evidence names in a simpler way, or accept the finding by its "
+        "id.",
+    ),
+    CheckReason(
+        "undecided_grants_accepted",
+        "requests",
+        "the target accepts that not all that its role may do was compared",
+        "Whether the role may do more than it needs is not known, and was accepted so.",
+        "Judge by hand what its policies allow, again whenever they change.",
     ),
     CheckReason(
         "scp_denies",
@@ -377,7 +385,7 @@ _TABLE = (
         "requests",
         "AWS's simulation answers differently",
         "What was written may not be in effect everywhere yet.",
-        "Verify again in a minute; if it stays, believe AWS.",
+        "Verify again in a minute; if the difference stays, trust AWS.",
     ),
     # RisingWave itself.
     CheckReason(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rwlib.verify.check import Check, Ground, Verdict
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 _UNREAD = "not looked at, though it could decide otherwise"
@@ -12,7 +13,7 @@ _UNREAD = "not looked at, though it could decide otherwise"
 
 def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
     """See that every request of the connectors is allowed."""
-    title = "What the connectors do is allowed"
+    title = title_of("requests_allowed")
     chosen = [verdict for verdict in verdicts if verdict.probe.allow]
     depending = [verdict for verdict in chosen if verdict.depends]
     bad = [verdict for verdict in chosen if not verdict.as_expected and not verdict.depends]
@@ -38,10 +39,12 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
             reason="not_readable",
         )  # fmt: skip
     if depending:
-        said = tuple(verdict.line for verdict in depending)
+        grounds = grounds_of(situation, depending)
+        lines = tuple(each.evidence for each in grounds)
         return Check(
-            "requests_allowed", "requests", title, "unknown", said, reason="depends_on_context"
-        )
+            "requests_allowed", "requests", title, "unknown", lines,
+            reason="depends_on_context", grounds=grounds,
+        )  # fmt: skip
     grounds = grounds_of(situation, chosen, refused=False)
     lines = tuple(each.evidence for each in grounds)
     return Check("requests_allowed", "requests", title, "pass", lines, grounds=grounds)
@@ -49,7 +52,7 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
 
 def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
     """See that the sampled requests that must fail do; `check_grants` is the complete answer."""
-    title = "The requests that must fail are refused"
+    title = title_of("requests_refused")
     chosen = [verdict for verdict in verdicts if not verdict.probe.allow]
     depending = [verdict for verdict in chosen if verdict.depends]
     bad = [verdict for verdict in chosen if verdict.decision.allowed]
@@ -115,9 +118,15 @@ def _nearest(verdict: Verdict) -> str:
 def grounds_of(
     situation: Situation, verdicts: Iterable[Verdict], *, refused: bool = True
 ) -> tuple[Ground, ...]:
-    """Return a line for each request, with why it is refused."""
+    """Return a line for each request, with why it is refused or on what it depends."""
+
+    def reason(verdict: Verdict) -> str:
+        if verdict.depends:
+            return "depends_on_context"
+        return reason_of(situation, verdict) if refused else ""
+
     return tuple(
-        Ground(reason_of(situation, each) if refused else "", each.line, each.probe.action)
+        Ground(reason(each), each.line, each.probe.action, each.decision.depends_on)
         for each in verdicts
     )
 

@@ -11,6 +11,7 @@ from rwlib.steps import canonical, document_diff, left_over, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import APPLY, Check, Status, Verdict
 from rwlib.verify.deciding import decide
+from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def check_identity(situation: Situation) -> Check:
     return Check(
         "identity",
         "identity",
-        "AWS knows who is asking",
+        title_of("identity"),
         "pass",
         (f"{situation.caller_arn} in account {situation.account_id}",),
     )
@@ -33,7 +34,7 @@ def check_policy(
 ) -> Iterable[Check]:
     """Compare the target's policy with the wanted document, and see that the role has it."""
     document, why = situation.policy_document, situation.why_unknown(situation.policy_arn)
-    title = f"Policy {target.policy_name} is the one this target asks for"
+    title = title_of("policy_documents", policy=target.policy_name)
     if document is None and why:
         yield Check("policy_documents", "policy", title, "unknown", (why,), reason="not_readable")
     elif document is None:
@@ -77,7 +78,7 @@ def with_kept_versions(aws: Aws, situation: Situation, wanted: Mapping[str, Any]
 
 
 def _attached(situation: Situation) -> Check:
-    title = "The policy is attached to the role"
+    title = title_of("policy_attached")
     why = situation.why_unknown("role") or situation.why_unknown("attached policies")
     if why and situation.policy_arn not in situation.attached:
         return Check("policy_attached", "policy", title, "unknown", (why,), reason="not_readable")
@@ -91,7 +92,7 @@ def _attached(situation: Situation) -> Check:
 
 def check_role(target: Target, situation: Situation) -> Check:
     """See that the role exists."""
-    title = f"Role {target.role_name} exists"
+    title = title_of("role_exists", role=target.role_name)
     if why := situation.why_unknown("role"):
         return Check("role_exists", "role", title, "unknown", (why,), reason="not_readable")
     if situation.trust_policy is None:
@@ -112,7 +113,7 @@ def check_left_over(aws: Aws, target: Target, situation: Situation) -> Iterable[
         return
     if situation.why_unknown("attached policies"):  # another check says so
         return
-    title = "Nothing of earlier runs for this target is left over"
+    title = title_of("left_over")
     try:
         changes = left_over(aws, target)
     except RunbookError as error:
@@ -125,7 +126,7 @@ def check_left_over(aws: Aws, target: Target, situation: Situation) -> Iterable[
 
 def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]) -> Check:
     """See that the permissions boundary is the wanted one and stops no request."""
-    title, wanted = "The permissions boundary leaves room for the connectors", ""
+    title, wanted = title_of("boundary"), ""
     wanted = target.permissions_boundary_arn
 
     def verdict(

@@ -12,6 +12,8 @@ from rwlib.connectors import connector_profile
 from rwlib.steps import Change, Connection, existing
 from rwlib.target import connector_options
 from rwlib.verify.check import Check
+from rwlib.verify.kinds import title_of
+from rwlib.verify.reasons import REASONS
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -48,7 +50,7 @@ def check_execution(
     checks = []
     for each in sql:
         statement = each.statements[-1]
-        title = f"{statement.kind} {statement.name} works"
+        title = title_of("runs", kind=statement.kind, name=statement.name)
         check_id = f"runs_{each.connector}"
         stopped = next((text for name, text in refused.items() if name in _names(each)), "")
         if stopped:
@@ -126,8 +128,8 @@ def _look_at_sink(
     name = each.statements[-1].name
     if name not in existing(connection, "sink"):
         return Check(
-            check_id, "SQL", title, "fail", ("the sink does not exist",), "run it again with apply",
-            "sink_missing", 5,
+            check_id, "SQL", title, "fail", (REASONS["sink_missing"].title,),
+            "run it again with apply", "sink_missing", 5,
         )  # fmt: skip
     failures = sink_failures(connection.rows, name)
     if failures:
@@ -154,7 +156,7 @@ def _first_file(aws: Aws, bucket: str, prefix: str, check_id: str, title: str) -
         return Check(check_id, "SQL", title, "unknown", reason, reason="not_readable")
     files = answer.get("Contents", [])
     if not files:
-        why = (f"no failure is known, and no file under {prefix} yet",)
+        why = (f"no failure is known, and there is no file yet under {prefix}",)
         return Check(
             check_id, "SQL", title, "unknown", why, "verify again after a checkpoint", "no_file_yet"
         )

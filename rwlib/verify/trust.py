@@ -26,15 +26,12 @@ from rwlib.verify.deciding import (
     trust_policies,
     until,
 )
+from rwlib.verify.kinds import title_of
 from rwlib.verify.probes import forbidden_callers
+from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import Situation
 
-_TITLES = {
-    "trust_principal": "The trust policy names the Workload Identity",
-    "trust_conditions": "The trust policy asks for nothing that RisingWave cannot send",
-    "trust_deny": "No Deny of the trust policy shuts RisingWave out",
-    "trust": "RisingWave may assume the role, and nobody else of its account",
-}
+_IDS = ("trust_principal", "trust_conditions", "trust_deny", "trust")
 _REMOVE = (
     "remove the condition from that statement, or change it to what RisingWave sends: it sends no "
     "external ID and no session name of your choosing"
@@ -46,18 +43,16 @@ def check_trust(target: Target, situation: Situation, workload: str) -> Iterable
     why = situation.why_unknown("role")
     if why or (situation.trust_policy is not None and not workload):
         reason = "not_readable" if why else "workload_identity_unknown"
-        for check_id, title in _TITLES.items():
+        for check_id in _IDS:
             evidence = why or "Workload Identity not known"
-            yield Check(check_id, "trust", title, "unknown", (evidence,), reason=reason)
+            yield _check(check_id, "unknown", (evidence,), reason=reason)
         return
     if situation.trust_policy is None:
-        for check_id, title in _TITLES.items():
-            yield Check(
+        for check_id in _IDS:
+            yield _check(
                 check_id,
-                "trust",
-                title,
                 "fail",
-                ("the role does not exist",),
+                (REASONS["role_missing"].title,),
                 APPLY,
                 "role_missing",
                 2,
@@ -231,7 +226,7 @@ def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check
     """See that Redshift's COPY may use the role, where the target has a Redshift sink."""
     if not uses_service(target.connectors, REDSHIFT_SERVICE):
         return
-    title = "Redshift may assume the role for its COPY"
+    title = title_of("redshift_trust")
 
     def check(
         status: Status, evidence: tuple[str, ...], fix: str = "", reason: str = "",
@@ -243,7 +238,7 @@ def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check
         yield check("unknown", (why,), reason="not_readable")
         return
     if situation.trust_policy is None:
-        yield check("fail", ("the role does not exist",), APPLY, "role_missing", 2)
+        yield check("fail", (REASONS["role_missing"].title,), APPLY, "role_missing", 2)
         return
     decision = assume_by_redshift(situation)
     reasons = tuple(str(reason) for reason in decision.reasons[:2]) or (REDSHIFT_SERVICE,)
@@ -272,7 +267,7 @@ def _check(
     reason: str = "",
     fixed_by: int | None = None,
 ) -> Check:
-    return Check(check_id, "trust", _TITLES[check_id], status, evidence, fix, reason, fixed_by)
+    return Check(check_id, "trust", title_of(check_id), status, evidence, fix, reason, fixed_by)
 
 
 def _depends(check_id: str, decision: Decision, further: tuple[str, ...] = ()) -> Check:

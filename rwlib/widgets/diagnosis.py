@@ -13,7 +13,7 @@ from rwlib.display import Shown, page_parts, show_note
 from rwlib.report import template
 from rwlib.runbook import LiveChecks
 from rwlib.target import Target
-from rwlib.widgets.guide import Guide
+from rwlib.widgets.guide_state import Guide
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded
 

@@ -24,7 +24,7 @@ LABELS = {
     "connectors": "What you are going to create in RisingWave",
     "kms_key_arn": "KMS key",
     "sql_options": "Options of the connectors",
-    "accept_findings": "Findings that are wanted",
+    "accept_findings": "Findings to accept",
     "run_sql": "Run the SQL in RisingWave from here",
     "allowed_principal_confirmed_by": "Who added the role in the console",
 }
@@ -116,7 +116,7 @@ class Field:
 
     def warn(self, text: str) -> None:
         """Say what is right in form and may still not be what is meant."""
-        fill(self.warning, small(f"Look at this: {text}" if text else "", "unknown"))
+        fill(self.warning, small(f"Note: {text}" if text else "", "unknown"))
 
     def offer(self, choices: Choices) -> None:
         """Offer what can be chosen; free text stays possible."""

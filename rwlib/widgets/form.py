@@ -216,7 +216,7 @@ class TargetForm(Panel):
         bucket, prefix = found.groups()
         self.fields["bucket"].put(bucket)
         self.fields["bucket"].warn(
-            f"{value} was taken apart: bucket {bucket}, prefix {prefix or '(empty: all of it)'}"
+            f"{value} was split into bucket {bucket}, prefix {prefix or '(empty: all of it)'}"
         )
         self._values["prefix"] = prefix
         self.fields["prefix"].put(prefix)

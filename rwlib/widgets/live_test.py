@@ -11,7 +11,7 @@ from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, guarded
 
 if TYPE_CHECKING:
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 EXPLAINED = (
     "RisingWave creates a temporary source, which assumes the role and lists the prefix, and "

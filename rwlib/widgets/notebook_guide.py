@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rwlib.display import (
     Shown,
@@ -19,8 +19,12 @@ from rwlib.display import (
 )
 from rwlib.errors import RunbookError
 from rwlib.runbook import Runbook
+from rwlib.steps import VERIFY
 from rwlib.target import parameter_values
+from rwlib.widgets.diagnosis import DiagnosisPanel
+from rwlib.widgets.downloads import DownloadsPanel
 from rwlib.widgets.form import TargetForm
+from rwlib.widgets.guide_state import Guide, look_at
 from rwlib.widgets.live_test import LiveTestPanel
 from rwlib.widgets.panel import is_guided
 from rwlib.widgets.panels import ApplyPanel, PlacePanel, PreviewPanel, ProgressPanel, ViewPanel
@@ -28,14 +32,13 @@ from rwlib.widgets.step_states import step_states
 from rwlib.widgets.tear_down import TearDownPanel
 from rwlib.widgets.verdicts import VerdictPanel
 
-if TYPE_CHECKING:
-    pass
-
-
-from rwlib.widgets.diagnosis import DiagnosisPanel
-from rwlib.widgets.guide import Guide, look_at
-
 STEP_OF_OPTIONS = 5
+FIELDS = ("cluster_id", "workload_identity_arn", "bucket", "prefix", "connectors", "role_name")
+"""The inputs that nearly every step needs."""
+FIELDS_OF_STEP = {
+    4: ("cluster_id", "workload_identity_arn", "allowed_principal_confirmed_by"),
+    STEP_OF_OPTIONS: ("connectors", "sql_options", "run_sql"),
+}
 
 
 class NotebookGuide(Guide):
@@ -59,7 +62,14 @@ class NotebookGuide(Guide):
         return ProgressPanel(self)
 
     def form(self, *fields: str) -> TargetForm:
-        """Show the inputs, seeded from the parameters."""
+        """Show the inputs, seeded from the parameters.
+
+        Parameters
+        ----------
+        fields
+            Names of the inputs that stand above the others; those that the step needs by default.
+        """
+        fields = fields or FIELDS_OF_STEP.get(self.step, FIELDS)
         folded = self.guided and self.step > 0 and self.step != STEP_OF_OPTIONS
         made = TargetForm(self.values, fields, guided=self.guided, on_edit=self.edit, folded=folded)
         if not self.guided:
@@ -120,7 +130,11 @@ class NotebookGuide(Guide):
             Headless: names the first failing check and its fix.
         """
         if self.guided:
-            return VerdictPanel(self, ids, picture=picture)
+            panel = VerdictPanel(self, ids, picture=picture)
+            if self.step == VERIFY:
+                panel.downloads = DownloadsPanel(self)
+                panel.box.children = [*panel.box.children, panel.downloads.box]
+            return panel
         from IPython.display import display as show_now
 
         runbook, show = self.runbook, show_now

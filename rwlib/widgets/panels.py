@@ -26,13 +26,14 @@ from rwlib.errors import RunbookError
 from rwlib.steps import State
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.panel import Panel, fill, note, page, style
+from rwlib.widgets.sql_fields import SqlFields
 from rwlib.widgets.step_states import next_link, step_links
 
 if TYPE_CHECKING:
     from rwlib.aws import Call
     from rwlib.runbook import Runbook
     from rwlib.steps import Step
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 
 class GuidePanel(Panel):
@@ -47,6 +48,7 @@ class GuidePanel(Panel):
     def __init__(self, guide: Guide, *, follows: bool = True) -> None:
         super().__init__(guided=guide.guided)
         self.guide = guide
+        self.says_stored, guide.has_panels = not guide.has_panels, True
         if guide.guided and follows:
             guide.listen(self.refresh)
 
@@ -85,8 +87,6 @@ class Message(ipywidgets.HTML):  # type: ignore[misc]
 
 class ProgressPanel(GuidePanel):
     """The line of all steps, and where the calls go."""
-
-    says_stored = True
 
     def __init__(self, guide: Guide) -> None:
         super().__init__(guide)
@@ -175,7 +175,9 @@ class PreviewPanel(GuidePanel):
         self.button = ipywidgets.Button(description="Preview", tooltip="Look at AWS again")
         self.button.on_click(self._clicked)
         self.body = page()
-        self.box.children = [style(), self.button, self.body]
+        self.options = SqlFields(guide) if 5 in numbers else None
+        fields = [self.options.box] if self.options else []
+        self.box.children = [style(), self.button, *fields, self.body]
         self.refresh()
 
     def _clicked(self, button: Any) -> None:
@@ -190,6 +192,8 @@ class PreviewPanel(GuidePanel):
     def refresh(self) -> None:
         """Show the preview, or what is missing for one."""
         guide = self.guide
+        if self.options:
+            self.options.refresh()
         self.button.disabled = bool(guide.errors)
         if guide.waits:
             shown = show_note("; ".join(guide.blockers), "bad" if guide.problem else "")
@@ -273,7 +277,7 @@ class ApplyPanel(GuidePanel):
             self.button.description = "Applying …"
             reasons = []
         elif not reasons and state is State.SUCCESS:
-            reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked"]
+            reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked for"]
         elif not reasons and self.step == 5 and state is State.READY:
             reasons = [f"Copy the SQL above and run it, or tick: {label_of('run_sql')}"]
         elif not reasons and state is State.READY:
@@ -305,7 +309,7 @@ class ApplyPanel(GuidePanel):
 
     def _twin_of(self, reasons: list[str]) -> Shown:
         parts = [show_step(step) for step in self.done]
-        text = ". ".join(reasons) or ("" if parts else "Nothing was written yet.")
+        text = ". ".join(reasons) or ("" if parts else "Nothing has been written yet.")
         parts += [show_note(text)] if text else []
         return together(parts)
 

@@ -13,6 +13,7 @@ import ipywidgets
 
 from rwlib.display import show_note
 from rwlib.steps import STEPS, VERIFY, State
+from rwlib.widgets.downloads import DownloadsPanel
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import (
     ApplyPanel,
@@ -27,7 +28,7 @@ from rwlib.widgets.tear_down import TearDownPanel
 from rwlib.widgets.verdicts import VerdictPanel, summary_of
 
 if TYPE_CHECKING:
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 CHECKS = {
     1: ("policy_documents", "requests_allowed", "requests_refused"),
@@ -142,7 +143,7 @@ class SectionPanel(GuidePanel):
 
 
 class TakeBackPanel(GuidePanel):
-    """Tear-down at the end of the page, behind a question."""
+    """The end of the page: the files to take away, and tear-down behind a question."""
 
     def __init__(self, guide: Guide) -> None:
         super().__init__(guide)
@@ -154,13 +155,14 @@ class TakeBackPanel(GuidePanel):
         self.ask.observe(self._asked, names="value")
         self.inside = ipywidgets.VBox([])
         self.panel: TearDownPanel | None = None
-        self.box.children = [style(), self.ask, self.inside]
+        self.downloads = DownloadsPanel(guide)
+        self.box.children = [style(), self.downloads.box, self.ask, self.inside]
         self.refresh()
 
     def refresh(self) -> None:
         """Offer it as soon as there is something to look at."""
         self.ask.disabled = bool(self.guide.errors)
-        self.show(show_note("Nothing is taken back before it is asked for."))
+        self.show(show_note("Nothing is taken back until you ask for it."))
 
     def _asked(self, change: Any) -> None:
         if change["new"] and self.panel is None:

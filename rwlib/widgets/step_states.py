@@ -96,7 +96,7 @@ def _step_state(
     if pending:
         text = "1 change" if len(pending) == 1 else f"{len(pending)} changes"
         return StepState(number, State.READY, f"{text} to preview and apply")
-    return StepState(number, State.SUCCESS, "AWS shows it as asked")
+    return StepState(number, State.SUCCESS, "AWS shows it as asked for")
 
 
 def pending_changes(step: Step) -> list[str]:

@@ -11,7 +11,7 @@ from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, Message, guarded
 
 if TYPE_CHECKING:
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.guide_state import Guide
 
 
 class TearDownPanel(GuidePanel):

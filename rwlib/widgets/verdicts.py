@@ -23,7 +23,8 @@ from rwlib.widgets.panels import GuidePanel, Message, guarded, together
 
 if TYPE_CHECKING:
     from rwlib.aws import Call
-    from rwlib.widgets.guide import Guide
+    from rwlib.widgets.downloads import DownloadsPanel
+    from rwlib.widgets.guide_state import Guide
 
 
 def step_that_fixes(check: Check) -> int:
@@ -63,7 +64,9 @@ class VerdictPanel(GuidePanel):
         self.apply_fix.layout.display = "none"
         self.apply_fix.on_click(self._fix)
         self._fixing: tuple[int, ...] = ()
+        self.downloads: DownloadsPanel | None = None
         self.place = ipywidgets.VBox([self.fix, self.apply_fix])
+        self.place.add_class("rw-fix-place")
         self.box.children = [
             style(), self.button, self.summary, self.place, self.drawing, self.rows
         ]  # fmt: skip
@@ -95,6 +98,7 @@ class VerdictPanel(GuidePanel):
         planned = guide.planned_for(self.step)
         text, kind = summary_of(self.checks, len(failed), planned)
         fill(self.summary, note(text, kind))
+        self._put_first(self.rows if failed else self.drawing)
         parts = [show_note(text), show_checks(self.checks)]
         if self.picture:
             drawn = show_chain(guide.runbook)
@@ -103,6 +107,16 @@ class VerdictPanel(GuidePanel):
             parts += [Shown(drawn.text, drawn.html), grid]
         self._lay_out_rows(planned)
         self.show(together(parts))
+
+    def _put_first(self, first: ipywidgets.Widget) -> None:
+        """Show what fails above the picture; where nothing fails the picture comes first."""
+        parts = [self.drawing, self.rows]
+        shown = [each for each in self.box.children if each in parts]
+        if shown and shown[0] is not first:
+            turned = iter(reversed(shown))
+            self.box.children = [
+                next(turned) if each in parts else each for each in self.box.children
+            ]
 
     def _show_nothing(self, text: str, bad: bool) -> None:
         fill(self.summary, note(text, "bad" if bad else ""))
@@ -157,7 +171,8 @@ class VerdictPanel(GuidePanel):
         self._fixing = tuple(pending)
         steps = [self.guide.runbook.steps[each] for each in self._fixing]
         body = "".join(str(page_parts().step(step.to_dict(), True)) for step in steps)
-        self.fix.say_html(f"<h3>The fix</h3>{body}" if body else note("Nothing is left to change."))
+        body = f"<h3>The fix</h3>{body}" if body else ""
+        self.fix.say_html((body or note("Nothing is left to change.")) + _scroll_here())
         self._put_fix(pressed)
         self.apply_fix.layout.display = "" if body else "none"
         self.apply_fix.disabled = not body
@@ -178,10 +193,11 @@ class VerdictPanel(GuidePanel):
         failure = self.guide.failure
         self._judge()
         if failure:
-            self.fix.say(failure, "bad")
+            self.fix.say_html(note(failure, "bad") + _scroll_here(), failure)
             return
-        sentences = ". ".join(each.sentence for step in done for each in step.changes)
-        self.fix.say(f"Done. {sentences}.", "good")
+        said = ". ".join(each.sentence for step in done for each in step.changes)
+        said = f"Done. {said}."
+        self.fix.say_html(note(said, "good") + _scroll_here(), said)
 
     def _judge(self) -> None:
         """Read everything again; only the verification leaves the plan out."""
@@ -213,6 +229,11 @@ def summary_of(checks: list[Check], failed: int, planned: bool) -> tuple[str, st
     unknown = sum(each.status in ("unknown", "manual") for each in checks)
     rest = f"; {unknown} could not be looked at or are taken on a person's word" if unknown else ""
     return f"None of {len(checks)} checks{how} fails{rest}.", "" if planned else "good"
+
+
+def _scroll_here() -> str:
+    """Return what brings a message into sight when it comes onto the page."""
+    return str(page_parts().scroll_here())
 
 
 def _drawing(guide: Guide) -> str:

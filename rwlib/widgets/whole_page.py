@@ -121,7 +121,7 @@ class GuidedPage:
         return self.section(6)
 
     def finish(self) -> Any:
-        """Offer to take it all back."""
+        """Offer the files to take away, and to take it all back."""
         from rwlib.widgets.sections import TakeBackPanel
 
         return TakeBackPanel(self.guide)

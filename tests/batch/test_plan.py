@@ -159,8 +159,8 @@ def test_row_that_left_the_file_is_told_of(aws_environment, runs, one_fork_serve
     assert (second.folder, second.exit_code) == (first.folder, 0)
     assert dict(second.counts) == {"done": 1, "not in the file": 1}
     (gone,) = (each for each in summary_of(second)["targets"] if each["name"] == "t0")
-    assert gone["problem"].startswith("not in the file any more; it was: bucket: 'acme-nowhere'")
-    assert "1 not in the file any more" in second.headline
+    assert gone["problem"].startswith("no longer in the file; it was: bucket: 'acme-nowhere'")
+    assert "1 no longer in the file" in second.headline
 
 
 def test_file_of_the_same_name_elsewhere_is_another_batch(

@@ -46,9 +46,9 @@ def test_headline_counts_what_stands_on_a_persons_word(tmp_path):
             state.keep("run", 1, name, "", {**answer, "name": name})
         said = headline_of(state.counts(), 0, "", state.unseen(("done", "unchanged")))
     assert said == (
-        "6 targets: 3 set up and verified (2 on a person's word in one hop, "
+        "6 targets: 3 set up and verified (2 with one hop taken on trust, "
         "1 with a hop that could not be looked at), 1 wait for a person, "
-        "2 as asked already (1 on a person's word in one hop)"
+        "2 as asked already (1 with one hop taken on trust)"
     )
 
 

@@ -126,14 +126,12 @@ def test_first_look_claims_no_comparison_when_nothing_failed(runs, one_fork_serv
     assert first.headline == "2 targets: 2 looked at for the first time"
     page = (first.folder / "drift.html").read_text()
     assert "at the last look" not in page
-    assert "nothing was compared, since this is the first look" in page
+    assert "nothing was compared, because this is the first look" in page
     assert 'class="rw-headline rw-code-0"' not in page
 
     second = watch_targets(options(path))
     assert second.headline == "2 targets: 2 as they were"
-    assert (
-        "nothing is otherwise than at the last look" in (second.folder / "drift.html").read_text()
-    )
+    assert "nothing has changed since the last look" in (second.folder / "drift.html").read_text()
 
 
 def test_target_is_compared_with_nothing_when_it_could_not_be_looked_at_before(
@@ -228,7 +226,7 @@ def test_target_is_compared_again_when_it_is_back_in_the_file(runs, one_fork_ser
     second = watch_targets(options(path))
     assert (second.exit_code, second.total) == (0, 2)
     assert dict(second.counts) == {"as before": 1, "first look": 1}
-    assert second.headline.endswith("; 2 not in the file any more")
+    assert second.headline.endswith("; 2 no longer in the file")
     told = drift_of(second)
     assert told["new"] == ["w3"]
     assert [each["name"] for each in told["not_in_file"]] == ["w1", "w2"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import served
-from tests.browser.walk import AppWalk, LabWalk, iam, serious_faults
+from tests.browser.walk import KERNEL_IDLE, AppWalk, LabWalk, iam, serious_faults
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ def walk_the_steps(walk, runs):
         if number < 4:
             walk.expect(walk.field("bucket")).to_have_value("acme-analytics")
         if number == 3:
-            walk.wait_for("Nothing to apply: AWS shows it as asked")
+            walk.wait_for("Nothing to apply: AWS shows it as asked for")
         else:
             walk.shot(f"{number}0-preview", walk.button("Preview").first)
             walk.apply()
@@ -298,3 +298,80 @@ def test_copy_puts_the_sql_on_the_clipboard(page, lab, screenshots):
     text = page.evaluate("() => navigator.clipboard.readText()")
     assert "s3.assume_role" in text
     assert text.lstrip().startswith("CREATE")
+
+
+ACTIVE = "each => each === document.activeElement"
+
+
+def tab_to(walk, locator, at_most=250):
+    """Press Tab until something has the focus, as a person without a mouse does."""
+    locator.wait_for()
+    for _ in range(at_most):
+        if locator.evaluate(ACTIVE):
+            return
+        walk.page.keyboard.press("Tab")
+    raise AssertionError(f"{locator} cannot be reached with Tab")
+
+
+def press(walk, locator, key="Enter"):
+    tab_to(walk, locator)
+    walk.page.keyboard.press(key)
+
+
+def test_the_whole_path_is_walked_with_the_keyboard_alone(page, tmp_path, screenshots):
+    with served(tmp_path, "--app", "--token", "browser-test") as address:
+        walk = AppWalk(page, address, screenshots, "keyboard")
+        walk.open("runbook.ipynb")
+        keyboard = page.keyboard
+        tab_to(walk, walk.field("cluster"))
+        keyboard.type("orders")
+        tab_to(walk, walk.field("bucket"))
+        keyboard.type("acme-analytics")
+        keyboard.press("Tab")
+        walk.wait_for("Detected: us-east-1", ".rw-field-bucket")
+        tab_to(walk, walk.field("prefix"))
+        keyboard.type("risingwave")
+        press(walk, page.get_by_label("Sink to Redshift"), "Space")
+        press(walk, walk.button("Preview").first)
+        for number in (1, 2, 4):
+            press(walk, visible(walk, r"Apply \d").first)
+            walk.expect(page.locator(f"#rw-section-{number}")).to_contain_text("✓ done")
+        walk.expect(page.locator("#rw-section-6")).to_contain_text("✓ done")
+        tab_to(walk, page.get_by_label("table.name"))
+        keyboard.type("orders_of_today")
+        walk.wait_for("table.name = 'orders_of_today'")
+        walk.shot("50-typed", page.locator("#rw-section-5"))
+        press(walk, walk.button("Use these options"))
+        walk.expect(page.get_by_label("table.name")).to_have_value("orders_of_today")
+        walk.expect(walk.button("Use these options")).to_be_disabled()
+        press(walk, walk.button("Make the files"))
+        walk.wait_for("for-the-aws-administrator.html")
+        with page.expect_download() as coming:
+            press(walk, page.get_by_role("link", name="report.html"))
+        assert "redshift" in Path(coming.value.path()).read_text(encoding="utf-8")
+        assert serious_faults(page) == []
+        press(walk, visible(walk, "Take it all back"), "Space")
+        press(walk, visible(walk, "Take it back"))
+        walk.wait_for("Deleted IAM role")
+        assert ROLE not in [each["RoleName"] for each in iam(tmp_path).list_roles()["Roles"]]
+        assert page.faults == []
+
+
+def test_a_new_kernel_leaves_one_sentence_and_no_error(page, lab, screenshots):
+    walk = LabWalk(page, lab[0], screenshots, "kernel")
+    walk.open("runbook.ipynb")
+    page.wait_for_function(KERNEL_IDLE)
+    walk.field("bucket").fill("acme-analytics")
+    page.wait_for_timeout(1000)
+    page.wait_for_function(KERNEL_IDLE)
+    session = "window.jupyterapp.shell.currentWidget.sessionContext.session"
+    page.evaluate(f"async () => {{ await {session}.kernel.restart() }}")
+    page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save') }")
+    page.reload()
+    page.wait_for_function(KERNEL_IDLE)
+    said = page.get_by_text("nothing here can be clicked").locator("visible=true")
+    walk.expect(said).to_have_count(1)
+    page.locator(".rw-live").first.wait_for(state="detached")
+    for words in ("Error displaying widget", "Loading widget"):
+        walk.expect(page.get_by_text(words).locator("visible=true")).to_have_count(0)
+    walk.shot("00-new")

@@ -35,6 +35,7 @@ def test_batch_is_refused_with_one_sentence_before_anything_starts(
 
 
 def test_scheduler_is_refused_when_nobody_listens(runs, example, tmp_path):
+    pytest.importorskip("distributed")
     path = write_rows(tmp_path, example)
     code, _, err = rwlib("batch", path, "--executor", "dask", "--scheduler", "127.0.0.1")
     assert code == 2

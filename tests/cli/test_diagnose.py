@@ -54,7 +54,7 @@ def test_call_without_anything_to_look_at_is_one_sentence(arguments, words):
 def test_unrelated_text_is_said_to_be_so():
     code, out, _ = rwlib("diagnose", "all is well", "--offline")
     assert code == 0
-    assert out == "Nothing in this is about RisingWave's way to the bucket.\n"
+    assert out == "Nothing in this text is about RisingWave's way to the bucket.\n"
 
 
 def test_text_about_aws_is_never_said_to_be_about_nothing():

@@ -43,7 +43,7 @@ def test_file_that_is_there_with_other_contents_is_kept(aws_environment, tmp_pat
     done = run("--target", EXAMPLE, "--format", "json", "--out", str(tmp_path),
                "--workload-identity-arn", "arn:aws:iam::444455556666:role/x",
                "--cluster-id", "", "--region-name", "us-east-1", "--offline")  # fmt: skip
-    assert "is there with other contents" in str(done.exception)
+    assert "exists with other contents" in str(done.exception)
     assert place.read_text() == "mine"
 
 

@@ -23,7 +23,7 @@ def test_pages_are_written_without_asking_anybody(example, tmp_path, monkeypatch
     assert rwlib("hand-over", *given)[0] == 0
     page.write_text("somebody's notes")
     code, _, err = rwlib("hand-over", *given)
-    assert (code, "is there with other contents" in err) == (2, True)
+    assert (code, "exists with other contents" in err) == (2, True)
     assert page.read_text() == "somebody's notes"
 
 

@@ -203,7 +203,7 @@ def test_score_refuses_a_file_that_is_no_result(tmp_path):
     file = tmp_path / "results.json"
     for text in ("", "[]", '{"format": 2}', '{"format": 1, "learner": "a", "labs": {"x": {}}}'):
         file.write_text(text)
-        with pytest.raises(InputError, match=r"is no results\.json"):
+        with pytest.raises(InputError, match=r"is not a learner's results\.json"):
             read_results(file)
     with pytest.raises(InputError, match="neither a file nor a folder"):
         find_results([tmp_path / "nowhere"])

@@ -88,4 +88,4 @@ def test_rows_that_are_read_otherwise_than_written_are_said(tmp_path):
     lines = err.splitlines()
     assert len(lines) == MOST_NOTES + 1
     assert lines[0].startswith("note: row 1: 's3://acme-analytics/p0' is read as bucket")
-    assert lines[-1] == "note: and other rows alike"
+    assert lines[-1] == "note: the same holds for other rows"

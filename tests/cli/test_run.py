@@ -61,7 +61,7 @@ def test_bad_input_is_one_sentence_and_creates_nothing(
     ("text", "words"),
     [
         (None, "does not exist"),
-        ("- a\n- b\n", "holds no mapping"),
+        ("- a\n- b\n", "is not a mapping"),
         ("bucket: [\n", "is not valid YAML"),
         ("bukcet: x\n", "did you mean bucket"),
         ("prefix: 2024\n", "put it in quotes"),
@@ -141,6 +141,7 @@ def test_run_asks_for_a_person_when_nobody_confirmed_step_4(aws_environment, exa
     assert code == 3
     assert "Allowed Principals" in out
     assert "manual" in out
+    assert "A person does this step" in out.split("Step 4 - ")[1].split("Verdict")[0]
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ class Boto3:
             config=Config(
                 retries={"total_max_attempts": 1},
                 s3={"addressing_style": "virtual" if place.virtual else "path"},
+                proxies={"http": place.proxy} if place.proxy else None,
             ),
         )
 
@@ -80,6 +83,7 @@ class PyArrow:
             endpoint_override=host,
             force_virtual_addressing=place.virtual,
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
+            proxy_options=place.proxy or None,
         )
 
     def _path(self, key: str) -> str:
@@ -121,6 +125,7 @@ class S3Fs:
             config_kwargs={
                 "retries": {"total_max_attempts": 1},
                 "s3": {"addressing_style": "virtual" if place.virtual else "path"},
+                "proxies": {"http": place.proxy} if place.proxy else None,
             },
             skip_instance_cache=True,
             use_listings_cache=False,
@@ -166,7 +171,10 @@ class Obstore:
                 "endpoint": where,
                 "virtual_hosted_style_request": place.virtual,
             },
-            client_options={"allow_http": True},
+            client_options={
+                "allow_http": True,
+                **({"proxy_url": place.proxy} if place.proxy else {}),
+            },
             retry_config={"max_retries": 0},
         )
 
@@ -185,39 +193,82 @@ class Obstore:
 
 
 class OpenDal:
-    """opendal, by which RisingWave itself reads and writes."""
+    """opendal, by which RisingWave itself reads and writes.
+
+    One HTTP client serves a whole process, and it learns of a proxy from the environment alone:
+    where there is one, each call has a process of its own.
+    """
 
     needs = "opendal"
 
     def __init__(self, place: Place) -> None:
-        import opendal
-
-        self.s3 = opendal.Operator(
-            "s3",
-            bucket=place.bucket,
-            region=place.region,
-            endpoint=place.url,
-            access_key_id=place.key,
-            secret_access_key=place.secret,
-            session_token=place.token,
-            enable_virtual_host_style=str(place.virtual).lower(),
-            disable_ec2_metadata="true",
-            disable_config_load="true",
-        )
+        self._proxy = place.proxy
+        self._settings = {
+            "bucket": place.bucket,
+            "region": place.region,
+            "endpoint": place.url,
+            "access_key_id": place.key,
+            "secret_access_key": place.secret,
+            "session_token": place.token,
+            "enable_virtual_host_style": str(place.virtual).lower(),
+            "disable_ec2_metadata": "true",
+            "disable_config_load": "true",
+        }
 
     def put(self, key: str, content: bytes) -> None:
-        with self.s3.open(key, "wb") as out:
-            out.write(content)
+        self._do("put", key, content)
 
     def get(self, key: str) -> bytes:
-        return bytes(self.s3.read(key))
+        return self._do("get", key)
 
     def list(self, prefix: str) -> list[str]:
-        return [entry.path for entry in self.s3.list(prefix) if not entry.path.endswith("/")]
+        return list(json.loads(self._do("list", prefix)))
 
     def delete(self, keys: list[str]) -> None:
         for key in keys:
-            self.s3.delete(key)
+            self._do("delete", key)
+
+    def _do(self, verb: str, name: str, content: bytes = b"") -> bytes:
+        if not self._proxy:
+            return opendal_call(self._settings, verb, name, content)
+        code = (
+            "import json, sys; from tests.clients.adapters import opendal_call as call\n"
+            "given = json.loads(sys.argv[1])\n"
+            "sys.stdout.buffer.write(call(*given, sys.stdin.buffer.read()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, json.dumps([self._settings, verb, name])],
+            input=content,
+            capture_output=True,
+            timeout=60,
+            cwd=Path(__file__).parents[2],
+            env={**_without_proxies(), "http_proxy": self._proxy},
+        )
+        if done.returncode:
+            raise PermissionError(done.stderr.decode())
+        return done.stdout
+
+
+def opendal_call(settings: dict[str, str], verb: str, name: str, content: bytes) -> bytes:
+    """One call of opendal."""
+    import opendal
+
+    s3 = opendal.Operator("s3", **settings)
+    if verb == "put":
+        with s3.open(name, "wb") as out:
+            out.write(content)
+    elif verb == "get":
+        return bytes(s3.read(name))
+    elif verb == "list":
+        paths = [entry.path for entry in s3.list(name) if not entry.path.endswith("/")]
+        return json.dumps(paths).encode()
+    else:
+        s3.delete(name)
+    return b""
+
+
+def _without_proxies() -> dict[str, str]:
+    return {name: os.environ[name] for name in os.environ if not name.lower().endswith("_proxy")}
 
 
 class AwsCli:
@@ -237,7 +288,15 @@ class AwsCli:
             "AWS_ENDPOINT_URL": place.url,
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_MAX_ATTEMPTS": "1",
+            **({"HTTP_PROXY": place.proxy} if place.proxy else {}),
         }
+        if place.virtual:
+            # The command line takes the addressing style from a file alone.
+            handle, name = tempfile.mkstemp(suffix=".ini")
+            os.close(handle)
+            Path(name).write_text("[default]\ns3 =\n    addressing_style = virtual\n")
+            self._environment["AWS_CONFIG_FILE"] = name
+            weakref.finalize(self, os.unlink, name)
 
     def _aws(self, *arguments: str, content: bytes | None = None) -> bytes:
         command = [sys.executable, "-m", "awscli", *arguments]
@@ -290,6 +349,7 @@ class JavaScript:
             "endpoint": place.url,
             "forcePathStyle": not place.virtual,
             "maxAttempts": 1,
+            "proxy": place.proxy,
             "credentials": {
                 "accessKeyId": place.key,
                 "secretAccessKey": place.secret,

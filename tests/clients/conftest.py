@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 
 import pytest
 
 from rwlib.sandbox.server.server import Sandbox
+from tests.clients.names import names_under_localhost
 from tests.support.sandbox_clients import (
     CUSTOMER,
     WORKLOAD,
@@ -34,6 +34,7 @@ class Place:
     prefix: str = PREFIX
     region: str = REGION
     virtual: bool = False
+    proxy: str = ""
 
 
 @pytest.fixture(scope="package")
@@ -61,9 +62,8 @@ def place(sandbox):
     return Place(sandbox.url, keys.access_key_id, keys.secret_access_key, keys.session_token)
 
 
-def resolves_names_under_localhost() -> bool:
-    """Whether the system's own resolver knows ``bucket.localhost``."""
-    try:
-        return socket.gethostbyname(f"{BUCKET}.localhost").startswith("127.")
-    except OSError:
-        return False
+@pytest.fixture(scope="package")
+def names():
+    """The proxy that knows names under localhost, and the names that it was asked for."""
+    with names_under_localhost() as found:
+        yield found

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from tests.clients.adapters import ADAPTERS, JavaScript
-from tests.clients.conftest import resolves_names_under_localhost
 from tests.support.sandbox_clients import client
 
 pytestmark = pytest.mark.slow
@@ -74,12 +73,28 @@ def _left(sandbox, place, prefix):
     return [key for key in keys if not key.endswith("/")]
 
 
-def test_works_with_the_bucket_in_the_host_name(adapter, sandbox, place):
-    if not resolves_names_under_localhost():
-        pytest.skip("the resolver of this machine knows no names under localhost")
-    there = replace(place, url=place.url.replace("127.0.0.1", "localhost"), virtual=True)
-    round_trip(adapter(there), there, f"virtual-{adapter.__name__}")
+@pytest.fixture
+def under_localhost(place, names):
+    """The place with the bucket in the host name; a proxy knows the name, resolvers need not."""
+    url = place.url.replace("127.0.0.1", "localhost")
+    return replace(place, url=url, virtual=True, proxy=names[0])
+
+
+def test_works_with_the_bucket_in_the_host_name(adapter, sandbox, place, names, under_localhost):
+    names[1].clear()
+    round_trip(adapter(under_localhost), under_localhost, f"virtual-{adapter.__name__}")
+    assert names[1] == {f"{place.bucket}.localhost"}
     assert _left(sandbox, place, f"{place.prefix}/virtual-{adapter.__name__}/") == []
+
+
+def test_is_refused_with_the_bucket_in_the_host_name(adapter, under_localhost):
+    made = adapter(under_localhost)
+    for attempt in (
+        lambda: made.put("elsewhere/new", b"1"),
+        lambda: made.get("elsewhere/there"),
+    ):
+        with pytest.raises(Exception, match=r"(?i)denied|forbidden|not authorized|403"):
+            attempt()
 
 
 def test_wrong_secret_is_refused(adapter, place):

@@ -251,7 +251,7 @@ def html(status: int = 200) -> tuple[int, str, bytes]:
         (html(502), ServiceError, r"\(502"),
         ((200, "application/json", b'{"half": '), ServiceError, "instead of JSON"),
         (json_answer([]), ServiceError, "lists no region"),
-        (json_answer({"regions": []}), ServiceError, "something else than a list"),
+        (json_answer({"regions": []}), ServiceError, "something other than a list"),
         (json_answer([{"regionName": "us-east-1"}]), ServiceError, "urlV2: field required"),
         ((302, "text/html", b"https://elsewhere.example/x"), ServiceError, "redirected"),
         ("hang", UnreachableError, "did not answer within"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import hcl2
 import pytest
@@ -82,6 +85,38 @@ def encoded(text):
     """The value inside ``${jsonencode(...)}``, read as HCL."""
     inner = text.removeprefix("${").removesuffix("}").removeprefix("jsonencode(")
     return tree(hcl2.loads(f"x = {inner.removesuffix(')')}\n")["x"])
+
+
+def evaluated(text):
+    """The resources' arguments as Terraform evaluates them, or python-hcl2 where it is missing."""
+    if shutil.which("terraform") is None:
+        found = resources_of(text)
+        for kind, name in (("aws_iam_policy", "policy"), ("aws_iam_role", "assume_role_policy")):
+            found[kind][name] = encoded(found[kind][name])
+        return found
+    kinds = ("aws_iam_policy", "aws_iam_role")
+    # Without the provider, which nothing here may fetch: the arguments stand as locals.
+    bodies = {
+        kind: re.search(rf'^resource "{kind}" "risingwave" (\{{\n.*?^\}})', text, re.M | re.S)[1]
+        for kind in kinds
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "main.tf").write_text(
+            "".join(f"locals {{\n{kind} = {body}\n}}\n" for kind, body in bodies.items()),
+            encoding="utf-8",
+        )
+        done = subprocess.run(
+            ["terraform", "console"],
+            input=f"base64encode(jsonencode([{', '.join(f'local.{kind}' for kind in kinds)}]))\n",
+            capture_output=True, text=True, timeout=60, cwd=folder,
+            env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    read = json.loads(base64.b64decode(json.loads(done.stdout)))
+    found = dict(zip(kinds, read, strict=True))
+    for kind, name in zip(kinds, ("policy", "assume_role_policy"), strict=True):
+        found[kind][name] = json.loads(found[kind][name])
+    return found
 
 
 def formatted(text):
@@ -175,6 +210,22 @@ def test_shell_script_is_posix_and_quotes_every_value():
     assert json.loads(shown[0]) == plan.policy
     assert json.loads(shown[1]) == plan.trust
     assert {"Key": "a:b", "Value": "c=d"} in json.loads(shown[2])
+
+
+def test_characters_that_a_tool_cannot_write_for_iam_are_named_in_its_file():
+    far = plan_of(EXAMPLES[0], prefix="a漢/ü\U0001f600")
+    near = plan_of(EXAMPLES[0], prefix="a/ü")
+    other = plan_of(EXAMPLES[1])
+    for make in (
+        terraform,
+        cloudformation,
+        lambda plan: export_targets([plan, other], "terraform"),
+        lambda plan: export_targets([plan, other], "cloudformation"),
+    ):
+        said = "IAM refuses 漢 \U0001f600 in a policy"
+        assert any(said in text.replace("\n# ", " ") for text in make(far).values())
+        assert not any("IAM refuses" in text for text in make(near).values())
+    assert shell(far)["set_up.sh"].partition("say() {")[0].isascii()
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=60))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import boto3
 import pytest
 import yaml
 
+from rwlib.batch.options import Options
+from rwlib.batch.runner import run_batch
 from rwlib.errors import InputError, RunbookError
 from rwlib.export.operator import PURPOSES, operator_policy
 from rwlib.runbook import Runbook
@@ -176,6 +179,46 @@ def test_tear_down_that_lacks_an_action_says_so_and_can_be_repeated(as_operator)
     tear_down()
 
 
+@pytest.fixture
+def batch(as_operator, tmp_path):
+    """Run one target as a batch: what its row says, and the policies for all that a batch does."""
+    rows = tmp_path / "targets.jsonl"
+    rows.write_text(json.dumps({**VALUES, "apply": True}) + "\n", encoding="utf-8")
+
+    def run_one(document):
+        as_operator(document)
+        notebook = places.ROOT / "notebooks" / "runbook.ipynb"
+        result = run_batch(
+            Options(targets=rows, notebook=notebook, workers=1, apply=True),
+            io.StringIO(),
+        )
+        summary = "".join(each.read_text("utf-8") for each in tmp_path.rglob("summary.*"))
+        return result.exit_code, summary
+
+    return run_one
+
+
+@pytest.mark.slow
+def test_batch_is_done_with_exactly_the_policy_of_a_run(batch):
+    code, summary = batch(policy("run"))
+    assert code in (0, 3), summary
+    assert "AccessDenied" not in summary
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        pytest.param(each, marks=pytest.mark.slow if each == "iam:CreateRole" else pytest.mark.long)
+        for each in actions("run")
+        if each in FIRST_RUN or each in actions("verify")
+    ],
+)
+def test_an_action_that_is_missing_from_a_batch_is_named(action, batch):
+    code, summary = batch(policy("run", without=action))
+    assert code in (0, 1, 3, 4)
+    assert action in summary
+
+
 def test_policy_is_narrowed_to_the_target():
     for purpose in PURPOSES:
         document = operator_policy(Target(**VALUES), purpose, account_id=CUSTOMER)
@@ -190,6 +233,16 @@ def test_policy_is_narrowed_to_the_target():
         if each["Action"] == "iam:AttachRolePolicy"
     )
     assert "iam:PolicyARN" in str(attach["Condition"])
+
+
+def test_path_is_no_pattern_in_the_policy():
+    target = Target(**{**VALUES, "role_path": "/a*b/${aws:username}/c?/"})
+    (role,) = {
+        each["Resource"]
+        for each in operator_policy(target)["Statement"]
+        if ":role/" in each["Resource"]
+    }
+    assert ":role/a${*}b/${$}{aws:username}/c${?}/risingwave-redshift" in role
 
 
 def test_key_is_in_the_policy_where_it_is_known():

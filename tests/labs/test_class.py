@@ -125,7 +125,7 @@ def test_seat_says_what_a_learner_did_wrong_in_one_sentence(sit, monkeypatch):
     with pytest.raises(InputError, match="ask your trainer"):
         start_lab(1)
     monkeypatch.setenv("RWLIB_SEAT", '{"url": 1}')
-    with pytest.raises(InputError, match=r"is no seat\.json"):
+    with pytest.raises(InputError, match=r"is not a class's seat\.json"):
         start_lab(1)
     gone = {**seat.to_dict(), "url": "http://127.0.0.1:9"}
     monkeypatch.setenv("RWLIB_SEAT", json.dumps(gone))

@@ -106,7 +106,7 @@ def check_extra(solved, number, action, resource, conditioned):
     wide = with_more(setup, history, statement)
     if setup.lab.number == 10 and not action.startswith("s3:"):
         return  # the boundary leaves nothing of it
-    lines = too_much_granted(setup, wide)
+    lines = [each.line for each in too_much_granted(setup, wide)]
     if history.now.role(setup.target.role_name)["boundary_arn"] and not lines:
         return
     assert lines, statement
@@ -157,7 +157,7 @@ def check_principal(solved, number, principal, condition):
     statement |= {"Condition": condition} if condition else {}
     trust = {**trust, "Statement": [*trust["Statement"], statement]}
     wide = with_role(setup, history, trust=json.dumps(trust))
-    lines = strangers_let_in(setup, wide)
+    lines = [each.line for each in strangers_let_in(setup, wide)]
     assert lines, statement
     assert "for example sts:AssumeRole by" in lines[0]
 

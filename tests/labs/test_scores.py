@@ -195,7 +195,7 @@ def test_folder_of_any_names_is_read_and_a_broken_file_costs_its_own_row(tmp_pat
 def test_score_of_broken_files_alone_is_one_sentence(tmp_path):
     file = tmp_path / "results.json"
     file.write_text("{")
-    with pytest.raises(InputError, match=r"is no results\.json of a learner"):
+    with pytest.raises(InputError, match=r"is not a learner's results\.json"):
         run("score", file)
 
 

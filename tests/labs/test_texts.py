@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from typing import get_args
 
 import pytest
 
 from rwlib.errors import InputError
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.headless import notebook_path
+from rwlib.labs.advice import ADVICE
 from rwlib.labs.learner_folder import workplace
 from rwlib.labs.model import all_labs
 from rwlib.labs.questions import LAYERS, choice_of, choices, question_of
+from rwlib.labs.result import Mistake
 from rwlib.labs.session import start_lab
 from rwlib.labs.texts import read_texts
 from rwlib.labs.views import show_rows
@@ -42,7 +45,7 @@ def test_names_of_any_language_are_taken(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "-rf", ".hidden", "x" * 41, "a\nb", "_", "Ada L."])
 def test_names_that_cannot_be_a_folder_are_refused(name, tmp_path):
-    with pytest.raises(InputError, match="is no learner's name"):
+    with pytest.raises(InputError, match="is not a valid learner's name"):
         workplace(name, tmp_path)
 
 
@@ -135,10 +138,15 @@ def test_questions_have_answers_that_can_be_given():
             assert question_of(lab, "before").right == choice_of(lab.layer)
     assert choice_of(" B ") == "allowed"
     assert len(choices()) == len(LAYERS)
-    with pytest.raises(InputError, match="is no choice"):
+    with pytest.raises(InputError, match="is not one of the choices"):
         choice_of("z")
-    with pytest.raises(InputError, match="is no question of lab 15"):
+    with pytest.raises(InputError, match="is not a question of lab 15"):
         question_of(LABS[-1], "before")
+
+
+def test_every_kind_of_mistake_has_its_sentence():
+    assert list(ADVICE) == sorted(ADVICE, key=["closed_again", *get_args(Mistake)].index)
+    assert set(ADVICE) == set(get_args(Mistake))
 
 
 @pytest.mark.slow

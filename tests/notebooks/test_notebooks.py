@@ -31,6 +31,21 @@ def cells(name, kind="code"):
     return [cell for cell in book.cells if cell.cell_type == kind]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_notebook_repeats_what_the_form_says_itself(name):
+    calls = [
+        node
+        for cell in cells(name)
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "guide.form"
+    ]
+    assert [ast.unparse(each) for each in calls if each.args or each.keywords] == []
+    texts = [cell.source for cell in cells(name, "markdown")]
+    tables = [text for text in texts if "|---" in text and "Cloud Meta" in text]
+    # The start says once where each input is found.
+    assert len(tables) == (name == "00_start_here.ipynb")
+
+
 def parameters(name):
     tagged = [cell for cell in cells(name) if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 
 import pytest
+import yaml
 
 import rwlib.connectors
 from rwlib.aws.bucket import BucketFacts
 from rwlib.connectors import connector_names, connector_profile
+from rwlib.export.exporting import FORMATS, export_target
+from rwlib.export.plan import make_plan
 from rwlib.steps.step1_documents import policy_document
 from rwlib.steps.step3_documents import trust_policy
 from rwlib.target.target import Target
 from rwlib.verify.deciding import probe_role
 from rwlib.verify.hops import check_situation
 from rwlib.verify.situation import Situation
-from tests.support import tree
+from tests.support import places, tree
+from tests.support.command_line import rwlib as rwlib_command
 from tests.support.connector_files import GLACIER_LOG, add_connector, forget_connectors
 
 ACCOUNT = "111122223333"
@@ -106,6 +112,66 @@ def test_the_form_offers_it(added):
     assert picker.boxes[added].description == "Sink to a glacier (glacier_log)"
     picker.boxes[added].value = True
     assert picker.value == (added,)
+
+
+def test_every_export_holds_its_policy_and_its_sql(target):
+    plan = make_plan(target.model_copy(update={"region_name": "us-east-1"}), account_id=ACCOUNT)
+    for format_name in FORMATS:
+        written = "\n".join(export_target(plan, format_name).values())
+        assert "s3:PutObjectTagging" in written, format_name
+        assert "glacier.role_arn" in written, format_name
+    (_, sql), = plan.sql  # fmt: skip
+    assert "fiescher" in sql
+
+
+def test_the_whole_form_takes_it(added):
+    from rwlib.widgets.form import TargetForm
+
+    values = {"bucket": "acme-analytics", "workload_identity_arn": WORKLOAD, "connectors": [added]}
+    form = TargetForm(values, ("bucket", "connectors"), guided=False)
+    assert form.values["connectors"] == [added]
+    assert form.errors == {}
+
+
+GUIDE = (places.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def how_to_add():
+    """What CONTRIBUTING says about a new connector."""
+    return GUIDE.partition("**A new connector**")[2].partition("\n\n")[0]
+
+
+def test_what_contributing_says_is_all_that_there_is_to_do(tmp_path, monkeypatch, aws_environment):
+    """Follow the paragraph to the letter: its one file, its keys, its target, then each use."""
+    file, example = re.findall(r"`([\w/<>.]+(?:\.yaml|/))`", how_to_add())
+    assert places.ROOT / file.rpartition("/")[0] == rwlib.connectors._FOLDER
+    keys = re.findall(r"`(\w+)`", how_to_add())
+    assert {"place", "label", "needs", "requests", "options", "since"} <= set(keys)
+    described = yaml.safe_load(GLACIER_LOG)
+    assert set(keys) - set(described) == set()
+
+    folder = tmp_path / file.rpartition("/")[0]
+    folder.mkdir(parents=True)
+    add_connector(folder, "glacier_log", GLACIER_LOG)
+    monkeypatch.setattr(rwlib.connectors, "_FOLDER", folder)
+    forget_connectors()
+    try:
+        (tmp_path / example).mkdir()
+        written = tmp_path / example / "glacier_log.yaml"
+        written.write_text(
+            f"name: glacier\nworkload_identity_arn: {WORKLOAD}\nbucket: acme-analytics\n"
+            "prefix: risingwave\nregion_name: us-east-1\nconnectors: [glacier_log]\n"
+            "sql_options: {glacier.name: fiescher, from: orders, force_append_only: true}\n",
+            encoding="utf-8",
+        )
+        for command in (["sql"], ["verify"], ["export", "--format", "terraform"]):
+            code, out, err = rwlib_command(*command, "--target", written)
+            assert (code, err) in ((0, ""), (1, "")), (command, err)
+            assert "glacier" in out or command == ["verify"], out
+        code, out, _ = rwlib_command("verify", "--json", "--target", written)
+        assert json.loads(out)["target"]["connectors"] == ["glacier_log"]
+    finally:
+        forget_connectors()
 
 
 # What is RisingWave's own of one connector, and no list of connectors.

@@ -82,19 +82,34 @@ def test_checks_are_made_in_verify_only():
 
 
 def ids_made_in(path):
-    """The ids of the checks that a module makes: written there, or the keys of its table."""
+    """The ids of the checks that a module makes.
+
+    They are written where a check is made, or are the keys of the module's table, or what it gives
+    to a function of its own that makes them.
+    """
+    body = tree.parsed(path).body
     tables = {
         key.value
-        for node in tree.parsed(path).body
+        for node in body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
         for key in node.value.keys
         if isinstance(key, ast.Constant)
     }
+    own = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    calls = [
+        (ast.unparse(node.func), node.args[0])
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.Call) and node.args
+    ]
+    given = {
+        argument.value
+        for called, argument in calls
+        if called in own and isinstance(argument, ast.Constant)
+    }
     found = set()
-    for node in ast.walk(tree.parsed(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check":
-            check_id = node.args[0]
-            found |= {check_id.value} if isinstance(check_id, ast.Constant) else tables
+    for called, argument in calls:
+        if called == "Check":
+            found |= {argument.value} if isinstance(argument, ast.Constant) else tables | given
     return found
 
 

@@ -18,8 +18,10 @@ from tests.support import tree
 SENTENCES = {
     *("evidence", "fix", "hint", "clause", "todo", "sentence", "detail", "dependency", "why_not"),
     *("meaning", "headline", "summary", "how", "notes", "note", "instructions", "cautions"),
-    *("title", "message", "problem", "plan_problem", "status_words", "phrase"),
+    *("title", "message", "problem", "plan_problem", "status_words", "phrase", "text"),
 }
+# Whose ``text`` is a statement in SQL.
+SQL = {"statement", "self"}
 ERRORS = {"error", "problem", "exc", "refusal", "failure"}
 READERS = {
     *("startswith", "endswith", "removeprefix", "removesuffix", "find", "rfind", "index", "rindex"),
@@ -27,21 +29,12 @@ READERS = {
 }
 PATTERNS = {"search", "match", "fullmatch", "findall", "finditer", "sub"}
 
-# Texts of AWS and of RisingWave, which give nothing but words; and what is no sentence.
-NOT_OURS = {
+# Texts of AWS and of psycopg, which give nothing but words. No sentence of our own is among them.
+THEIRS = {
     ("aws/errors.py", "_translated"): "botocore's texts about clocks and endpoints have no code",
+    ("aws/errors.py", "what_is_missing"): "AWS says only in its text which policy refuses",
     ("steps/step2_role.py", "_create"): "IAM names the principal in its text only",
     ("steps/step5_sql.py", "_said_about"): "takes a connection string out, whatever the sentence",
-    ("sql/rules/column_types.py", "_refusal"): "names of types",
-    ("aws/errors.py", "what_is_missing"): "AWS says only in its text which policy refuses",
-    # Not mended yet: the labs read lines of their own texts and of verdicts.
-    ("labs/advice.py", "_advice"): "open",
-    ("labs/checking.py", "_verdicts"): "open",
-    ("labs/checking.py", "_about_encryption"): "open",
-    ("labs/material.py", "_answer"): "cells of a notebook, by their headings",
-    ("labs/session.py", "terraform_apply"): "open",
-    ("labs/texts.py", "read_texts"): "cells of a notebook, by their headings",
-    ("batch/summary.py", "_cells"): "how a row ended: codes that have blanks",
 }
 # The engine's stand-in and the diagnosis read what AWS and RisingWave say: that is their work.
 READS_OTHERS = ("sandbox", "diagnose")
@@ -64,18 +57,29 @@ def _is_prose(node: ast.AST) -> bool:
 def _is_sentence(node: ast.AST, names: set[str]) -> bool:
     if isinstance(node, ast.Subscript):
         return _is_sentence(node.value, names)
+    if isinstance(node, ast.List | ast.Tuple):
+        return any(_is_sentence(each, names) for each in node.elts)
     if isinstance(node, ast.Attribute):
-        return node.attr in SENTENCES
+        of = node.value.id if isinstance(node.value, ast.Name) else ""
+        if node.attr == "args" and of in ERRORS:
+            return True
+        return node.attr in SENTENCES and not (node.attr == "text" and of in SQL)
     if isinstance(node, ast.Name):
         return node.id in names
+    if isinstance(node, ast.JoinedStr):
+        values = [each.value for each in node.values if isinstance(each, ast.FormattedValue)]
+        return len(node.values) == 1 and bool(values) and _is_spoken(values[0], names)
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Name) and node.func.id == "str" and node.args:
-            inner = node.args[0]
-            named = isinstance(inner, ast.Name) and inner.id in ERRORS
-            return named or _is_sentence(inner, names)
+            return _is_spoken(node.args[0], names)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("lower", "strip", "join"):
             return _is_sentence(node.func.value, names)
     return False
+
+
+def _is_spoken(node: ast.AST, names: set[str]) -> bool:
+    """Whether a value is a sentence when it is made text: an error is."""
+    return (isinstance(node, ast.Name) and node.id in ERRORS) or _is_sentence(node, names)
 
 
 def _names_of_sentences(function: ast.AST) -> set[str]:
@@ -85,6 +89,8 @@ def _names_of_sentences(function: ast.AST) -> set[str]:
         for node in ast.walk(function):
             if isinstance(node, ast.Assign) and _is_sentence(node.value, names):
                 names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+            if isinstance(node, ast.NamedExpr) and _is_sentence(node.value, names):
+                names.add(node.target.id)
             if isinstance(node, ast.For | ast.comprehension) and _is_sentence(node.iter, names):
                 names |= {node.target.id} if isinstance(node.target, ast.Name) else set()
     return names
@@ -104,6 +110,8 @@ def readings(function: ast.AST) -> Iterator[ast.AST]:
             prose = any(map(_is_prose, sides))
             if prose or (any(_is_sentence(each, names) for each in sides) and not empty):
                 yield node
+        elif isinstance(node, ast.Match) and _is_sentence(node.subject, names):
+            yield node
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             read = node.func.attr in READERS and (
                 _is_sentence(node.func.value, names) or any(map(_is_prose, node.args[:1]))
@@ -122,7 +130,7 @@ def all_readings() -> dict[tuple[str, str], list[str]]:
         if where.partition("/")[0] in READS_OTHERS:
             continue
         for node in ast.walk(tree.parsed(path)):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for each in readings(node):
                     found.setdefault((where, node.name), []).append(ast.unparse(each))
     return found
@@ -130,8 +138,58 @@ def all_readings() -> dict[tuple[str, str], list[str]]:
 
 @pytest.mark.slow
 def test_no_code_reads_a_sentence():
-    found = {place: what for place, what in all_readings().items() if place not in NOT_OURS}
-    assert found == {}
+    assert {place: what for place, what in all_readings().items() if place not in THEIRS} == {}
+
+
+def test_what_is_left_out_reads_words_of_others():
+    assert set(THEIRS) - set(all_readings()) == set()
+
+
+WAYS = {
+    "in": "'apply' in {0}",
+    "not in": "'apply' not in {0}",
+    "==": "{0} == 'something'",
+    "!=": "'something' != {0}",
+    "startswith": "{0}.startswith('there')",
+    "endswith": "{0}.endswith('there')",
+    "partition": "{0}.partition(': ')",
+    "split": "{0}.split()[0]",
+    "replace": "{0}.replace('be', 'was')",
+    "lower": "'apply' in {0}.lower()",
+    "re.search": "re.search('external', {0})",
+    "re.match": "re.match('external', {0})",
+    "re.sub": "re.sub('external', '', {0})",
+    "compiled": "PATTERN.findall({0})",
+}
+HOLDERS = (
+    *("error.message", "check.evidence[0]", "check.title", "check.fix", "shown.text"),
+    *("refusal.detail", "str(error)", "error.args[0]"),
+)
+
+
+@pytest.mark.parametrize("held", HOLDERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_read_every_sentence_is_found(way, held):
+    said = WAYS[way].format("said")
+    for code in (
+        f"def f(error, check):\n    return {WAYS[way].format(held)}",
+        f"def f(error, check):\n    said = {held}\n    return {said}",
+        f"def f(error, check):\n    said = f'{{{held}}}'\n    return {said}",
+        f"def f(error, check):\n    if (said := {held}) and {said}:\n        return 1",
+        f"def f(error, check):\n    return [said for said in [{held}] if {said}]",
+        f"class A:\n    async def f(self, error, check):\n        return {WAYS[way].format(held)}",
+    ):
+        (tree_of_code,) = ast.parse(code).body
+        assert list(readings(tree_of_code)), code
+
+
+@pytest.mark.parametrize("held", HOLDERS)
+def test_match_statement_over_a_sentence_is_found(held):
+    code = (
+        f"def f(error, check):\n    match {held}:\n        case 'is empty':\n            return 1"
+    )
+    (function,) = ast.parse(code).body
+    assert list(readings(function))
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ def checks(*statuses):
         (["pass", "manual"], True, 3, "a person must add it"),
         (["pass", "fail"], True, 1, "1 of 2 checks failed, the first: title 1"),
         (["pass"], False, 0, "nothing would change"),
+        (["pass", "manual"], False, 3, "nothing would change; a person must add it"),
+        (["pass", "unknown"], False, 0, "nothing would change; could not be looked at: title 1"),
     ],
 )
 def test_headline_says_what_was_seen(statuses, applied, exit_code, words):

@@ -165,7 +165,7 @@ def test_kill_is_refused_where_it_would_end_the_callers_own_process(sandbox):
 @pytest.mark.parametrize(
     ("fault", "hint"),
     [
-        ({"trottle": 1}, "is no fault"),
+        ({"trottle": 1}, "is not a fault"),
         ({"throttle": 1.5}, "share of the calls"),
         ({"throttle": "much"}, "must be a number"),
         ({"lose_answer": -1}, "must be a number"),

@@ -257,3 +257,94 @@ def test_serve_when_it_prints_its_environment() -> None:
             assert "RisingWave" in opened.execute("SELECT version()").fetchone()[0]
         process.terminate()
         process.wait(timeout=20)
+
+
+EVERY_TYPE = (
+    "CREATE TABLE every (id int PRIMARY KEY, text varchar, exact numeric, raw bytea, document "
+    "jsonb, day date, hour time, local timestamp, moment timestamptz, span interval, numbers "
+    "real[], exacts numeric[], words varchar[])"
+)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_values_of_every_type_come_back(sandbox: Sandbox, binary: bool) -> None:
+    from psycopg.types.json import Jsonb
+
+    with psycopg.connect(sandbox.dsn, autocommit=True) as opened:
+        opened.execute(EVERY_TYPE)
+        moment = datetime.datetime(1969, 1, 1, 1, 2, 3, 4, datetime.UTC)
+        row = (
+            *(1, "it's", Decimal("-12345.6700"), b"\x00a", Jsonb({"k": [1, None]})),
+            *(datetime.date(1969, 1, 1), datetime.time(1, 2, 3), moment.replace(tzinfo=None)),
+            *(moment, datetime.timedelta(days=1, seconds=5), [1.5, -2.0]),
+            *([Decimal("0.001"), Decimal(20000)], ['a "b"', "", "c,d"]),
+        )
+        places = ", ".join(["%b" if binary else "%s"] * len(row))
+        opened.execute(f"INSERT INTO every VALUES ({places})", row)
+        opened.execute("INSERT INTO every (id, text) VALUES (%s, %s)", (2, None))
+        found = opened.cursor(binary=binary).execute("SELECT * FROM every ORDER BY id").fetchall()
+    expected = [value.obj if isinstance(value, Jsonb) else value for value in row]
+    assert list(found[0]) == expected
+    assert str(found[0][2]) == "-12345.6700"
+    assert list(found[1]) == [2, *[None] * 12]
+
+
+def test_statement_when_it_is_described_before_it_runs() -> None:
+    # libpq waits with Python's lock held: the port must be another process's.
+    with (
+        Sandbox.spawn() as spawned,
+        psycopg.connect(spawned.dsn, autocommit=True) as connection,
+    ):
+        connection.execute(TABLE)
+        connection.execute(ROWS)
+        _describe_and_run(connection.pgconn)
+
+
+def _describe_and_run(raw: Any) -> None:
+    query = b"SELECT id, amount FROM facts WHERE id = $1 AND day > $2"
+    assert raw.prepare(b"one", query).status == 1
+    told = raw.describe_prepared(b"one")
+    assert [told.param_type(number) for number in range(told.nparams)] == [23, 1082]
+    assert [told.ftype(number) for number in range(told.nfields)] == [23, 1700]
+    raw.prepare(b"two", b"INSERT INTO facts (id, paid, day) VALUES ($1, $2, $3)")
+    told = raw.describe_prepared(b"two")
+    assert [told.param_type(number) for number in range(told.nparams)] == [23, 16, 1082]
+    for answer, text in (
+        (raw.prepare(b"one", b"SELECT 1"), "Duplicated statement name"),
+        (raw.prepare(b"bad", b"SELEKT 1"), "sql parser error: expected statement, found: SELEKT"),
+        (raw.exec_params(b"SELECT 1; SELECT 2", None), "Only one statement is allowed in extended"),
+        (raw.exec_prepared(b"none", None), "Prepare statement none not found"),
+        (raw.exec_prepared(b"one", [b"1"]), "there is no parameter $2"),
+    ):
+        assert text in answer.error_message.decode()
+    assert raw.exec_prepared(b"one", [b"1", b"2025-01-01"]).ntuples == 1
+
+
+def test_pipeline_when_one_statement_fails(connection: Any) -> None:
+    with connection.pipeline() as pipeline:
+        first = connection.execute("SELECT 1")
+        connection.execute("SELECT * FROM absent")
+        skipped = connection.execute("INSERT INTO facts (id) VALUES (77)")
+        with pytest.raises(psycopg.Error):
+            pipeline.sync()
+        after = connection.execute("SELECT count(*) FROM facts")
+        pipeline.sync()
+        assert (first.fetchone(), after.fetchone()) == ((1,), (2,))
+        assert skipped is not None
+
+
+def test_cancel_when_libpq_asks_for_it() -> None:
+    with Sandbox.spawn() as spawned, psycopg.connect(spawned.dsn) as opened:
+        opened.cancel()
+        assert opened.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_connection_when_it_is_asynchronous(sandbox: Sandbox, connection: Any) -> None:
+    import asyncio
+
+    async def ids() -> list[Any]:
+        async with await psycopg.AsyncConnection.connect(sandbox.dsn) as opened:
+            cursor = await opened.execute("SELECT id FROM facts WHERE id < %s", (3,))
+            return sorted(await cursor.fetchall())
+
+    assert asyncio.run(ids()) == [(1,), (2,)]

@@ -280,24 +280,105 @@ def test_iceberg_sink_when_another_program_made_the_table(world: World) -> None:
     ]
 
 
-def test_iceberg_sink_when_rows_change(world: World) -> None:
+@pytest.mark.parametrize("mode", ["", "merge-on-read", "copy-on-write"])
+def test_iceberg_sink_when_rows_change(world: World, mode: str) -> None:
     name = f"t{uuid4().hex[:8]}"
     world.run(f"CREATE TABLE {name} (id int PRIMARY KEY, note varchar)")
     world.run(f"INSERT INTO {name} VALUES (1, 'a'), (2, 'b'), (3, 'c')")
     options = world.iceberg(
-        name, type="upsert", primary_key="id", create_table_if_not_exists="true"
+        name,
+        type="upsert",
+        primary_key="id",
+        create_table_if_not_exists="true",
+        write_mode=mode,
     )
     world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
     world.run(f"UPDATE {name} SET note = 'B' WHERE id = 2")
     world.run(f"DELETE FROM {name} WHERE id = 3")
     world.run("FLUSH")
     table = world.table(name)
-    assert sorted(map(tuple, (row.values() for row in table.scan().to_arrow().to_pylist()))) == [
-        (1, "a"),
-        (2, "B"),
-    ]
+    assert _pairs(table.scan().to_arrow()) == [(1, "a"), (2, "B")]
     first = table.scan(snapshot_id=table.snapshots()[0].snapshot_id).to_arrow()
     assert sorted(first.column("note").to_pylist()) == ["a", "b", "c"]
+    deletes = table.inspect.delete_files().to_pylist()
+    if mode == "copy-on-write":
+        assert deletes == []
+    else:
+        assert [(file["content"], file["record_count"]) for file in deletes] == [(1, 2)]
+        before = {file["file_path"] for file in table.inspect.data_files().to_pylist()}
+        world.run(f"UPDATE {name} SET note = 'A' WHERE id < 3")
+        world.run("FLUSH")
+        again = world.table(name)
+        assert _pairs(again.scan().to_arrow()) == [(1, "A"), (2, "A")]
+        assert before <= {file["file_path"] for file in again.inspect.data_files().to_pylist()}
+        summary = again.current_snapshot().summary
+        assert (summary["total-position-deletes"], summary["total-records"]) == ("4", "6")
+    source = world.iceberg(name, type="")
+    world.run(f"CREATE SOURCE src{name} WITH ({source})")
+    rows = world.cloud.query_sql(ORDERS, f"SELECT * FROM src{name} ORDER BY id").rows
+    assert list(map(tuple, rows)) == _pairs(world.table(name).scan().to_arrow())
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("numeric", ["1.10", "2.5", "-3"]),
+        ("timestamptz", ["'2026-01-01 00:00:00Z'", "'2026-01-02 10:00:00.5Z'", "'1969-01-01'"]),
+        ("date", ["'2026-01-01'", "'2026-01-02'", "'1969-01-01'"]),
+        ("varchar", ["'it''s'", "''", "'ü'"]),
+        ("bytea", ["'\\x00ff'", "'\\x'", "'\\x61'"]),
+    ],
+)
+def test_iceberg_rows_are_deleted_by_keys_of_every_type(
+    world: World, kind: str, values: list[str]
+) -> None:
+    name = f"t{uuid4().hex[:8]}"
+    world.run(f"CREATE TABLE {name} (k {kind} PRIMARY KEY, n int)")
+    rows = ", ".join(f"({value}, {number})" for number, value in enumerate(values))
+    world.run(f"INSERT INTO {name} VALUES {rows}")
+    options = world.iceberg(name, type="upsert", primary_key="k", create_table_if_not_exists="true")
+    world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
+    world.run(f"DELETE FROM {name} WHERE n = 1")
+    world.run("FLUSH")
+    world.run(f"UPDATE {name} SET n = 7 WHERE n = 2")
+    world.run("FLUSH")
+    found = world.table(name).scan().to_arrow().column("n").to_pylist()
+    assert sorted(found) == [0, 7]
+
+
+def test_iceberg_sink_that_changes_a_partitioned_table_of_another_program(world: World) -> None:
+    from pyiceberg.partitioning import PartitionField, PartitionSpec
+    from pyiceberg.schema import Schema
+    from pyiceberg.transforms import IdentityTransform
+    from pyiceberg.types import IntegerType, NestedField, StringType
+
+    name = f"t{uuid4().hex[:8]}"
+    catalog = world.catalog()
+    catalog.create_namespace_if_not_exists("lake")
+    made = catalog.create_table(
+        ("lake", name),
+        Schema(
+            NestedField(1, "id", IntegerType(), required=False),
+            NestedField(2, "note", StringType(), required=False),
+        ),
+        location=f"s3://{BUCKET}/lake/{name}",
+        partition_spec=PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "note")),
+    )
+    theirs = [{"id": 1, "note": "x"}, {"id": 2, "note": "y"}, {"id": 9, "note": "y"}]
+    made.append(pyarrow.Table.from_pylist(theirs, schema=made.schema().as_arrow()))
+    world.run(f"CREATE TABLE {name} (id int PRIMARY KEY, note varchar)")
+    world.run(f"INSERT INTO {name} VALUES (3, 'x'), (4, 'y')")
+    options = world.iceberg(name, type="upsert", primary_key="id")
+    world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
+    world.run(f"UPDATE {name} SET note = 'z' WHERE id > 2")
+    world.run("FLUSH")
+    found = world.table(name)
+    assert _pairs(found.scan().to_arrow()) == [(1, "x"), (2, "y"), (3, "z"), (4, "z"), (9, "y")]
+    assert len(found.inspect.delete_files()) == 2
+
+
+def _pairs(table: Any) -> list[tuple[Any, ...]]:
+    return sorted(tuple(row.values()) for row in table.to_pylist())
 
 
 def test_iceberg_sink_when_the_columns_differ(world: World) -> None:
@@ -310,6 +391,10 @@ def test_iceberg_sink_when_the_columns_differ(world: World) -> None:
     options = world.iceberg(name, force_append_only="true")
     with pytest.raises(SqlError, match="field id's type is incompatible"):
         world.run(f"CREATE SINK s{name} FROM {name} WITH ({options})")
+    for mode, text in (("copy-on-write", "is not supported for append-only"), ("x", "invalid")):
+        wrong = world.iceberg(name, force_append_only="true", write_mode=mode)
+        with pytest.raises(SqlError, match=text):
+            world.run(f"CREATE SINK s{name} FROM {name} WITH ({wrong})")
     world.run(f"CREATE TABLE wide{name} (id int, more int)")
     with pytest.raises(SqlError, match="Schema length mismatch, risingwave is 2, and iceberg is 1"):
         world.run(f"CREATE SINK s{name} FROM wide{name} WITH ({options})")

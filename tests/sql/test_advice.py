@@ -7,6 +7,7 @@ from rwlib.sql import check_sql
 from rwlib.sql.checker import connectors_without_role
 from rwlib.sql.writing.columns import read_columns
 from rwlib.sql.writing.statements import build_statements
+from tests.support.command_line import rwlib
 
 ROLE = "arn:aws:iam::111122223333:role/risingwave-s3-access"
 WHERE = {"role_arn": ROLE, "bucket": "example-bucket", "prefix": "rw", "region_name": "eu-west-1"}
@@ -178,8 +179,8 @@ def test_csv_without_a_delimiter_is_refused():
         ("tinyint", "write smallint"),
         ("struct<a int, b json>", "write jsonb"),
         ("varcahr", "write varchar"),
-        ("int -- x", "is no data type"),
-        ("int, b int", "is no data type"),
+        ("int -- x", "is not a RisingWave data type"),
+        ("int, b int", "is not a RisingWave data type"),
     ],
 )
 def test_type_that_risingwave_has_not_is_refused_with_the_type_to_write(given, meant):
@@ -241,3 +242,75 @@ def test_force_append_only_stands_where_the_format_says():
     without = plain.replace(" FORMAT PLAIN ENCODE JSON", "")
     assert said(without) == []
     assert [id_ for id_, _, _ in said(plain)] == ["unknown_option"]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "-- nothing\n/* at all */", ";;", "\\timing on\n"])
+def test_text_without_a_statement_is_said_to_have_none(tmp_path, text):
+    path = tmp_path / "empty.sql"
+    path.write_text(text, encoding="utf-8")
+    code, out, _ = rwlib("sql", "--check", path)
+    assert code == 0
+    assert out.endswith("empty.sql: there is no statement in it, so nothing was checked\n")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE SINK a.b.c.d FROM t WITH (connector = 'blackhole')",
+        "CREATE SINK s FROM a.b.c.d WITH (connector = 'blackhole')",
+        "CREATE SINK s AS SELECT * FROM a.b.c.d WITH (connector = 'blackhole')",
+    ],
+)
+def test_name_in_four_parts_is_refused(sql):
+    assert [f.message for f in check_sql(sql) if f.severity == "error"] == [
+        "a.b.c.d has more than three parts, which RisingWave refuses"
+    ]
+    assert not check_sql(sql.replace("a.b.c.d", "b.c.d"))
+
+
+def test_bucket_of_a_warehouse_is_named_where_it_cannot_exist():
+    sql = (
+        "CREATE SINK s FROM t WITH (connector = 'iceberg', type = 'append-only', "
+        "catalog.type = 'glue', glue.iam_role_arn = 'arn:aws:iam::111122223333:role/r', "
+        "s3.iam_role_arn = 'arn:aws:iam::111122223333:role/r', enable_config_load = 'true', "
+        "s3.region = 'us-east-1', database.name = 'd', table.name = 't', "
+        "warehouse.path = 's3://b/w')"
+    )
+    [finding] = check_sql(sql)
+    assert "'b' is not a valid bucket name" in finding.message
+    assert "'s3://<bucket>/w'" in finding.fix
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE SINK s FROM t WITH (connector = 'iceberg', type = 'append-only', "
+        "database.name = 'd', table.name = 't', warehouse.path = 's3://example-bucket/w', "
+        "s3.region = 'us-east-1', "
+        "s3.endpoint = 'http://minio:9000', s3.access.key = 'k', s3.secret.key = 's', "
+        "catalog.type = 'storage')",
+        "CREATE SINK s FROM t WITH (connector = 'iceberg', type = 'append-only', "
+        "database.name = 'd', table.name = 't', catalog.type = 'rest', catalog.uri = 'http://x', "
+        "catalog.credential = 'a:b', warehouse.path = 'w', vended_credentials = 'true')",
+        "CREATE SOURCE s (a int) WITH (connector = 's3', s3.region_name = 'us-east-1', "
+        "s3.bucket_name = 'example-bucket', match_pattern = 'p/*', s3.credentials.access = 'k', "
+        "s3.credentials.secret = 's') FORMAT PLAIN ENCODE JSON",
+    ],
+)
+def test_plain_keys_are_no_error_where_no_role_is_named(sql):
+    severities = {(f.id, f.severity) for f in check_sql(sql)}
+    assert ("secret_required", "warning") in severities
+    assert "error" not in {severity for _, severity in severities}
+
+
+@pytest.mark.parametrize("place", ["...", "<role>", "${ROLE_ARN}", "{{ role_arn }}"])
+def test_what_still_holds_a_place_is_no_wrong_value(place):
+    findings = check_sql(SINK.replace(ROLE, place))
+    assert [(f.id, f.severity) for f in findings] == [("placeholder_left", "warning")]
+
+
+def test_variant_is_a_type_from_3_1_on():
+    sql = "CREATE TABLE t (v variant) WITH (connector = 'datagen')"
+    for version, refused in (("3.0", True), ("3.1", False), ("main", False)):
+        ids = {f.id for f in check_sql(sql, version=version)}
+        assert ("bad_column_type" in ids) is refused

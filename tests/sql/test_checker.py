@@ -202,7 +202,7 @@ def test_what_is_written_here_raises_no_alarm_but_its_placeholders():
             ROLE,
             "arn:aws:iam::111122223333:user/x",
             "sql_wrong_role_arn",
-            "no ARN of an IAM",
+            "not the ARN of an IAM",
         ),
         (S3_SINK, ROLE, "arn:aws-cn:iam::111122223333:role/x", "sql_wrong_role_arn", "partition"),
         (
@@ -298,15 +298,15 @@ def test_what_is_written_here_raises_no_alarm_but_its_placeholders():
             "'example-bucket'",
             "'s3://example-bucket'",
             "bad_option_value",
-            "no bucket name",
+            "not a valid bucket name",
         ),
-        (S3_SINK, "'eu-west-1'", "'EU (Ireland)'", "bad_option_value", "no AWS region"),
+        (S3_SINK, "'eu-west-1'", "'EU (Ireland)'", "bad_option_value", "not an AWS region"),
         (
             ICEBERG,
             "'s3://example-bucket/rw/orders'",
             "'example-bucket/rw'",
             "bad_option_value",
-            "no s3:// URL",
+            "not an s3:// URL",
         ),
         (
             S3_SINK,

@@ -112,7 +112,7 @@ def test_placeholders_of_a_role_and_region_not_known_yet_are_named():
         (("redshift",), {"tabel.name": "t"}, ["tabel.name", "table.name"]),
         (("redshift", "s3_sink"), {"tabel.name": "t"}, ["tabel.name", "table.name", "s3_sink"]),
         (("redshift",), {"stage": "s"}, ["stage", "snowflake_v2"]),
-        (("redshift",), {"s3_sink": {"encode": "JSON"}}, ["s3_sink", "none of the target's"]),
+        (("redshift",), {"s3_sink": {"encode": "JSON"}}, ["s3_sink", "not one of the target's"]),
         (("redshift", "s3_sink"), {"name": "s"}, ["name", "per connector"]),
         (("s3_source",), {"kind": "sink"}, ["kind", "source or table"]),
         (("redshift",), {"s3.iam_role_arn": ROLE}, ["write s3.assume_role"]),

@@ -281,7 +281,7 @@ def test_attaching_names_the_limit_when_aws_knows_a_smaller_one(aws, iam):
     arn = make_policy(iam, "ours")
     busy = BusyAws(before={"attach_role_policy": [lambda: client_error("LimitExceeded")]})
     ledger = Ledger()
-    with pytest.raises(PolicyLimitError, match="detach a policy that nobody needs"):
+    with pytest.raises(PolicyLimitError, match="detach a policy that is no longer needed"):
         ensure_attached(busy, ROLE, arn, ledger=ledger, apply=True)
     assert [entry["phase"] for entry in ledger.entries] == ["intended", "abandoned"]
 
@@ -376,6 +376,6 @@ def test_wait_ends_with_a_sentence_when_its_time_is_over(aws_environment):
     def sleep(seconds):
         now[0] += seconds
 
-    with pytest.raises(ServiceError, match="after 60 seconds; run again, nothing is lost"):
+    with pytest.raises(ServiceError, match="after 60 seconds; run it again: nothing is lost"):
         wait_until_seen(Showing(), ROLE, "arn", sleep=sleep, clock=lambda: now[0])
     assert 60 < now[0] < 70

@@ -1,8 +1,9 @@
 """Somebody else acts on the same names while two targets are set up and taken back.
 
-Strangers create, delete, make again, attach, edit and tag, between the runs and in the middle of
-them: before any call that reads, so never between the read of an identity and the write directly
-after it. IAM has no conditional write, so that gap of one call cannot be closed.
+Strangers create, delete, make again, attach, edit and tag, and add to and take from the cluster's
+Allowed Principals, between the runs and in the middle of them: before any call that reads, so never
+between the read of an identity and the write directly after it. IAM has no conditional write, so
+that gap of one call cannot be closed.
 """
 
 from __future__ import annotations
@@ -16,20 +17,33 @@ from pathlib import Path
 
 import boto3
 import pytest
+import requests
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from rwlib.aws.calls import Aws, policy_json
+from rwlib.cloud.allowed_roles import Patience
+from rwlib.cloud.client import Cloud
 from rwlib.errors import RunbookError
 from rwlib.runbook.runbook import Runbook
-from rwlib.steps.ownership import CLAIM, claims_on, is_ours, statement_key, tag_map
+from rwlib.steps.ownership import (
+    CLAIM,
+    claims_on,
+    is_ours,
+    principal_key,
+    statement_key,
+    tag_map,
+)
 from rwlib.steps.step3_documents import SID, statements_of
 from rwlib.steps.teardown import tear_down
 from rwlib.target.target import Target
 
 ROLE = "risingwave-s3-access"
 ACCOUNT = "111122223333"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
+OTHER_ARN = f"arn:aws:iam::{ACCOUNT}:role/etl-of-somebody"
+CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 ALLOW = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
@@ -46,9 +60,13 @@ DENY = {**GLUE, "Sid": SID, "Effect": "Deny"}
 class Strangers:
     """What somebody else does, and how they left it."""
 
-    def __init__(self, policy_names):
-        self.iam = boto3.client("iam")
+    def __init__(self, policy_names, iam, cloud):
+        self.iam = iam
+        self.cloud = cloud
         self.policy_names = policy_names
+        self.principals = []
+        # An entry has no identity: one of ours that they remove and add again cannot be told.
+        self.took_ours_off = False
         self.number = 0
         self.policies = {}
         self.versions = {}
@@ -198,6 +216,25 @@ class Strangers:
             self.iam.tag_role(RoleName=ROLE, Tags=[{"Key": f"t{self.number}", "Value": "v"}])
             self.tags[f"t{self.number}"] = "v"
 
+    def add_principal(self, which):
+        """Register a role of their own, or one of our name before a run does."""
+        arn = ROLE_ARN if which else OTHER_ARN
+        if arn in self.cloud.allowed_iam_roles(CLUSTER):
+            return
+        self.cloud.add_allowed_role(CLUSTER, arn)
+        if arn == OTHER_ARN or not self.took_ours_off:
+            self.principals.append(arn)
+
+    def remove_principal(self, which):
+        arn = ROLE_ARN if which else OTHER_ARN
+        if arn not in self.cloud.allowed_iam_roles(CLUSTER):
+            return
+        self.cloud.remove_allowed_role(CLUSTER, arn)
+        if arn in self.principals:
+            self.principals.remove(arn)
+        else:
+            self.took_ours_off = True
+
     # How they find it -------------------------------------------------------------------------
 
     def check(self):
@@ -207,6 +244,8 @@ class Strangers:
             assert self.policy(arn) is not None, f"{arn} is gone, with a version of theirs"
             there = list(self.policy(arn)[2].values())
             assert [each for each in documents if each not in there] == []
+        listed = self.cloud.allowed_iam_roles(CLUSTER)
+        assert [each for each in self.principals if each not in listed] == []
         role = self.role()
         if self.role_id:
             assert role is not None
@@ -235,6 +274,9 @@ class Strangers:
         if role is None:
             return
         assert claims_on(role) == []
+        if tag_map(role.get("Tags", [])).get(principal_key(CLUSTER)) == role["RoleId"]:
+            listed = self.cloud.allowed_iam_roles(CLUSTER)
+            assert ROLE_ARN not in listed or ROLE_ARN in self.principals
         assert not is_ours(role) or self.statements or self.attached
         trust = statements_of(policy_json(role["AssumeRolePolicyDocument"]))
         if self.statements:
@@ -245,52 +287,107 @@ class Strangers:
 
 ACTIONS = [
     "make_policy", "make_policy_again", "delete_policy", "make_role", "make_role_again",
-    "delete_role", "attach", "add_statement", "tag",
+    "delete_role", "attach", "add_statement", "tag", "add_principal", "remove_principal",
 ]  # fmt: skip
 acts = st.tuples(st.sampled_from(ACTIONS), st.integers(0, 1))
 moments = st.one_of(st.none(), st.integers(1, 40))
 
 
+class Interruption:
+    """One act of a stranger, at the given call that reads, of those of AWS and of RisingWave."""
+
+    def __init__(self, strangers, act, moment):
+        self.strangers, self.act, self.moment, self.made = strangers, act, moment, 0
+
+    def before_a_read(self):
+        if self.moment and self.made >= self.moment:
+            self.moment = None
+            getattr(self.strangers, self.act[0])(self.act[1])
+
+
 class Interrupted(Aws):
     """AWS calls in the middle of which a stranger acts, before one that reads."""
 
-    def prepare(self, strangers, act, moment):
-        self.strangers, self.act, self.moment, self.made = strangers, act, moment, 0
+    interruption = None
 
     def _call(self, service, operation, parameters, writes, *rest):
-        self.made += 1
-        if self.moment and self.made >= self.moment and not writes and service == "iam":
-            self.moment = None
-            getattr(self.strangers, self.act[0])(self.act[1])
+        if self.interruption is not None:
+            self.interruption.made += 1
+            if not writes and service == "iam":
+                self.interruption.before_a_read()
         return super()._call(service, operation, parameters, writes, *rest)
 
 
-def machine(sandbox, example):
+class InterruptedCloud(Cloud):
+    """Calls of RisingWave Cloud in the middle of which a stranger acts, before one that reads."""
+
+    interruption = None
+
+    def _step(self):
+        if self.interruption is not None:
+            self.interruption.made += 1
+            self.interruption.before_a_read()
+
+    def allowed_iam_roles(self, cluster_id):
+        self._step()
+        return super().allowed_iam_roles(cluster_id)
+
+    def _change(self, *arguments):
+        self._step()  # it reads the list first
+        return super()._change(*arguments)
+
+
+class SharedSession(boto3.Session):
+    """A session that makes each client once, whatever configuration is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self._made = {}
+
+    def client(self, service_name, region_name=None, **more):
+        key = (service_name, region_name)
+        if key not in self._made:
+            self._made[key] = super().client(service_name, region_name=region_name, **more)
+        return self._made[key]
+
+
+def machine(sandbox, example, session, locks):
     """Return the state machine for a sandbox."""
-    first = {**example, "connectors": ["redshift"]}
-    second = {**example, "name": "second", "prefix": "elsewhere", "connectors": ["s3_sink"]}
+    first = {**example, "connectors": ["redshift"], "cluster_id": CLUSTER}
+    second = {**first, "name": "second", "prefix": "elsewhere", "connectors": ["s3_sink"]}
     targets = [first, second]
+    names = [Target(**each).policy_name for each in targets]
+    environment = sandbox.environment()
+    at_once = Patience(interval=0.005, limit=20)
+    settings_of = f"{sandbox.url}/_rwc/sandbox/clusters/{CLUSTER}"
+
+    def cloud_of(kind):
+        key, secret = environment["RWC_API_KEY"], environment["RWC_API_SECRET"]
+        return kind(environment["RWC_ENDPOINT"], key, secret, patience=at_once, lock_folder=locks)
 
     class TwoTargets(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
             sandbox.reset()
+            requests.put(settings_of, json={"settle_seconds": 0}, timeout=10).raise_for_status()
             self.runs = Path(tempfile.mkdtemp(prefix="runs-"))
             os.environ["RWLIB_RUNS"] = str(self.runs)
-            self.strangers = Strangers([Target(**each).policy_name for each in targets])
+            self.strangers = Strangers(names, session.client("iam"), cloud_of(Cloud))
 
-        def aws(self, act, moment):
-            aws = Interrupted(boto3.Session())
-            aws.prepare(self.strangers, act, moment)
-            return aws
+        def book(self, which, act=None, moment=None):
+            found = Runbook.start({**targets[which], "apply": True})
+            interruption = Interruption(self.strangers, act, moment)
+            found.aws = Interrupted(session)
+            found.cloud = cloud_of(InterruptedCloud)
+            found.aws.interruption = found.cloud.interruption = interruption
+            return found
 
         @rule(which=st.integers(0, 1), act=acts, moment=moments)
         def set_up(self, which, act, moment):
-            book = Runbook.start({**targets[which], "apply": True})
-            book.aws = self.aws(act, moment)
+            book = self.book(which, act, moment)
             try:
                 book.look()
-                for number in (1, 2, 3):
+                for number in (1, 2, 3, 4):
                     book.run_step(number)
             except RunbookError:
                 pass  # what is in the way is refused
@@ -298,18 +395,18 @@ def machine(sandbox, example):
 
         @rule(which=st.integers(0, 1), act=acts, moment=moments)
         def take_back(self, which, act, moment):
-            self._tear_down(which, self.aws(act, moment))
+            self._tear_down(self.book(which, act, moment))
             self.strangers.check()
 
-        def _tear_down(self, which, aws):
-            book = Runbook.start({**targets[which], "apply": True})
+        def _tear_down(self, book):
             with contextlib.suppress(RunbookError):
                 tear_down(
-                    aws,
+                    book.aws,
                     book.target,
                     runs_dir=self.runs,
                     ledger=book.ledger,
                     apply=True,
+                    cloud=book.cloud,
                     sleep=lambda seconds: None,
                 )
 
@@ -324,7 +421,7 @@ def machine(sandbox, example):
         def teardown(self):
             for _ in range(2):
                 for which in (0, 1):
-                    self._tear_down(which, Aws(boto3.Session()))
+                    self._tear_down(self.book(which))
             self.strangers.check_end()
             shutil.rmtree(self.runs, ignore_errors=True)
 
@@ -344,9 +441,11 @@ def run(machine_class, examples, steps):
 
 
 @pytest.fixture
-def two_targets(aws_environment, example, monkeypatch):
+def two_targets(aws_environment, example, monkeypatch, tmp_path):
+    session = SharedSession()
     monkeypatch.setattr("rwlib.runbook.step_runs.wait_until_seen", lambda *_, **__: 0)
-    return machine(aws_environment, example)
+    monkeypatch.setattr("rwlib.runbook.runbook.open_session", lambda target: Aws(session))
+    return machine(aws_environment, example, session, tmp_path / "locks")
 
 
 @pytest.mark.slow
@@ -354,6 +453,9 @@ def test_strangers_find_all_as_they_left_it(two_targets):
     run(two_targets, examples=24, steps=5)
 
 
+RUNS = int(os.environ.get("STRANGERS_RUNS", "1000"))
+
+
 @pytest.mark.long
 def test_strangers_find_all_as_they_left_it_a_thousand_times(two_targets):
-    run(two_targets, examples=1000, steps=12)
+    run(two_targets, examples=RUNS, steps=8)

@@ -67,6 +67,34 @@ class Account:
             RoleName=ROLE, PolicyName="by-hand", PolicyDocument=json.dumps(document(*statements))
         )
 
+    def boundary(self, *statements: dict[str, Any]) -> None:
+        """Let the role's boundary be these statements, or take it away."""
+        arn = f"arn:aws:iam::{CUSTOMER}:policy/bound"
+        if not statements:
+            if "PermissionsBoundary" in self.iam.get_role(RoleName=ROLE)["Role"]:
+                self.iam.delete_role_permissions_boundary(RoleName=ROLE)
+            return
+        text = json.dumps(document(*statements))
+        try:
+            versions = self.iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        except self.iam.exceptions.NoSuchEntityException:
+            self.iam.create_policy(PolicyName="bound", PolicyDocument=text)
+        else:
+            for each in versions:
+                if not each["IsDefaultVersion"]:
+                    self.iam.delete_policy_version(PolicyArn=arn, VersionId=each["VersionId"])
+            self.iam.create_policy_version(PolicyArn=arn, PolicyDocument=text, SetAsDefault=True)
+        self.iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=arn)
+
+    def key_policy(self, *statements: dict[str, Any]) -> None:
+        """Give the bucket's key a policy."""
+        found = self.s3.get_bucket_encryption(Bucket=self.target.bucket)
+        rule = found["ServerSideEncryptionConfiguration"]["Rules"][0]
+        key = rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+        self.aws.client("kms", region_name=self.region).put_key_policy(
+            KeyId=key, PolicyName="default", Policy=json.dumps(document(*statements))
+        )
+
     def tag(self, **tags: str) -> None:
         self.iam.tag_role(
             RoleName=ROLE, Tags=[{"Key": key, "Value": value} for key, value in tags.items()]

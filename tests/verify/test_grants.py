@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -96,6 +97,55 @@ def test_answer_is_unknown_where_not_every_combination_was_looked_at():
     check, found = check_grants(target, situation_of(target, trust=trust), WORKLOAD)
     assert (check.status, check.reason, found) == ("unknown", "grants_not_decided", ())
     assert "not every combination was looked at" in check.evidence[0]
+    (found_id,) = re.findall(r"\[(undecided-[0-9a-f]{8})\]", check.evidence[0])
+    assert found_id in check.fix
+    accepting = target_of(accept_findings=[found_id])
+    check, _ = check_grants(accepting, situation_of(accepting, trust=trust), WORKLOAD)
+    assert (check.status, check.reason) == ("unknown", "undecided_grants_accepted")
+    # Accepted is what was judged by hand, and not what comes to it later.
+    trust["Statement"][2]["Condition"] = {"Bool": {"aws:ViaAWSService": "false"}}
+    check, _ = check_grants(accepting, situation_of(accepting, trust=trust), WORKLOAD)
+    assert check.reason == "grants_not_decided"
+
+
+def test_accepting_what_is_outside_does_not_accept_what_is_undecided():
+    denials = [
+        {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",
+         "Condition": {"StringNotEquals": {f"aws:RequestTag/k{number}": "v"}}}
+        for number in range(12)
+    ]  # fmt: skip
+    trust = stranger({})
+    trust["Statement"] += denials
+    target = target_of()
+    situation = situation_of(target, allow("s3:GetObject", "arn:aws:s3:::other/*"), trust=trust)
+    check, (grant,) = check_grants(target, situation, WORKLOAD)
+    assert check.reason == "grant_beyond_need"
+    assert "undecided-" in check.fix
+    accepting = target_of(accept_findings=[grant.id])
+    check, _ = check_grants(accepting, situation, WORKLOAD)
+    assert check.reason == "grants_not_decided"
+
+
+@pytest.mark.slow
+def test_run_stops_before_the_first_write_where_the_reach_is_not_decided(aws, example):
+    trust = stranger({})
+    trust["Statement"] += [
+        {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",
+         "Condition": {"StringNotEquals": {f"aws:RequestTag/k{number}": "v"}}}
+        for number in range(12)
+    ]  # fmt: skip
+    trust["Statement"][2]["Principal"] = {"AWS": "arn:aws:iam::999999999999:root"}
+    aws.client("iam").create_role(
+        RoleName="risingwave-s3-access", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    book = Runbook.start({**example, "apply": True})
+    with pytest.raises(CheckFailedError, match="reach is not decided") as stopped:
+        book.run_step(1)
+    assert [call for call in book.aws.calls if call.writes] == []
+    ids = re.findall(r"accept_findings: \[(.*)\]", str(stopped.value))[0].split(", ")
+    book = Runbook.start({**example, "apply": True, "accept_findings": ids})
+    book.run_step(1)
+    assert [call for call in book.aws.calls if call.writes]
 
 
 CASES = [

@@ -75,7 +75,7 @@ def test_what_is_pasted_is_trimmed_taken_apart_and_told(world):
     form.fields["bucket"].value = "s3://acme-encrypted/in/orders/"
     assert (form.values["bucket"], form.values["prefix"]) == ("acme-encrypted", "in/orders")
     assert form.fields["prefix"].input.value == "in/orders"
-    assert "was taken apart" in form.fields["bucket"].warning.value
+    assert "was split into" in form.fields["bucket"].warning.value
     form.fields["prefix"].value = "risingwave/*"
     assert "not as a wildcard" in form.fields["prefix"].warning.value
     form.fields["prefix"].value = "risingwave"
@@ -134,11 +134,17 @@ def test_failures_come_first_and_the_fix_opens_below_its_row(world, complete):
     assert statuses == sorted(statuses, key=lambda status: status != "fail")
     button = panel.fix_buttons["policy_attached"]
     button.click()
+    order = list(panel.box.children)
+    assert order.index(panel.rows) < order.index(panel.drawing)
     rows = list(panel.rows.children)
+    assert "rw-scroll" in panel.fix.value
     assert rows[rows.index(button) + 1] is panel.place
     panel.apply_fix.click()
     assert "Done." in panel.fix.value
+    assert "rw-scroll" in panel.fix.value
     assert panel.place in panel.box.children
+    order = list(panel.box.children)
+    assert order.index(panel.drawing) < order.index(panel.rows)
     panel.button.click()
     assert panel.fix.value == ""
 

@@ -119,7 +119,7 @@ def test_apply_names_a_real_account(places, example, monkeypatch):
     apply = guide.apply()
     assert apply.button.description == "Apply 1 change"
     monkeypatch.setattr(
-        sys.modules["rwlib.widgets.guide"],
+        sys.modules["rwlib.widgets.guide_state"],
         "describe_endpoint",
         lambda caller: describe_endpoint(caller, {"AWS_ENDPOINT_URL": ""}),
     )

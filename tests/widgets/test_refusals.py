@@ -168,3 +168,90 @@ def test_a_bucket_that_is_gone_is_a_verdict_too(world, complete):
     _, panel = opened({**complete, "bucket": "acme-nowhere"}, 6, "check")
     assert "✗ fail" in panel.rows.children[0].value
     assert "acme-nowhere" in repr(panel)
+
+
+TEAM_BOUNDARY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}],
+}
+ADMINS_ALONE = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "Admins",
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
+            "Action": ["kms:Put*", "kms:Get*", "kms:Describe*", "kms:List*"],
+            "Resource": "*",
+        }
+    ],
+}
+
+
+def run_copied(command):
+    """Run a command of the AWS CLI as boto3 does it; return its words."""
+    words = shlex.split(command)
+    assert words[0] == "aws"
+    given = {}
+    options = iter(words[3:])
+    for name in options:
+        key = "".join(part.capitalize() for part in name.strip("-").split("-"))
+        given[key] = True if name == "--set-as-default" else next(options)
+    client = boto3.client(words[1].removesuffix("api"), region_name="us-east-1")
+    getattr(client, words[2].replace("-", "_"))(**given)
+    return words
+
+
+@pytest.mark.slow
+def test_a_boundary_in_the_way_comes_with_one_that_leaves_room_for_this_role(world, complete):
+    set_up(complete)
+    iam = boto3.client("iam")
+    made = iam.create_policy(PolicyName="team", PolicyDocument=json.dumps(TEAM_BOUNDARY))
+    arn = made["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=arn)
+    _, panel = opened(complete, 6, "check")
+    check = next(each for each in panel.checks if each.id == "boundary")
+    words = run_copied(check.pastes[-1].text)
+    assert words[1:5] == ["iam", "create-policy-version", "--policy-arn", arn]
+    panel.button.click()
+    assert "None of" in panel.summary.value
+    statements = json.loads(words[-1])["Statement"]
+    assert statements[0] == TEAM_BOUNDARY["Statement"][0]
+    for each in statements[1:]:
+        assert each["Condition"]["ArnEquals"]["aws:PrincipalArn"].endswith(f":role/{ROLE}")
+
+
+@pytest.mark.slow
+def test_a_boundary_that_denies_is_not_talked_around(world, complete):
+    set_up(complete)
+    iam = boto3.client("iam")
+    shut = copy.deepcopy(TEAM_BOUNDARY)
+    shut["Statement"].append({"Effect": "Deny", "Action": "s3:*", "Resource": "*"})
+    made = iam.create_policy(PolicyName="shut", PolicyDocument=json.dumps(shut))
+    iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=made["Policy"]["Arn"])
+    _, panel = opened(complete, 6, "check")
+    check = next(each for each in panel.checks if each.id == "boundary")
+    assert check.status == "fail"
+    assert check.pastes == ()
+    assert check.fix
+
+
+@pytest.mark.slow
+def test_a_key_policy_in_the_way_comes_with_one_that_lets_the_role_in(world, complete):
+    kms, s3 = boto3.client("kms", region_name="us-east-1"), boto3.client("s3")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    rule = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    }
+    s3.put_bucket_encryption(
+        Bucket="acme-analytics", ServerSideEncryptionConfiguration={"Rules": [rule]}
+    )
+    set_up(complete)
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(ADMINS_ALONE))
+    _, panel = opened(complete, 6, "check")
+    check = next(each for each in panel.checks if each.id == "kms_key_policy")
+    words = run_copied(check.pastes[-1].text)
+    assert words[1:5] == ["kms", "put-key-policy", "--key-id", key]
+    panel.button.click()
+    assert "None of" in panel.summary.value
+    assert json.loads(words[-1])["Statement"][0] == ADMINS_ALONE["Statement"][0]

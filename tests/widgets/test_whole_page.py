@@ -80,3 +80,11 @@ def test_headless_page_loads_no_widget(world, complete):
     )
     values = {name: value for name, value in complete.items() if value}
     subprocess.run([sys.executable, "-c", code.format(values)], check=True)
+
+
+def test_the_steps_guide_opens_also_after_the_page():
+    assert callable(widgets.page)
+    from rwlib.widgets import sections
+
+    assert sections.SectionPanel
+    assert not isinstance(widgets.guide, type(sections))

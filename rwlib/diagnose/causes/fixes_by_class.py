@@ -165,7 +165,6 @@ BY_CLASS_AND_CAUSE: Final[dict[tuple[str, str], Callable[[Reading], Fix]]] = {
         "The statement has every option that it needs.",
         f"add {_options(reading)}; rwlib sql --target FILE.yaml prints the whole statement",
     ),
-    ("invalid_principal", "malformed_policy"): _misplaced,
     ("invalid_principal", "unknown"): _misplaced,
     ("invalid_principal", "trust_principal_mismatch"): _fixed(
         "The trust policy names a principal that exists, by its exact ARN.",
@@ -174,13 +173,14 @@ BY_CLASS_AND_CAUSE: Final[dict[tuple[str, str], Callable[[Reading], Fix]]] = {
     ),
     ("invalid_client_token", "caller_credentials_invalid"): _fixed(
         "The caller signs with credentials that this STS endpoint knows.",
-        "leave the trust policy alone: RisingWave's page is wrong that InvalidClientTokenId means "
-        "a wrong role ARN. For your own calls: aws sts get-caller-identity must answer, and keys "
+        "leave the trust policy alone: RisingWave's page is wrong to say that "
+        "InvalidClientTokenId means a wrong role ARN. For your own calls: aws sts "
+        "get-caller-identity must answer, and keys "
         f"that begin with ASIA need their session token. For RisingWave's calls {_SUPPORT}",
     ),
     ("signature_mismatch", "caller_credentials_invalid"): _fixed(
         "Secret key, clock and endpoint of the caller are right.",
-        "enter the secret access key again without blanks, as a new secret (CREATE SECRET), or "
+        "enter the secret access key again without spaces, as a new secret (CREATE SECRET), or "
         "use the role instead of keys; check the clock, and a proxy that changes requests",
     ),
     ("bad_static_keys", "caller_credentials_invalid"): _fixed(

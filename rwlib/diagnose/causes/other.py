@@ -40,7 +40,7 @@ def _invalid_client_token(reading: Reading) -> Candidates:
     return candidates.exclude(
         _TRUST,
         "a wrong principal or role ARN answers AccessDenied, never InvalidClientTokenId: "
-        "RisingWave's page 'IAM role assume' is wrong about it",
+        "RisingWave's page 'IAM role assume' is wrong there",
     )
 
 
@@ -188,9 +188,7 @@ def _invalid_role_arn(reading: Reading) -> Candidates:
 def _invalid_principal(reading: Reading) -> Candidates:
     flat, quote = reading.facts.flat, reading.quote
     candidates = Candidates()
-    if re.search(r"prohibited field|not specify a principal", flat, re.IGNORECASE):
-        return candidates.certain("malformed_policy", quote, "a trust policy was given as a policy")
-    if re.search(r"no principals|Missing required field (?:Not)?Principal", flat, re.IGNORECASE):
+    if re.search(r"no principals", flat, re.IGNORECASE):
         return candidates.likely("trust_missing", quote)
     if re.search(r"MalformedPolicy\b(?!Document)|PutBucketPolicy|bucket policy", flat):
         return candidates.likely("unknown", quote, "the bucket policy names a principal that "
@@ -238,10 +236,6 @@ def _glue(reading: Reading) -> Candidates:
             "RisingWave's own identity called Glue: glue.iam_role_arn has no fallback",
         ).possible("iceberg_catalog_ignores_role")
         return candidates.possible("glue_permission_missing")
-    if re.search(r"Lake ?Formation", reading.facts.flat, re.IGNORECASE):
-        return candidates.likely("lake_formation_grant_missing", quote).possible(
-            "glue_permission_missing"
-        )
     if denial and layer == "identity" and not denial.explicit and reading.role_session:
         return candidates.certain("glue_permission_missing", quote)
     return candidates.likely("glue_permission_missing", quote).possible("sql_missing_option")

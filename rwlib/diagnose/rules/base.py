@@ -102,7 +102,8 @@ S3: Final = (
     r"S3Error|S3Exception|S3ServiceException|Aws::S3::|services\.s3|aws_sdk_s3|client-s3",
     r"service: s3\b|service=s3\b|Service: (?:Amazon )?S3\b|operation error S3|\bS3\b",
     r"\bs3[an]?://|s3[.-][\w.-]*amazonaws|arn:aws[\w-]*:s3",
-    r"x-amz-id-2|\bhost ?id\b|\bbucket\b|stage area|aws[._]s3\b|parse_aws_s3",
+    r"x-amz-id-2|extended ?request ?id\b|\bhost ?id\b|\bbucket\b",
+    r"stage area|aws[._]s3\b|parse_aws_s3",
     r"AWS Error \w+ (?:\(HTTP status \d+\) )?during",
     r"calling the (?:Head|Get|Put|List|Delete|Copy|Create|Upload|Complete|Abort)\w*"
     r"(?:Object|Bucket|Multipart|Part)\w* operation",

@@ -88,6 +88,8 @@ NO_CREDENTIALS: Final[tuple[Rule, ...]] = (
     rule(
         "no_base_credentials",
         r"failed to get shared config profile|SharedConfigProfileNotExist",
+        r"(?:config|credentials) profile \([^)]{1,80}\) could not be found",
+        r"Error loading SSO Token|UnauthorizedSSOTokenError|SSOTokenLoadError",
     ),
     rule(
         "no_base_credentials",

@@ -13,14 +13,21 @@ from rwlib.diagnose.policy_errors import SENTENCES
 from rwlib.diagnose.rules.base import AWS, NOT_S3, OTHER_SERVICES, Rule, rule
 
 DOCUMENTS: Final[tuple[Rule, ...]] = (
-    rule(
-        "invalid_principal",
-        r"Has prohibited field (?:Not)?Principal|Missing required field (?:Not)?Principal",
+    rule(  # sentences about the place of Principal, not about the one that is named
+        "malformed_policy",
+        r"(?:Has prohibited|Missing required|required) field:? (?:Not)?Principal",
+        r"(?:should not|must not|may not|cannot) specify a principal",
+        r"(?:must contain|must have|missing|required)[\w -]{0,30} principals?\b(?!.{0,40}invalid)",
+        r"Federated principals? must be",
+        needs=(r"polic|IAM|MalformedPolicy|trust|statement|document|prohibited|required field",),
+        unless=(
+            r"kerberos|krb5|ldap|\bspn\b|hdfs|invalid principals?\b",
+            r"\bMinIO\b|azure|kubernetes|kyverno|gatekeeper",
+        ),
     ),
     rule(
         "invalid_principal",
         r"invalid principals?\b|unsupported principal|statement with no principals",
-        r"(?:should not|must not|may not|cannot) specify a principal",
         r"MalformedPolicy(?:Document)?\b.{0,120}\bprincipal",
         r"AssumeRolePolicy contained an invalid",
         r"principal .{0,120} (?:is not valid|does not exist|is invalid).{0,80}(?:polic|statement)",
@@ -45,6 +52,16 @@ DOCUMENTS: Final[tuple[Rule, ...]] = (
         *(sentence.says for sentence in SENTENCES if sentence.alone),
         unless=(r"\bMinIO\b|azure|kubernetes|kyverno|gatekeeper",),
     ),
+    rule(
+        "malformed_policy",
+        *(sentence.says for sentence in SENTENCES if not sentence.alone),
+        needs=(
+            r"Service: ?(?:AWS|Amazon)?(?:Iam|IdentityManagement)\b|operation error IAM\b",
+            r"(?:Put(?:Role|User|Group|Bucket|Key)|Create|Set(?:Default)?)Policy(?:Version)?\b",
+            r"(?:UpdateAssumeRole|resource-based|trust|bucket|key|inline|IAM) ?policy\b",
+        ),
+        unless=(r"\bMinIO\b|azure|kubernetes|kyverno|gatekeeper|AccessDenied|not authorized",),
+    ),
 )
 
 _DENIED: Final = r"(?:Access ?Denied(?:Exception)?|Access is not allowed|not authorized)"
@@ -66,10 +83,6 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
         r"Insufficient (?:AWS )?Lake ?Formation permission",
         r"Lake ?Formation permission.{0,80}(?:required|missing|denied|insufficient)",
         r"(?:denied|not authorized|no permissions?).{0,80}by (?:AWS )?Lake ?Formation",
-        unless=(
-            r"Service: ?(?:AWS)?Glue|glue\.model|operation error Glue|GlueException|client-glue",
-            r"calling the (?:Get|Create|Update|Delete|Batch)\w*(?:Table|Database|Partition)\w* op",
-        ),
     ),
     rule(
         "kms_denied",
@@ -102,6 +115,9 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
         r"iceberg\.exceptions\.(?:ForbiddenException|NotAuthorizedException)",
         r"(?:catalog|iceberg).{0,200}unexpected status code.{0,120}\b40[13]\b",
         r"unexpected status code.{0,120}\b40[13]\b.{0,400}(?:iceberg|catalog)",
+        r"\bstatus: 40[13]\b.{0,1200}unexpected status code",
+        r"iceberg\.exceptions\.(?:OAuthError|BadRequestException).{0,80}"
+        r"(?:unauthorized_client|invalid_client|invalid_grant|access_denied|invalid_scope)",
         r"/iceberg/v1/\S*.{0,200}\b(?:403 Forbidden|401 Unauthorized|status\W{1,4}40[13])",
         r"\b(?:403 Forbidden|401 Unauthorized|status\W{1,4}40[13])\b.{0,200}/iceberg/v1/",
         r"(?:REST|polaris|unity|nessie|lakekeeper|tabular|open) catalog.{0,200}"
@@ -111,7 +127,6 @@ KEY_AND_CATALOG: Final[tuple[Rule, ...]] = (
     ),
     rule(
         "glue_access_denied",
-        r"Insufficient Lake Formation permission",
         r"glue.{0,200}AccessDenied(?:Exception)?\b|GlueException.{0,200}Status Code: 403",
         r"AccessDeniedException.{0,300}Service: (?:AWS)?Glue",
     ),

@@ -53,7 +53,8 @@ UNSAID: Final[tuple[Rule, ...]] = (
         unless=(
             *NOT_S3,
             *OTHER_SERVICES,
-            r"java\.nio\.file|springframework|Access is denied|Access denied for user",
+            r"java\.nio\.file\.(?!.{0,600}amazonaws)|springframework|Access is denied",
+            r"Access denied for user",
             r"<(?:arn|path)>|windows|System\.",
         ),
         weak=True,

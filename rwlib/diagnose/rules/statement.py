@@ -151,6 +151,26 @@ OPTIONS: Final[tuple[Rule, ...]] = (
         unless=(_DATA, r"row format|column "),
     ),
     rule(
+        "missing_option",
+        r"missing FORMAT (?:\.\.\.|…) ENCODE|primary key must be specified for upsert",
+        r"Must set [`'\"]primary[-_]key|option must be specified\b|requires? both [`'\"]?\w+",
+        r"missing field '\w[\w.]*'(?: in WITH clause)?",
+        needs=_FRAME,
+        unless=(_DATA, r"nats|kafka|mqtt|at line \d+ column"),
+    ),
+    rule(
+        "bad_option_value",
+        r"(?:only supports?|only supported for|does not support) .{0,60}(?:append-only|upsert|mode"
+        r"|encode|format|compaction type|sink with)",
+        r"(?:encode|format) unsupported: |Unsupported warehouse scheme|unsupported in \w+ catalog",
+        r"must be greater than 0\b|must not be empty in \w|Invalid order key|Invalid header format",
+        r"invalid (?:value \S+ of '|compaction_type|write_mode|partition fields)",
+        r"(?:is|are) (?:not|only) supported for .{0,60}(?:sink|mode|type|format version)",
+        r"cannot be true when|cannot configure both|must (?:use the https scheme|not contain)",
+        needs=_FRAME,
+        unless=(_DATA, r"\b(?:nats|kafka|mqtt|pub/sub|pulsar|google|clickhouse|doris)\b"),
+    ),
+    rule(
         "sql_syntax",
         r"sql parser error|Failed to parse (?:the )?SQL|ParserError\(",
         r"syntax error.{0,80}LINE \d|Invalid input syntax: (?:expected|unexpected)",

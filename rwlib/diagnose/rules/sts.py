@@ -44,7 +44,7 @@ STS: Final[tuple[Rule, ...]] = (
         r"Request ARN is invalid|malformed ARN|arn: (?:invalid prefix|not enough sections)",
         r"\brole ?arn\b[^.]{0,80}\bis (?:invalid|malformed|not valid|not a valid)",
         r"(?:invalid|malformed|not a valid) (?:IAM )?role ?arn",
-        r"ValidationError.{0,200}(?:arn:[\w:/.@+=,-]+|\brole) is (?:invalid|not valid)",
+        r"ValidationError.{0,200}(?:arn:[\w:/.@+=,-]+|\S*role/\S+|\brole) is (?:invalid|not valid)",
         r"\bARN .{0,100}does not match .{0,20}pattern",
         unless=(r"validate arn failed|kms|glue:|policyArn|principal|possible causes",),
     ),
@@ -67,7 +67,7 @@ ROLE_NOT_ASSUMED: Final[tuple[Rule, ...]] = (
         r"Error assuming (?:AWS_)?ROLE|failed to load signing credential",
         r"(?:failed|unable|cannot|could not|couldn't|can't|error)(?: trying)? (?:to )?"
         r"assum(?:e|ing) (?:the )?(?:IAM |AWS )?role\b",
-        r"role (?:that .{0,40})?(?:cannot|can't|could not) be assumed",
+        r"role (?:that .{0,40}|\([^)]{1,120}\) )?(?:cannot|can't|could not) be assumed",
         needs=AWS,
         unless=(r"kubernetes role|postgres|by Lambda",),
         weak=True,

@@ -76,7 +76,7 @@ def read_faults(given: Mapping[str, Any], before: Faults | None = None) -> Fault
         plain = name.replace("-", "_")
         if plain not in known:
             names = ", ".join(known)
-            raise InputError("fault", name, f"is no fault; there are {names}")
+            raise InputError("fault", name, f"is not a fault; there are {names}")
         values[plain] = _checked(plain, value, known[plain])
     return replace(before or Faults(), **values)
 

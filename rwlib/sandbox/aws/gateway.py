@@ -201,6 +201,10 @@ class Gateway:
     def _broken(self, request: AwsRequest | None, why: object) -> Answer:
         """Answer with an internal error in AWS's shape, and keep the cause in the log."""
         cause = why if isinstance(why, BaseException) else None
+        if isinstance(why, NotImplementedError) and request is not None:
+            action = f"{request.service}:{request.action}"
+            text = f"The sandbox does not have the action {action}"
+            return self._refused(request, AwsError("NotImplemented", text, 501))
         logging.getLogger(__name__).error(
             "%s broke: %r", request and request.action, why, exc_info=cause
         )

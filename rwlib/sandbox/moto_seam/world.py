@@ -138,7 +138,7 @@ class World:
     def _piece(self, name: str, data: bytes, fetch: Fetch) -> tuple[str, str, str, Any]:
         parts = _PIECE.fullmatch(name)
         if parts is None or parts["service"] not in SERVICES:
-            raise UnreadableStateError(f"{name} is no piece of a state")
+            raise UnreadableStateError(f"{name} is not a piece of a state")
         backend = loads(data, fetch, _managed)
         if type(backend) is not backends(parts["service"]).backend:
             raise UnreadableStateError(f"{name} holds something else")

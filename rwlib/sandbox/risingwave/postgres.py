@@ -16,12 +16,13 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, localcontext
 from typing import Any, Protocol
 
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError
 from rwlib.sandbox.risingwave.engine.queries import ResultRows
-from rwlib.sandbox.risingwave.engine.values import shown
+from rwlib.sandbox.risingwave.engine.values import shown, type_name
 
 _VERSION_3 = 196608
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
@@ -54,8 +55,18 @@ _OIDS = {
     "numeric[]": 1231,
     "timestamp[]": 1115,
     "timestamptz[]": 1185,
+    "bytea[]": 1001,
+    "date[]": 1182,
+    "time[]": 1183,
+    "interval[]": 1187,
+    "jsonb[]": 3807,
 }
-_KINDS = {oid: kind for kind, oid in _OIDS.items()}
+_KINDS = {
+    **{oid: kind for kind, oid in _OIDS.items()},
+    # PostgreSQL's other texts: name, text, json, unknown, bpchar, and arrays of text.
+    **dict.fromkeys((19, 25, 114, 705, 1042), "varchar"),
+    1009: "varchar[]",
+}
 _SIZES = {"bool": 1, "int2": 2, "int4": 4, "int8": 8, "float4": 4, "float8": 8}
 _BINARY = {"bool": "!?", "int2": "!h", "int4": "!i", "int8": "!q", "float4": "!f", "float8": "!d"}
 _EPOCH = datetime(2000, 1, 1)
@@ -292,7 +303,7 @@ class _Session:
                 case b"P":
                     name, text = content.text(), content.text()
                     kinds = [content.number("!i") for _ in range(content.number("!h"))]
-                    self._statements[name] = _Prepared(text, kinds)
+                    self._prepare(name, text, kinds)
                     self._send(b"1")
                 case b"B":
                     self._bind(content)
@@ -301,19 +312,89 @@ class _Session:
                 case b"E":
                     self._execute(content.text(), content.number("!i"))
                 case b"C":
-                    place = self._statements if content.byte() == b"S" else self._portals
-                    place.pop(content.text(), None)
+                    if content.byte() == b"S":
+                        self._statements.pop(content.text(), None)
+                    else:
+                        self._portals.pop(content.text(), None)
                     self._send(b"3")
                 case _:
                     raise _ProtocolError
-        except (RefusedStatementError, KeyError, ValueError) as error:
+        except (RefusedStatementError, ValueError) as error:
             self._error(str(error))
             self._flush()
             self._failed = True
 
+    def _prepare(self, name: str, text: str, kinds: list[int]) -> None:
+        """Keep a statement; what cannot be parsed is refused now, as RisingWave does.
+
+        ``pg_protocol.rs``, ``process_parse_msg_inner``.
+        """
+        if name and name in self._statements:
+            raise ValueError(f"{_PREPARE}  Duplicated statement name")
+        self._statements.pop(name, None)
+        try:
+            statements = self._engine.split(text)
+        except RefusedStatementError as error:
+            said = str(error).partition("Caused by:\n")[2]
+            raise ValueError(_PREPARE + said) from None
+        if len(statements) > 1:
+            raise ValueError(f"{_PREPARE}  Only one statement is allowed in extended query mode")
+        self._statements[name] = _Prepared(text, self._kinds_of(text, kinds))
+
+    def _kinds_of(self, text: str, given: list[int]) -> list[int]:
+        """Give the types of a statement's parameters: as told, as cast, or as the column has it.
+
+        RisingWave infers what a client leaves open (``binder/bind_param.rs``); what neither a cast
+        nor a column tells is a text.
+        """
+        places = [
+            (int(match["number"]), match)
+            for match in _PARAMETER.finditer(_TEXTS.sub(_blanked, text))
+        ]
+        count = max([len(given), *(number for number, _ in places)], default=0)
+        kinds = (given + [0] * count)[:count]
+        columns: dict[str, int] = {}
+        if any(not kinds[number - 1] for number, _ in places if number):
+            columns = self._columns_of(text)
+        inserted = _inserted(text, columns)
+        for number, match in places:
+            if not number or kinds[number - 1]:
+                continue
+            kind = type_name(match["cast"]) if match["cast"] else ""
+            column = (match["column"] or "").strip('"')
+            kinds[number - 1] = (
+                _OIDS.get(kind, 0) or columns.get(column, 0) or inserted.get(number, 0)
+            )
+        return kinds
+
+    def _columns_of(self, text: str) -> dict[str, int]:
+        """Give the types of the columns of every relation that a statement names."""
+        columns: dict[str, int] = {}
+        for name in dict.fromkeys(_RELATION.findall(text)):
+            try:
+                _, result = self._engine.run(f"SELECT * FROM {name} LIMIT 0")
+            except RefusedStatementError:
+                continue
+            for column, kind in result.columns if result else []:
+                columns.setdefault(column, _OIDS.get(kind, 0))
+        return columns
+
+    def _statement(self, name: str) -> _Prepared:
+        if name not in self._statements:
+            what = f"Prepare statement {name}" if name else "unnamed prepare statement"
+            raise ValueError(f"{what} not found")
+        return self._statements[name]
+
+    def _portal(self, name: str) -> _Portal:
+        if name not in self._portals:
+            raise ValueError(f"Portal {name} not found" if name else "unnamed portal not found")
+        return self._portals[name]
+
     def _bind(self, content: _Reader) -> None:
         portal, name = content.text(), content.text()
-        statement = self._statements[name]
+        if portal and portal in self._portals:
+            raise ValueError("Duplicated portal name")
+        statement = self._statement(name)
         formats = [content.number("!h") for _ in range(content.number("!h"))]
         values: list[str | None] = []
         for index in range(content.number("!h")):
@@ -327,13 +408,12 @@ class _Session:
 
     def _describe_named(self, what: bytes, name: str) -> None:
         if what == b"P":
-            portal = self._portals[name]
+            portal = self._portal(name)
             self._run(portal)
             result = portal.result
         else:
-            statement = self._statements[name]
-            count = max([0, *(int(number) for number in re.findall(r"\$(\d+)", statement.text))])
-            kinds = (statement.kinds + [0] * count)[:count]
+            statement = self._statement(name)
+            kinds, count = statement.kinds, len(statement.kinds)
             self._send(
                 b"t", struct.pack("!h", count) + b"".join(
                     struct.pack("!i", kind or _TEXT_OID) for kind in kinds
@@ -349,7 +429,7 @@ class _Session:
             self._describe(result, portal.formats if what == b"P" else wanted)
 
     def _execute(self, name: str, most: int) -> None:
-        portal = self._portals[name]
+        portal = self._portal(name)
         self._run(portal)
         if portal.result is not None:
             rows = portal.result.rows[portal.sent :]
@@ -381,7 +461,7 @@ class _Session:
         content = struct.pack("!h", len(result.columns))
         for index, (name, kind) in enumerate(result.columns):
             oid = _OIDS.get(kind, _TEXT_OID)
-            binary = _chosen(formats, index) if kind in _BINARY else 0
+            binary = _chosen(formats, index)
             size = _SIZES.get(kind, -1)
             content += _text(name) + struct.pack("!ihihih", 0, 0, oid, size, -1, binary)
         self._send(b"T", content)
@@ -392,8 +472,8 @@ class _Session:
             if value is None:
                 content += struct.pack("!i", -1)
                 continue
-            if _chosen(formats, index) and kind in _BINARY:
-                written = struct.pack(_BINARY[kind], value)
+            if _chosen(formats, index):
+                written = _binary(value, kind)
             else:
                 written = (shown(value, kind) or "").encode()
             content += struct.pack("!i", len(written)) + written
@@ -443,18 +523,166 @@ def _chosen(formats: list[int], index: int) -> int:
 def _value(raw: bytes, binary: int, kind: str) -> str:
     if not binary:
         return raw.decode("utf-8", "replace")
-    if kind in _BINARY and len(raw) == struct.calcsize(_BINARY[kind]):
+    try:
+        return _binary_value(raw, kind)
+    except (struct.error, IndexError, OverflowError):
+        raise ValueError(f"incorrect binary data of a parameter of type {kind}") from None
+
+
+def _binary_value(raw: bytes, kind: str) -> str:
+    """Read a binary parameter (``src/common/src/types/postgres_type.rs`` and ``from_sql.rs``)."""
+    if kind.endswith("[]"):
+        return _binary_array(raw, kind[:-2])
+    if kind in _BINARY:
         return str(shown(struct.unpack(_BINARY[kind], raw)[0], kind))
-    if kind in ("", "varchar"):
-        return raw.decode("utf-8", "replace")
-    if kind == "bytea":
-        return "\\x" + raw.hex()
-    if kind == "date" and len(raw) == 4:
-        return (_EPOCH + timedelta(days=struct.unpack("!i", raw)[0])).date().isoformat()
-    if kind in ("timestamp", "timestamptz") and len(raw) == 8:
-        moment = _EPOCH + timedelta(microseconds=struct.unpack("!q", raw)[0])
-        return moment.isoformat(" ") + ("+00:00" if kind == "timestamptz" else "")
+    match kind:
+        case "" | "varchar":
+            return raw.decode("utf-8", "replace")
+        case "jsonb":
+            return raw[1:].decode("utf-8", "replace")
+        case "bytea":
+            return "\\x" + raw.hex()
+        case "date":
+            (days,) = struct.unpack("!i", raw)
+            return (_EPOCH + timedelta(days=days)).date().isoformat()
+        case "timestamp" | "timestamptz":
+            (micros,) = struct.unpack("!q", raw)
+            moment = _EPOCH + timedelta(microseconds=micros)
+            return moment.isoformat(" ") + ("+00:00" if kind == "timestamptz" else "")
+        case "time":
+            (micros,) = struct.unpack("!q", raw)
+            return (_EPOCH + timedelta(microseconds=micros)).time().isoformat()
+        case "interval":
+            micros, days, months = struct.unpack("!qii", raw)
+            sign, seconds = "-" if micros < 0 else "", abs(micros) / 1_000_000
+            hours, rest = divmod(seconds, 3600)
+            minutes, seconds = divmod(rest, 60)
+            clock = f"{sign}{hours:02.0f}:{minutes:02.0f}:{seconds:09.6f}"
+            return f"{months} months {days} days {clock}"
+        case "numeric":
+            return _binary_numeric(raw)
     raise ValueError(f"unsupported binary format of a parameter of type {kind}")
+
+
+def _binary(value: Any, kind: str) -> bytes:
+    """Write a value of a result in binary (``src/common/src/types/to_binary.rs``)."""
+    if kind.endswith("[]") and kind in _OIDS:
+        return _array_in_binary(value, kind[:-2])
+    if kind in _BINARY:
+        return struct.pack(_BINARY[kind], value)
+    text = shown(value, kind) or ""
+    match kind:
+        case "numeric":
+            return _numeric_in_binary(Decimal(text))
+        case "bytea":
+            return bytes.fromhex(text[2:])
+        case "jsonb":
+            return b"\1" + text.encode()
+        case "date":
+            return struct.pack("!i", (date.fromisoformat(text) - _EPOCH.date()).days)
+        case "time":
+            since = datetime.combine(_EPOCH, time.fromisoformat(text)) - _EPOCH
+            return struct.pack("!q", since // _MICROSECOND)
+        case "timestamp" | "timestamptz":
+            moment = datetime.fromisoformat(text).replace(tzinfo=None)
+            return struct.pack("!q", (moment - _EPOCH) // _MICROSECOND)
+        case "interval":
+            return struct.pack("!qii", *_interval_parts(text))
+    return text.encode()
+
+
+def _array_in_binary(values: list[Any], kind: str) -> bytes:
+    nulls = int(any(value is None for value in values))
+    content = struct.pack("!iii", int(bool(values)), nulls, _OIDS[kind])
+    if values:
+        content += struct.pack("!ii", len(values), 1)
+    for value in values:
+        if value is None:
+            content += struct.pack("!i", -1)
+        else:
+            written = _binary(value, kind)
+            content += struct.pack("!i", len(written)) + written
+    return content
+
+
+def _numeric_in_binary(number: Decimal) -> bytes:
+    if not number.is_finite():
+        sign = 0xC000 if number.is_nan() else 0xD000 if number > 0 else 0xF000
+        return struct.pack("!hhHh", 0, 0, sign, 0)
+    scale = max(0, -int(number.as_tuple().exponent))
+    whole, _, part = format(abs(number), "f").partition(".")
+    whole = whole.zfill(-(-len(whole) // 4) * 4)
+    part = part.ljust(-(-len(part) // 4) * 4, "0")
+    digits = [int((whole + part)[at : at + 4]) for at in range(0, len(whole + part), 4)]
+    weight = len(whole) // 4 - 1
+    while digits and digits[0] == 0:
+        digits.pop(0)
+        weight -= 1
+    while digits and digits[-1] == 0:
+        digits.pop()
+    sign = 0x4000 if number < 0 else 0
+    head = struct.pack("!hhHh", len(digits), weight if digits else 0, sign, scale)
+    return head + struct.pack(f"!{len(digits)}h", *digits)
+
+
+def _interval_parts(text: str) -> tuple[int, int, int]:
+    """Give microseconds, days and months of an interval as it is printed."""
+    months = days = micros = 0
+    for number, unit in _INTERVAL_PART.findall(text):
+        size = float(number)
+        match unit.lower().rstrip("s"):
+            case "year":
+                months += int(size) * 12
+            case "mon" | "month":
+                months += int(size)
+            case "day":
+                days += int(size)
+            case "hour":
+                micros += int(size * 3_600_000_000)
+            case "minute" | "min":
+                micros += int(size * 60_000_000)
+            case _:
+                micros += int(size * 1_000_000)
+    clock = _CLOCK.search(text)
+    if clock:
+        seconds = (
+            Decimal(clock["seconds"]) + 60 * int(clock["minutes"]) + 3600 * int(clock["hours"])
+        )
+        micros += int(seconds * 1_000_000) * (-1 if clock["sign"] == "-" else 1)
+    return micros, days, months
+
+
+def _binary_numeric(raw: bytes) -> str:
+    count, weight, sign, scale = struct.unpack("!hhHh", raw[:8])
+    if sign & 0xC000 == 0xC000:
+        return {0xC000: "NaN", 0xD000: "Infinity"}.get(sign, "-Infinity")
+    digits = struct.unpack(f"!{count}h", raw[8:])
+    with localcontext() as context:
+        context.prec = 10_000
+        number = sum(
+            (Decimal(digit).scaleb(4 * (weight - index)) for index, digit in enumerate(digits)),
+            Decimal(0),
+        )
+        number = number.quantize(Decimal(1).scaleb(-scale))
+    return format(-number if sign else number, "f")
+
+
+def _binary_array(raw: bytes, kind: str) -> str:
+    dimensions, _, _ = struct.unpack("!iii", raw[:12])
+    if dimensions > 1:
+        raise ValueError(f"unsupported binary format of a parameter of type {kind}[][]")
+    items: list[str] = []
+    at = 12 + 8 * dimensions
+    while at < len(raw):
+        (length,) = struct.unpack("!i", raw[at : at + 4])
+        item = raw[at + 4 : at + 4 + max(0, length)]
+        at += 4 + max(0, length)
+        if length < 0:
+            items.append("NULL")
+        else:
+            text = _binary_value(item, kind)
+            items.append('"' + re.sub(r'(["\\])', r"\\\1", text) + '"')
+    return "{" + ",".join(items) + "}"
 
 
 def _filled(statement: _Prepared, values: list[str | None]) -> str:
@@ -479,5 +707,41 @@ def _filled(statement: _Prepared, values: list[str | None]) -> str:
     return _PLACES.sub(value, statement.text)
 
 
+def _inserted(text: str, columns: dict[str, int]) -> dict[int, int]:
+    """Give the types of parameters that stand where an INSERT has values of its columns."""
+    match = _INSERT.search(text)
+    if match is None:
+        return {}
+    names = [name.strip().strip('"') for name in (match["columns"] or "").split(",")]
+    names = names if match["columns"] else list(columns)
+    found: dict[int, int] = {}
+    for row in re.findall(r"\(([^()]*)\)", match["rows"]):
+        for name, value in zip(names, row.split(","), strict=False):
+            place = re.fullmatch(r"\s*\$(\d+)\s*", value)
+            if place and columns.get(name):
+                found.setdefault(int(place[1]), columns[name])
+    return found
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return " " * len(match[0])
+
+
+_MICROSECOND = timedelta(microseconds=1)
+_INTERVAL_PART = re.compile(
+    r"(-?\d+(?:\.\d+)?)\s*(years?|months?|mons?|days?|hours?|minutes?|mins?|seconds?|secs?)", re.I
+)
+_CLOCK = re.compile(r"(?P<sign>-?)(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?)")
+_PREPARE = "Failed to prepare the statement\n\nCaused by:\n"
+_TEXTS = re.compile(r"""'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_PARAMETER = re.compile(
+    r"""(?:(?P<column>"[^"]+"|\w+)\s*(?:=|<>|!=|<=|>=|<|>)\s*)?\$(?P<number>\d+)"""
+    r"""(?:\s*::\s*(?P<cast>[a-z][a-z0-9 ]*(?:\[\])?))?""",
+    re.IGNORECASE,
+)
+_RELATION = re.compile(r"""(?i)\b(?:from|join|into|update)\s+("[^"]+"|[\w.]+)""")
+_INSERT = re.compile(
+    r"""(?is)\binsert\s+into\s+\S+?\s*(?:\((?P<columns>[^()]*)\))?\s*values\s*(?P<rows>.*)"""
+)
 _PLACES = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/|\$(\d+)""", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")

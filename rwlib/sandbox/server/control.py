@@ -128,7 +128,7 @@ def _history(application: Controlled, *, begin: bool) -> dict[str, Any]:
 
 def _account(text: str) -> str:
     if len(text) != 12 or not text.isdigit():
-        raise ValueError(f"{text!r} is no account id of 12 digits")
+        raise ValueError(f"{text!r} is not an account id of 12 digits")
     return text
 
 

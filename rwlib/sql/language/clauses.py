@@ -7,7 +7,7 @@ from rwlib.sql.language.data_types import DataType, read_data_type
 from rwlib.sql.language.option_values import ConnectionRef, OptionValue, SecretRef, VariableRef
 from rwlib.sql.language.queries import read_expression
 from rwlib.sql.language.syntax import Column, FormatEncodeClause, SqlOption
-from rwlib.sql.language.tokens import SqlSyntaxError
+from rwlib.sql.language.tokens import SqlSyntaxError, Token
 
 _FORMATS = ("CANAL", "DEBEZIUM", "DEBEZIUM_MONGO", "MAXWELL", "NATIVE", "NONE", "PLAIN", "UPSERT")
 _ENCODES = (
@@ -30,6 +30,7 @@ _ROW_FORMATS = {
     "debezium_avro": ("DEBEZIUM", "AVRO"),
     "bytes": ("PLAIN", "BYTES"),
 }
+_NEXT_STATEMENT = ("CREATE", "DROP", "ALTER", "INSERT", "SELECT", "SHOW", "SET", "FORMAT")
 _DELIMITERS = (",", ";", "\t")
 # Strings that the parser takes as a value and with_options.rs then refuses.
 _VALUES: dict[str, str] = {"string": "string", "escaped": "string", "number": "number"}
@@ -58,6 +59,8 @@ def read_options(cursor: Cursor) -> tuple[SqlOption, ...]:
         if not comma:
             here = cursor.peek()
             advice = f"put a comma before {here.shown}" if here.is_name else ""
+            if here.kind == "end" or (cursor.begins_a_line() and here.is_word(*_NEXT_STATEMENT)):
+                advice = cursor.unclosed() or advice
             raise _advised(cursor.expected("',' or ')' after option definition"), advice)
 
 
@@ -290,7 +293,12 @@ def _column_or_constraint(cursor: Cursor, found: ColumnList) -> None:
             raise cursor.error("At most 1 wildcard is allowed in source definition", first)
         found.columns.append(Column("*", "", line=first.line))
     elif first.is_word("CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK"):
-        _table_constraint(cursor, found)
+        try:
+            read_table_constraint(cursor, found)
+        except SqlSyntaxError as error:
+            if not cursor.tokens[cursor.at - 1].is_symbol("("):
+                raise _advised(error, _as_a_column(first)) from None
+            raise
         found.constraints += 1
     elif cursor.word("WATERMARK"):
         found.watermarks += 1
@@ -302,12 +310,19 @@ def _column_or_constraint(cursor: Cursor, found: ColumnList) -> None:
         if found.watermarks > 1:
             raise cursor.error("Only 1 watermark is allowed to be defined on source.", first)
     elif first.is_name:
-        found.columns.append(_column(cursor))
+        found.columns.append(read_column(cursor))
     else:
         raise cursor.expected("column name or constraint definition")
 
 
-def _table_constraint(cursor: Cursor, found: ColumnList) -> None:
+def _as_a_column(word: Token) -> str:
+    """Advise quotes where the first word of a constraint was meant as a column's name."""
+    return f'if {word.value} is the name of a column, put it in double quotes: "{word.value}"'
+
+
+def read_table_constraint(cursor: Cursor, found: ColumnList | None = None) -> None:
+    """Move past a constraint that stands among the columns, and note the key it names."""
+    found = found or ColumnList()
     if cursor.word("CONSTRAINT"):
         cursor.name(reserved=False)
     if cursor.word("PRIMARY"):
@@ -328,7 +343,8 @@ def _table_constraint(cursor: Cursor, found: ColumnList) -> None:
         raise cursor.expected("PRIMARY, UNIQUE, FOREIGN, or CHECK")
 
 
-def _column(cursor: Cursor) -> Column:
+def read_column(cursor: Cursor) -> Column:
+    """Move past one column: its name, its type and what is said about it."""
     line = cursor.peek().line
     name = cursor.name(reserved=False)
     start = cursor.at

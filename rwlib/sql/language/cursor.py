@@ -19,6 +19,11 @@ SIMILAR SOME SYMMETRIC TABLE TABLESAMPLE THEN TO TRAILING TRUE UNION UNIQUE USIN
 VERBOSE WHEN WHERE WINDOW
 """
 RESERVED = frozenset(_RESERVED_WORDS.split())
+# Words that begin the next clause of a query, so that something is missing before them.
+_CLAUSE_WORDS = (
+    *("FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT"),
+    "OFFSET",
+)
 _DEEPEST = 60
 _LOOKALIKES = {
     "\u2018": "'", "\u2019": "'", "\u201b": "'", "\u00b4": "'", "\u201c": '"', "\u201d": '"',
@@ -48,6 +53,7 @@ class Cursor:
         self.psql = psql
         self.at = 0
         self.named_by_variables: list[str] = []
+        self.long_names: list[tuple[str, int]] = []
         self._depth = 0
         self._closing = _matching_parentheses(tokens)
 
@@ -86,7 +92,10 @@ class Cursor:
     def need_symbol(self, symbol: str) -> None:
         """Move past a punctuation character that must be there."""
         if not self.symbol(symbol):
-            raise self.expected(symbol)
+            error = self.expected(symbol)
+            if symbol == ")":
+                error.advice = self.unclosed() or error.advice
+            raise error
 
     def name(self, *, reserved: bool = True) -> str:
         """Move past a name and return it; without ``reserved`` no reserved word can be one."""
@@ -94,14 +103,8 @@ class Cursor:
         if not token.is_name:
             raise self.expected("identifier")
         if not reserved and token.kind == "word" and token.value.upper() in RESERVED:
-            after_comma = self.at > 0 and self.tokens[self.at - 1].is_symbol(",")
-            ends_a_list = token.is_word("FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION")
             raise self.error(
-                f"syntax error at or near {token.value}",
-                token,
-                f"leave out the comma before {token.value}"
-                if after_comma and ends_a_list
-                else f'put the reserved word in double quotes: "{token.value}"',
+                f"syntax error at or near {token.value}", token, self._reserved_advice(token)
             )
         if token.kind == "quoted" and not token.value:
             raise self.error(
@@ -115,6 +118,19 @@ class Cursor:
     def object_name(self) -> str:
         """Move past a qualified name and return it, its parts joined by dots."""
         return ".".join(self.name_parts())
+
+    def relation_name(self) -> str:
+        """Move past the name of a table or the like, which has three parts at most.
+
+        The parser takes more and the binder refuses them (``resolve_schema_qualified_name`` in
+        ``src/frontend/src/binder/relation/mod.rs``), so they are noted and not refused here.
+        """
+        line = self.peek().line
+        parts = self.name_parts()
+        name = ".".join(parts)
+        if len(parts) > 3:
+            self.long_names.append((name, line))
+        return name
 
     def name_parts(self) -> list[str]:
         """Move past a qualified name and return its parts."""
@@ -207,7 +223,53 @@ class Cursor:
         """The line of the first token."""
         return self.tokens[0].line
 
+    def unclosed(self) -> str:
+        """Advise to close the nearest parenthesis before this place that nothing closes."""
+        for index in range(self.at - 1, -1, -1):
+            opened = self.tokens[index]
+            if opened.is_symbol("(") and index not in self._closing:
+                return (
+                    f"close the parenthesis that opens at line {opened.line}, "
+                    f"column {opened.column}"
+                )
+        return ""
+
+    def begins_a_line(self, ahead: int = 0) -> bool:
+        """Tell whether a token is the first of its line, and not of the statement."""
+        index = self.at + ahead
+        return 0 < index < len(self.tokens) and (
+            self.tokens[index].line > self.tokens[index - 1].line
+        )
+
+    def _reserved_advice(self, token: Token) -> str:
+        before = self.tokens[self.at - 1] if self.at else None
+        if before is not None and token.is_word(*_CLAUSE_WORDS):
+            if before.is_symbol(","):
+                return f"leave out the comma before {token.value}"
+            if advice := self.unclosed():
+                return advice
+            if before.kind == "symbol" and not before.is_symbol("("):
+                return f"write what belongs between {before.value} and {token.value}"
+            if before.kind == "word" and before.value.upper() in RESERVED:
+                return f"write what belongs between {before.value} and {token.value}"
+        return f'put the reserved word in double quotes: "{token.value}"'
+
+    def _synopsis(self, token: Token) -> str:
+        """Advise where the signs of a manual's synopsis were left in a statement."""
+        before = self.tokens[self.at - 1] if self.at else token
+        if token.value == "." and (self.peek(1).is_symbol(".") or before.is_symbol(".")):
+            return "write out what the dots stand for, or leave them out"
+        if token.value == "\u2026":
+            return "write out what the dots stand for, or leave them out"
+        if token.value in "[]{}|":
+            return f"leave {token.value} out: it belongs to the synopsis, not to the statement"
+        if token.value[:1] == "<" and self.peek(1).is_name:
+            return "put a real name in place of the angle brackets and what is between them"
+        return ""
+
     def _advice(self, token: Token, nearest: tuple[str, ...]) -> str:
+        if token.kind == "symbol" and (advice := self._synopsis(token)):
+            return advice
         if token.kind == "symbol" and not token.value.isascii():
             if token.value.isspace() or token.value in "\u200b\u2060\ufeff":
                 return "put an ordinary space in its place"

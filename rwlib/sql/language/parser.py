@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -23,6 +24,21 @@ from rwlib.sql.language.clauses import (
     read_with,
 )
 from rwlib.sql.language.cursor import Cursor
+from rwlib.sql.language.maintenance import (
+    read_aggregate,
+    read_alter,
+    read_close,
+    read_database,
+    read_declare,
+    read_describe,
+    read_dropped_functions,
+    read_fetch,
+    read_index,
+    read_named,
+    read_set_value,
+    read_user,
+)
+from rwlib.sql.language.maintenance import read_function as create_function
 from rwlib.sql.language.queries import read_expression, read_function, read_query
 from rwlib.sql.language.syntax import (
     CreateKind,
@@ -60,14 +76,25 @@ _ALTERED = (
 )
 # Statements whose rest carries no options: held to balanced parentheses only.
 _REST_UNREAD = (
-    *("ABORT", "ANALYZE", "BEGIN", "CANCEL", "CLOSE", "COMMENT", "COMMIT", "COPY", "DEALLOCATE"),
-    *("DECLARE", "DESCRIBE", "DISCARD", "EXECUTE", "FETCH", "GRANT", "KILL", "PREPARE", "REFRESH"),
-    *("REVOKE", "ROLLBACK", "START", "TRUNCATE", "USE", "VACUUM", "WAIT"),
+    *("ABORT", "BEGIN", "CANCEL", "COMMENT", "COMMIT", "COPY", "DEALLOCATE", "DISCARD"),
+    *("EXECUTE", "GRANT", "KILL", "PREPARE", "REVOKE", "ROLLBACK", "START", "USE", "WAIT"),
 )
+_READ_TO_THEIR_END: dict[str, Callable[[Cursor], None]] = {
+    "DECLARE": read_declare,
+    "FETCH": read_fetch,
+    "CLOSE": read_close,
+    "DESCRIBE": read_describe,
+    **{
+        word: partial(read_named, word=word)
+        for word in ("TRUNCATE", "REFRESH", "ANALYZE", "VACUUM")
+    },
+}
+_NAMES_ONLY = ("CANCEL", "COMMENT", "DISCARD", "KILL", "USE", "WAIT")
+_AMONG_NAMES = (",", ".", "(", ")", "=", "-")
 _NOTHING_FOLLOWS = ("BACKUP", "FLUSH", "RECOVER", "ABORT")
 _STATEMENTS = (
     *("CREATE", "DROP", "SHOW", "SET", "ALTER", "EXPLAIN", "SELECT", "WITH", "VALUES", "INSERT"),
-    *("UPDATE", "DELETE", "REPLACE", *_REST_UNREAD, *_NOTHING_FOLLOWS),
+    *("UPDATE", "DELETE", "REPLACE", *_REST_UNREAD, *_READ_TO_THEIR_END, *_NOTHING_FOLLOWS),
 )
 _EXPLAIN_OPTIONS = (
     *("backfill", "verbose", "trace", "type", "logical", "physical", "distsql", "format"),
@@ -193,13 +220,20 @@ class _Parser:
         tokens = self.cursor.tokens
         for token, second in pairwise(tokens):
             if token.is_word("IF") and second.is_word("NOT", "EXIST", "EXISTS"):
+                if self.cursor.peek().kind == "symbol":
+                    return ""
                 dropped = tokens[0].is_word("DROP")
                 return f"write IF {'' if dropped else 'NOT '}EXISTS and then the name"
         return ""
 
     def _unexpected_end(self) -> SqlSyntaxError:
         words = ("WITH", "FORMAT", "ENGINE", "FROM", "AS", "INCLUDE", "CASCADE")
-        return self.cursor.expected("end of statement", nearest=words)
+        error = self.cursor.expected("end of statement", nearest=words)
+        for ahead in (0, -1):  # DROP and others are read as an alias first
+            token = self.cursor.peek(ahead)
+            if self.cursor.begins_a_line(ahead) and token.is_word(*_STATEMENTS):
+                error.advice = f"put ; before {token.value}, where the next statement begins"
+        return error
 
     def _statement(self) -> ParsedStatement:
         cursor, first = self.cursor, self.cursor.peek()
@@ -227,6 +261,14 @@ class _Parser:
         if word in ("SELECT", "WITH", "VALUES") or first.is_symbol("("):
             read_query(cursor)
             return self._other()
+        if word in ("GRANT", "REVOKE"):
+            return self._grant()
+        if word in _NAMES_ONLY:
+            return self._names_unread()
+        if word in _READ_TO_THEIR_END:
+            cursor.at += 1
+            _READ_TO_THEIR_END[word](cursor)
+            return self._other()
         if word in _NOTHING_FOLLOWS:
             cursor.at += 1
             return self._other()
@@ -249,6 +291,29 @@ class _Parser:
                 cursor.at += 1
         return self._other()
 
+    def _names_unread(self) -> OtherStatement:
+        """Move past names, words and values, where no other sign can stand."""
+        cursor = self.cursor
+        while cursor.peek().kind != "end":
+            token = cursor.peek()
+            if token.kind == "symbol" and token.value not in _AMONG_NAMES:
+                raise self._unexpected_end()
+            cursor.at += 1
+        return self._other()
+
+    def _grant(self) -> OtherStatement:
+        """Read ``GRANT … ON … TO …`` and ``REVOKE … ON … FROM …``, their names unread."""
+        cursor = self.cursor
+        given = cursor.word("GRANT")
+        cursor.at += not given
+        words = ("ON", "TO" if given else "FROM")
+        found = [token.value.upper() for token in cursor.tokens if token.is_word(*words)]
+        statement = self._names_unread()
+        if [word for word in words if word not in found]:
+            missing = next(word for word in words if word not in found)
+            raise cursor.expected(missing)
+        return statement
+
     # CREATE -----------------------------------------------------------------------------------
 
     def _create(self) -> ParsedStatement:
@@ -264,15 +329,15 @@ class _Parser:
             "SINK": self._sink,
             "SUBSCRIPTION": self._subscription,
             "CONNECTION": self._connection,
-            "FUNCTION": self._rest_unread,
-            "AGGREGATE": self._rest_unread,
+            "FUNCTION": self._passing(create_function),
+            "AGGREGATE": self._passing(read_aggregate),
         }
         if not or_replace:
             readers |= {
                 "INDEX": self._index,
                 "SCHEMA": self._schema,
                 "DATABASE": self._database,
-                "USER": self._rest_unread,
+                "USER": self._passing(read_user),
                 "SECRET": self._secret,
             }
         if cursor.words("MATERIALIZED", "VIEW"):
@@ -297,11 +362,11 @@ class _Parser:
         if_not_exists, name = self._new_name()
         into_table = ""
         if cursor.word("INTO"):
-            into_table = cursor.object_name()
+            into_table = cursor.relation_name()
             cursor.names(optional=True)
         from_name = query = ""
         if cursor.word("FROM"):
-            from_name = cursor.object_name()
+            from_name = cursor.relation_name()
         elif cursor.word("AS"):
             query = read_query(cursor)
         else:
@@ -451,12 +516,13 @@ class _Parser:
             line=cursor.line,
             replacing=self.replacing,
             variables=tuple(cursor.named_by_variables),
+            long_names=tuple(cursor.long_names),
             **parts,
         )
 
     def _new_name(self) -> tuple[bool, str]:
         if_not_exists = self.cursor.words("IF", "NOT", "EXISTS")
-        return if_not_exists, self.cursor.object_name()
+        return if_not_exists, self.cursor.relation_name()
 
     def _view(self) -> OtherStatement:
         cursor = self.cursor
@@ -496,13 +562,13 @@ class _Parser:
     def _index(self) -> OtherStatement:
         cursor = self.cursor
         self._new_name()
-        cursor.need_word("ON")
-        cursor.object_name()
-        return self._rest_unread()
+        read_index(cursor)
+        return self._other()
 
     def _schema(self) -> OtherStatement:
         cursor = self.cursor
-        if cursor.words("IF", "NOT", "EXISTS") or not cursor.peek().is_word("AUTHORIZATION"):
+        cursor.words("IF", "NOT", "EXISTS")
+        if not cursor.peek().is_word("AUTHORIZATION"):
             cursor.object_name()
         if cursor.word("AUTHORIZATION"):
             cursor.object_name()
@@ -510,7 +576,15 @@ class _Parser:
 
     def _database(self) -> OtherStatement:
         self._new_name()
-        return self._rest_unread()
+        read_database(self.cursor)
+        return self._other()
+
+    def _passing(self, read: Callable[[Cursor], None]) -> Callable[[], OtherStatement]:
+        def reader() -> OtherStatement:
+            read(self.cursor)
+            return self._other()
+
+        return reader
 
     # The others -------------------------------------------------------------------------------
 
@@ -530,8 +604,9 @@ class _Parser:
 
     def _drop(self) -> ParsedStatement:
         cursor = self.cursor
-        if cursor.peek().is_word("FUNCTION", "AGGREGATE"):
-            return self._rest_unread()
+        if cursor.word("FUNCTION", "AGGREGATE"):
+            read_dropped_functions(cursor)
+            return self._other()
         if cursor.words("MATERIALIZED", "VIEW"):
             kind = "materialized view"
         elif cursor.peek().is_word(*_DROPPED):
@@ -623,36 +698,18 @@ class _Parser:
         if not cursor.symbol("=") and not cursor.word("TO"):
             raise cursor.expected("'=' or 'TO' after config parameter", nearest=("TO",))
         start = cursor.at
-        self._set_value()
+        read_set_value(cursor)
         value = cursor.tokens[start].value if cursor.at == start + 1 else cursor.text(start)
         return SetStatement(name, value, cursor.text(), cursor.line)
 
-    def _set_value(self) -> None:
-        cursor = self.cursor
-        if cursor.word("DEFAULT"):
-            return
-        while True:
-            token = cursor.peek()
-            if token.kind == "word" and not token.is_word("TRUE", "FALSE", "NULL"):
-                if token.value == "default":
-                    raise cursor.expected("parameter list value")
-                cursor.name()
-                if cursor.symbol("("):
-                    read_value(cursor, secrets=False)
-                    while cursor.symbol(","):
-                        read_value(cursor, secrets=False)
-                    cursor.need_symbol(")")
-            elif token.kind in ("symbol", "parameter", "end"):
-                raise cursor.expected("parameter value")
-            else:
-                read_value(cursor, secrets=False)
-            if not cursor.symbol(","):
-                return
-
     def _alter(self) -> OtherStatement:
-        if not self.cursor.peek().is_word(*_ALTERED):
-            raise self.cursor.expected("an object type after ALTER", nearest=_ALTERED)
-        return self._rest_unread()
+        if read_alter(self.cursor):
+            return self._other()
+        if self.cursor.words("DEFAULT", "PRIVILEGES") or self.cursor.word("FRAGMENT"):
+            return self._names_unread()
+        if self.cursor.since("3.1") and self.cursor.words("COMPACTION", "GROUP"):
+            return self._names_unread()
+        raise self.cursor.expected("an object type after ALTER", nearest=_ALTERED)
 
     def _insert(self) -> OtherStatement:
         cursor = self.cursor

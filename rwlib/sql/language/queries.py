@@ -302,7 +302,7 @@ def _table_factor(cursor: Cursor) -> bool:
         return False
     if cursor.symbol("("):
         return _in_table_parentheses(cursor)
-    cursor.object_name()
+    cursor.relation_name()
     if cursor.peek().is_symbol("("):
         _arguments(cursor)
         cursor.words("WITH", "ORDINALITY")
@@ -350,8 +350,9 @@ def _as_of(cursor: Cursor) -> None:
         cursor.need_symbol("(")
         cursor.need_symbol(")")
         if token.name == "now" and cursor.symbol("-"):
-            cursor.need_word("INTERVAL")
-            _interval(cursor)
+            _interval(cursor)  # the word INTERVAL is refused here, and a unit is demanded
+            if not cursor.tokens[cursor.at - 1].is_word(*_UNITS):
+                raise cursor.expected("a unit of time", nearest=_UNITS)
     else:
         raise cursor.expected("proctime(), now(), number or string")
 
@@ -372,6 +373,11 @@ def _alias(cursor: Cursor, refused: frozenset[str]) -> bool:
 def _table_alias(cursor: Cursor) -> None:
     if _alias(cursor, _NO_TABLE_ALIAS):
         cursor.names(optional=True)
+
+
+def read_orderings(cursor: Cursor) -> None:
+    """Move past a list of expressions to order by."""
+    _list(cursor, _order_item)
 
 
 def _order_item(cursor: Cursor) -> None:

@@ -71,6 +71,8 @@ class CreateStatement:
         ``CREATE OR REPLACE`` or ``REPLACE`` where one of them begins the statement, else empty.
     variables
         psql's variables that stand for names in it.
+    long_names
+        Names of more parts than a database, a schema and a name, each with its line.
     """
 
     kind: CreateKind
@@ -90,6 +92,7 @@ class CreateStatement:
     credential_as: str = ""
     replacing: Literal["", "CREATE OR REPLACE", "REPLACE"] = ""
     variables: tuple[str, ...] = ()
+    long_names: tuple[tuple[str, int], ...] = ()
 
     def option(self, name: str) -> OptionValue | None:
         """Return the value of an option, or None."""

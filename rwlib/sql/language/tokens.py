@@ -142,10 +142,39 @@ def tokenize(text: str, *, version: str = DEFAULT_VERSION) -> list[Token]:
     """
     scanner = _Scanner(text, version)
     tokens: list[Token] = []
-    while (token := scanner.next()) is not None:
-        tokens.append(token)
+    try:
+        while (token := scanner.next()) is not None:
+            tokens.append(token)
+    except SqlSyntaxError as error:
+        error.advice = error.advice or _unclosed_advice(text, tokens, scanner.position)
+        raise
     tokens.append(scanner.token("end", "", len(text), len(text)))
     return tokens
+
+
+def _unclosed_advice(text: str, tokens: list[Token], position: int) -> str:
+    """Say which text, name or comment has no end; what stands in it may be a secret."""
+    opening = text[position : position + 2]
+    if opening == "/*":
+        return "end the comment that begins here with */"
+    if opening[:1] == "$":
+        return "end the text that begins here with the same dollars and tag"
+    if opening[:1] not in ("'", '"') and opening[1:] != "'":
+        return ""
+    # A text that lost its quote ends where the next one begins, right before a word.
+    quotes = ("string", "escaped", "national", "hex", "quoted")
+    for token in tokens:
+        glued = text[token.end : token.end + 1]
+        if token.kind in quotes and (glued.isalnum() or glued == "_"):
+            quote = '"' if token.kind == "quoted" else "'"
+            return (
+                f"close the text that begins at line {token.line}, column {token.column} "
+                f"with {quote} where it ends"
+            )
+    before = text[position - 1 : position]
+    if before.isalnum() or before == "_":
+        return f"put {opening[:1]} also where the text before this place begins"
+    return f"close what begins here with {opening[:1]}; one inside it is written twice"
 
 
 class _Scanner:

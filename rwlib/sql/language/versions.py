@@ -59,3 +59,8 @@ def is_since(version: str, since: str) -> bool:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
+
+
+def versions_before(first: str) -> tuple[str, ...]:
+    """Return the known versions that are older than one."""
+    return tuple(version for version in VERSIONS if not is_since(version, first))

@@ -36,6 +36,8 @@ _WRITTEN = (
     *("boolean", "smallint", "int", "bigint", "numeric", "real", "double precision", "varchar"),
     *("bytea", "date", "time", "timestamp", "timestamptz", "interval", "jsonb", "rw_int256"),
 )
+# Names that the parser takes, and the binder does not.
+_REFUSED = frozenset(("char", "uuid", "regclass", "regproc", "time with time zone"))
 _LARGEST_VECTOR = 16_000
 
 
@@ -61,10 +63,12 @@ def _refusal(named: TypeName) -> tuple[str, str]:
         return "has a precision, which RisingWave's numeric does not take", "numeric"
     if name == "vector" and not 1 <= named.sizes[0] <= _LARGEST_VECTOR:
         return f"is out of range: a vector has 1 to {_LARGEST_VECTOR} elements", "vector(n)"
-    if named.known and name not in ("char", "uuid", "regclass", "regproc", "time with time zone"):
+    if named.known and name not in _REFUSED:
         return "", ""
     if not named.known and name in _BOUND:
         return "", ""
+    if name == "variant":  # added on main in July 2026, before 3.1 was forked
+        return "is a type of RisingWave 3.1 and later", "jsonb"
     instead = _MEANT.get(name) or _nearest(name)
     return "is not a type of RisingWave", instead
 

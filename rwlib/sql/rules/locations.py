@@ -78,7 +78,7 @@ def _bucket(definition: Definition) -> Problems:
             fix = f"write {option} = '{expected or '<bucket>'}', the bucket behind it"
         else:
             named = expected or bucket_named_in(value)
-            clause = "is no bucket name"
+            clause = "is not a valid bucket name"
             fix = (
                 f"write {option} = '{named}'"
                 if named
@@ -107,7 +107,7 @@ def _region(definition: Definition) -> Problems:
     if not _REGION.fullmatch(value):
         named = expected or region_named_in(value) or "us-east-1"
         fix = f"write {option} = '{named}' (the bucket's region)"
-        yield Problem("bad_option_value", "error", option, value, "is no AWS region", fix, line)
+        yield Problem("bad_option_value", "error", option, value, "is not an AWS region", fix, line)
     elif expected is not None and value != expected:
         yield Problem(
             "region_wrong",
@@ -164,14 +164,26 @@ def _warehouse(definition: Definition, value: str) -> Problems:
     bucket, _, path = rest.partition("/")
     if definition.text("catalog.type") in ("rest", "rest_rust") and not rest:
         return  # a REST catalog may name its warehouse as it likes
-    if scheme not in ("s3", "s3a") or not _BUCKET.fullmatch(bucket):
+    if scheme in ("s3", "s3a") and bucket and not _BUCKET.fullmatch(bucket):
+        named = f"s3://{expected.bucket or '<bucket>'}/{path}"
+        yield Problem(
+            "bad_option_value",
+            "error",
+            "warehouse.path",
+            value,
+            f"names a bucket that cannot exist: '{bucket}' is not a valid bucket name",
+            f"write warehouse.path = '{named.rstrip('/')}' with a name of 3 to 63 lower-case "
+            "letters, digits, hyphens and dots",
+            line,
+        )
+    elif scheme not in ("s3", "s3a") or not bucket:
         where = f"s3://{expected.bucket or '<bucket>'}/{(expected.prefix or '<prefix>').strip('/')}"
         yield Problem(
             "bad_option_value",
             "error",
             "warehouse.path",
             value,
-            "is no s3:// URL",
+            "is not an s3:// URL",
             f"write warehouse.path = '{where}'",
             line,
         )

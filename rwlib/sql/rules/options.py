@@ -106,10 +106,10 @@ def plain_secrets(definition: Definition) -> Problems:
         option = definition.connector.options.get(definition.connector.canonical(name))
         if option is None or not option.secret or not isinstance(given.value, str):
             continue
-        carries_secret = url_carries_secret(given.value)
+        demanded = option.secret == "confidential" or url_carries_secret(given.value)
         yield Problem(
             "secret_required",
-            "error" if option.secret == "confidential" or carries_secret else "warning",
+            "error" if demanded and definition.names_a_role else "warning",
             name,
             "",
             "is plain text, and RisingWave Cloud can demand a secret there",
@@ -127,7 +127,7 @@ def _unknown(definition: Definition, name: str, given: Given) -> Problem:
     connector = definition.connector
     clause_options = connector.format_encode.options
     if name in clause_options:
-        clause = "belongs inside ENCODE (…) and not into WITH (…)"
+        clause = "belongs inside ENCODE (…), not in WITH (…)"
         fix = f"move it: ENCODE … ({name} = '…')"
     elif owners := [owner for owner in owners_of(name) if owner != connector.name]:
         clause = f"is not an option of {connector.name} but of {', '.join(owners)}"
@@ -147,7 +147,7 @@ def _by_version(definition: Definition, option: Option, name: str, given: Given)
     ignored = definition.connector.kind == "sink"
     since = f"RisingWave {option.since}" if option.since != "main" else "main"
     clause = f"is read from {since} on; " + (
-        "an older one ignores it in silence" if ignored else "an older one refuses it"
+        "an older one silently ignores it" if ignored else "an older one refuses it"
     )
     if option.until:
         clause = f"is read up to RisingWave {option.until}"

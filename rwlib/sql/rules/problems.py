@@ -11,13 +11,16 @@ from rwlib.sql.connectors import Connector
 from rwlib.sql.language.option_values import OptionValue
 from rwlib.sql.language.versions import DEFAULT_VERSION, is_since
 
-_PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>")
+_PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>|\.{3,}|\u2026|\$\{[\w.:-]+\}|\{\{[^{}\n]*\}\}")
 
 Severity = Literal["error", "warning", "info"]
 
 
 def placeholder_in(value: object) -> str:
-    """Return the first ``<…>`` of a text that only holds a place, or an empty text."""
+    """Return the first part of a text that only holds a place, or an empty text.
+
+    It is written ``<…>``, as three dots, or as ``${…}`` and ``{{…}}`` of a template.
+    """
     match = _PLACEHOLDER.search(value) if isinstance(value, str) else None
     return match.group() if match else ""
 
@@ -106,6 +109,11 @@ class Definition:
     def uses_connection(self) -> bool:
         """Whether ``connection = NAME`` supplies what is not given here."""
         return "connection" in self.options
+
+    @property
+    def names_a_role(self) -> bool:
+        """Whether an option names a role, this connector's or another one's."""
+        return any("role" in name or name == "arn" for name in self.options)
 
     @property
     def needs_no_role(self) -> bool:

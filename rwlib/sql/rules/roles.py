@@ -23,7 +23,7 @@ def role(definition: Definition) -> Problems:
         return
     if definition.needs_no_role or _wants_signatures(definition):
         return
-    if any(map(_names_a_role, definition.options)):
+    if definition.names_a_role:
         return  # the wrong option is reported where it stands
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
     right = connector.role_options[0]
@@ -56,10 +56,9 @@ def config_load(definition: Definition) -> Problems:
     service (RisingWave's page "Set up IAM role assume"; ``src/sink/file_sink/s3.rs``).
     """
     connector = definition.connector
-    names_a_role = any(map(_names_a_role, definition.options))
     has_keys = any(is_static_key(connector.canonical(name)) for name in definition.options)
     without_role = has_keys or definition.needs_no_role or _wants_signatures(definition)
-    if definition.uses_connection or (without_role and not names_a_role):
+    if definition.uses_connection or (without_role and not definition.names_a_role):
         return
     if definition.is_on("enable_config_load"):
         return
@@ -222,7 +221,7 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
         elif re.match(r"arn:aws-[a-z-]+:", value):
             clause = "is of another partition; RisingWave Cloud can assume roles of arn:aws only"
         else:
-            clause = "is no ARN of an IAM role"
+            clause = "is not the ARN of an IAM role"
         fix = f"write {option} = '{meant}'"
         yield Problem("sql_wrong_role_arn", "error", option, value, clause, fix, line)
     elif expected is not None and option in definition.connector.role_options and value != expected:
@@ -252,7 +251,7 @@ def _role_arn(definition: Definition, option: str, value: str) -> Problems:
             "warning",
             option,
             value,
-            "holds a +, which reaches AWS as a blank",
+            "holds a +, which reaches AWS as a space",
             "use a role whose name does not contain a +",
             line,
         )
@@ -280,7 +279,3 @@ def _ignored(definition: Definition, option: str, value: str, reason: str) -> Pr
         "use catalog.type glue, jdbc, rest or hive without vended credentials",
         definition.line_of(option),
     )
-
-
-def _names_a_role(option_name: str) -> bool:
-    return bool(re.search(r"role", option_name)) or option_name == "arn"

@@ -68,12 +68,12 @@ def sink_type(definition: Definition) -> Problems:
         if value == "upsert":
             clause = f"is not possible: {connector.name} only appends"
         else:
-            clause = f"is no type of {connector.name}"
+            clause = f"is not a type of {connector.name}"
         fix = f"write type = '{connector.types[0]}'"
         yield Problem("bad_option_value", "error", "type", value, clause, fix, line)
     if connector.kind == "connection" and value is not None and value != connector.sql_connector:
         fix = f"write type = '{connector.sql_connector}'"
-        clause = f"is no type of {connector.name}"
+        clause = f"is not a type of {connector.name}"
         yield Problem("bad_option_value", "error", "type", value, clause, fix, line)
     if value == "append-only":
         for option in connector.append_only_forbids:

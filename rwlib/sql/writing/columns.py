@@ -84,7 +84,7 @@ def _checked_type(column: str, type_: str) -> str:
     if data_type is None or "--" in type_ or "/*" in type_:
         meant = _meant(type_)
         hint = f"write {meant}" if meant else "write one such as bigint, varchar or timestamptz"
-        raise InputError(field_name, type_, f"is no data type of RisingWave; {hint}")
+        raise InputError(field_name, type_, f"is not a RisingWave data type; {hint}")
     if refused := refused_type(data_type):
         named, why, instead = refused
         part = "" if data_type.names == (named,) else f": {named.name}"

@@ -25,7 +25,7 @@ RESERVED = {
     "encode": "ENCODE, where the connector takes one",
     "encode_options": "options inside ENCODE (…)",
     "force_append_only": "drop updates and deletes of what a sink reads",
-    "if_not_exists": "write IF NOT EXISTS, which also keeps an old definition in silence",
+    "if_not_exists": "write IF NOT EXISTS, which also silently keeps an old definition",
     "connection": "an existing Iceberg connection, for an Iceberg table",
 }
 _ALIASES = {"from_name": "from", "schema_columns": "columns"}

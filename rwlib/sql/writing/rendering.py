@@ -94,7 +94,7 @@ def column_list(inputs: Inputs) -> tuple[str, dict[str, str]]:
         names = {column.name for column in inputs.columns} or {"id", "name"}
         for key in inputs.primary_key:
             if key not in names:
-                raise InputError("sql_options.primary_key", key, "is none of the columns")
+                raise InputError("sql_options.primary_key", key, "is not one of the columns")
         if inputs.primary_key:
             columns.append(f"PRIMARY KEY ({', '.join(map(identifier, inputs.primary_key))})")
     return f"({', '.join(columns)})", asked

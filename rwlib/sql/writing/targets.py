@@ -159,7 +159,7 @@ def _split(target: SqlTarget) -> tuple[dict[str, Any], dict[str, Mapping[str, An
                 raise InputError(
                     "sql_options",
                     key,
-                    f"is none of the target's connectors ({near}); leave it out",
+                    f"is not one of the target's connectors ({near}); leave it out",
                 )
             own[key] = {str(name): item for name, item in (value or {}).items()}
         else:

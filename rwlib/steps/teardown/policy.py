@@ -40,13 +40,13 @@ def take_back_policy(work: Work, policy: Mapping[str, Any]) -> None:
         if (kind, user) != ("role", work.target.role_name)
     ]
     if users:
-        text = f"policy {name}: {', '.join(users)} uses it"
+        text = f"policy {name}: it is used by {', '.join(users)}"
         work.keep(text, text)
         return
     if others_wrote := others_versions(aws, policy, work.ledger):
         text = (
             f"policy {name}: somebody else wrote version {', '.join(others_wrote)}; delete it, or "
-            "the policy, yourself when nobody needs it"
+            "the policy, yourself when it is no longer needed"
         )
         work.keep(text, text)
         return

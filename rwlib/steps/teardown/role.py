@@ -119,16 +119,16 @@ def _say_what_is_kept(
         why = f"it has {', '.join(used)}" if used else "it was not made by this runbook"
         work.keep(
             f"role {name}: {why}; its trust policy names RisingWave alone and cannot be empty, so "
-            "delete the role yourself when nobody needs it"
+            "delete the role yourself when it is no longer needed"
         )
     elif canonical(rest) != canonical(trust):
         work.keep(f"role {name}: its other trust statements stay as they are")
     elif ours:
-        work.keep(f"role {name}: nothing of it is this runbook's")
+        work.keep(f"role {name}: nothing of it was made by this runbook")
     elif remove_own_statements(trust) is None:
         work.keep(
             f"role {name}: {_whose(work, role)}, and its trust policy names RisingWave alone; "
-            "delete the role yourself when nobody needs it"
+            "delete the role yourself when it is no longer needed"
         )
     else:
         work.keep(f"role {name}: {_whose(work, role)}")

@@ -24,7 +24,7 @@ def role_arn(field: str, value: Any) -> str:
     parts = text.split(":", 5)
     if parts[0] != "arn" or len(parts) < 6:
         raise InputError(
-            field, text, "is no ARN; write arn:aws:iam::<12-digit account>:role/<name>"
+            field, text, "is not an ARN; write arn:aws:iam::<12-digit account>:role/<name>"
         )
     _, partition, service, _, account, resource = parts
     if partition != "aws":
@@ -64,7 +64,7 @@ def role_arn(field: str, value: Any) -> str:
         raise InputError(
             field,
             text,
-            "is no role ARN; write arn:aws:iam::<12-digit account>:role/<name>",
+            "is not a role ARN; write arn:aws:iam::<12-digit account>:role/<name>",
         )
     return text
 
@@ -98,7 +98,7 @@ def role_name(field: str, value: Any) -> str:
     if "+" in text:
         # reqsign 0.16.5 does not percent-encode RoleArn, so STS reads the plus as a blank.
         raise InputError(
-            field, text, "holds a plus, which reaches AWS as a blank when RisingWave assumes the "
+            field, text, "holds a plus, which reaches AWS as a space when RisingWave assumes the "
             f"role; write {text.replace('+', '-')!r}"
         )  # fmt: skip
     return text
@@ -113,13 +113,14 @@ def role_path(field: str, value: Any) -> str:
     """Accept an IAM path: ``/`` or ``/…/``, at most 512 characters (IAM API reference)."""
     text = text_of(field, value).strip() or "/"
     if len(text) > 512 or not re.fullmatch(r"/(?:[\x21-\x2e\x30-\x7e]+/)*", text):
+        better = "/".join(["", *filter(None, text.split("/")), ""])
         raise InputError(
             field,
             text,
-            f"is no IAM path; begin and end with a slash: {'/' + text.strip('/')}/",
+            f"is not a valid IAM path; begin and end with a slash, with no empty part: {better}",
         )
     if "+" in text:
-        raise InputError(field, text, "holds a plus, which reaches AWS as a blank; remove it")
+        raise InputError(field, text, "holds a plus, which reaches AWS as a space; remove it")
     return text
 
 
@@ -128,7 +129,7 @@ def boundary_arn(field: str, value: Any) -> str:
     text = text_of(field, value).strip()
     if text and not re.fullmatch(r"arn:aws:iam::(\d{12}|aws):policy/[\x21-\x7e]+", text):
         raise InputError(
-            field, text, "is no policy ARN; write arn:aws:iam::<account>:policy/<name>"
+            field, text, "is not a policy ARN; write arn:aws:iam::<account>:policy/<name>"
         )
     return text
 
@@ -149,7 +150,7 @@ def account_id(field: str, value: Any) -> str:
     """Accept an AWS account id."""
     text = text_of(field, value).strip()
     if text and not re.fullmatch(r"\d{12}", text, re.ASCII):
-        raise InputError(field, text, "is no account id; it has exactly 12 digits (quote it)")
+        raise InputError(field, text, "is not an account id; it has exactly 12 digits (quote it)")
     return text
 
 
@@ -159,22 +160,22 @@ def tags(field: str, value: Any) -> dict[str, str]:
         raise InputError(field, value, wrong_type(dict, ""), reason="wrong_type")
     for key, text in value.items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise InputError(field, {key: text}, "is no pair of texts; put both in quotes")
+            raise InputError(field, {key: text}, "is not a pair of strings; put both in quotes")
         if not 1 <= len(key) <= 128 or len(text) > 256:
             raise InputError(field, key, "is too long; a key has 1 to 128, a value 256 characters")
         if key.lower().startswith("aws:"):
             raise InputError(field, key, "begins with aws:, which AWS keeps for itself")
         if key.lower() == "managed-by" or key.lower().startswith("risingwave-iam-runbook"):
             raise InputError(
-                field, key, "is the tag by which this runbook knows its own; give another key"
+                field,
+                key,
+                "is the tag by which this runbook recognizes what it made; give another key",
             )
         if not re.fullmatch(r"[\w .:/=+\-@]*", key + text):
             raise InputError(field, f"{key}={text}", "holds a character that IAM tags do not allow")
     same = {key.lower() for key in value}
     if len(same) < len(value):
-        raise InputError(
-            field, sorted(value), "hold one key twice; IAM does not tell capitals apart"
-        )
+        raise InputError(field, sorted(value), "name one key twice; IAM ignores case in tag keys")
     if len(value) > 45:
         raise InputError(field, f"{len(value)} tags", "are too many; give at most 45")
     return dict(value)

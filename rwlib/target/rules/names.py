@@ -19,9 +19,11 @@ def name(field: str, value: Any) -> str:
     text = text_of(field, value).strip()
     # It is kept as a tag of the role too, and IAM's tag values hold no comma.
     if text and not re.fullmatch(r"[\w.@+=-]{1,128}", text, re.ASCII):
-        raise InputError(field, text, "is no name; use 1 to 128 of letters, digits and _ . - @ + =")
+        raise InputError(
+            field, text, "is not a valid name; use 1 to 128 of letters, digits and _ . - @ + ="
+        )
     if text in {".", ".."}:
-        raise InputError(field, text, "is no name; it would leave the runs folder")
+        raise InputError(field, text, "is not a valid name; it would lead out of the runs folder")
     return text
 
 
@@ -56,7 +58,7 @@ def kms_key_arn(field: str, value: Any) -> str:
         )
     if text and not re.fullmatch(r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", text, re.ASCII):
         raise InputError(
-            field, text, "is no key ARN; write arn:aws:kms:<region>:<account>:key/<id>"
+            field, text, "is not a key ARN; write arn:aws:kms:<region>:<account>:key/<id>"
         )
     return text
 
@@ -65,7 +67,9 @@ def glue_name(field: str, value: Any) -> str:
     """Accept a name without the marks that IAM reads as a pattern."""
     text = text_of(field, value).strip()
     if len(text) > 255 or CONTROL.search(text) or re.search(r"[*?/$]", text):
-        raise InputError(field, text, "is no Glue name; use 1 to 255 letters, digits, _ and -")
+        raise InputError(
+            field, text, "is not a valid Glue name; use 1 to 255 letters, digits, _ and -"
+        )
     return text
 
 
@@ -74,7 +78,7 @@ def cluster_id(field: str, value: Any) -> str:
     text = text_of(field, value).strip()
     if text and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
         raise InputError(
-            field, text, "is no cluster id; copy the UUID from the cluster's page in the console"
+            field, text, "is not a cluster id; copy the UUID from the cluster's page in the console"
         )
     return text.lower()
 
@@ -106,7 +110,7 @@ def accept_findings(field: str, value: Any) -> list[str]:
     seen: list[str] = []
     for item in value:
         text = text_of(field, item).strip()
-        if not re.fullmatch(r"(outside|unused)-[0-9a-f]{8}", text):
+        if not re.fullmatch(r"(outside|unused|undecided)-[0-9a-f]{8}", text):
             raise InputError(
                 field, item, "is not the id of a finding; copy one from the verdict, such as "
                 "outside-0123abcd"
@@ -121,7 +125,7 @@ def _option_problem(value: Any, levels: int) -> str:
     if isinstance(value, str):
         return "" if is_unicode(value) else "has a value that is not valid Unicode text"
     if isinstance(value, float) and not math.isfinite(value):
-        return f"has the value {value}, which is no number"
+        return f"has the value {value}, which is not a number"
     if value is None or isinstance(value, bool | int | float):
         return ""
     if levels == 0:

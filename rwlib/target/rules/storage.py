@@ -40,15 +40,15 @@ def bucket(field: str, value: Any) -> str:
 
 def _bucket_problem(text: str) -> str:
     if not 3 <= len(text) <= 63:
-        return f"it has {len(text)} characters, S3 wants 3 to 63"
+        return f"it has {len(text)} characters, and S3 requires 3 to 63"
     if text != text.lower():
-        return f"S3 allows no capital letters; is it {text.lower()!r}?"
+        return f"S3 allows no capital letters; did you mean {text.lower()!r}?"
     if not re.fullmatch(r"[a-z0-9.-]+", text):
         return "S3 allows only lower-case letters, digits, dots and hyphens"
     if not (text[0].isalnum() and text[-1].isalnum()):
         return "it must begin and end with a letter or a digit"
     if ".." in text:
-        return "two dots may not follow each other"
+        return "it may not hold two dots in a row"
     if re.fullmatch(r"\d+\.\d+\.\d+\.\d+", text):
         return "it has the form of an IP address"
     for start in ("xn--", "sthree-", "amzn-s3-demo-"):
@@ -56,7 +56,7 @@ def _bucket_problem(text: str) -> str:
             return f"names that begin with {start} are reserved"
     for end in ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"):
         if text.endswith(end):
-            return f"names that end with {end} are no general purpose buckets"
+            return f"names that end with {end} do not belong to general purpose buckets"
     return ""
 
 
@@ -80,17 +80,17 @@ def prefix(field: str, value: Any) -> str:
     if text and "" in segments:
         raise InputError(field, text, "holds an empty segment (two slashes); remove one")
     if text != text.strip():
-        raise InputError(field, text, f"begins or ends with a blank; write {text.strip()!r}")
+        raise InputError(field, text, f"begins or ends with a space; write {text.strip()!r}")
     if segments[-1] and not segments[-1].strip("*"):
         # In a key * is a letter like any other (S3 user guide, object key names), so a role for
         # this prefix would reach nothing that is there.
         rest = "/".join(segments[:-1])
         what = (
-            f"write {rest!r}, which means all that is in it"
+            f"write {rest!r}, which means everything in it"
             if rest
             else ("leave the prefix empty, which means the whole bucket")
         )
-        raise InputError(field, text, f"ends with a pattern, and a prefix is none; {what}")
+        raise InputError(field, text, f"ends with a pattern, and a prefix is not a pattern; {what}")
     return text
 
 
@@ -98,9 +98,9 @@ def region(field: str, value: Any) -> str:
     """Accept a region of the commercial partition."""
     text = text_of(field, value).strip()
     if text and not re.fullmatch(r"[a-z]{2,3}(-[a-z]+)+-\d{1,2}", text):
-        raise InputError(field, text, "is no region; write it like eu-central-1")
+        raise InputError(field, text, "is not a region; write it like eu-central-1")
     if text.startswith(("cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-")):
         raise InputError(
-            field, text, "is in another partition than RisingWave Cloud; roles cannot reach it"
+            field, text, "is in a different partition from RisingWave Cloud; roles cannot reach it"
         )
     return text

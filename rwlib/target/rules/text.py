@@ -54,7 +54,7 @@ def split_text(field: str, text: str) -> Any:
     for part in parts:
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
-            raise InputError(field, part, "is no pair; write key=value")
+            raise InputError(field, part, "is not a pair; write key=value")
         pairs[key.strip()] = value.strip()
     return pairs
 
@@ -97,7 +97,7 @@ def input_notes(values: Mapping[str, Any]) -> tuple[str, ...]:
     if marks:
         which = " and ".join(marks)
         notes.append(
-            f"prefix {prefix!r} is taken to the letter: {which} stands for itself in a key, "
+            f"prefix {prefix!r} is taken literally: {which} stands for itself in a key, "
             "not for other names"
         )
     return tuple(notes)

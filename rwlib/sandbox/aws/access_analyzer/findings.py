@@ -211,7 +211,7 @@ def _resources(statement: dict[str, Any], path: Path) -> Iterator[PolicyFinding]
                 text = f"There is no partition {arn['partition']}."
                 yield PolicyFinding("ERROR", "INVALID_ARN_PARTITION", text, where)
             elif arn["account"] and not re.fullmatch(r"[\d*?]+|aws|\$\{.*\}", arn["account"]):
-                text = f"{arn['account']} is no account id."
+                text = f"{arn['account']} is not an account id."
                 yield PolicyFinding("ERROR", "INVALID_ARN_ACCOUNT", text, where)
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LARGEST_POLICY = 20 * 1024
 PLAIN_ACLS = ("private", "bucket-owner-full-control")
+_OF_UPLOAD = frozenset({"UploadPart", "UploadPartCopy", "ListParts", "AbortMultipartUpload"})
+"""CompleteMultipartUpload may come again when it has been answered: moto decides there."""
 LISTING_KEYS = frozenset({"s3:prefix", "s3:delimiter", "s3:max-keys"})
 
 BUCKET_ACTIONS = frozenset(
@@ -57,6 +59,8 @@ def check_request(call: S3Call, directory: Directory) -> None:
         _check_policy(call, directory)
     if name == "PutBucketEncryption":
         _check_default_encryption(call)
+    if name in _OF_UPLOAD:
+        _check_upload(call, directory.world)
     _check_acl(call, directory.world)
 
 
@@ -75,6 +79,21 @@ def _check_acl(call: S3Call, world: World) -> None:
     block = bucket.public_access_block | world.s3.account_block(bucket.account)
     if acl in ("public-read", "public-read-write") and "BlockPublicAcls" in block:
         raise AwsError("AccessDenied", "Access Denied", 403)
+
+
+def _check_upload(call: S3Call, world: World) -> None:
+    """Refuse an upload that is not under way, or that is another key's.
+
+    Source: Amazon S3 API Reference, "Error responses", ``NoSuchUpload``.
+    """
+    upload = world.s3.upload(call.bucket.name, call.request.argument("uploadId") or "")
+    if upload is None or upload.key != call.operation.key:
+        raise AwsError(
+            "NoSuchUpload",
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may "
+            "have been aborted or completed.",
+            404,
+        )
 
 
 def _check_default_encryption(call: S3Call) -> None:

@@ -110,7 +110,15 @@ class Warehouse:
         deleted: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Write data, manifest, manifest list and new metadata, then move the catalog's pointer."""
-        append(table, self.data, self._publish, columns, rows, deleted)
+        append(
+            table,
+            self.data,
+            self._publish,
+            columns,
+            rows,
+            deleted,
+            copy_on_write=self._options.get("write_mode") == "copy-on-write",
+        )
 
     def rows(self, table: Table) -> list[Row]:
         """Read the table's current rows."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
+from rwlib.sandbox.risingwave.engine.iceberg_deletes import commit_changes
 from rwlib.sandbox.risingwave.engine.iceberg_errors import IcebergError, file_error
 from rwlib.sandbox.risingwave.engine.objects import Row
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError
@@ -145,18 +146,33 @@ def append(
     columns: Columns,
     rows: Sequence[Row],
     deleted: Sequence[Mapping[str, Any]] = (),
+    *,
+    copy_on_write: bool = False,
 ) -> None:
     """Commit rows to a table as one commit; every earlier snapshot stays.
 
     Parameters
     ----------
     deleted
-        The keys of rows that are taken out first. The files that hold them are written again
-        without them (copy on write): readers need not know delete files.
+        The keys of rows that are taken out first.
+    copy_on_write
+        Write the files that hold such rows again without them, instead of a delete file beside.
+        Tables of format version 1 know no delete files.
     """
     opened = _opened(table, files, publish)
+    kinds = {name: type_name(kind) for name, kind in columns}
     try:
         with opened.transaction() as transaction:
+            if deleted and not copy_on_write and table.metadata.format_version > 1:
+                commit_changes(
+                    transaction,
+                    lambda location: _asked(lambda: files.read(key_of(location))),
+                    _arrow_rows(table, columns, rows),
+                    deleted,
+                    kinds,
+                    _any_of(deleted, columns),
+                )
+                return
             if deleted:
                 transaction.delete(_any_of(deleted, columns))
             if rows:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, failure
+from rwlib.sandbox.risingwave.engine.failures import (
+    RefusedStatementError,
+    config_error,
+    failure,
+)
 from rwlib.sandbox.risingwave.engine.iceberg import Warehouse
 from rwlib.sandbox.risingwave.engine.iceberg_errors import IcebergError
 from rwlib.sandbox.risingwave.engine.iceberg_files import check_columns
 from rwlib.sandbox.risingwave.engine.objects import Changes, Database, SandboxSink
 from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
 
+_MODES = ("merge-on-read", "copy-on-write")
+
 
 def validate_iceberg(platform: Platform, sink: SandboxSink, database: Database) -> None:
     """Load or create the sink's table at CREATE."""
+    _check_write_mode(sink)
     try:
         warehouse = Warehouse(platform, sink.options, database)
         table = warehouse.load()
@@ -37,6 +44,22 @@ def write_iceberg(
         raise IcebergError(f"Table {warehouse.database_name}.{warehouse.table_name} does not exist")
     warehouse.commit(table, changes.columns, changes.rows, changes.deleted)
     warehouse.discard_empty_file()
+
+
+def _check_write_mode(sink: SandboxSink) -> None:
+    """Refuse what ``sink/iceberg/config.rs`` refuses of ``write_mode``."""
+    mode = sink.options.get("write_mode", _MODES[0])
+    if mode not in _MODES:
+        raise config_error(
+            "CreateSink",
+            f"invalid write_mode: {mode}, must be one of: {', '.join(_MODES)}",
+        )
+    if sink.sink_type == "append-only" and mode == "copy-on-write":
+        raise config_error(
+            "CreateSink",
+            "'copy-on-write' mode is not supported for append-only iceberg sink. Please use "
+            "'merge-on-read' instead, which is strictly better for append-only workloads.",
+        )
 
 
 def _refused(error: IcebergError) -> RefusedStatementError:

@@ -73,6 +73,7 @@ class Guide:
         self.values = self._read(parameters)
         self.states: tuple[StepState, ...] = closed_states(FILL_IN)
         self.confirmed = False
+        self.has_panels = False
         self.written = 0
         self.revision = 0
         self.refused_check: Check | None = None
