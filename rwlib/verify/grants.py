@@ -361,14 +361,14 @@ def check_grants(
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
-    found, undecided = _compared(target, situation, workload_identity_arn)
+    grants, undecided = _compared(target, situation, workload_identity_arn)
     accepted = set(target.accept_findings)
-    notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
+    notes = [f"accepted: {each.line}" for each in grants if each.id in accepted]
     open_question = _undecided_id(undecided)
-    gone = accepted - {each.id for each in found} - {open_question}
+    gone = accepted - {each.id for each in grants} - {open_question}
     notes += [f"accept_findings names {each}, which was not found" for each in sorted(gone)]
-    notes += [each.line for each in found if each.kind == "unused" and each.id not in accepted]
-    blocking = unaccepted(target, found)
+    notes += [each.line for each in grants if each.kind == "unused" and each.id not in accepted]
+    blocking = unaccepted(target, grants)
     ids = [each.id for each in blocking]
     if undecided:
         line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_question}]"
@@ -387,20 +387,20 @@ def check_grants(
                 f"own; {accept}",
                 "grant_beyond_need",
             ),
-            found,
+            grants,
         )
     if undecided and open_question in ids:
         fix = f"split it, or judge it by hand and, {accept}"
-        return verdict("unknown", notes, fix, "grants_not_decided"), found
+        return verdict("unknown", notes, fix, "grants_not_decided"), grants
     if undecided:
-        return verdict("unknown", notes, reason="undecided_grants_accepted"), found
+        return verdict("unknown", notes, reason="undecided_grants_accepted"), grants
     if unread := situation.unread_grants():
         lines = [f"{what} not looked at, though it could grant more: {why}"
                  for what, why in unread.items()]  # fmt: skip
-        return verdict("unknown", [*lines, *notes], reason="not_readable"), found
+        return verdict("unknown", [*lines, *notes], reason="not_readable"), grants
     if situation.trust_policy is None:
-        return verdict("pass", ["the role does not exist yet"]), found
-    return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
+        return verdict("pass", ["the role does not exist yet"]), grants
+    return verdict("pass", notes or ["every policy in effect was compared with the need"]), grants
 
 
 def _undecided_id(statements: Iterable[_Statement]) -> str:
@@ -520,7 +520,7 @@ class _Search:
                     self.undecided[statement] = None
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
-        found: dict[Kind, _Found] = {}
+        by_kind: dict[Kind, _Found] = {}
         but = ", ".join(statement.not_actions)
         asked = statement.actions or ((f"everything but {but}",) if but else ())
         resources = statement.resources or (("*",) if statement.not_resources else ())
@@ -537,14 +537,14 @@ class _Search:
             for kind, reached in best.items():
                 if not reached:
                     continue
-                record = found.setdefault(kind, _Found())
+                record = by_kind.setdefault(kind, _Found())
                 record.actions.append(action)
                 for resource, request, assumes in reached:
                     if resource not in record.resources:
                         record.resources.append(resource)
                     if record.witness is None or (record.assumes and not assumes):
                         record.witness, record.assumes = request, assumes
-        for kind, record in found.items():
+        for kind, record in by_kind.items():
             yield self._grant(statement, kind, record)
 
     def _grant(self, statement: _Statement, kind: Kind, record: _Found) -> ExcessGrant:
@@ -924,7 +924,7 @@ def _possible_values(
 ) -> list[str | None]:
     """Return a value of a key for each way in which the tests can come out, absence first."""
     patterns: list[tuple[PatternToken, ...]] = [*inside]
-    found: list[str | None] = [None]
+    possible: list[str | None] = [None]
     ordered: dict[str, list[str]] = {}
     for operator, values, variables in tests:
         name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
@@ -939,14 +939,14 @@ def _possible_values(
         else:
             patterns += [literal_tokens(each) for each in values if each]
             if "ignorecase" not in name and name.startswith("binary"):
-                found += values
+                possible += values
     for kind, given in ordered.items():
-        found += _values_around(kind, tuple(given)) or ()
+        possible += _values_around(kind, tuple(given)) or ()
     if patterns:
         anything = (PatternToken(frozenset(), negated=True), ANY)
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
-        found += sorted(texts, key=lambda text: len(text or ""))
-    distinct = list(dict.fromkeys(found))
+        possible += sorted(texts, key=lambda text: len(text or ""))
+    distinct = list(dict.fromkeys(possible))
     return distinct if inside else _told_apart(tests, distinct)
 
 
@@ -1017,7 +1017,7 @@ def _values_around(operator: str, values: tuple[str, ...]) -> list[str] | None:
 
 def _addresses_around(values: Iterable[str]) -> list[str]:
     """Return the first and the last address of each range, and those just outside of it."""
-    found = []
+    addresses = []
     for each in values:
         try:
             network = ip_network(each, strict=False)
@@ -1026,8 +1026,8 @@ def _addresses_around(values: Iterable[str]) -> list[str]:
         kind, first, last = type(network[0]), int(network[0]), int(network[-1])
         for number in (first, last, first - 1, last + 1):
             if 0 <= number < 2**network.max_prefixlen:
-                found.append(str(kind(number)))
-    return found
+                addresses.append(str(kind(number)))
+    return addresses
 
 
 def _seconds_around(values: Iterable[str]) -> list[str]:
