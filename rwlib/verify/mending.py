@@ -73,7 +73,7 @@ def _with_text(check: Check, target: Target, situation: Situation, workload: str
         )
         after = replace(situation, trust_policy=document)
         judged = [*check_trust(target, after, workload), *check_redshift_trust(target, after)]
-        command: tuple[str, ...] = (
+        command = (
             *("iam", "update-assume-role-policy"), "--role-name", target.role_name
         )  # fmt: skip
         return _pasted(check, "trust policy", document, judged, (*command, "--policy-document"))
