@@ -7,6 +7,7 @@ alone is judged: each state since the lab began is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,6 +46,7 @@ STRANGERS = {
 }
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com")
 _SHOWN = 3
+_UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
 _BUCKET = "the bucket policy"
 _KEY = "the key policy"
@@ -161,29 +163,29 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
 def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name what was right at the start and does not hold any more."""
     base, before, now, target = history.base, history.before, history.now, setup.target
-    found: list[Observed] = []
-    ids = _own_ids(setup, history, now)
+    losses: list[Observed] = []
+    ids = _other_ids(setup, history, now)
     for what, place, old, new, wanted, but in _documents(setup, history, now):
         for each in newly_allowed(new, old, place=place, account_id=CUSTOMER, but=but, but_ids=ids):
             if wanted is None or passes_through(each.request, wanted):
                 line = f"{what} now refuses what it allowed: {each.line}"
-                found.append(Observed(line, "refuses_what_it_allowed"))
+                losses.append(Observed(line, "refuses_what_it_allowed"))
                 break
-    found += _boundary_lost(before.situation(target), now.situation(target))
-    found += _settings(target.bucket, before, now)
+    losses += _boundary_lost(before.situation(target), now.situation(target))
+    losses += _settings(target.bucket, before, now)
     for name, piece in before.pieces.items():
         own = piece.get("name") == target.role_name or name == f"bucket {target.bucket}"
         if own or not _is_customers(name, piece):
             continue
         if name not in now.pieces:
-            found.append(_gone(name))
+            losses.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
-            found.append(Observed(f"{name} was changed, and is not part of the task"))
+            losses.append(Observed(f"{name} was changed, and is not part of the task"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
-    found += [_gone(f"Allowed Principals: {each}") for each in gone]
+    losses += [_gone(f"Allowed Principals: {each}") for each in gone]
     there = setup.keys() if history.objects else []
-    return [*found, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+    return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
 
 
 def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
@@ -214,7 +216,7 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
 
 def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[Observed]:
     """Yield what a state lets through beside the role's own policies, and its beginning did not."""
-    ids = _own_ids(setup, history, state)
+    ids = _other_ids(setup, history, state)
     for what, place, old, new, _, but in _documents(setup, history, state):
         first: Passing | None = None
         # Whom a trust policy lets in is judged with all that the lab needs, Redshift included.
@@ -273,10 +275,23 @@ def _documents(
         )  # fmt: skip
 
 
-def _own_ids(setup: LabSetup, history: LabHistory, state: LabState) -> tuple[str, ...]:
-    """Return the unique ids of the lab's role: the one at the start, and the one it has."""
-    roles = (each.role(setup.target.role_name) for each in (history.before, state))
-    return tuple(str(role["id"]) for role in roles if role is not None and role.get("id"))
+def _other_ids(setup: LabSetup, history: LabHistory, state: LabState) -> tuple[str, ...]:
+    """Return the unique ids that no other principal has: those of the lab's role, and of nobody.
+
+    An id is never given twice (IAM user guide, "IAM identifiers"), so one that a document names
+    and no principal has lets nobody through.
+    """
+    name, states = setup.target.role_name, (history.before, state)
+    principals = [piece for each in states for piece in each.pieces.values() if piece.get("id")]
+    known = {str(each["id"]) for each in principals}
+    own = {str(role["id"]) for each in states if (role := each.role(name)) and role.get("id")}
+    named = {
+        found
+        for each in states
+        for piece in each.pieces.values()
+        for found in _UNIQUE_ID.findall(str(piece.get("policy", "")))
+    }
+    return tuple(sorted(own | (named - known)))
 
 
 def _with_grants(piece: Mapping[str, Any] | None) -> Any:
@@ -347,9 +362,10 @@ def _boundary_lost(before: Situation, now: Situation) -> Iterator[Observed]:
         return
     rooms = (_as_resource_policy(each) for each in (now.boundary[1], before.boundary[1]))
     for each in newly_allowed(*rooms, place="*", account_id=CUSTOMER, alone=True):
-        line = f"the boundary now refuses what it allowed: {each.line}"
-        yield Observed(line, "refuses_what_it_allowed")
-        return
+        if ":role/" in each.who:  # nothing bounds the root user
+            line = f"the boundary now refuses what it allowed: {each.line}"
+            yield Observed(line, "refuses_what_it_allowed")
+            return
 
 
 def _as_resource_policy(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -385,7 +401,7 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "block public access": ("public_access_block",),
         "ownership": ("ownership",),
     }
-    found = [
+    changes = [
         Observed(
             f"the bucket's {title} was changed",
             "encryption_changed" if title == "encryption" else None,
@@ -396,8 +412,8 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
         if name.startswith("key ") and state != piece["state"]:
-            found.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
-    return found
+            changes.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
+    return changes
 
 
 def _is_customers(name: str, piece: Mapping[str, Any]) -> bool:

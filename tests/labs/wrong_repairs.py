@@ -13,6 +13,7 @@ from rwlib.sandbox import CUSTOMER, OTHER_CLUSTER_ARN, RISINGWAVE_CLOUD, WORKLOA
 from tests.labs.legitimate_repairs import (
     LISTING,
     WRITING,
+    exempts,
     first_version,
     happy_path,
     made_again,
@@ -538,6 +539,18 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
     (17, "key policy may be changed"): more(allows("kms:PutKeyPolicy", "$key_arn")),
     (17, "S3's own encryption"): encryption("AES256"),
     (17, "an administrator"): managed("AdministratorAccess"),
+    (18, "another role that is there"): lambda lab: exempts(
+        {
+            "StringNotLike": {
+                "aws:userid": [
+                    "$role_id:*",
+                    CUSTOMER,
+                    lab.setup.client("iam").get_role(RoleName="other-loader")["Role"]["RoleId"]
+                    + ":*",
+                ]
+            }
+        }
+    )(lab),
     (19, "account by Terraform"): terraform_trust(TEAM, trusts({"AWS": ROOT})),
     (19, "everybody by Terraform"): terraform_trust(TEAM, trusts("*")),
     (19, "data team left out by Terraform"): terraform_trust(RISINGWAVE),
