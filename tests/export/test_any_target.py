@@ -139,6 +139,6 @@ def test_any_target(make, values, world, aws_on_path):
 @pytest.mark.long
 @TOOLS
 @given(values=any_target())
-@some(25)
+@some(12)
 def test_many_targets(make, values, world, aws_on_path):
     made_and_judged(make, values, world, aws_on_path)
