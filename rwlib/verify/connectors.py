@@ -61,7 +61,7 @@ def check_sql_options(target: Target, situation: Situation, sql: Sequence[Any]) 
         )
         if finding.severity == "error"
     ]
-    names_role = [each for each in sql if situation.role_arn not in each.sql]
+    names_role = [each for each in sql if situation.role_arn.replace("'", "''") not in each.sql]
     grounds += [
         Ground("sql_wrong_role_arn", f"{each.connector}: does not name {situation.role_arn}")
         for each in names_role

@@ -139,6 +139,16 @@ def test_any_target(make, values, world, aws_on_path):
 @pytest.mark.long
 @TOOLS
 @given(values=any_target())
-@some(25)
+@some(12)
 def test_many_targets(make, values, world, aws_on_path):
     made_and_judged(make, values, world, aws_on_path)
+
+
+@pytest.mark.slow
+def test_path_that_sql_writes_with_two_quotes(world, aws_on_path):
+    values = {
+        **BY_HAND, "name": "any", "workload_identity_arn": WORKLOAD, "bucket": BUCKETS[0],
+        "prefix": "p", "role_name": "orders", "role_path": "/o'k/", "connectors": ["s3_sink"],
+        "sql_options": {"from": "orders"}, "run_sql": False,
+    }  # fmt: skip
+    made_and_judged(with_terraform, values, world, aws_on_path)
