@@ -45,7 +45,10 @@ def served(tree: Path, kind: str) -> Iterator[str]:
         if not name.startswith(("AWS_", "RWC_", "RW_", "RWLIB_", "JUPYTER"))
     }
     environment |= {"PYTHONPATH": str(tree), "XDG_STATE_HOME": str(runs / "state")}
-    command = [sys.executable, "-m", "rwlib.launcher", "--no-browser", "--sandbox"]
+    module = "rwlib.launcher" if (tree / "rwlib" / "launcher.py").exists() else "rwlib.lab"
+    python = tree / ".venv" / "bin" / "python"
+    command = [str(python) if python.exists() else sys.executable, "-m", module]
+    command += ["--no-browser", "--sandbox"]
     command += ["--runs", str(runs), "--notebooks", str(tree / "notebooks"), "--token", "measured"]
     command += ["--app"] if kind == "app" else []
     with (runs.parent / f"{runs.name}.log").open("wb") as log:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
 
 
+_NO_NAME = (
+    "this is a secret in plain text, which is never taken; run CREATE SECRET in RisingWave first, "
+    "and write the secret's name here"
+)
+
+
 class SqlField:
     """One option as a field with its help and what is wrong with it."""
 
@@ -106,20 +112,20 @@ class SqlFields:
         if guide.waits:
             return
         target = guide.runbook.target
-        given = {name: self._given(name, target) for name in target.connectors}
+        options = {name: self._given(name, target) for name in target.connectors}
         made_of = [
             (name, str(own.get("kind")), tuple(key for key in own if not _is_one_line(own[key])))
-            for name, own in given.items()
+            for name, own in options.items()
         ]
         inputs = (tuple(target.connectors), repr(dict(target.sql_options)))
         if inputs == self._inputs:
             return
         self._inputs = inputs
         if made_of == self._made_of:
-            self._put(given)
+            self._put(options)
         else:
             self._made_of, self.fields = made_of, {}
-            children = [part for name in given for part in self._fields_of(name, given[name])]
+            children = [part for name in options for part in self._fields_of(name, options[name])]
             self.box.children = [*children, self.take, self.said, self.drawn]
         fill(self.said, "")
         fill(self.drawn, "")
@@ -220,7 +226,9 @@ class SqlFields:
     def _complain(fields: Mapping[str, SqlField], error: InputError) -> None:
         named = error.field.partition(".")[2] or str(error.given)
         field = fields.get(named)
-        if field is None:
+        if field is not None and field.option.by_name and not field.input.value.isidentifier():
+            field.complain(_NO_NAME)
+        elif field is None:
             next(iter(fields.values())).complain(f"{named}: {error.clause}")
         else:
             field.complain(error.clause)

@@ -303,7 +303,7 @@ def test_copy_puts_the_sql_on_the_clipboard(page, lab, screenshots):
 ACTIVE = "each => each === document.activeElement"
 
 
-def tab_to(walk, locator, at_most=250):
+def tab_to(walk, locator, at_most=500):
     """Press Tab until something has the focus, as a person without a mouse does."""
     locator.wait_for()
     for _ in range(at_most):
@@ -314,6 +314,7 @@ def tab_to(walk, locator, at_most=250):
 
 
 def press(walk, locator, key="Enter"):
+    walk.expect(locator).to_be_enabled()
     tab_to(walk, locator)
     walk.page.keyboard.press(key)
 
@@ -337,12 +338,12 @@ def test_the_whole_path_is_walked_with_the_keyboard_alone(page, tmp_path, screen
             press(walk, visible(walk, r"Apply \d").first)
             walk.expect(page.locator(f"#rw-section-{number}")).to_contain_text("✓ done")
         walk.expect(page.locator("#rw-section-6")).to_contain_text("✓ done")
-        tab_to(walk, page.get_by_label("table.name"))
+        tab_to(walk, page.get_by_label("table.name", exact=True))
         keyboard.type("orders_of_today")
         walk.wait_for("table.name = 'orders_of_today'")
         walk.shot("50-typed", page.locator("#rw-section-5"))
         press(walk, walk.button("Use these options"))
-        walk.expect(page.get_by_label("table.name")).to_have_value("orders_of_today")
+        walk.expect(page.get_by_label("table.name", exact=True)).to_have_value("orders_of_today")
         walk.expect(walk.button("Use these options")).to_be_disabled()
         press(walk, walk.button("Make the files"))
         walk.wait_for("for-the-aws-administrator.html")
