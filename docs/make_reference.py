@@ -6,9 +6,11 @@ command, a field, a check or a cause that is added or taken away shows.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,12 @@ from typing import Any
 import click
 
 from rwlib import errors
-from rwlib.cli import COMMANDS
+from rwlib.cli import COMMANDS, surroundings
 from rwlib.cli.groups import TargetCommand, grouped
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.export import export_target, operator_policy
 from rwlib.export.plan import make_plan
+from rwlib.runbook import criteria
 from rwlib.target import Target
 from rwlib.verify.check import HOPS
 from rwlib.verify.kinds import CHECKS
@@ -164,16 +167,30 @@ def causes() -> str:
     return _text(lines)
 
 
-def exit_codes() -> str:
-    """Describe the exit codes, and hold them against the errors' own."""
-    known = {
+def codes_of_the_code() -> set[int]:
+    """Return every exit code: of the errors, the verdict, signals, and a reader that went away."""
+    of_errors = {
         found.exit_code
         for found in vars(errors).values()
         if isinstance(found, type) and issubclass(found, errors.RunbookError)
     }
-    unexplained = known - set(EXIT_CODES)
-    if unexplained:
-        raise SystemExit(f"no sentence for exit code {sorted(unexplained)}")
+    verdict = ast.walk(ast.parse(inspect.getsource(criteria.exit_code_of)))
+    of_verdict = {
+        number.value
+        for each in verdict
+        if isinstance(each, ast.Return) and each.value is not None
+        for number in ast.walk(each.value)
+        if isinstance(number, ast.Constant) and isinstance(number.value, int)
+    }
+    signals = {128 + number for number in (signal.SIGINT, *surroundings.ENDING)}
+    return of_errors | of_verdict | signals | {surroundings.CLOSED}
+
+
+def exit_codes() -> str:
+    """Describe the exit codes, and hold them against the code's own."""
+    known = codes_of_the_code()
+    if known != set(EXIT_CODES):
+        raise ValueError(f"exit codes of code or page alone: {sorted(known ^ set(EXIT_CODES))}")
     lines = ["# Exit codes", "", MADE, "", "| code | |", "|---|---|"]
     lines += [f"| {code} | {_cell(text)} |" for code, text in EXIT_CODES.items()]
     return _text(lines)

@@ -100,7 +100,7 @@ def per_account_chosen(options: Options, limits: Limits) -> list[dict[str, Any]]
     if options.per_account:
         return [{"account": "each", "calls": "write", "number": options.per_account,
                  "why": "as given"}]  # fmt: skip
-    found = [
+    chosen = [
         {
             "account": limits.accounts.get(account, account),
             "calls": "write" if limit.writes else "read",
@@ -111,11 +111,11 @@ def per_account_chosen(options: Options, limits: Limits) -> list[dict[str, Any]]
         for (_, account), limit in sorted(limits.adapting.items())
         if limit.refused
     ]
-    if len(found) == len(limits.adapting):
-        return found
-    rest = {"account": "every other" if found else "each", "calls": "read and write",
+    if len(chosen) == len(limits.adapting):
+        return chosen
+    rest = {"account": "every other" if chosen else "each", "calls": "read and write",
             "number": None, "why": "AWS throttled no call"}  # fmt: skip
-    return [*found, rest]
+    return [*chosen, rest]
 
 
 def conclude(

@@ -42,7 +42,7 @@ def perform(job: Mapping[str, Any]) -> Answer:
     from rwlib.runbook import leave_report
     from rwlib.runs import seal
 
-    started, began = time.monotonic(), datetime.now(UTC)
+    started, queued, began = time.monotonic(), queued_seconds(), datetime.now(UTC)
     keys = job.get("keys") or {}
     secrets = [*secret_values(), *secret_forms(keys.values())]
     how = open_like(operator_keys=keys or None)
@@ -66,6 +66,7 @@ def perform(job: Mapping[str, Any]) -> Answer:
     answer["seconds"] = round(time.monotonic() - started, 3)
     # This process's since it was forked, and that of the processes it waited for.
     answer["cpu_seconds"] = round(sum(os.times()[:4]), 3)
+    answer["queued_seconds"] = round(queued_seconds() - queued, 3)
     if pacing is not None:
         if pacing.waited:
             answer["waited_seconds"] = round(pacing.waited, 3)
@@ -73,6 +74,17 @@ def perform(job: Mapping[str, Any]) -> Answer:
             answer["refused"] = dict(pacing.refused)
     masked: Answer = json.loads(mask_known(json.dumps(answer).encode(), secrets))
     return masked
+
+
+def queued_seconds() -> float:
+    """Return how long this process's first thread was ready and waited for a CPU; 0 if unknown.
+
+    The second number of ``/proc/PID/schedstat``, in nanoseconds (Linux, "Scheduler Statistics").
+    """
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _run(job: Mapping[str, Any]) -> Answer:

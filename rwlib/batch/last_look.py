@@ -70,7 +70,7 @@ class LastLook:
         list
             These targets, those that left the file since the last look first.
         """
-        found: list[Away] = []
+        gone: list[Away] = []
         with ExitStack() as stack:
             kept: BatchState | None = None
             for result in self._results():
@@ -89,8 +89,8 @@ class LastLook:
                     "looked": looked,
                 }
                 kept.keep(stamp, result["row"], name, "", answer)
-                found.append(Away(name, answer["role_arn"], looked, not self.was_away(name)))
-        return found
+                gone.append(Away(name, answer["role_arn"], looked, not self.was_away(name)))
+        return gone
 
     def _results(self) -> Iterator[dict[str, Any]]:
         for state in (self.seen, self.away):

@@ -235,6 +235,7 @@ class Scheduler:
                 len(self._running),
                 answer.get("seconds") or self.clock() - started,
                 cpu_seconds=answer.get("cpu_seconds", 0.0),
+                queued=answer.get("queued_seconds", 0.0),
                 waited=answer.get("waited_seconds", 0.0),
                 refused=sum(refused.values()) if refused else 0,
             )

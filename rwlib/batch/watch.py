@@ -205,12 +205,12 @@ def write_drift(
     """Write ``drift.json`` and ``drift.html``: every change with the documents before and now."""
     from rwlib.report import template, write_text
 
-    found = _found(state, away)
-    head = {**head, "headline": found.headline(head["total"], head["last_look"])}
+    drift = _found(state, away)
+    head = {**head, "headline": drift.headline(head["total"], head["last_look"])}
     lists = {
-        "new": found.new,
-        "back": found.back,
-        "not_reached": found.not_reached,
+        "new": drift.new,
+        "back": drift.back,
+        "not_reached": drift.not_reached,
         "not_in_file": [asdict(each) for each in away],
     }
     with (folder / "drift.json").open("w", encoding="utf-8") as file:
@@ -222,10 +222,10 @@ def write_drift(
         file.write("\n  ]\n}\n")
     page = template("batch_drift.html.j2")
     text = page.render(
-        head=head, rows=drifted(state), diff_of=_diff_of, found=found, here=folder.name
+        head=head, rows=drifted(state), diff_of=_diff_of, found=drift, here=folder.name
     )
     write_text(folder / "drift.html", str(text))
-    return found
+    return drift
 
 
 def read_drift(folder: Path) -> dict[str, Any]:

@@ -33,19 +33,19 @@ def facts_of(book: Runbook) -> dict[str, Any]:
     now = book.situation
     assert now is not None
     bucket = now.bucket
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "workload_identity_arn": book.workload_identity_arn,
         "role_arn": now.role_arn,
         "bucket_region": bucket.region_name,
     }
     if not now.why_unknown("role"):
-        found["role_id"] = now.role_id
-        found["trust_policy"] = now.trust_policy
-        found["permissions_boundary"] = now.boundary_arn
+        facts["role_id"] = now.role_id
+        facts["trust_policy"] = now.trust_policy
+        facts["permissions_boundary"] = now.boundary_arn
     if not (now.why_unknown("attached policies") or now.why_unknown("inline policies")):
         for name, document in now.identity:
             if not now.why_unknown(name):
-                found[f"policy {name}"] = document
+                facts[f"policy {name}"] = document
     for name, what, value in (
         ("bucket_policy", "bucket policy", bucket.policy),
         ("bucket_key", "encryption", bucket.kms_key_arn),
@@ -54,10 +54,10 @@ def facts_of(book: Runbook) -> dict[str, Any]:
         ("public_access_block", "block public access", bucket.public_access_block),
     ):
         if not bucket.why_unknown(what):
-            found[name] = value
+            facts[name] = value
     for check in book.checks:
-        found[f"check {check.title}"] = check.status
-    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+        facts[f"check {check.title}"] = check.status
+    plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
     return plain
 
 
@@ -69,7 +69,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[dict[str, A
     """
     from rwlib.steps import canonical
 
-    found = []
+    changed = []
     policies_seen = "role_id" in before and "role_id" in now
     for name in [*before, *(name for name in now if name not in before)]:
         if name not in before or name not in now:
@@ -77,7 +77,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[dict[str, A
                 continue
         elif canonical(before[name]) == canonical(now[name]):
             continue
-        found.append(
+        changed.append(
             {"fact": TITLES.get(name, name), "before": before.get(name), "now": now.get(name)}
         )
-    return found
+    return changed

@@ -100,6 +100,7 @@ class _Round:
     running: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    queued: float = 0.0
     waited: float = 0.0
     refused: int = 0
 
@@ -163,6 +164,7 @@ class WorkerCount:
         seconds: float,
         *,
         cpu_seconds: float = 0.0,
+        queued: float = 0.0,
         waited: float = 0.0,
         refused: int = 0,
     ) -> None:
@@ -175,6 +177,8 @@ class WorkerCount:
             nothing about this one.
         running
             Targets that were under way, this one among them.
+        queued
+            Seconds of them in which the target could have gone on, and waited for a CPU.
         waited
             Seconds of them in which the target waited for its turn to call.
         refused
@@ -187,6 +191,7 @@ class WorkerCount:
         seen.running += running
         seen.seconds += seconds
         seen.cpu_seconds += cpu_seconds
+        seen.queued += queued
         seen.waited += waited
         seen.refused += bool(refused)
         if seen.count >= max(self.number / 4, 6) and self._is_throttled(seen):
@@ -215,8 +220,14 @@ class WorkerCount:
         return seen.refused > seen.count / 4 or seen.waited > seen.seconds / 2
 
     def _grow(self, seen: _Round, room: Room) -> None:
-        """Try more, as many as the CPUs seem to bear by what a target needs of them."""
-        share = seen.cpu_seconds / seen.seconds if seen.seconds else 1.0
+        """Try more, as many as the CPUs seem to bear by what a target needs of them.
+
+        That is the number at which the CPUs are just busy: the time that a target takes while
+        nobody is in its way, over its time on a CPU (Denning and Buzen, "The Operational Analysis
+        of Queueing Network Models", 1978). With more, each waits for the others.
+        """
+        alone = max(seen.seconds - seen.queued, seen.cpu_seconds)
+        share = seen.cpu_seconds / alone if alone else 1.0
         bears = self.cpus / share * _SPARE if share > 0 else MOST
         wanted = int(min(bears, self.number * _GROWTH, room.most))
         if wanted < self.number * 1.2 and bears > room.most:
@@ -226,6 +237,7 @@ class WorkerCount:
         if wanted < self.number * 1.2:
             self._settle(f"{seen.throughput * 60:.0f} targets a minute keep the CPUs busy")
             return
+        self._before = (self.number, seen.throughput)
         told = f"{self.number} brought {seen.throughput * 60:.0f} targets a minute"
         self._set(wanted, f"{told}, and more were tried")
 

@@ -50,20 +50,20 @@ def command(
             "text", "", "is empty; give an error text, --log FILE, or --target", reason="empty"
         )
     watched = Watched(source) if source is not None else None
-    found = diagnose(
+    diagnoses = diagnose(
         source if watched is None else watched.source,
         target=target,
         live=live,
         target_file=target_file or "",
     )
     if as_json:
-        echo_json([each.to_dict() for each in found])
+        echo_json([each.to_dict() for each in diagnoses])
     else:
-        for each in found:
+        for each in diagnoses:
             title, *lines = worded(each.to_dict())
             click.secho(title, bold=True)
             click.echo("\n".join(lines))
-        if not found:
+        if not diagnoses:
             click.echo(watched.nothing_found() if watched else NOTHING)
         if live is not None and live.problem is not None:
             click.echo(f"The live state could not be looked at: {live.problem}")

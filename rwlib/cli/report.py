@@ -28,12 +28,12 @@ def command(folder: str, sha256: str, as_json: bool) -> int:
 
     place = Path(folder)
     problems, compared = verify_manifest(place, sha256)
-    found = file_hash(place / MANIFEST)
+    digest = file_hash(place / MANIFEST)
     if as_json:
         echo_json(
             {
                 "folder": str(place),
-                "sha256": found,
+                "sha256": digest,
                 "compared": compared,
                 "problems": [{"path": each.path, "problem": each.problem} for each in problems],
             }
@@ -44,6 +44,6 @@ def command(folder: str, sha256: str, as_json: bool) -> int:
         click.echo(
             f"{len(problems)} files are not as they were written ({compared} compared)"
             if problems
-            else f"{compared} files are as they were written (manifest sha256 {found})"
+            else f"{compared} files are as they were written (manifest sha256 {digest})"
         )
     return 1 if problems else 0

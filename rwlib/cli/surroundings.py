@@ -19,7 +19,9 @@ from types import FrameType
 CLOSED = 141
 """Exit code of a command whose reader went away, as a shell shows SIGPIPE."""
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command as Ctrl-C does; its exit code is 128 and the signal's number."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _received: list[int] = []
 
@@ -47,7 +49,7 @@ def ended_by_signals() -> Iterator[None]:
     taken = []
     _received.clear()
     if threading.current_thread() is threading.main_thread():
-        taken = [each for each in _ENDING if signal.getsignal(each) is signal.SIG_DFL]
+        taken = [each for each in ENDING if signal.getsignal(each) is signal.SIG_DFL]
     for number in taken:
         signal.signal(number, _end)
     try:

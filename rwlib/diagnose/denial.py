@@ -99,10 +99,10 @@ def find_denials(flat: str) -> list[Denial]:
     The text must have come through `rwlib.diagnose.normalise.flatten`.
     """
     sentences = _SENTENCE.finditer(flat) if "erform" in flat else ()
-    found = [_denial(match, flat) for match in sentences]
-    if not found and "uthorized to" in flat:
+    denials = [_denial(match, flat) for match in sentences]
+    if not denials and "uthorized to" in flat:
         # Redshift's COPY asks STS for the role itself, and words the refusal its own way.
-        found = [
+        denials = [
             Denial(
                 caller=_clean(match["caller"]) if match["caller"] else None,
                 action="sts:AssumeRole",
@@ -113,11 +113,11 @@ def find_denials(flat: str) -> list[Denial]:
             )
             for match in _COPY.finditer(flat)
         ]
-    if not found and _REASON_WORD.search(flat):
+    if not denials and _REASON_WORD.search(flat):
         match = _CONSOLE.search(flat) or _ELIDED.search(flat)
         if match and (find_reason(match["rest"]) != (None, False) or match.re is _CONSOLE):
-            found = [_denial(match, flat)]
-    return found
+            denials = [_denial(match, flat)]
+    return denials
 
 
 def _denial(match: re.Match[str], flat: str) -> Denial:

@@ -93,8 +93,8 @@ def classify_line(line: str) -> str:
 def _diagnosis(
     group: Group, target: Target | None, answers: Answers | None, target_file: str
 ) -> Diagnosis:
-    found = group.found
-    reading = Reading(found.facts, found.verdict, target, target_file)
+    classified = group.found
+    reading = Reading(classified.facts, classified.verdict, target, target_file)
     candidates = BY_CLASS[reading.error_class](reading)
     causes, excluded = _settle(candidates, reading, answers)
     every = [cause for cause, _, _ in candidates.ranked()]
@@ -111,7 +111,7 @@ def _diagnosis(
         last_line=group.last_line,
         first_time=group.first_time,
         last_time=group.last_time,
-        excerpt=_excerpt(found.facts, found.verdict),
+        excerpt=_excerpt(classified.facts, classified.verdict),
         details=_details(reading),
     )
 
@@ -172,14 +172,14 @@ def _confirmed_first(causes: list[Cause], confirmed: set[str]) -> list[Cause]:
 
 def _live_only(target: Target | None, answers: Answers, target_file: str) -> list[Diagnosis]:
     """Find the causes that the checks confirm, with no error text at all."""
-    found: dict[str, list[Cause]] = {}
+    by_class: dict[str, list[Cause]] = {}
     for name, error_class in CLASS_OF.items():
         settled = answers.settle(name)
         if settled is None or settled.verdict == "excluded":
             continue
         reading = Reading(Facts(""), LineVerdict(error_class, ""), target, target_file)
         cause = Cause(name, "certain", settled.evidence, fix_for(name, reading))
-        found.setdefault(error_class, []).append(_by_hand(cause, settled))
+        by_class.setdefault(error_class, []).append(_by_hand(cause, settled))
     return [
         Diagnosis(
             error_class=error_class,
@@ -190,7 +190,7 @@ def _live_only(target: Target | None, answers: Answers, target_file: str) -> lis
             not_looked_at=answers.open_checks(CLASS_OF),
             count=0,
         )
-        for error_class, causes in found.items()
+        for error_class, causes in by_class.items()
     ]
 
 

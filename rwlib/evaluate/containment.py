@@ -69,18 +69,18 @@ def arn_tokens(
         first, *others = part.split(":", 6 - len(fields))
         fields[-1].append(first)
         fields.extend([other] for other in others)
-    found: list[PatternToken] = []
+    tokens: list[PatternToken] = []
     for number, field in enumerate(fields):
         if number:
-            found.append(PatternToken(frozenset(":")))
+            tokens.append(PatternToken(frozenset(":")))
         if number >= 5:
-            found.extend(_tokens(field, ""))
+            tokens.extend(_tokens(field, ""))
             continue
         kept = [part for part in field if part != ""]
-        found.extend(_tokens(kept, ":"))
+        tokens.extend(_tokens(kept, ":"))
         if kept[-1:] == [Wild.MANY]:
-            found[-1] = ANY
-    return tuple(found)
+            tokens[-1] = ANY
+    return tuple(tokens)
 
 
 def literal_tokens(text: str) -> tuple[PatternToken, ...]:
@@ -186,14 +186,14 @@ def cells(
     needed, free = machine.finals[: len(inside)], machine.finals[len(inside) :]
     must = sum(needed)
     spans = machine.spans[: len(inside)]
-    found: dict[frozenset[int], str] = {}
+    texts: dict[frozenset[int], str] = {}
     seen = {machine.start}
     waiting = deque([(machine.start, "")])
     while waiting:
         state, text = waiting.popleft()
         if state & must == must:
             key = frozenset(index for index, final in enumerate(free) if state & final)
-            found.setdefault(key, text)
+            texts.setdefault(key, text)
         for character, moves, loops in machine.steps:
             after = machine.step(state, moves, loops)
             if after in seen or not all(after & span for span in spans):
@@ -204,7 +204,7 @@ def cells(
                 )
             seen.add(after)
             waiting.append((after, text + character))
-    return found
+    return texts
 
 
 def is_contained(pattern: Sequence[PatternToken], others: Sequence[Sequence[PatternToken]]) -> bool:

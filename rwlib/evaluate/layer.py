@@ -82,7 +82,7 @@ class LayerMatch:
 
     def cautions(self) -> tuple[str, ...]:
         """Name Deny statements that spare the caller in a way AWS's documentation warns of."""
-        found: list[str] = []
+        warnings: list[str] = []
         for policy in self.policies:
             for statement in policy.statements:
                 element = statement.principals
@@ -92,8 +92,8 @@ class LayerMatch:
                 if len(misses) == 1 and misses[0].element == "NotPrincipal":
                     text = not_principal_caution(element, self.subject.caller)
                     where = self._reason("denied", policy, statement, "").statement
-                    found.extend([f"{where}: {text}"] if text else [])
-        return tuple(found)
+                    warnings.extend([f"{where}: {text}"] if text else [])
+        return tuple(warnings)
 
     def _why(self, statement: PolicyStatement) -> str:
         element, subject = statement.principals, self.subject

@@ -119,24 +119,24 @@ def grant_of(element: PrincipalElement, deny: bool, subject: Subject) -> Grant:
 
 def mismatches(statement: PolicyStatement, subject: Subject) -> tuple[Mismatch, ...]:
     """List every element of a statement that does not fit the request."""
-    found: list[Mismatch] = []
+    misses: list[Mismatch] = []
     actions, resources, element = statement.actions, statement.resources, statement.principals
     if not action_matches(actions, subject.action):
         asked = subject.shown_action
-        found.append(_mismatch("Action", actions, actions.shown, asked, ()))
+        misses.append(_mismatch("Action", actions, actions.shown, asked, ()))
     if resources is not None and not resource_matches(resources, subject.resource, subject.values):
         wanted, missing = filled_in(resources, subject.values)
-        found.append(_mismatch("Resource", resources, wanted, subject.resource, missing))
+        misses.append(_mismatch("Resource", resources, wanted, subject.resource, missing))
     if element is not None and grant_of(element, statement.deny, subject) is Grant.NONE:
         name = "NotPrincipal" if element.negated else "Principal"
         hint = principal_hint(element, subject.caller)
-        found.append(Mismatch(name, element.words(), _identities(subject.caller), hint))
-    found.extend(
+        misses.append(Mismatch(name, element.words(), _identities(subject.caller), hint))
+    misses.extend(
         mismatch(test, subject.values)
         for test in statement.conditions
         if not holds(test, subject.values)
     )
-    return tuple(found)
+    return tuple(misses)
 
 
 def _mismatch(

@@ -141,7 +141,7 @@ def _dated(test: Callable[[Decimal, Decimal], bool]) -> Compare:
 
 def _table() -> dict[str, Operator]:
     equal: Callable[[Decimal, Decimal], bool] = lambda left, right: left == right  # noqa: E731
-    found = [
+    operators = [
         Operator("StringEquals", "string", _same, variables=True),
         Operator("StringNotEquals", "string", _same, negated=True, variables=True),
         Operator("StringEqualsIgnoreCase", "string", _same_ignoring_case, variables=True),
@@ -155,11 +155,11 @@ def _table() -> dict[str, Operator]:
         Operator("Null", "null"),
     ]
     for name in ("ArnEquals", "ArnLike"):
-        found.append(Operator(name, "arn", variables=True))
+        operators.append(Operator(name, "arn", variables=True))
     for name in ("ArnNotEquals", "ArnNotLike"):
-        found.append(Operator(name, "arn", negated=True, variables=True))
+        operators.append(Operator(name, "arn", negated=True, variables=True))
     for prefix, make in (("Numeric", _numeric), ("Date", _dated)):
-        found.extend(
+        operators.extend(
             (
                 Operator(f"{prefix}Equals", "plain", make(equal)),
                 Operator(f"{prefix}NotEquals", "plain", make(equal), negated=True),
@@ -169,7 +169,7 @@ def _table() -> dict[str, Operator]:
                 Operator(f"{prefix}GreaterThanEquals", "plain", make(lambda a, b: a >= b)),
             )
         )
-    return {operator.name.lower(): operator for operator in found}
+    return {operator.name.lower(): operator for operator in operators}
 
 
 OPERATORS = _table()

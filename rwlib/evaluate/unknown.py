@@ -106,14 +106,14 @@ def _names(
 ) -> dict[str, _Name]:
     """Return the unknown keys that the policies name; only these can matter."""
     families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}
-    found: dict[str, _Name] = {}
+    names: dict[str, _Name] = {}
 
     def add(key: str, shown: str) -> None:
         about = known_of.get(key)
         if about is None and key not in subject.values:
             about = next((each for start, each in families.items() if key.startswith(start)), None)
-        if about is not None and (key not in found or found[key].shown == key):
-            found[key] = _Name(shown, about)
+        if about is not None and (key not in names or names[key].shown == key):
+            names[key] = _Name(shown, about)
 
     for statement in statements:
         for test in statement.conditions:
@@ -123,7 +123,7 @@ def _names(
             for template in statement.resources.templates:
                 for key in variables_of(template):
                     add(key, key)
-    return found
+    return names
 
 
 def _divide(
@@ -150,12 +150,12 @@ def _uses(
     statements: Iterable[PolicyStatement], names: Mapping[str, _Name], subject: Subject
 ) -> dict[str, _Name]:
     """Return the unknown keys on which a statement that may cover the request hangs, with how."""
-    found: dict[str, _Name] = {}
+    uses: dict[str, _Name] = {}
 
     def of(key: str) -> _Name:
-        if key not in found:
-            found[key] = _Name(names[key].shown, names[key].about)
-        return found[key]
+        if key not in uses:
+            uses[key] = _Name(names[key].shown, names[key].about)
+        return uses[key]
 
     for statement in statements:
         _, hangs = may_cover(statement, subject)
@@ -168,7 +168,7 @@ def _uses(
             for key in keys:
                 parts = _parts_for(template, key, subject) if len(keys) == 1 else None
                 _insert(of(key), None if parts is None else (parts, False))
-    return found
+    return uses
 
 
 def _note_test(test: Test, subject: Subject, of: Callable[[str], _Name]) -> None:

@@ -66,19 +66,19 @@ def cells(key: str, uses: Uses, about: Unknown, values: Values) -> tuple[ValueCe
     kind = next(iter(kinds), about.kind)
     if len(kinds) > 1 or kind == "bytes" or about.kind not in ("text", kind):
         return None
-    found = {
+    classes = {
         "text": _texts,
         "number": _numbers,
         "date": _dates,
         "ip": _addresses,
     }[kind](uses, about, values)
-    if found is None or len(found) > _MOST_CELLS:
+    if classes is None or len(classes) > _MOST_CELLS:
         return None
     if about.many:
-        found = _together(uses.tests, key, found, values)
-        if found is None:
+        classes = _together(uses.tests, key, classes, values)
+        if classes is None:
             return None
-    return (*found, ABSENT) if about.optional else tuple(found)
+    return (*classes, ABSENT) if about.optional else tuple(classes)
 
 
 def _kind(test: Test) -> str:
@@ -239,7 +239,7 @@ def _witnesses(
     start = tuple(each.start() for each in every)
     seen = {start}
     todo: list[tuple[tuple[frozenset[int], ...], str]] = [(start, "")]
-    found: dict[tuple[bool, ...], str] = {}
+    witnesses: dict[tuple[bool, ...], str] = {}
     dead = tuple(frozenset[int]() for _ in domain)
     for state, text in todo:
         size = len(patterns)
@@ -250,8 +250,8 @@ def _witnesses(
             vector = tuple(
                 each.accepts(places) for each, places in zip(patterns, state[:size], strict=True)
             )
-            found.setdefault((*vector, empty_apart and not text), text)
-        if len(found) > _MOST_CELLS:
+            witnesses.setdefault((*vector, empty_apart and not text), text)
+        if len(witnesses) > _MOST_CELLS:
             return None
         for character in alphabet:
             following = tuple(
@@ -264,7 +264,7 @@ def _witnesses(
                 return None
             seen.add(following)
             todo.append((following, text + character))
-    return found
+    return witnesses
 
 
 def _fresh(letters: set[str]) -> str:
@@ -387,7 +387,7 @@ def _iso(seconds: Decimal) -> str | None:
 
 def _addresses(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
     named = {text: net for text in _named(uses) if (net := network(text)) is not None}
-    found: list[ValueCell] = []
+    classes: list[ValueCell] = []
     versions = (4,) if about.kind == "ip" else (4, 6)
     for version in versions:
         size = 2 ** (32 if version == 4 else 128)
@@ -405,10 +405,10 @@ def _addresses(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
             inside.sort(key=lambda text: nets[text].prefixlen, reverse=True)
             words = inside[0] if inside else f"outside {' and '.join(list(nets)[:4])}"
             outside = bool(nets) and not inside
-            found.append(ValueCell((str(address),), words if nets else "present", outside))
+            classes.append(ValueCell((str(address),), words if nets else "present", outside))
     if about.kind != "ip":
-        found.append(ValueCell(("no address",), "not an address"))
-    return found
+        classes.append(ValueCell(("no address",), "not an address"))
+    return classes
 
 
 # Several values -----------------------------------------------------------------------------------
@@ -427,17 +427,17 @@ def _together(
             any(texts),
         )
 
-    found = {state(each.values): each for each in single}
-    todo = list(found.values())
+    by_state = {state(each.values): each for each in single}
+    todo = list(by_state.values())
     for each in todo:
         for other in single:
             if other.values[0] in each.values:
                 continue
             both = ValueCell((*each.values, *other.values), f"{each.words} with {other.words}")
             which = state(both.values)
-            if which not in found:
-                if len(found) >= _MOST_CELLS:
+            if which not in by_state:
+                if len(by_state) >= _MOST_CELLS:
                     return None
-                found[which] = both
+                by_state[which] = both
                 todo.append(both)
-    return list(found.values())
+    return list(by_state.values())

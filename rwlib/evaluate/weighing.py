@@ -170,9 +170,9 @@ def subject_of(request: Request, policies: Policies) -> tuple[RequestCaller, Sub
         raise InputError("resource", resource, 'must be an ARN, or "*" for an action without one')
     if account is not None and not (isinstance(account, str) and ACCOUNT_ID.fullmatch(account)):
         raise InputError("resource_account", account, "must be an account id of 12 digits")
-    given = _given(request.context)
+    context = _given(request.context)
 
-    arns = given.get("aws:principalarn", ())
+    arns = context.get("aws:principalarn", ())
     caller = caller_of(request.principal, arns[0] if len(arns) == 1 else None)
     if account is None:
         in_arn = _ARN_ACCOUNT.match(resource)
@@ -182,7 +182,7 @@ def subject_of(request: Request, policies: Policies) -> tuple[RequestCaller, Sub
         values["aws:resourceaccount"] = (account,)
         if action.lower().startswith("s3:"):
             values["s3:resourceaccount"] = (account,)
-    for key, found in given.items():
+    for key, found in context.items():
         if found:
             values[key] = found
         else:

@@ -18,7 +18,7 @@ from rwlib.export.words import NOT_EXPORTED, principal_steps
 def _documents(plan: ExportPlan) -> dict[str, str]:
     """Return the documents and names as one JSON file, for a tool that is not listed here."""
     target = plan.target
-    found = {
+    documents = {
         "target": target.name,
         "region_name": plan.region_name,
         "policy": {"name": target.policy_name, "document": plan.policy},
@@ -41,7 +41,7 @@ def _documents(plan: ExportPlan) -> dict[str, str]:
         ],
         "not_exported": NOT_EXPORTED,
     }
-    return {"set_up.json": json.dumps(found, indent=2, ensure_ascii=False) + "\n"}
+    return {"set_up.json": json.dumps(documents, indent=2, ensure_ascii=False) + "\n"}
 
 
 FORMATS: Final[dict[str, Callable[[ExportPlan], dict[str, str]]]] = {

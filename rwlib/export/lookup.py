@@ -98,20 +98,21 @@ def _existing(
     principals: Iterable[str],
 ) -> Existing:
     """Return what is there, as its new owner has to write it so that nothing of it is lost."""
-    found = Existing(principals=tuple(principals))
+    existing = Existing(principals=tuple(principals))
     if policy is not None:
-        found = replace(
-            found,
+        existing = replace(
+            existing,
             policy_arn=policy["Arn"],
             policy_description=policy.get("Description", ""),
             policy_tags=others_tags(policy),
             attached=policy["Arn"] in attached,
         )
     if role is None:
-        return found
+        return existing
     written = written_statements(role)
+    there = policy_json(role["AssumeRolePolicyDocument"])
     return replace(
-        found,
+        existing,
         role_name=role["RoleName"],
         role_path=role["Path"],
         role_description=role.get("Description", ""),
@@ -120,8 +121,9 @@ def _existing(
             "PermissionsBoundaryArn", ""
         ),
         # Nothing is left where it was made by this runbook alone.
+        trust_there=there,
         trust=remove_own_statements(
-            policy_json(role["AssumeRolePolicyDocument"]),
+            there,
             lambda statement: statement_key(statement) in written,
         ),
     )

@@ -118,14 +118,14 @@ def _statements(
         conditioned["iam:CreateRole"] = boundary
         conditioned["iam:PutRolePermissionsBoundary"] = boundary
     plain = [action for action in actions if action not in conditioned]
-    found: list[dict[str, Any]] = []
+    statements: list[dict[str, Any]] = []
     if plain:
-        found.append(
+        statements.append(
             {"Sid": f"On{name}", "Effect": "Allow", "Action": sorted(plain), "Resource": resource}
         )
     boundary_reads = sorted(_BOUNDARY_READS & set(actions))
     if kind == "policy" and target.permissions_boundary_arn and boundary_reads:
-        found.append(
+        statements.append(
             {
                 "Sid": "OnBoundary",
                 "Effect": "Allow",
@@ -134,7 +134,7 @@ def _statements(
             }
         )
     for action in sorted(set(actions) & set(conditioned)):
-        found.append(
+        statements.append(
             {
                 "Sid": action.partition(":")[2],
                 "Effect": "Allow",
@@ -143,4 +143,4 @@ def _statements(
                 "Condition": conditioned[action],
             }
         )
-    return found
+    return statements

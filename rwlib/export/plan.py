@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from rwlib.errors import InputError
 from rwlib.sql import statements_for
 from rwlib.steps import (
     MANAGED_BY,
+    canonical,
     merge_trust,
     policy_document,
     trust_policy,
@@ -28,7 +29,10 @@ class Existing:
     Parameters
     ----------
     trust
-        The role's trust policy; the statements of others stay in what is exported.
+        The role's trust policy without what this runbook wrote; what it says stays in what is
+        exported.
+    trust_there
+        The role's trust policy as it stands, for the order of its statements.
     role_path, role_description, policy_description, permissions_boundary_arn
         As they are: a tool would replace the role or the policy, or lift the boundary, where the
         files say nothing.
@@ -43,6 +47,7 @@ class Existing:
     attached: bool = False
     principals: tuple[str, ...] = ()
     trust: dict[str, Any] | None = None
+    trust_there: dict[str, Any] | None = None
     role_path: str = ""
     role_description: str = ""
     policy_description: str = ""
@@ -153,9 +158,7 @@ def make_plan(
     if existing.trust is None:
         trust = trust_policy(workload, target.connectors)
     else:
-        trust = merge_trust(
-            existing.trust, workload, target.connectors, region_name=region
-        ).document
+        trust = _merged_trust(existing, workload, target.connectors, region)
     return ExportPlan(
         target,
         workload,
@@ -228,12 +231,31 @@ def _one_role(plans: Sequence[ExportPlan]) -> dict[str, Any]:
     connectors = [each for plan in plans for each in plan.target.connectors]
     if first.existing.trust is None:
         return trust_policy(first.workload_identity_arn, connectors)
-    return merge_trust(
-        first.existing.trust,
-        first.workload_identity_arn,
-        connectors,
-        region_name=first.region_name,
+    return _merged_trust(first.existing, first.workload_identity_arn, connectors, first.region_name)
+
+
+def _merged_trust(
+    existing: Existing, workload: str, connectors: Sequence[str], region_name: str
+) -> dict[str, Any]:
+    """Return what stays and what RisingWave needs; as it stands where that is the same."""
+    merged = merge_trust(
+        existing.trust or {}, workload, connectors, region_name=region_name
     ).document
+    there = existing.trust_there
+    if there is not None and _in_any_order(there) == _in_any_order(merged):
+        return there
+    return merged
+
+
+def _in_any_order(document: Mapping[str, Any]) -> list[str]:
+    """Return what a document says; the order of its statements says nothing.
+
+    Source: IAM User Guide, "Policy evaluation logic".
+    """
+    statements = document.get("Statement", [])
+    each = statements if isinstance(statements, list) else [statements]
+    rest = {name: value for name, value in document.items() if name != "Statement"}
+    return [canonical(rest), *sorted(canonical(statement) for statement in each)]
 
 
 def role_settings(plan: ExportPlan) -> dict[str, Any]:

@@ -243,14 +243,14 @@ def _provider(plans: Sequence[ExportPlan]) -> str:
 
 
 def _resources(plan: ExportPlan) -> list[str]:
-    target, found = plan.target, plan.existing
+    target, existing = plan.target, plan.existing
     policy: dict[str, Any] = {"name": target.policy_name}
-    if found.policy_description:  # another one would be another policy
-        policy["description"] = found.policy_description
+    if existing.policy_description:  # another one would be another policy
+        policy["description"] = existing.policy_description
     policy |= {"policy": _encoded(plan.policy), "tags": plan.policy_tags(TOOL)}
     role: dict[str, Any] = {"name": target.role_name, "path": plan.role_path}
-    if found.role_description:
-        role["description"] = found.role_description
+    if existing.role_description:
+        role["description"] = existing.role_description
     if plan.permissions_boundary_arn:
         role["permissions_boundary"] = plan.permissions_boundary_arn
     role["max_session_duration"] = target.max_session_duration
@@ -271,7 +271,7 @@ def _resources(plan: ExportPlan) -> list[str]:
     ]
     if not target.cluster_id:
         return [*blocks, comment(f"{principal_steps(plan)} {_AS_RESOURCE}", "#")]
-    others = [arn for arn in found.principals if not _is_role(arn, plan)]
+    others = [arn for arn in existing.principals if not _is_role(arn, plan)]
     arns = [*others, Expression("aws_iam_role.risingwave.arn")]
     return [
         *blocks,

@@ -85,6 +85,13 @@ ADVICE: Mapping[Mistake, str] = {
         "Writing a policy replaces the whole document: what you leave out is gone. What did it "
         "say before?"
     ),
+    "written_otherwise": (
+        "What stands in the account and what is written differ, and the next apply takes back what "
+        "was made by hand. Where is this role written?"
+    ),
+    "goes_through": (
+        "A request that the task does not want goes through. Which statement allows it?"
+    ),
     "gone": "It was there before you began and was not what refused.",
 }
 """What is said about each kind of mistake; of several, about the first in this order."""

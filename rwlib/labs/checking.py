@@ -92,7 +92,8 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
         mistakes = tuple(dict.fromkeys(each.mistake for each in wrong if each.mistake))
         findings.append(_finding(title, [each.line for each in wrong], mistakes))
     if lab.terraform:
-        findings.append(_finding("Terraform's next apply changes nothing", _drift(setup)))
+        title = "Terraform's next apply changes nothing"
+        findings.append(_finding(title, _drift(setup), ("written_otherwise",)))
     findings += [_probe(setup, probe) for probe in lab.must]
     return with_advice(setup, history, findings)
 
@@ -162,7 +163,10 @@ def _probe(setup: LabSetup, probe: LabProbe) -> Finding:
     answer = ask(setup, probe)
     title = probe.title[0].upper() + probe.title[1:]
     passed = answer.partition(":")[0] == probe.answer
-    return Finding(title, passed, () if passed else (f"{probe.call} was answered {answer}",))
+    if passed:
+        return Finding(title, True)
+    mistakes: tuple[Mistake, ...] = ("goes_through",) if answer == "ok" else ()
+    return Finding(title, False, (f"{probe.call} was answered {answer}",), mistakes)
 
 
 def ask(setup: LabSetup, probe: LabProbe) -> str:

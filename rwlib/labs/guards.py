@@ -163,29 +163,29 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
 def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name what was right at the start and does not hold any more."""
     base, before, now, target = history.base, history.before, history.now, setup.target
-    found: list[Observed] = []
+    losses: list[Observed] = []
     ids = _other_ids(setup, history, now)
     for what, place, old, new, wanted, but in _documents(setup, history, now):
         for each in newly_allowed(new, old, place=place, account_id=CUSTOMER, but=but, but_ids=ids):
             if wanted is None or passes_through(each.request, wanted):
                 line = f"{what} now refuses what it allowed: {each.line}"
-                found.append(Observed(line, "refuses_what_it_allowed"))
+                losses.append(Observed(line, "refuses_what_it_allowed"))
                 break
-    found += _boundary_lost(before.situation(target), now.situation(target))
-    found += _settings(target.bucket, before, now)
+    losses += _boundary_lost(before.situation(target), now.situation(target))
+    losses += _settings(target.bucket, before, now)
     for name, piece in before.pieces.items():
         own = piece.get("name") == target.role_name or name == f"bucket {target.bucket}"
         if own or not _is_customers(name, piece):
             continue
         if name not in now.pieces:
-            found.append(_gone(name))
+            losses.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
-            found.append(Observed(f"{name} was changed, and is not part of the task"))
+            losses.append(Observed(f"{name} was changed, and is not part of the task"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
-    found += [_gone(f"Allowed Principals: {each}") for each in gone]
+    losses += [_gone(f"Allowed Principals: {each}") for each in gone]
     there = setup.keys() if history.objects else []
-    return [*found, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+    return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
 
 
 def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
@@ -401,7 +401,7 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "block public access": ("public_access_block",),
         "ownership": ("ownership",),
     }
-    found = [
+    changes = [
         Observed(
             f"the bucket's {title} was changed",
             "encryption_changed" if title == "encryption" else None,
@@ -412,8 +412,8 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
         if name.startswith("key ") and state != piece["state"]:
-            found.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
-    return found
+            changes.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
+    return changes
 
 
 def _is_customers(name: str, piece: Mapping[str, Any]) -> bool:

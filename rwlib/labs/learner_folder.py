@@ -232,15 +232,20 @@ def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
     The address alone is no proof, another process may have it by now; the lock on the state is.
     """
     state = place.folder(lab) / "sandbox"
-    if not state.exists() or not in_use(state):
-        return None
-    for url in _addresses(place, lab):
-        endpoint = Endpoint(url)
-        try:
-            endpoint.control("GET", "health")
-        except ServiceError:
-            continue
-        return endpoint
+    end = time.monotonic() + _PATIENCE
+    while state.exists() and in_use(state):
+        for url in _addresses(place, lab):
+            endpoint = Endpoint(url)
+            try:
+                health = endpoint.control("GET", "health")
+            except ServiceError:
+                continue
+            if not health.get("ending"):
+                return endpoint
+        # Its server is coming up, or keeps the state and goes: a kernel has just ended.
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.05)
     return None
 
 

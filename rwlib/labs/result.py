@@ -21,6 +21,8 @@ Mistake = Literal[
     "closed_again",
     "encryption_changed",
     "refuses_what_it_allowed",
+    "written_otherwise",
+    "goes_through",
     "gone",
 ]
 """The kinds of wrong repair that `rwlib.labs.advice` has a sentence about."""

@@ -345,12 +345,12 @@ def find_results(paths: Sequence[Path]) -> list[Path]:
     InputError
         A place does not exist, or there are no results in any.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for place in paths:
         if place.is_file():
-            found.append(place)
+            files.append(place)
         elif place.is_dir():
-            found += sorted(
+            files += sorted(
                 file
                 for file in place.rglob("*")
                 if file.suffix.lower() == ".json"
@@ -363,10 +363,10 @@ def find_results(paths: Sequence[Path]) -> list[Path]:
             raise InputError(
                 "results", str(place), "is neither a file nor a folder", reason="does_not_exist"
             )
-    if not found:
+    if not files:
         names = ", ".join(map(str, paths))
         raise InputError("results", names, "holds no results.json; start a lab first")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(files))
 
 
 def _is_of_a_lab(file: Path, place: Path) -> bool:
@@ -453,11 +453,11 @@ class LabSummary:
 def summarise(learners: Sequence[Learner], at: str = "") -> list[LabSummary]:
     """Say for each lab who has passed, who is stuck, and on what."""
     at = at or now()
-    found = []
+    summaries = []
     for lab in all_labs():
         scores = [(each.name, each.of(lab.number)) for each in learners]
         taken = sorted(score.minutes for _, score in scores if score.minutes is not None)
-        found.append(
+        summaries.append(
             LabSummary(
                 lab,
                 sum(1 for _, score in scores if score.started),
@@ -472,7 +472,7 @@ def summarise(learners: Sequence[Learner], at: str = "") -> list[LabSummary]:
                 taken[len(taken) // 2] if taken else None,
             )
         )
-    return found
+    return summaries
 
 
 def as_csv(learners: Sequence[Learner], unreadable: Sequence[Unreadable] = ()) -> str:

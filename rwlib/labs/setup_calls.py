@@ -208,7 +208,7 @@ class LabSetup:
         from rwlib.steps import documented_policy, policy_document
 
         target = self.target
-        found: dict[str, Any] = {
+        names: dict[str, Any] = {
             "account": CUSTOMER,
             "risingwave_account": RISINGWAVE_CLOUD,
             "workload": WORKLOAD_IDENTITY_ARN,
@@ -222,22 +222,22 @@ class LabSetup:
             "key_arn": "",
             "role_id": "",
         }
-        self.variables = found
-        found["role_id"] = str((self.role() or {}).get("RoleId", ""))
+        self.variables = names
+        names["role_id"] = str((self.role() or {}).get("RoleId", ""))
         s3 = self.client("s3")
         location = or_none(lambda: s3.get_bucket_location(Bucket=target.bucket)) or {}
-        found["region_name"] = location.get("LocationConstraint") or "us-east-1"
-        found["key_arn"] = self._key_arn()
+        names["region_name"] = location.get("LocationConstraint") or "us-east-1"
+        names["key_arn"] = self._key_arn()
 
         def document(key: str) -> dict[str, Any]:
             return policy_document(
-                target, account_id=CUSTOMER, region_name=found["region_name"], kms_key_arn=key
+                target, account_id=CUSTOMER, region_name=names["region_name"], kms_key_arn=key
             )
 
-        found["recommended_policy"] = document(found["key_arn"])
-        found["policy_without_key"] = document("")
-        found["documented_policy"] = documented_policy(target.bucket, target.prefix)
-        return {**shared()["documents"], **self.lab.documents, **found}
+        names["recommended_policy"] = document(names["key_arn"])
+        names["policy_without_key"] = document("")
+        names["documented_policy"] = documented_policy(target.bucket, target.prefix)
+        return {**shared()["documents"], **self.lab.documents, **names}
 
     def _key_arn(self) -> str:
         s3 = self.client("s3")

@@ -92,29 +92,29 @@ class LabState:
             ),
             bucket_key=bool(bucket.get("bucket_key")),
         )
-        found: dict[str, Any] = role or {}  # type: ignore[assignment]
-        policies = [(str(name), str(text)) for name, text in found.get("policies", ())]
+        role_facts: dict[str, Any] = role or {}  # type: ignore[assignment]
+        policies = [(str(name), str(text)) for name, text in role_facts.get("policies", ())]
         identity = tuple(
             (name if name.startswith("arn:") else f"inline policy {name}", document)
             for name, text in policies
             if (document := document_of(text)) is not None
         )
-        boundary = document_of(found.get("boundary", ""))
-        boundary_arn = str(found.get("boundary_arn", ""))
+        boundary = document_of(role_facts.get("boundary", ""))
+        boundary_arn = str(role_facts.get("boundary_arn", ""))
         return Situation(
             caller_arn=f"arn:aws:iam::{CUSTOMER}:root",
             account_id=CUSTOMER,
-            role_arn=str(found.get("arn") or target.role_arn_in(CUSTOMER)),
-            trust_policy=document_of(found.get("trust", "")),
+            role_arn=str(role_facts.get("arn") or target.role_arn_in(CUSTOMER)),
+            trust_policy=document_of(role_facts.get("trust", "")),
             identity=identity,
             policy_arn=target.policy_arn_in(CUSTOMER),
             policy_document=None,
             attached=tuple(name for name, _ in policies if name.startswith("arn:")),
             boundary=(boundary_arn, boundary) if boundary else None,
             bucket=facts,
-            role_id=str(found.get("id", "")),
+            role_id=str(role_facts.get("id", "")),
             boundary_arn=boundary_arn,
-            role_tags=dict(found.get("tags", {})),
+            role_tags=dict(role_facts.get("tags", {})),
         )
 
 

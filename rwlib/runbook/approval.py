@@ -28,7 +28,7 @@ _ROLE = ("the role", "its trust policy", "its policies")
 def planned_state(steps: Iterable[Step], situation: Situation | None) -> dict[str, Any]:
     """Return what the previewed steps would do, and what was found, as comparable values."""
     changes = [change for step in steps for change in step.changes if change.writes]
-    found: dict[str, Any] = {
+    state: dict[str, Any] = {
         "time": datetime.now(UTC).isoformat(timespec="microseconds"),
         "the changes": _hash(
             [[each.action, each.resource, each.name, each.before, each.after] for each in changes]
@@ -36,14 +36,14 @@ def planned_state(steps: Iterable[Step], situation: Situation | None) -> dict[st
     }
     if situation is not None:
         policies = sorted([name, canonical(document)] for name, document in situation.identity)
-        found |= {
+        state |= {
             "the role": situation.role_id,
             "its trust policy": _hash(canonical(situation.trust_policy)),
             "its policies": _hash(policies),
             "its permissions boundary": _hash([situation.boundary_arn, situation.boundary]),
             "attached": sorted(situation.attached),
         }
-    return found
+    return state
 
 
 def require_approved(

@@ -60,7 +60,7 @@ def with_changes(aws: Aws, target: Target, now: Situation, steps: Iterable[Step]
 
 def judge(run: Run, situation: Situation) -> Judgement:
     """Judge every hop and every request of a situation; no check names a step that refuses."""
-    found = verify(
+    verdict = verify(
         run.aws,
         run.target,
         situation,
@@ -70,13 +70,13 @@ def judge(run: Run, situation: Situation) -> Judgement:
         egress_ips=run.cloud_metadata.egress_ips if run.cloud_metadata else (),
     )
     checks = with_ways_out(
-        found.checks,
+        verdict.checks,
         run.target,
         situation,
         run.workload_identity_arn,
         lambda number: refusal_of(run, number),
     )
-    return found._replace(checks=checks)
+    return verdict._replace(checks=checks)
 
 
 def refusal_of(run: Run, number: int) -> RunbookError | None:

@@ -33,17 +33,17 @@ def runs_folders(run_dir: Path | None) -> tuple[Path, ...]:
 
     A row of a batch is two folders deep: its batch's folder stands among the others.
     """
-    found = [Path(os.environ.get("RWLIB_RUNS", "runs")).resolve()]
+    folders = [Path(os.environ.get("RWLIB_RUNS", "runs")).resolve()]
     if run_dir is not None:
         parent = run_dir.resolve().parent
-        found.append(parent)
+        folders.append(parent)
         if _STAMPED.match(parent.name):
-            found.append(parent.parent)
+            folders.append(parent.parent)
     # The outermost alone: what is below it is found with it.
     return tuple(
         each
-        for each in dict.fromkeys(found)
-        if not any(other != each and other in each.parents for other in found)
+        for each in dict.fromkeys(folders)
+        if not any(other != each and other in each.parents for other in folders)
     )
 
 

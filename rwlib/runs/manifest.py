@@ -123,9 +123,9 @@ def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[FileProblem], 
     InputError
         The folder has no manifest that could be read.
     """
-    given = folder / MANIFEST
+    manifest = folder / MANIFEST
     try:
-        listed = json.loads(given.read_text(encoding="utf-8"))
+        listed = json.loads(manifest.read_text(encoding="utf-8"))
         wanted = {str(name): str(entry["sha256"]) for name, entry in listed["files"].items()}
         elsewhere = {str(name): str(sha256) for name, sha256 in listed.get("elsewhere", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -133,7 +133,7 @@ def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[FileProblem], 
             "verify", str(folder), "has no readable manifest.json; give the folder of a batch"
         ) from None
     problems: list[FileProblem] = []
-    if sha256 and file_hash(given) != sha256.lower().strip():
+    if sha256 and file_hash(manifest) != sha256.lower().strip():
         problems.append(FileProblem(MANIFEST, "changed"))
     there = {path.relative_to(folder).as_posix() for path in _files(folder)}
     compared = 0

@@ -113,11 +113,11 @@ def is_ours(
     tags
         The target's own.
     """
-    found, own = tags_of(item), id_of(item)
+    item_tags, own = tags_of(item), id_of(item)
     if not own or other_manager(item, tags):
         return False
-    marked = found.get(MANAGED_BY) == MANAGED_BY_VALUE
-    if marked and found.get(ID_TAG) == own:
+    marked = item_tags.get(MANAGED_BY) == MANAGED_BY_VALUE
+    if marked and item_tags.get(ID_TAG) == own:
         return True
     entries = ledger.history(item["Arn"]) if ledger is not None else []
     for entry in entries:
@@ -126,7 +126,7 @@ def is_ours(
         if entry.get("id") == own:
             return True
         nonce = entry.get("nonce")
-        if marked and nonce and nonce == found.get(ID_TAG) and _made_then(item, entry):
+        if marked and nonce and nonce == item_tags.get(ID_TAG) and _made_then(item, entry):
             return True
     return False
 
@@ -243,7 +243,7 @@ def principal_key(cluster_id: str) -> str:
 def written_statements(role: Mapping[str, Any], ledger: Ledger | None = None) -> set[str]:
     """Return the keys of the trust statements that this runbook wrote into this very role."""
     own = id_of(role)
-    found = {
+    written = {
         key for key, value in tags_of(role).items() if key.startswith(STATEMENT) and value == own
     }
     entries = ledger.history(role["Arn"]) if ledger is not None else []
@@ -258,10 +258,10 @@ def written_statements(role: Mapping[str, Any], ledger: Ledger | None = None) ->
         elif entry.get("id") != own or entry["resource"] != ChangeSubject.TRUST_POLICY:
             continue
         there = {canonical(each) for each in _statements(before or {})}
-        found |= {
+        written |= {
             statement_key(each) for each in _statements(after) if canonical(each) not in there
         }
-    return found
+    return written
 
 
 def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

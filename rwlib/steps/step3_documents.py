@@ -377,7 +377,7 @@ def restrictions(
     workload_identity_arn
         Empty: only Redshift is looked at.
     """
-    found = []
+    restricting = []
     for index, statement in enumerate(statements_of(existing)):
         # What the runbook's own statements say it writes anew, except where RisingWave's asks for
         # an external id or a session name: that was put there by hand.
@@ -390,12 +390,12 @@ def restrictions(
         if workload_identity_arn and statement.get("Condition"):
             decision = _for_risingwave(alone, workload_identity_arn, role_arn, region_name)
             if decision is not None:
-                found.append(Restriction(SID, "RisingWave", title, decision))
+                restricting.append(Restriction(SID, "RisingWave", title, decision))
         if uses_service(connectors, REDSHIFT_SERVICE) and statement.get("Sid") != SID:
             decision = _for_redshift(alone, role_arn, region_name)
             if decision is not None:
-                found.append(Restriction(REDSHIFT_SID, "Redshift", title, decision))
-    return tuple(found)
+                restricting.append(Restriction(REDSHIFT_SID, "Redshift", title, decision))
+    return tuple(restricting)
 
 
 _SOME_ROLE = "arn:aws:iam::000000000000:role/role"

@@ -115,15 +115,15 @@ def ensure_trust(
         check_tags(tags_of(role), tags, f"role {role_name}")
         return _Merged(existing, role, merge, bool(owner))
 
-    found = merged()
-    existing, arn, merge = found.existing, str(found.role["Arn"]), found.merge
+    reading = merged()
+    existing, arn, merge = reading.existing, str(reading.role["Arn"]), reading.merge
     notes = (
         *(f"kept: {each}" for each in merge.kept),
         *(f"look at this: {each}" for each in merge.flags),
     )
     if not merge.changed:
-        if apply and found.stale_tags:  # a run was stopped before it took them off
-            forget_statements(aws, role_name, id_of(found.role))
+        if apply and reading.stale_tags:  # a run was stopped before it took them off
+            forget_statements(aws, role_name, id_of(reading.role))
         return Change(
             "none", ChangeSubject.TRUST_POLICY, arn, before=existing, after=existing, notes=notes
         )
@@ -135,7 +135,7 @@ def ensure_trust(
         before=existing,
         after=merge.document,
         calls=(
-            *(("iam:TagRole",) if found.missing_tags else ()),
+            *(("iam:TagRole",) if reading.missing_tags else ()),
             "iam:UpdateAssumeRolePolicy",
             *(("iam:UntagRole",) if merge.removed else ()),
         ),
@@ -219,20 +219,20 @@ def _explain_invalid_principal(role_name: str, message: str, change: Change) -> 
     ForeignTrustError
         It stands in somebody else's statement, such as the id of a deleted role.
     """
-    found = re.search(r'Invalid principal in policy: "\w+":"([^"]+)"', message)
-    if not found:
+    named = re.search(r'Invalid principal in policy: "\w+":"([^"]+)"', message)
+    if not named:
         return
     own = (REDSHIFT_SID, SID)
     for statement in statements_of(change.after):
-        if found[1] in principals_of(statement) and statement.get("Sid") not in own:
+        if named[1] in principals_of(statement) and statement.get("Sid") not in own:
             raise ForeignTrustError(
                 f"trust policy of {role_name}: AWS refuses to write it while "
-                f"{statement.get('Sid') or 'a statement'} names {found[1]}, which does not exist; "
+                f"{statement.get('Sid') or 'a statement'} names {named[1]}, which does not exist; "
                 "take that principal out, or give another role_name"
             )
     raise InputError(
         "workload_identity_arn",
-        found[1],
+        named[1],
         "does not exist in AWS; copy it again from the Cloud Meta tab of the cluster",
         reason="does_not_exist",
     )
@@ -255,28 +255,28 @@ def _write_until_read_back(
     role_id, removed = "", False
     for attempt in range(8):
         aws.forget(about)
-        found = merged()
-        merge, role_id = found.merge, role_id or id_of(found.role)
-        if id_of(found.role) != role_id:
+        reading = merged()
+        merge, role_id = reading.merge, role_id or id_of(reading.role)
+        if id_of(reading.role) != role_id:
             raise taken_over(f"role {role_name}")
         if not merge.changed:
             if removed:
                 forget_statements(aws, role_name, role_id)
             return (
-                change.done() if written else replace(change, action="none", after=found.existing)
+                change.done() if written else replace(change, action="none", after=reading.existing)
             )
         if written is not None and attempt % 3:
             # Not there yet, or overwritten: IAM is eventually consistent, so look again first.
             sleep(min(0.25 * 2**attempt, 5.0))
             continue
-        if found.missing_tags:
+        if reading.missing_tags:
             # Recorded first, so that what a run wrote before it was stopped is known as ours.
-            tag_role(aws, found.role, found.missing_tags, fresh=True, sleep=sleep)
-            found = merged()
-            merge = found.merge
-            if id_of(found.role) != role_id:
+            tag_role(aws, reading.role, reading.missing_tags, fresh=True, sleep=sleep)
+            reading = merged()
+            merge = reading.merge
+            if id_of(reading.role) != role_id:
                 raise taken_over(f"role {role_name}")
-        change = replace(change, before=found.existing, after=merge.document)
+        change = replace(change, before=reading.existing, after=merge.document)
         removed = removed or bool(merge.removed)
         ledger.intend(change, id=role_id)
         try:

@@ -293,29 +293,29 @@ def field_errors(values: Mapping[str, object]) -> dict[str, str]:
 
 def field_problems(values: Mapping[str, object]) -> dict[str, InputError]:
     """Return what is wrong with every field at once, each with its code."""
-    found: dict[str, InputError] = {}
+    problems: dict[str, InputError] = {}
     trial = dict(values)
     for _ in Target.model_fields:
         try:
             Target(**trial)
             break
         except InputError as error:
-            if error.field in found:
+            if error.field in problems:
                 break
-            found[error.field] = error
+            problems[error.field] = error
             if error.field not in _STAND_IN:
                 break
             trial[error.field] = _STAND_IN[error.field]
     else:
-        return found
-    if "sql_options" not in found and "connectors" not in found:
+        return problems
+    if "sql_options" not in problems and "connectors" not in problems:
         with suppress(InputError):
             target = Target(**trial)
             try:
                 refuse_options(target)
             except InputError as error:
-                found["sql_options"] = error
-    return found
+                problems["sql_options"] = error
+    return problems
 
 
 # Values that pass, put in place of a wrong one to see what is wrong with the others.

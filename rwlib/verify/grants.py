@@ -53,6 +53,7 @@ Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
 _FEW = 3
+_FEW_BINDINGS = 16
 _BUCKET_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _DIGITS = frozenset("0123456789")
 _REGION_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -360,14 +361,14 @@ def check_grants(
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
-    found, undecided = _compared(target, situation, workload_identity_arn)
+    grants, undecided = _compared(target, situation, workload_identity_arn)
     accepted = set(target.accept_findings)
-    notes = [f"accepted: {each.line}" for each in found if each.id in accepted]
+    notes = [f"accepted: {each.line}" for each in grants if each.id in accepted]
     open_question = _undecided_id(undecided)
-    gone = accepted - {each.id for each in found} - {open_question}
+    gone = accepted - {each.id for each in grants} - {open_question}
     notes += [f"accept_findings names {each}, which was not found" for each in sorted(gone)]
-    notes += [each.line for each in found if each.kind == "unused" and each.id not in accepted]
-    blocking = unaccepted(target, found)
+    notes += [each.line for each in grants if each.kind == "unused" and each.id not in accepted]
+    blocking = unaccepted(target, grants)
     ids = [each.id for each in blocking]
     if undecided:
         line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_question}]"
@@ -386,20 +387,20 @@ def check_grants(
                 f"own; {accept}",
                 "grant_beyond_need",
             ),
-            found,
+            grants,
         )
     if undecided and open_question in ids:
         fix = f"split it, or judge it by hand and, {accept}"
-        return verdict("unknown", notes, fix, "grants_not_decided"), found
+        return verdict("unknown", notes, fix, "grants_not_decided"), grants
     if undecided:
-        return verdict("unknown", notes, reason="undecided_grants_accepted"), found
+        return verdict("unknown", notes, reason="undecided_grants_accepted"), grants
     if unread := situation.unread_grants():
         lines = [f"{what} not looked at, though it could grant more: {why}"
                  for what, why in unread.items()]  # fmt: skip
-        return verdict("unknown", [*lines, *notes], reason="not_readable"), found
+        return verdict("unknown", [*lines, *notes], reason="not_readable"), grants
     if situation.trust_policy is None:
-        return verdict("pass", ["the role does not exist yet"]), found
-    return verdict("pass", notes or ["every policy in effect was compared with the need"]), found
+        return verdict("pass", ["the role does not exist yet"]), grants
+    return verdict("pass", notes or ["every policy in effect was compared with the need"]), grants
 
 
 def _undecided_id(statements: Iterable[_Statement]) -> str:
@@ -519,28 +520,31 @@ class _Search:
                     self.undecided[statement] = None
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
-        found: dict[Kind, _Found] = {}
+        by_kind: dict[Kind, _Found] = {}
         but = ", ".join(statement.not_actions)
         asked = statement.actions or ((f"everything but {but}",) if but else ())
         resources = statement.resources or (("*",) if statement.not_resources else ())
         for action in asked:
             best: dict[Kind, list[tuple[str, Request, str]]] = {"outside": [], "unused": []}
             for resource in resources:
-                hit = self._of_pair(statement, "" if but else action, resource)
-                if hit is not None:
-                    kind, request, assumes = hit
+                hits = [
+                    hit
+                    for place, bound in self._bound(statement, resource)
+                    if (hit := self._of_pair(statement, "" if but else action, place, bound))
+                ]
+                for kind, request, assumes in sorted(hits, key=lambda hit: hit[0])[:1]:  # the worst
                     best[kind].append((resource, request, assumes))
-            for kind, hits in best.items():
-                if not hits:
+            for kind, reached in best.items():
+                if not reached:
                     continue
-                record = found.setdefault(kind, _Found())
+                record = by_kind.setdefault(kind, _Found())
                 record.actions.append(action)
-                for resource, request, assumes in hits:
+                for resource, request, assumes in reached:
                     if resource not in record.resources:
                         record.resources.append(resource)
                     if record.witness is None or (record.assumes and not assumes):
                         record.witness, record.assumes = request, assumes
-        for kind, record in found.items():
+        for kind, record in by_kind.items():
             yield self._grant(statement, kind, record)
 
     def _grant(self, statement: _Statement, kind: Kind, record: _Found) -> ExcessGrant:
@@ -566,8 +570,50 @@ class _Search:
             record.assumes,
         )
 
+    def _bound(
+        self, statement: _Statement, resource: str
+    ) -> Iterator[tuple[str, dict[str, str | None]]]:
+        """Yield a pattern with its variables filled in, and what that takes of the request's keys.
+
+        A key that a request may have with any value makes the pattern reach wherever its caller
+        likes: it is tried with what the statement's own conditions name, with a value that nobody
+        names, and absent where the variable has a default.
+        """
+        free: dict[str, list[str | None]] = {}
+        for found in _VARIABLE.finditer(resource) if statement.variables else ():
+            key = found[1].strip().lower()
+            if key in self.values or self._is_fixed(key):
+                continue
+            named = [
+                value for _, tested, _, values in statement.tests if tested == key
+                for value in values if not re.search(r"[*?$]", value)
+            ]  # fmt: skip
+            region = self.situation.bucket.region_name if key == "aws:requestedregion" else ""
+            texts: list[str | None] = [*named, region or "xxx"]
+            if found[2] is not None:
+                texts.append(None)
+            free.setdefault(key, texts)
+        if not free:
+            yield resource, {}
+            return
+        for values in islice(product(*free.values()), _FEW_BINDINGS):
+            bound = dict(zip(free, values, strict=True))
+
+            def filled(found: re.Match[str], bound: Mapping[str, str | None] = bound) -> str:
+                key, default = found[1].strip().lower(), found[2]
+                if key not in bound:
+                    return found[0]
+                value = bound[key]
+                return value if value is not None else default or ""
+
+            yield _VARIABLE.sub(filled, resource), bound
+
     def _of_pair(
-        self, statement: _Statement, action_pattern: str, resource: str
+        self,
+        statement: _Statement,
+        action_pattern: str,
+        resource: str,
+        bound: Mapping[str, str | None],
     ) -> tuple[Kind, Request, str] | None:
         """Find the worst request that a statement allows for one action and resource pattern."""
         tokens = arn_tokens(resource, self.values, variables=statement.variables)
@@ -581,7 +627,7 @@ class _Search:
         if any(map(self._is_fixed, unmet)):
             return None
         for name, action in self._actions(statement, action_pattern):
-            if not all(map(action.may_carry, unmet)):
+            if not all(map(action.may_carry, {*unmet, *bound})):
                 continue
             shapes = [
                 each for each in self._shapes_of(action) if self._overlap(each, resource, tokens)
@@ -602,7 +648,7 @@ class _Search:
             seen.add(signature)
             deciding = [self.deciding[index] for index in deciders]
             for kind, request, assumes in self._requests(
-                statement, action, shapes, tokens, deciding
+                statement, action, shapes, tokens, deciding, bound
             ):
                 if kind == "outside":
                     return kind, request, assumes
@@ -676,6 +722,7 @@ class _Search:
         shapes: Sequence[str],
         tokens: Sequence[PatternToken],
         deciding: Sequence[_Statement],
+        bound: Mapping[str, str | None],
     ) -> Iterator[tuple[Kind, Request, str]]:
         """Yield requests that the statement allows, that go through, and that nobody needs."""
         beside = [*self.inside]
@@ -686,6 +733,11 @@ class _Search:
                 if other is not None and other not in beside and text != "*":
                     beside.append(other)
         contexts = self._contexts(statement, action, deciding)
+        if bound:
+            given = {key: value for key, value in bound.items() if value is not None}
+            kept = [{k: v for k, v in each.items() if k.lower() not in bound} for each in contexts]
+            distinct = {tuple(sorted(each.items())): each for each in kept}
+            contexts = [each | given for each in distinct.values()]
         if not contexts:
             return
         for shape in shapes:
@@ -872,7 +924,7 @@ def _possible_values(
 ) -> list[str | None]:
     """Return a value of a key for each way in which the tests can come out, absence first."""
     patterns: list[tuple[PatternToken, ...]] = [*inside]
-    found: list[str | None] = [None]
+    possible: list[str | None] = [None]
     ordered: dict[str, list[str]] = {}
     for operator, values, variables in tests:
         name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
@@ -887,14 +939,14 @@ def _possible_values(
         else:
             patterns += [literal_tokens(each) for each in values if each]
             if "ignorecase" not in name and name.startswith("binary"):
-                found += values
+                possible += values
     for kind, given in ordered.items():
-        found += _values_around(kind, tuple(given)) or ()
+        possible += _values_around(kind, tuple(given)) or ()
     if patterns:
         anything = (PatternToken(frozenset(), negated=True), ANY)
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
-        found += sorted(texts, key=lambda text: len(text or ""))
-    distinct = list(dict.fromkeys(found))
+        possible += sorted(texts, key=lambda text: len(text or ""))
+    distinct = list(dict.fromkeys(possible))
     return distinct if inside else _told_apart(tests, distinct)
 
 
@@ -965,7 +1017,7 @@ def _values_around(operator: str, values: tuple[str, ...]) -> list[str] | None:
 
 def _addresses_around(values: Iterable[str]) -> list[str]:
     """Return the first and the last address of each range, and those just outside of it."""
-    found = []
+    addresses = []
     for each in values:
         try:
             network = ip_network(each, strict=False)
@@ -974,8 +1026,8 @@ def _addresses_around(values: Iterable[str]) -> list[str]:
         kind, first, last = type(network[0]), int(network[0]), int(network[-1])
         for number in (first, last, first - 1, last + 1):
             if 0 <= number < 2**network.max_prefixlen:
-                found.append(str(kind(number)))
-    return found
+                addresses.append(str(kind(number)))
+    return addresses
 
 
 def _seconds_around(values: Iterable[str]) -> list[str]:

@@ -59,7 +59,7 @@ def iam_actions() -> dict[str, IamAction]:
     data = json.loads(gzip.decompress(packed))
     shapes = data["shapes"]
     keys = [key.lower().partition("<")[0].partition("${")[0] for key in data["keys"]]
-    found = {
+    others = {
         f"{service}:{name}".lower(): IamAction(
             f"{service}:{name}",
             level,
@@ -69,8 +69,8 @@ def iam_actions() -> dict[str, IamAction]:
         for service, actions in data["services"].items()
         for name, (level, of_shapes, of_keys) in actions.items()
     }
-    first = {name: found.pop(name) for name in _FIRST if name in found}
-    return {**first, **found}
+    first = {name: others.pop(name) for name in _FIRST if name in others}
+    return {**first, **others}
 
 
 def unlisted(name: str) -> IamAction:

@@ -72,9 +72,7 @@ def _with_text(check: Check, target: Target, situation: Situation, workload: str
         )
         after = replace(situation, trust_policy=document)
         judged = [*check_trust(target, after, workload), *check_redshift_trust(target, after)]
-        command: tuple[str, ...] = (
-            *("iam", "update-assume-role-policy"), "--role-name", target.role_name
-        )  # fmt: skip
+        command = ("iam", "update-assume-role-policy", "--role-name", target.role_name)
         return _pasted(check, "trust policy", document, judged, (*command, "--policy-document"))
     if check.id == "bucket_policy" and situation.bucket.policy is not None:
         document = _exempted(situation.bucket.policy, situation.role_arn)

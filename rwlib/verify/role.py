@@ -140,18 +140,18 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
 
     if why := situation.why_unknown("role"):
         return verdict("unknown", why, reason="not_readable")
-    found = situation.boundary_arn
-    if wanted and found != wanted and situation.trust_policy is not None:
+    boundary_arn = situation.boundary_arn
+    if wanted and boundary_arn != wanted and situation.trust_policy is not None:
         return verdict(
             "fail",
-            f"{wanted} is not set on the role, {found or 'none'} is",
+            f"{wanted} is not set on the role, {boundary_arn or 'none'} is",
             fix=f"set it: aws iam put-role-permissions-boundary --role-name {target.role_name} "
             f"--permissions-boundary {wanted} (apply does so for a role that this runbook made)",
             reason="boundary_not_set",
         )
     if situation.boundary is None:
-        if why := situation.why_unknown(found or wanted):
-            return verdict("unknown", f"{found or wanted}: {why}", reason="not_readable")
+        if why := situation.why_unknown(boundary_arn or wanted):
+            return verdict("unknown", f"{boundary_arn or wanted}: {why}", reason="not_readable")
         return verdict("pass", "none is set")
     stopped = [
         each
@@ -161,12 +161,13 @@ def check_boundary(target: Target, situation: Situation, verdicts: list[Verdict]
         and decide(situation, each.probe, boundary=False).effect == "allowed"
     ]
     if not stopped:
-        return verdict("pass", f"{found} allows every request")
+        return verdict("pass", f"{boundary_arn} allows every request")
     if all(each.depends for each in stopped):
         return verdict("unknown", *(each.line for each in stopped), reason="depends_on_context")
     return verdict(
         "fail",
         *(each.line for each in stopped if not each.depends),
         reason="boundary_denies",
-        fix=f"whoever owns {found} must allow these requests in it; no policy of the role can",
+        fix=f"whoever owns {boundary_arn} must allow these requests in it; no policy of the "
+        "role can",
     )

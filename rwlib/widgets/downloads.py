@@ -81,7 +81,7 @@ def files_of_the_run(guide: Guide) -> dict[str, tuple[str, str]]:
 
     runbook = guide.runbook
     report = runbook.finish()
-    found = {
+    files = {
         "report.html": (render_html(report), "every verdict with its evidence, to read"),
         "report.json": (_json(report), "the same for programs"),
         "permission-policy.json": (_json(runbook.policy_document), "Step 1's policy"),
@@ -95,11 +95,11 @@ def files_of_the_run(guide: Guide) -> dict[str, tuple[str, str]]:
         None,
     )
     if trust:
-        found["trust-policy.json"] = (_json(trust), "Step 3's trust policy")
+        files["trust-policy.json"] = (_json(trust), "Step 3's trust policy")
     if runbook.sql:
         sql = "\n\n".join(f"-- {each.connector}\n{each.sql}" for each in runbook.sql)
-        found["risingwave.sql"] = (f"{sql}\n", "Step 5's statements")
-    return found
+        files["risingwave.sql"] = (f"{sql}\n", "Step 5's statements")
+    return files
 
 
 def files_to_hand_over(guide: Guide) -> dict[str, tuple[str, str]]:

@@ -112,20 +112,20 @@ class SqlFields:
         if guide.waits:
             return
         target = guide.runbook.target
-        given = {name: self._given(name, target) for name in target.connectors}
+        options = {name: self._given(name, target) for name in target.connectors}
         made_of = [
             (name, str(own.get("kind")), tuple(key for key in own if not _is_one_line(own[key])))
-            for name, own in given.items()
+            for name, own in options.items()
         ]
         inputs = (tuple(target.connectors), repr(dict(target.sql_options)))
         if inputs == self._inputs:
             return
         self._inputs = inputs
         if made_of == self._made_of:
-            self._put(given)
+            self._put(options)
         else:
             self._made_of, self.fields = made_of, {}
-            children = [part for name in given for part in self._fields_of(name, given[name])]
+            children = [part for name in options for part in self._fields_of(name, options[name])]
             self.box.children = [*children, self.take, self.said, self.drawn]
         fill(self.said, "")
         fill(self.drawn, "")

@@ -62,18 +62,18 @@ def step_states(runbook: Runbook, problem: str = "") -> tuple[StepState, ...]:
     problem
         Why looking ended early, as the error says it; the step that raised it fails.
     """
-    found: list[StepState] = []
+    states: list[StepState] = []
     before = ""
     for number in STEPS:
         refusal = str(runbook.refused.get(number, "") or problem)
         state = _step_state(runbook.steps[number], runbook.checks, before, problem, refusal)
-        found.append(state)
+        states.append(state)
         if state.state is not State.SUCCESS and not before:
             before = f"opens when Step {number} is done"
     # Whether the SQL was run is RisingWave's to say, so the verification does not wait for it.
-    waits = next((each for each in found[:4] if each.state is not State.SUCCESS), None)
-    found.append(_verification(runbook, waits, problem))
-    return tuple(found)
+    waits = next((each for each in states[:4] if each.state is not State.SUCCESS), None)
+    states.append(_verification(runbook, waits, problem))
+    return tuple(states)
 
 
 def _step_state(

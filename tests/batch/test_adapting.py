@@ -6,9 +6,11 @@ import heapq
 import math
 import random
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
+from rwlib.batch.job import perform, queued_seconds
 from rwlib.batch.options import Options
 from rwlib.batch.schedule import AccountLimit, Limits, Scheduler, TargetWork
 from rwlib.batch.worker_count import MOST, Room, WorkerCount, find_room
@@ -19,15 +21,19 @@ def plenty(running):
     return Room(MOST, "plenty")
 
 
-def simulate(workers, count, *, waits, cpu=0.1, cpus=2, seed=1, **seen):
-    """Run targets on paper: each waits, and shares the CPUs with the others; return the seconds."""
+def simulate(workers, count, *, waits, cpu=0.1, cpus=2, seed=1, bears=math.inf, **seen):
+    """Run targets on paper: each waits, and shares the CPUs with the others; return the seconds.
+
+    ``bears`` is how many targets a second what they wait for can answer.
+    """
     rng = random.Random(seed)
     now, started, ended = 0.0, 0, 0
     running = []
     while ended < count:
         while len(running) < workers() and started < count:
             crowded = max(cpu, cpu * (len(running) + 1) / cpus)
-            took = max(waits + cpu, crowded) * rng.uniform(0.85, 1.15)
+            answered = (len(running) + 1) / bears
+            took = max(waits + cpu, crowded, answered) * rng.uniform(0.85, 1.15)
             heapq.heappush(running, (now + took, started, took, workers.mark))
             started += 1
         now, _, took, mark = running[0]
@@ -55,6 +61,38 @@ def test_workers_stay_few_where_more_bring_nothing():
     workers = WorkerCount(cpus=2, room=plenty)
     simulate(workers, 600, waits=0.0)
     assert workers.highest <= 24, workers
+
+
+def test_workers_go_back_where_what_they_wait_for_is_the_limit():
+    # Each target needs little of the CPUs here, so these would bear 250 of them.
+    workers = WorkerCount(cpus=2, room=plenty)
+    simulate(workers, 1500, waits=2.0, cpu=0.01, bears=10)
+    assert workers.highest > 150 > 100 > workers.number, workers
+    free = WorkerCount(cpus=2, room=plenty)
+    simulate(free, 1500, waits=2.0, cpu=0.01)
+    assert free.number > 150, free
+
+
+def test_workers_that_wait_for_a_cpu_are_not_taken_for_workers_that_wait_for_aws():
+    # Others work on the machine: a target takes ten times as long, and is ready nearly always.
+    crowded = WorkerCount(cpus=2, room=plenty)
+    simulate(crowded, 60, waits=0.9, queued=lambda took: took - 0.12)
+    assert crowded.highest == 16, crowded
+    waiting = WorkerCount(cpus=2, room=plenty)
+    simulate(waiting, 60, waits=0.9, queued=0.0)
+    assert waiting.highest > 16, waiting
+
+
+def test_target_says_how_long_it_waited_for_a_cpu(tmp_path, monkeypatch):
+    told = {"kind": "run", "target": {}, "folder": str(tmp_path / "x"), "notebook": "none.ipynb"}
+    before = iter([1.25, 3.5])
+    monkeypatch.setattr("rwlib.batch.job.queued_seconds", lambda: next(before))
+    assert perform(told)["queued_seconds"] == 2.25
+    monkeypatch.undo()
+    if Path("/proc/self/schedstat").exists():
+        assert queued_seconds() > 0
+    monkeypatch.setattr("rwlib.batch.job.Path", lambda _: tmp_path / "missing")
+    assert queued_seconds() == 0
 
 
 def test_workers_grow_as_far_as_the_machine_bears():

@@ -29,5 +29,7 @@ def test_every_command_field_check_and_cause_has_its_line():
     assert [n for n in COMMANDS if f"## rwlib {n}\n" not in pages["reference/commands.md"]] == []
     assert [n for n in Target.model_fields if f"`{n}`" not in pages["reference/target.md"]] == []
     assert [n for n in REASONS if f"### {n}\n" not in pages["reference/checks.md"]] == []
+    reference = script("make_reference")
+    assert reference.codes_of_the_code() == set(reference.EXIT_CODES)
     ids = [*CLASSES, *CAUSES]
     assert [n for n in ids if f"`{n}`" not in pages["reference/causes.md"]] == []

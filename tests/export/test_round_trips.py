@@ -20,6 +20,7 @@ from tests.export.test_exports import encoded, hcl2, resources_of, tree
 from tests.support.aws_command import aws_command
 from tests.support.exported import (
     EXAMPLES,
+    book,
     in_iam,
     judge_run_and_take_back,
     make_what_terraform_says,
@@ -278,6 +279,29 @@ def test_shell_script_leaves_what_is_there_with_another_document(world, aws_on_p
     refused = run_script(text, aws_on_path)
     assert refused.returncode != 0
     assert "Created" not in refused.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [True, False])
+def test_script_finds_a_set_up_of_the_runbook_unchanged(first, world, aws_on_path):
+    values = values_of(EXAMPLES[3])
+    target = Target(**values)
+    run = book(values, apply=True)
+    for number in (1, 2, 3):
+        run.run_step(number)
+    iam = boto3.client("iam")
+    trust = in_iam(target)["role"]["AssumeRolePolicyDocument"]
+    other = {"Sid": "Other", "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"},
+             "Action": "sts:AssumeRole"}  # fmt: skip
+    trust["Statement"].insert(0 if first else len(trust["Statement"]), other)
+    iam.update_assume_role_policy(RoleName=target.role_name, PolicyDocument=json.dumps(trust))
+    plan = export_plan(target)
+    assert plan.trust == trust
+    done = run_script(shell(plan)["set_up.sh"], aws_on_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Created" not in done.stdout
+    together = export_targets([plan, export_plan(Target(**values_of(EXAMPLES[1])))], "cli")
+    assert run_script(*together.values(), aws_on_path).returncode == 0
 
 
 @pytest.mark.slow

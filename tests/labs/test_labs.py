@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import boto3
 import pytest
 
 from rwlib.errors import CheckFailedError, InputError
+from rwlib.labs.advice import ADVICE
 from rwlib.labs.model import all_labs, draw_faults, find_lab
 from rwlib.labs.scores import read_results
 from rwlib.labs.session import start_lab
@@ -70,6 +72,13 @@ def test_check_fails_when_the_repair_is_a_wrong_one(start, number, name):
     # Where the wrong repair hides the symptom, it is the guards alone that refuse it.
     assert result.works is wrong.hides, result
     assert failing(result) - {"RisingWave works when it tries again"} or not wrong.hides
+    said = [line for each in result.findings for line in each.evidence]
+    assert not wrong.hides or set(said) & set(ADVICE.values()), result
+
+
+def test_no_sentence_gives_the_answer_away():
+    for sentence in ADVICE.values():
+        assert not re.search(r"arn:|\w+:[A-Z]\w+|aws:|-role|\d{12}", sentence), sentence
 
 
 @pytest.mark.parametrize("seed", SEEDS)

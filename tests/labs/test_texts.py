@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import get_args
 
 import pytest
@@ -121,6 +122,12 @@ WRONG = (
 def test_notebook_says_nothing_that_was_found_wrong(lab):
     text = notebook_path(f"labs/{lab.file_name}").read_text(encoding="utf-8")
     assert [words for words in WRONG if words in text] == []
+
+
+@pytest.mark.parametrize("file", ["CHANGELOG.md", "notebooks/labs/trainers_guide.md"])
+def test_number_of_labs_is_said_as_it_is(file):
+    text = (notebook_path("labs/trainers_guide.md").parents[2] / file).read_text(encoding="utf-8")
+    assert re.findall(r"\b(\d+|[A-Z][a-z-]+(?:een|one|ty)) labs\b", text) == [str(len(all_labs()))]
 
 
 def test_questions_have_answers_that_can_be_given():

@@ -6,10 +6,11 @@ says that a statement parses, not that it would run.
 
 import gzip
 import json
+import re
 
 import pytest
 
-from rwlib.sql import parse_statements
+from rwlib.sql import check_sql, parse_statements
 from rwlib.sql.language.tokens import SqlSyntaxError
 from tests.support.places import DATA
 
@@ -42,6 +43,21 @@ def test_statements_are_read_as_risingwave_reads_them(changed_statements, versio
             (refused if parses else accepted).append(each["sql"])
     assert len(refused) <= REFUSED_WRONGLY_AT_MOST, refused[:3]
     assert len(accepted) <= ACCEPTED_WRONGLY_AT_MOST, accepted[:3]
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_advice_never_is_what_was_refused(changed_statements, first):
+    looked_at = 0
+    for each in changed_statements[first::20]:
+        for finding in check_sql(each["sql"]):
+            looked_at += 1
+            given = re.match(r"\S+ = '([^']+)' ", finding.message)
+            assert given is None or f"'{given.group(1)}'" not in finding.fix, each["sql"]
+            found = re.search(r"found: (\S+)$", finding.message)
+            meant = re.findall(r"[Dd]id you mean (\S+?)\?", finding.fix)
+            assert found is None or found.group(1).upper() not in meant, each["sql"]
+            assert finding.fix
+    assert looked_at > 100
 
 
 def test_newest_release_is_read_when_nothing_is_said():

@@ -108,6 +108,33 @@ def test_answer_is_unknown_where_not_every_combination_was_looked_at():
     assert check.reason == "grants_not_decided"
 
 
+@pytest.mark.parametrize(
+    ("resource", "condition", "kind"),
+    [
+        ("arn:aws:s3:::${aws:Referer}/*", {}, "outside"),
+        ("arn:aws:s3:::acme-analytics/${aws:Referer}/*", {}, "outside"),
+        ("arn:aws:s3:::acme-analytics/${aws:Referer, 'risingwave'}/*", {}, "outside"),
+        ("arn:aws:s3:::acme-${aws:RequestedRegion}-logs/*", {}, "outside"),
+        ("arn:aws:s3:::${aws:PrincipalOrgID}-logs/*", {}, "outside"),
+        ("arn:aws:s3:::acme-analytics/risingwave/${aws:UserAgent}/*", {}, "unused"),
+        ("arn:aws:s3:::${aws:Referer}/*", {"StringEquals": {"aws:Referer": "acme-lake"}},
+         "outside"),
+        ("arn:aws:s3:::acme-analytics/${aws:Referer}/*",
+         {"StringEquals": {"aws:Referer": "risingwave"}}, "unused"),
+        # No session of the role has a user's name.
+        ("arn:aws:s3:::${aws:username}/*", {}, ""),
+    ],
+)  # fmt: skip
+def test_variable_that_the_caller_fills_in_reaches_wherever_it_likes(resource, condition, kind):
+    extra = allow("s3:PutObjectAcl", resource, **({"Condition": condition} if condition else {}))
+    target = target_of()
+    found = excess_grants(target, situation_of(target, extra), WORKLOAD)
+    assert [each.kind for each in found] == ([kind] if kind else [])
+    for each in found:
+        decision = evaluate(each.witness, Policies(identity=[("extra", json.dumps(extra))]))
+        assert decision.allowed
+
+
 def test_accepting_what_is_outside_does_not_accept_what_is_undecided():
     denials = [
         {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",

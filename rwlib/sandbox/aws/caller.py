@@ -51,15 +51,15 @@ def authenticate(request: AwsRequest, mint: Mint, directory: Directory) -> Calle
     AwsError
         The key is unknown, the secret wrong, or the token expired or not valid here.
     """
-    given = request.authorization
-    if given is None:
+    authorization = request.authorization
+    if authorization is None:
         if request.service == "s3":
             return ANONYMOUS
         raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
     now = time.time()
-    key = given.access_key
-    if given.token:
-        token = mint.read(given.token)
+    key = authorization.access_key
+    if authorization.token:
+        token = mint.read(authorization.token)
         if token is None or token.access_key_id != key:
             raise _bad_token(request.service)
         check_signature(request, mint.secret_of(key), now)
@@ -76,7 +76,7 @@ def authenticate(request: AwsRequest, mint: Mint, directory: Directory) -> Calle
         check_signature(request, secret, now)
         caller = Caller("user", user.account, user.arn, user.id, user.arn, user.name, key)
     if not directory.region_enabled(caller.account, request.region):
-        raise _not_in_region(request, given.token != "")
+        raise _not_in_region(request, authorization.token != "")
     return caller
 
 

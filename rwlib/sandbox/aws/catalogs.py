@@ -68,7 +68,7 @@ def _glue_resources(given: dict[str, Any], region: str, account: str) -> list[st
     """Give the catalog, database and table a call is about; Glue asks for each of them."""
     owner = given.get("CatalogId")
     start = f"arn:aws:glue:{region}:{owner if _is_account(owner) else account}:"
-    found = [f"{start}catalog"]
+    arns = [f"{start}catalog"]
     database = given.get("DatabaseName") or _name(given.get("DatabaseInput"))
     table = _name(given.get("TableInput")) or given.get("TableName")
     plain = given.get("Name")
@@ -77,10 +77,10 @@ def _glue_resources(given: dict[str, Any], region: str, account: str) -> list[st
     elif table is None and isinstance(plain, str):
         table = plain
     if isinstance(database, str):
-        found.append(f"{start}database/{database}")
+        arns.append(f"{start}database/{database}")
         if isinstance(table, str):
-            found.append(f"{start}table/{database}/{table}")
-    return found
+            arns.append(f"{start}table/{database}/{table}")
+    return arns
 
 
 def _is_account(value: Any) -> bool:

@@ -226,18 +226,18 @@ def _strings(value: Any) -> bool:
 
 
 def _check_principal(statement: dict[str, Any], kind: Kind) -> None:
-    given = [name for name in ("Principal", "NotPrincipal") if name in statement]
+    elements = [name for name in ("Principal", "NotPrincipal") if name in statement]
     if kind in ("managed", "inline", "session"):
-        if given:
+        if elements:
             raise DocumentError("Policy document should not specify a principal.")
         return
-    if not given or not statement[given[0]]:
+    if not elements or not statement[elements[0]]:
         raise DocumentError(
             NO_PRINCIPALS if kind == "trust" else "Missing required field Principal"
         )
-    if len(given) == 2:
+    if len(elements) == 2:
         raise DocumentError("Statement cannot have both Principal and NotPrincipal")
-    if kind == "trust" and given == ["NotPrincipal"] and statement["Effect"] == "Allow":
+    if kind == "trust" and elements == ["NotPrincipal"] and statement["Effect"] == "Allow":
         raise DocumentError("Allow with NotPrincipal is not allowed.")
 
 

@@ -109,18 +109,18 @@ def read_rates(text: Any) -> dict[str, tuple[float, float]]:
     shape = "rates must be classes such as iam:read=20/40, with commas between them, or aws"
     if not isinstance(text, str):
         raise InputError("fault", text, shape)
-    found: dict[str, tuple[float, float]] = {}
+    rates: dict[str, tuple[float, float]] = {}
     for part in filter(None, (ASSUMED_RATES if text == "aws" else text).split(",")):
         name, _, numbers = part.strip().partition("=")
         service, _, kind = name.partition(":")
         rate, _, burst = numbers.partition("/")
         try:
-            found[name] = float(rate), float(burst or rate)
+            rates[name] = float(rate), float(burst or rate)
         except ValueError:
             raise InputError("fault", text, shape) from None
-        if not service or kind not in _CLASSES or found[name][0] <= 0 or found[name][1] < 1:
+        if not service or kind not in _CLASSES or rates[name][0] <= 0 or rates[name][1] < 1:
             raise InputError("fault", text, shape)
-    return found
+    return rates
 
 
 class FaultMachine:

@@ -27,24 +27,24 @@ class ServerlessService:
         check_parameters(request)
         ask = Ask(f"redshift-serverless:{request.action}", "*", caller.account)
         self.authorizer.require(request, caller, ask)
-        given = request.parameters
+        parameters = request.parameters
         start = f"{caller.account}/{request.region}/"
         match request.action:
             case "ListNamespaces":
                 found = [n for key, n in self.namespaces.items() if key.startswith(start)]
                 return json_answer({"namespaces": found}, version="1.1")
             case "CreateNamespace":
-                namespace = self._create(given, request.region, caller.account)
+                namespace = self._create(parameters, request.region, caller.account)
             case "GetNamespace":
-                namespace = self._existing(start, given["namespaceName"])
+                namespace = self._existing(start, parameters["namespaceName"])
             case "UpdateNamespace":
-                namespace = self._existing(start, given["namespaceName"])
+                namespace = self._existing(start, parameters["namespaceName"])
                 for name in ("iamRoles", "defaultIamRoleArn"):
-                    if name in given:
-                        namespace[name] = given[name]
+                    if name in parameters:
+                        namespace[name] = parameters[name]
             case "DeleteNamespace":
-                namespace = self._existing(start, given["namespaceName"])
-                del self.namespaces[start + given["namespaceName"]]
+                namespace = self._existing(start, parameters["namespaceName"])
+                del self.namespaces[start + parameters["namespaceName"]]
             case _:
                 raise AwsError(
                     "ValidationException", f"The sandbox does not answer {request.action}."

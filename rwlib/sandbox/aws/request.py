@@ -265,24 +265,25 @@ def _unreadable(header: str, why: str) -> AwsError:
 
 
 def _service(request: AwsRequest) -> tuple[str, str]:
-    given = request.authorization
-    if given is None:
+    authorization = request.authorization
+    if authorization is None:
         target = request.headers.get("x-amz-target", "")
         if target:
             return ("kms" if target.startswith("TrentService") else "glue"), "us-east-1"
         if request.raw_path == "/" and _is_query_call(request):
             return "sts", "us-east-1"
         return "s3", "us-east-1"
-    region = given.region or "us-east-1"
+    region = authorization.region or "us-east-1"
     if region == "aws-global":
         region = "us-east-1"
-    if given.service == "s3" and request.raw_path.startswith("/v20180820/"):
+    if authorization.service == "s3" and request.raw_path.startswith("/v20180820/"):
         return "s3control", region
-    if given.service in SERVICES:
-        return SERVICES[given.service], region
+    if authorization.service in SERVICES:
+        return SERVICES[authorization.service], region
     raise AwsError(
         "UnrecognizedService",
-        f"The sandbox has no service {given.service!r}; it answers {', '.join(sorted(SERVICES))}.",
+        f"The sandbox has no service {authorization.service!r}; "
+        f"it answers {', '.join(sorted(SERVICES))}.",
         404,
     )
 

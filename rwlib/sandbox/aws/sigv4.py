@@ -41,37 +41,37 @@ def check_signature(request: AwsRequest, secret: str, now: float) -> None:
     AwsError
         The signature, the payload's hash or the time does not fit.
     """
-    given = request.authorization
-    assert given is not None
+    authorization = request.authorization
+    assert authorization is not None
     if request.check_form_signature is not None:
         request.check_form_signature(secret)
         return
-    if given.version == 2:
-        _check_version_2(request, given, secret, now)
+    if authorization.version == 2:
+        _check_version_2(request, authorization, secret, now)
         return
-    when = _time_of(request, given)
-    _check_time(request, given, when, now)
-    if "host" not in given.signed_headers:
+    when = _time_of(request, authorization)
+    _check_time(request, authorization, when, now)
+    if "host" not in authorization.signed_headers:
         raise mismatch(request.service, "'Host' must be a 'SignedHeader' in the Authorization.")
-    payload = _payload_hash(request, given)
+    payload = _payload_hash(request, authorization)
     canonical = "\n".join(
         (
             request.method,
             _canonical_path(request),
-            _canonical_query(request, given),
-            *(f"{name}:{_header(request, name)}" for name in given.signed_headers),
+            _canonical_query(request, authorization),
+            *(f"{name}:{_header(request, name)}" for name in authorization.signed_headers),
             "",
-            ";".join(given.signed_headers),
+            ";".join(authorization.signed_headers),
             payload,
         )
     )
-    scope = f"{given.date}/{given.region}/{given.service}/aws4_request"
+    scope = f"{authorization.date}/{authorization.region}/{authorization.service}/aws4_request"
     stamp = when.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-    key = signing_key(secret, given.date, given.region, given.service)
+    key = signing_key(secret, authorization.date, authorization.region, authorization.service)
     wanted = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(wanted.encode(), given.signature.encode()):
+    if not hmac.compare_digest(wanted.encode(), authorization.signature.encode()):
         raise mismatch(request.service)
     request.seal = Seal(key, scope, stamp, wanted)
 

@@ -89,10 +89,10 @@ class StsService:
         AwsError
             In STS's words; for another account's caller without saying which side refused.
         """
-        given = request.parameters
-        arn = _ROLE.fullmatch(given["RoleArn"])
+        parameters = request.parameters
+        arn = _ROLE.fullmatch(parameters["RoleArn"])
         if arn is None:
-            raise AwsError("ValidationError", f"{given['RoleArn']} is invalid")
+            raise AwsError("ValidationError", f"{parameters['RoleArn']} is invalid")
         account = arn["account"]
         if not self.directory.region_enabled(account, request.region):
             raise AwsError(
@@ -102,12 +102,12 @@ class StsService:
                 403,
             )
         role = self.directory.role(account, arn["path"].rpartition("/")[2])
-        if role is not None and role.arn != given["RoleArn"]:
+        if role is not None and role.arn != parameters["RoleArn"]:
             role = None
         self._require_trust(request, caller, role)
         assert role is not None
-        duration = _duration(given, caller, role)
-        policies, arns = self._session_policies(given, account)
+        duration = _duration(parameters, caller, role)
+        policies, arns = self._session_policies(parameters, account)
         now = time.time()
         token = SessionToken(
             new_access_key_id("ASIA", account),
@@ -115,40 +115,40 @@ class StsService:
             "role",
             role.arn,
             role.id,
-            given["RoleSessionName"],
+            parameters["RoleSessionName"],
             now,
             now + duration,
             policies,
             arns,
-            tuple(_tags(given).items()),
-            tuple(given.get("TransitiveTagKeys") or ()),
-            given.get("SourceIdentity") or _source_identity(caller),
+            tuple(_tags(parameters).items()),
+            tuple(parameters.get("TransitiveTagKeys") or ()),
+            parameters.get("SourceIdentity") or _source_identity(caller),
         )
         return Assumed(role, token, self.mint.issue(token))
 
     def _require_trust(
         self, request: AwsRequest, caller: Caller, role: PrincipalView | None
     ) -> None:
-        given = request.parameters
-        account = given["RoleArn"].split(":")[4]
+        parameters = request.parameters
+        account = parameters["RoleArn"].split(":")[4]
         context: dict[str, Any] = {
-            "sts:RoleSessionName": given["RoleSessionName"],
-            **tag_context(_tags(given)),
+            "sts:RoleSessionName": parameters["RoleSessionName"],
+            **tag_context(_tags(parameters)),
         }
         for name in ("ExternalId", "SourceIdentity", "TransitiveTagKeys"):
-            if given.get(name):
-                context[f"sts:{name}"] = given[name]
+            if parameters.get(name):
+                context[f"sts:{name}"] = parameters[name]
         for key, value in (role.tags if role else {}).items():
             context[f"iam:ResourceTag/{key}"] = value
             context[f"aws:ResourceTag/{key}"] = value
         trust = role.trust if role is not None else NOBODY
         actions = ["sts:AssumeRole"]
-        if given.get("Tags"):
+        if parameters.get("Tags"):
             actions.append("sts:TagSession")
-        if given.get("SourceIdentity"):
+        if parameters.get("SourceIdentity"):
             actions.append("sts:SetSourceIdentity")
         for action in actions:
-            ask = Ask(action, given["RoleArn"], account, trust, context)
+            ask = Ask(action, parameters["RoleArn"], account, trust, context)
             self.authorizer.require(request, caller, ask)
 
     def _session_policies(
@@ -217,14 +217,14 @@ class StsService:
         return _credentials(self.mint.issue(token))
 
     def _federation_token(self, request: AwsRequest, caller: Caller) -> str:
-        given = request.parameters
+        parameters = request.parameters
         if caller.session is not None:
             raise AwsError(
                 "AccessDenied", "Cannot call GetFederationToken with session credentials", 403
             )
-        arn = f"arn:aws:sts::{caller.account}:federated-user/{given['Name']}"
+        arn = f"arn:aws:sts::{caller.account}:federated-user/{parameters['Name']}"
         self.authorizer.require(request, caller, Ask("sts:GetFederationToken", arn, caller.account))
-        policies, arns = self._session_policies(given, caller.account)
+        policies, arns = self._session_policies(parameters, caller.account)
         now = time.time()
         token = SessionToken(
             new_access_key_id("ASIA", caller.account),
@@ -232,15 +232,15 @@ class StsService:
             "federated",
             caller.arn,
             caller.user_id,
-            given["Name"],
+            parameters["Name"],
             now,
-            now + int(given.get("DurationSeconds") or 43200),
+            now + int(parameters.get("DurationSeconds") or 43200),
             policies or (() if arns else (NOBODY,)),
             arns,
         )
         return (
             f"{_credentials(self.mint.issue(token))}<FederatedUser><FederatedUserId>"
-            f"{caller.account}:{xml_text(given['Name'])}</FederatedUserId><Arn>{xml_text(arn)}</Arn>"
+            f"{caller.account}:{xml_text(parameters['Name'])}</FederatedUserId><Arn>{xml_text(arn)}</Arn>"
             "</FederatedUser><PackedPolicySize>0</PackedPolicySize>"
         )
 

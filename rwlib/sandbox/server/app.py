@@ -61,6 +61,8 @@ class Application:
         self.sandbox = sandbox
         self.may_die = False
         """Whether the process is the sandbox's own, so that ``kill_after`` may end it."""
+        self.parent: int | None = None
+        """The process with which this one ends; none for a sandbox that stands alone."""
         self.world = World()
         self._seed = seed
         self._given_faults = read_faults(faults)

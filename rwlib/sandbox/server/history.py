@@ -58,10 +58,10 @@ class History:
 
 
 def _read(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    pieces: dict[str, Any] = {}
     for account in world.iam.accounts():
         for each in world.iam.principals(account):
-            found[f"{each.kind} {each.arn}"] = {
+            pieces[f"{each.kind} {each.arn}"] = {
                 "kind": each.kind,
                 "arn": each.arn,
                 "name": each.name,
@@ -75,7 +75,7 @@ def _read(world: World) -> dict[str, Any]:
     for moto_bucket in world.s3.all_buckets():
         bucket = world.s3.bucket(moto_bucket.name)
         assert bucket is not None
-        found[f"bucket {bucket.name}"] = {
+        pieces[f"bucket {bucket.name}"] = {
             "name": bucket.name,
             "account": bucket.account,
             "region": bucket.region,
@@ -92,7 +92,7 @@ def _read(world: World) -> dict[str, Any]:
         key = world.kms.key(account, moto_key.region, moto_key.id)
         if key is None:
             continue
-        found[f"key {key.arn}"] = {
+        pieces[f"key {key.arn}"] = {
             "arn": key.arn,
             "policy": key.policy,
             "state": key.state,
@@ -101,4 +101,4 @@ def _read(world: World) -> dict[str, Any]:
                 for principal, operations, limits in key.grants
             ],
         }
-    return found
+    return pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -55,6 +56,7 @@ def serve(
             if threading.current_thread() is threading.main_thread():
                 signal.signal(number, lambda *_: sandbox.stopped.set())
         if child:
+            sandbox.application.parent = os.getppid()
             threading.Thread(target=_stop_at_end_of_input, args=(sandbox,), daemon=True).start()
         out.write(environment_text({**sandbox.environment(), "RW_DSN": sandbox.dsn}, as_json))
         out.flush()

@@ -50,23 +50,23 @@ def unknown_options(definition: Definition) -> Problems:
     main branch refuse the statement (``src/connector/src/sink/mod.rs:291-317``).
     """
     connector = definition.connector
-    for name, given in definition.options.items():
+    for name, value in definition.options.items():
         canonical = connector.canonical(name)
         option = connector.options.get(canonical)
         if option is not None and not (option.without_format and definition.format):
-            yield from _by_version(definition, option, name, given)
+            yield from _by_version(definition, option, name, value)
             continue
         if name in framework_options(definition):
             continue
         if _EXTERNAL_ID.search(name):
-            yield _external_id(definition, name, given)
+            yield _external_id(definition, name, value)
             continue
         if name in (*_all_role_options(), "arn"):
-            yield _wrong_role_option(definition, name, given)
+            yield _wrong_role_option(definition, name, value)
             continue
         if connector.passed_through and name.startswith(connector.passed_through):
             continue
-        yield _unknown(definition, name, given)
+        yield _unknown(definition, name, value)
 
 
 def framework_options(definition: Definition) -> frozenset[str]:
@@ -102,11 +102,11 @@ def plain_secrets(definition: Definition) -> Problems:
     RisingWave Cloud can refuse it (``src/connector/src/enforce_secret.rs:20``), and whoever reads
     the sink's definition reads the secret.
     """
-    for name, given in definition.options.items():
+    for name, value in definition.options.items():
         option = definition.connector.options.get(definition.connector.canonical(name))
-        if option is None or not option.secret or not isinstance(given.value, str):
+        if option is None or not option.secret or not isinstance(value.value, str):
             continue
-        demanded = option.secret == "confidential" or url_carries_secret(given.value)
+        demanded = option.secret == "confidential" or url_carries_secret(value.value)
         yield Problem(
             "secret_required",
             "error" if demanded and definition.names_a_role else "warning",
@@ -114,7 +114,7 @@ def plain_secrets(definition: Definition) -> Problems:
             "",
             "is plain text, and RisingWave Cloud can demand a secret there",
             f"run CREATE SECRET first and write {name} = secret NAME",
-            given.line,
+            value.line,
         )
 
 

@@ -86,7 +86,7 @@ def static_keys(definition: Definition) -> Problems:
     roles = (*connector.role_options, *connector.catalog_role_options)
     if not any(definition.has(role) for role in roles):
         return
-    for name, given in definition.options.items():
+    for name, value in definition.options.items():
         canonical = connector.canonical(name)
         if canonical in connector.options and is_static_key(canonical):
             yield Problem(
@@ -96,7 +96,7 @@ def static_keys(definition: Definition) -> Problems:
                 "",
                 "stands beside the role: the key's user becomes the caller that assumes it",
                 f"leave {name} out; the role replaces it",
-                given.line,
+                value.line,
             )
 
 

@@ -158,8 +158,10 @@ def format_encode(definition: Definition) -> Problems:
     """Yield problems of ``FORMAT … ENCODE …``."""
     connector = definition.connector
     rule = connector.format_encode
-    given = f"FORMAT {definition.format} ENCODE {definition.encode}" if definition.format else ""
-    if not given:
+    clause_text = (
+        f"FORMAT {definition.format} ENCODE {definition.encode}" if definition.format else ""
+    )
+    if not clause_text:
         if rule.rule == "required":
             fix = f"add FORMAT {rule.format} ENCODE {rule.encodes[0]} after WITH (…)"
             yield _clause(definition, "", f"is required by {connector.name}", fix)
@@ -167,14 +169,16 @@ def format_encode(definition: Definition) -> Problems:
     if rule.rule == "forbidden":
         # RisingWave tolerates the words it would put there itself.
         if (definition.format, definition.encode) != ("NONE", "NONE"):
-            yield _clause(definition, given, f"is refused by {connector.name}", "leave it out")
+            yield _clause(
+                definition, clause_text, f"is refused by {connector.name}", "leave it out"
+            )
         return
     if definition.format != rule.format:
         fix = f"write FORMAT {rule.format} ENCODE {rule.encodes[0]}"
-        yield _clause(definition, given, f"is not supported by {connector.name}", fix)
+        yield _clause(definition, clause_text, f"is not supported by {connector.name}", fix)
     elif definition.encode not in rule.encodes:
         fix = f"write ENCODE {' or '.join(rule.encodes)}"
-        yield _clause(definition, given, f"is not supported by {connector.name}", fix)
+        yield _clause(definition, clause_text, f"is not supported by {connector.name}", fix)
     if definition.encode == "CSV" and "delimiter" in rule.options:
         yield from _delimiter(definition)
     for name, option in definition.encode_options.items():
@@ -188,19 +192,21 @@ def _delimiter(definition: Definition) -> Problems:
     It is required (``external_schema.rs:260`` of the frontend) and one of three
     (``src/sqlparser/src/ast/legacy_source.rs``, get_delimiter).
     """
-    given = definition.encode_options.get("delimiter")
+    delimiter = definition.encode_options.get("delimiter")
     fix = "write delimiter = ',' or ';' or E'\\t', which is a tab"
-    if given is None:
+    if delimiter is None:
         yield Problem(
             "sql_missing_option", "error", "delimiter", "", "is missing; ENCODE CSV needs it",
             f"{fix}, inside ENCODE CSV (…)", definition.line,
         )  # fmt: skip
     elif (
-        isinstance(given.value, str) and given.value not in DELIMITERS and not given.is_placeholder
+        isinstance(delimiter.value, str)
+        and delimiter.value not in DELIMITERS
+        and not delimiter.is_placeholder
     ):
         clause = "is not a delimiter that RisingWave reads"
         yield Problem(
-            "bad_option_value", "error", "delimiter", given.value, clause, fix, given.line
+            "bad_option_value", "error", "delimiter", delimiter.value, clause, fix, delimiter.line
         )
 
 

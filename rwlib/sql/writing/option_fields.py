@@ -57,7 +57,7 @@ def option_fields(name: str, kind: object = None) -> tuple[OptionField, ...]:
     connector = with_kind(load_connector(name), kind)
     left_open = _left_open(name, kind)
     example = connector_profile(name).example
-    found = [
+    fields = [
         OptionField(
             key,
             _sentence(words),
@@ -68,13 +68,13 @@ def option_fields(name: str, kind: object = None) -> tuple[OptionField, ...]:
         for key, words in RESERVED.items()
         if takes_reserved(connector, key) and key not in _NESTED
     ]
-    taken = {each.name for each in found} | set(_written(connector))
-    found += [
+    taken = {each.name for each in fields} | set(_written(connector))
+    fields += [
         _field(connector, option, str(example.get(option.name, "")), option.name in left_open)
         for option in connector.options.values()
         if option.name not in taken and not is_static_key(option.name)
     ]
-    return tuple(sorted(found, key=lambda each: not each.needed))
+    return tuple(sorted(fields, key=lambda each: not each.needed))
 
 
 def _left_open(name: str, kind: object) -> set[str]:

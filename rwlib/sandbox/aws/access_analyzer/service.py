@@ -34,19 +34,19 @@ class AnalyzerService:
         check_parameters(request)
         ask = Ask(f"access-analyzer:{request.action}", "*", caller.account)
         self.authorizer.require(request, caller, ask)
-        given = request.parameters
+        parameters = request.parameters
         match request.action:
             case "ValidatePolicy":
                 found = findings(
-                    given["policyDocument"],
-                    given["policyType"],
-                    given.get("validatePolicyResourceType", ""),
+                    parameters["policyDocument"],
+                    parameters["policyType"],
+                    parameters.get("validatePolicyResourceType", ""),
                 )
                 return json_answer({"findings": found})
             case "CheckNoPublicAccess":
-                return _verdict(_public_statements(_parsed(given["policyDocument"])), "public")
+                return _verdict(_public_statements(_parsed(parameters["policyDocument"])), "public")
             case _:
-                return self._not_granted(given)
+                return self._not_granted(parameters)
 
     def _not_granted(self, given: dict[str, Any]) -> Answer:
         document = _parsed(given["policyDocument"])

@@ -43,52 +43,62 @@ def iam_ask(request: AwsRequest, caller: Caller, world: World) -> Ask:
 
 
 def _resource(request: AwsRequest, caller: Caller, world: World) -> str:
-    given, account = request.parameters, caller.account
+    parameters, account = request.parameters, caller.account
     start = f"arn:aws:iam::{account}:"
     if request.action in LISTS:
-        return f"{start}{LISTS[request.action]}{_text(given, 'PathPrefix', '/')}"
+        return f"{start}{LISTS[request.action]}{_text(parameters, 'PathPrefix', '/')}"
     if request.action == "CreatePolicy":
-        return f"{start}policy{_text(given, 'Path', '/')}{_text(given, 'PolicyName')}"
+        return f"{start}policy{_text(parameters, 'Path', '/')}{_text(parameters, 'PolicyName')}"
     if request.action in POLICY_OPERATIONS:
-        return _text(given, "PolicyArn") or "*"
-    if "PolicySourceArn" in given:
-        return _text(given, "PolicySourceArn")
-    if "RoleName" in given and "InstanceProfileName" not in given:
-        role = world.iam.role(account, _text(given, "RoleName"))
-        return role.arn if role else f"{start}role{_text(given, 'Path', '/')}{given['RoleName']}"
-    if "InstanceProfileName" in given:
-        return f"{start}instance-profile/{given['InstanceProfileName']}"
-    if "GroupName" in given:
-        return f"{start}group{_text(given, 'Path', '/')}{given['GroupName']}"
-    if "UserName" in given:
-        user = world.iam.user(account, _text(given, "UserName"))
-        return user.arn if user else f"{start}user{_text(given, 'Path', '/')}{given['UserName']}"
+        return _text(parameters, "PolicyArn") or "*"
+    if "PolicySourceArn" in parameters:
+        return _text(parameters, "PolicySourceArn")
+    if "RoleName" in parameters and "InstanceProfileName" not in parameters:
+        role = world.iam.role(account, _text(parameters, "RoleName"))
+        return (
+            role.arn
+            if role
+            else f"{start}role{_text(parameters, 'Path', '/')}{parameters['RoleName']}"
+        )
+    if "InstanceProfileName" in parameters:
+        return f"{start}instance-profile/{parameters['InstanceProfileName']}"
+    if "GroupName" in parameters:
+        return f"{start}group{_text(parameters, 'Path', '/')}{parameters['GroupName']}"
+    if "UserName" in parameters:
+        user = world.iam.user(account, _text(parameters, "UserName"))
+        return (
+            user.arn
+            if user
+            else f"{start}user{_text(parameters, 'Path', '/')}{parameters['UserName']}"
+        )
     if request.action in SELF_SERVICE and caller.kind == "user":
         return caller.arn
     return "*"
 
 
 def _context(request: AwsRequest, caller: Caller, world: World) -> dict[str, Any]:
-    given = request.parameters
+    parameters = request.parameters
     context: dict[str, Any] = {}
     if request.action.startswith(("Attach", "Detach")):
-        context["iam:PolicyARN"] = _text(given, "PolicyArn")
+        context["iam:PolicyARN"] = _text(parameters, "PolicyArn")
     existing = None
-    if "RoleName" in given:
-        existing = world.iam.role(caller.account, _text(given, "RoleName"))
-    elif "UserName" in given:
-        existing = world.iam.user(caller.account, _text(given, "UserName"))
-    boundary = given.get("PermissionsBoundary") or (existing.boundary_arn if existing else None)
+    if "RoleName" in parameters:
+        existing = world.iam.role(caller.account, _text(parameters, "RoleName"))
+    elif "UserName" in parameters:
+        existing = world.iam.user(caller.account, _text(parameters, "UserName"))
+    boundary = parameters.get("PermissionsBoundary") or (
+        existing.boundary_arn if existing else None
+    )
     if isinstance(boundary, str):
         context["iam:PermissionsBoundary"] = boundary
     for key, value in (existing.tags if existing else {}).items():
         context[f"iam:ResourceTag/{key}"] = value
         context[f"aws:ResourceTag/{key}"] = value
-    tags = given.get("Tags")
+    tags = parameters.get("Tags")
     if isinstance(tags, list):
         pairs = {str(t.get("Key")): str(t.get("Value", "")) for t in tags if isinstance(t, dict)}
         context.update(tag_context(pairs))
-    keys = given.get("TagKeys")
+    keys = parameters.get("TagKeys")
     if isinstance(keys, list):
         context["aws:TagKeys"] = keys
     return context

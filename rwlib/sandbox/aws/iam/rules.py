@@ -59,23 +59,25 @@ class IamRules:
         AwsError
             In IAM's words.
         """
-        given, action = request.parameters, request.action
-        self._check_existence(action, given, account)
+        parameters, action = request.parameters, request.action
+        self._check_existence(action, parameters, account)
         if action in ("CreateRole", "UpdateAssumeRolePolicy"):
             name = "AssumeRolePolicyDocument" if action == "CreateRole" else "PolicyDocument"
-            given[name] = self._trust(given[name])
+            parameters[name] = self._trust(parameters[name])
         elif action in ("CreatePolicy", "CreatePolicyVersion"):
-            _document(given["PolicyDocument"], "managed")
-            _within(size_of(given["PolicyDocument"]), "PolicySize", QUOTAS["PolicySizeQuota"])
+            _document(parameters["PolicyDocument"], "managed")
+            _within(size_of(parameters["PolicyDocument"]), "PolicySize", QUOTAS["PolicySizeQuota"])
         elif action in ("PutRolePolicy", "PutUserPolicy", "PutGroupPolicy"):
-            self._check_inline(action.removeprefix("Put").removesuffix("Policy"), given, account)
+            self._check_inline(
+                action.removeprefix("Put").removesuffix("Policy"), parameters, account
+            )
         if action in ATTACHMENTS:
-            self._check_attachment(action, given, account)
-        if given.get("PermissionsBoundary"):
-            self._check_boundary(given["PermissionsBoundary"], account)
-        self._check_names(action, given, account)
-        self._check_deletion(action, given, account)
-        self._check_tags(action, given, account)
+            self._check_attachment(action, parameters, account)
+        if parameters.get("PermissionsBoundary"):
+            self._check_boundary(parameters["PermissionsBoundary"], account)
+        self._check_names(action, parameters, account)
+        self._check_deletion(action, parameters, account)
+        self._check_tags(action, parameters, account)
 
     def _trust(self, text: str) -> str:
         document = _document(text, "trust")

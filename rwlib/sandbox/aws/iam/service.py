@@ -53,18 +53,18 @@ class IamService:
         return self._write(request, account)
 
     def _write(self, request: AwsRequest, account: str) -> Answer:
-        given = request.parameters
+        parameters = request.parameters
         if request.action in ATTACHMENTS:
             entity = ATTACHMENTS[request.action][0]
-            holder = self.rules.entity(entity, given[f"{entity}Name"], account)
-            if given["PolicyArn"] in holder.managed_policies:
+            holder = self.rules.entity(entity, parameters[f"{entity}Name"], account)
+            if parameters["PolicyArn"] in holder.managed_policies:
                 return query_answer("iam", request.action, "")
         if request.action == "UpdateRole":
-            view = self.world.iam.role(account, given["RoleName"])
-            given.setdefault("MaxSessionDuration", "3600")
+            view = self.world.iam.role(account, parameters["RoleName"])
+            parameters.setdefault("MaxSessionDuration", "3600")
             if view is not None:
                 role = self.world.iam.account(account).roles[view.id]
-                given.setdefault("Description", role.description or "")
+                parameters.setdefault("Description", role.description or "")
         gone = self._about_to_go(request, account)
         answer = self._forward(request, account)
         if answer.status < 300:

@@ -86,32 +86,32 @@ class Simulator:
         return f"<ContextKeyNames>{members}</ContextKeyNames>"
 
     def _setting(self, request: AwsRequest, caller: Caller) -> Setting:
-        given = request.parameters
+        parameters = request.parameters
         identity = [
             (f"PolicyInputList.{number}", text)
-            for number, text in enumerate(_documents(given, "PolicyInputList"), 1)
+            for number, text in enumerate(_documents(parameters, "PolicyInputList"), 1)
         ]
-        boundary = _documents(given, "PermissionsBoundaryPolicyInputList")
+        boundary = _documents(parameters, "PermissionsBoundaryPolicyInputList")
         account = caller.account
-        passed = _context(given.get("ContextEntries") or [])
+        passed = _context(parameters.get("ContextEntries") or [])
         context = {**dict.fromkeys(_NOT_ADDED), **passed}
-        principal = given.get("CallerArn")
+        principal = parameters.get("CallerArn")
         if not principal:
             # Policies alone belong to nobody: the keys of a principal are not in the request.
             principal = f"arn:aws:iam::{account}:user/nobody"
             if request.action == "SimulateCustomPolicy":
                 context = {**dict.fromkeys(PRINCIPAL_KEYS), **context}
         if request.action == "SimulatePrincipalPolicy":
-            entity = self._entity(given["PolicySourceArn"])
+            entity = self._entity(parameters["PolicySourceArn"])
             identity = [*entity.policies, *identity]
             boundary = boundary or ([entity.boundary] if entity.boundary else [])
-            principal, account = given.get("CallerArn") or entity.arn, entity.account
-        resource_policy = given.get("ResourcePolicy")
+            principal, account = parameters.get("CallerArn") or entity.arn, entity.account
+        resource_policy = parameters.get("ResourcePolicy")
         if resource_policy and ":role/" in principal:
             raise AwsError(
                 "InvalidInput", "A resource policy can be simulated for an IAM user only."
             )
-        owner = given.get("ResourceOwner")
+        owner = parameters.get("ResourceOwner")
         return Setting(
             principal,
             account,
@@ -175,18 +175,18 @@ class Simulator:
 
 def keys_of(text: str) -> set[str]:
     """Give the condition keys and variables that a policy document names."""
-    found: set[str] = set()
+    keys: set[str] = set()
     for statement in statements_of(json.loads(text)):
         for tests in statement.get("Condition", {}).values():
-            found.update(tests)
+            keys.update(tests)
         for name in ("Resource", "NotResource"):
             for value in listed(statement.get(name, [])):
-                found.update(_VARIABLE.findall(value))
+                keys.update(_VARIABLE.findall(value))
         for tests in statement.get("Condition", {}).values():
             for values in tests.values():
                 for value in listed(values):
-                    found.update(_VARIABLE.findall(str(value)))
-    return {key.strip() for key in found if key.strip() not in ("*", "?", "$")}
+                    keys.update(_VARIABLE.findall(str(value)))
+    return {key.strip() for key in keys if key.strip() not in ("*", "?", "$")}
 
 
 def _documents(given: dict[str, Any], name: str) -> list[str]:

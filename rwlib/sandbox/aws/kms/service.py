@@ -53,22 +53,22 @@ class KmsService:
     def answer(self, request: AwsRequest, caller: Caller) -> Answer:
         """Authorise and answer one request; the world must be entered."""
         check_parameters(request)
-        given, action = request.parameters, request.action
+        parameters, action = request.parameters, request.action
         if action in WITHOUT_KEY:
-            ask = Ask(f"kms:{action}", "*", caller.account, context=_tags(given))
+            ask = Ask(f"kms:{action}", "*", caller.account, context=_tags(parameters))
             self.authorizer.require(request, caller, ask)
-            if action == "CreateKey" and given.get("Policy"):
-                given["Policy"] = self._policy(given["Policy"])
+            if action == "CreateKey" and parameters.get("Policy"):
+                parameters["Policy"] = self._policy(parameters["Policy"])
             return self._forward(request, caller.account)
         if action in ("CreateAlias", "UpdateAlias", "DeleteAlias"):
             return self._alias(request, caller)
         if action == "ReEncrypt":
             source = self._key(request, caller, self._key_of_ciphertext(request))
             self._use(request, caller, source, "kms:ReEncryptFrom", "SourceEncryptionContext")
-            target = self._key(request, caller, given["DestinationKeyId"])
+            target = self._key(request, caller, parameters["DestinationKeyId"])
             self._use(request, caller, target, "kms:ReEncryptTo", "DestinationEncryptionContext")
             return self._forward(request, source.account)
-        key_id = given.get("KeyId")
+        key_id = parameters.get("KeyId")
         if action == "Decrypt":
             key_id = key_id or self._key_of_ciphertext(request)
         if not key_id:
@@ -78,7 +78,7 @@ class KmsService:
         if action == "PutKeyPolicy":
             self._check_new_policy(request, caller, key)
         # moto knows a key by its id in its own account.
-        given["KeyId"] = key.id
+        parameters["KeyId"] = key.id
         return self._forward(request, key.account)
 
     def _key(self, request: AwsRequest, caller: Caller, key_id: str) -> KeyView:
@@ -105,19 +105,19 @@ class KmsService:
             raise AwsError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
 
     def _alias(self, request: AwsRequest, caller: Caller) -> Answer:
-        given = request.parameters
-        name = given["AliasName"]
+        parameters = request.parameters
+        name = parameters["AliasName"]
         arn = f"arn:aws:kms:{request.region}:{caller.account}:{name}"
         self.authorizer.require(request, caller, Ask(f"kms:{request.action}", arn, caller.account))
         existing = self.keys.find(caller.account, request.region, name)
-        target = given.get("TargetKeyId") or (existing.id if existing else "")
+        target = parameters.get("TargetKeyId") or (existing.id if existing else "")
         if request.action == "DeleteAlias" and existing is None:
             raise AwsError("NotFoundException", f"Alias {arn} is not found.")
         key = self._key(request, caller, target)
         context = {"kms:RequestAlias": name}
         self.keys.require(request, caller, key, f"kms:{request.action}", context)
-        if "TargetKeyId" in given:
-            given["TargetKeyId"] = key.id
+        if "TargetKeyId" in parameters:
+            parameters["TargetKeyId"] = key.id
         return self._forward(request, caller.account)
 
     def _key_of_ciphertext(self, request: AwsRequest) -> str:

@@ -187,7 +187,7 @@ def _trailers(
         )
     if not wanted:
         return {}
-    found, signature = {}, ""
+    trailers, signature = {}, ""
     for line in lines:
         name, colon, value = line.decode("latin-1").partition(":")
         if not colon:
@@ -195,17 +195,17 @@ def _trailers(
         if name.lower() == "x-amz-trailer-signature":
             signature = value.strip()
         else:
-            found[name.strip().lower()] = value.strip()
-    if set(found) != announced:
+            trailers[name.strip().lower()] = value.strip()
+    if set(trailers) != announced:
         raise _malformed_trailer()
     if seal is not None:
-        plain = "".join(f"{name}:{value}\n" for name, value in sorted(found.items()))
+        plain = "".join(f"{name}:{value}\n" for name, value in sorted(trailers.items()))
         digest = hashlib.sha256(plain.encode("latin-1")).hexdigest()
         text = f"AWS4-HMAC-SHA256-TRAILER\n{seal.stamp}\n{seal.scope}\n{before}\n{digest}"
         right = hmac.new(seal.key, text.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(right.encode(), signature.encode()):
             raise mismatch("s3")
-    return found
+    return trailers
 
 
 def _cut_short() -> AwsError:
@@ -255,23 +255,23 @@ def _check_hash(request: AwsRequest, stated: str) -> None:
 
 
 def _check_md5(request: AwsRequest) -> None:
-    given = request.headers.get("content-md5")
-    if given is None:
+    content_md5 = request.headers.get("content-md5")
+    if content_md5 is None:
         return
-    if not is_base64_of(given, 16):
+    if not is_base64_of(content_md5, 16):
         raise AwsError(
             "InvalidDigest",
             "The Content-MD5 you specified was invalid.",
-            fields={"Content-MD5": given},
+            fields={"Content-MD5": content_md5},
         )
     digest = hashlib.md5(request.body, usedforsecurity=False).digest()
     computed = base64.b64encode(digest).decode()
-    if computed != given:
+    if computed != content_md5:
         raise AwsError(
             "BadDigest",
             "The Content-MD5 you specified did not match what we received.",
             fields={
-                "ExpectedDigest": base64.b64decode(given).hex(),
+                "ExpectedDigest": base64.b64decode(content_md5).hex(),
                 "CalculatedDigest": computed,
             },
         )
@@ -279,19 +279,19 @@ def _check_md5(request: AwsRequest) -> None:
 
 def _check_checksums(request: AwsRequest, trailers: dict[str, str]) -> None:
     """Check the one checksum that a request may carry, in a header or behind its chunks."""
-    given = {
+    checksums = {
         name: value
         for name, value in request.headers.items()
         if name.startswith(_HEADER) and name not in _NOT_A_VALUE
     }
-    for name in given:
+    for name in checksums:
         if _algorithm_of(name) not in ALGORITHMS:
             raise AwsError(
                 "InvalidRequest",
                 "The algorithm type you specified in x-amz-checksum- header is invalid.",
             )
-    values = {**given, **trailers}
-    if len(given) + len(trailers) > 1:
+    values = {**checksums, **trailers}
+    if len(checksums) + len(trailers) > 1:
         raise AwsError(
             "InvalidRequest",
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",

@@ -68,18 +68,18 @@ def matching_rule(
 def cors_headers(rule: CorsView, origin: str) -> list[tuple[str, str]]:
     """Give the headers by which a browser lets the page read the answer."""
     everybody = "*" in rule.origins
-    found = [
+    headers = [
         ("Access-Control-Allow-Origin", "*" if everybody else origin),
         ("Access-Control-Allow-Methods", ", ".join(rule.methods)),
         ("Vary", _VARY),
     ]
     if not everybody:
-        found.append(("Access-Control-Allow-Credentials", "true"))
+        headers.append(("Access-Control-Allow-Credentials", "true"))
     if rule.exposed:
-        found.append(("Access-Control-Expose-Headers", ", ".join(rule.exposed)))
+        headers.append(("Access-Control-Expose-Headers", ", ".join(rule.exposed)))
     if rule.max_age is not None:
-        found.append(("Access-Control-Max-Age", rule.max_age))
-    return found
+        headers.append(("Access-Control-Max-Age", rule.max_age))
+    return headers
 
 
 def _fits(pattern: str, value: str) -> bool:

@@ -99,11 +99,11 @@ def selected(text: str, count: int, names: Mapping[str, str]) -> list[tuple[str,
     tokens = tokenize(text)[:-1]
     casts = {cast.end: (cast.start, cast.kind) for cast in _casts(tokens)}
     items = _items(tokens)
-    found: list[tuple[str, str]] = []
+    columns: list[tuple[str, str]] = []
     for start, end in items:
         inner = _without_alias(tokens, start, end, casts)
         name = "" if inner < end else _name_of(tokens, start, end, casts)
-        found.append((name, _type_of(tokens, start, inner, casts, names)))
+        columns.append((name, _type_of(tokens, start, inner, casts, names)))
     nothing = ("", "")
     stars = [
         place
@@ -111,8 +111,8 @@ def selected(text: str, count: int, names: Mapping[str, str]) -> list[tuple[str,
         if end > start and tokens[end - 1].is_symbol("*")
     ]
     if not stars:
-        return found if len(found) == count else [nothing] * count
-    left, right = found[: stars[0]], found[stars[-1] + 1 :]
+        return columns if len(columns) == count else [nothing] * count
+    left, right = columns[: stars[0]], columns[stars[-1] + 1 :]
     return [*left, *[nothing] * (count - len(left) - len(right)), *right]
 
 
@@ -146,7 +146,7 @@ class _Cast:
 
 
 def _casts(tokens: list[Token]) -> list[_Cast]:
-    found: list[_Cast] = []
+    casts: list[_Cast] = []
     starts: dict[int, int] = {}
     for index, token in enumerate(tokens):
         if token.is_symbol(":") and _symbol(tokens, index + 1, ":") and index:
@@ -154,7 +154,7 @@ def _casts(tokens: list[Token]) -> list[_Cast]:
             start = starts.get(index - 1, _operand(tokens, index - 1))
             starts[end - 1] = start
             blank = list(range(index, end))
-            found.append(_Cast(start, index - 1, end - 1, kind, blank))
+            casts.append(_Cast(start, index - 1, end - 1, kind, blank))
         elif token.is_word("CAST") and _symbol(tokens, index + 1, "("):
             close = _closing(tokens, index + 1)
             depth = 0
@@ -162,7 +162,7 @@ def _casts(tokens: list[Token]) -> list[_Cast]:
                 depth += tokens[place].is_symbol("(") - tokens[place].is_symbol(")")
                 if depth == 0 and tokens[place].is_word("AS"):
                     end, kind = _type_at(tokens, place + 1)
-                    found.append(_Cast(index, close, close, kind, [index, *range(place, close)]))
+                    casts.append(_Cast(index, close, close, kind, [index, *range(place, close)]))
                     starts[close] = index
                     break
         elif (
@@ -170,9 +170,9 @@ def _casts(tokens: list[Token]) -> list[_Cast]:
             and index + 1 < len(tokens)
             and tokens[index + 1].kind == "string"
         ):
-            found.append(_Cast(index, index + 1, index + 1, type_name(token.value), [index]))
+            casts.append(_Cast(index, index + 1, index + 1, type_name(token.value), [index]))
             starts[index + 1] = index
-    return found
+    return casts
 
 
 def _type_at(tokens: list[Token], index: int) -> tuple[int, str]:

@@ -89,7 +89,7 @@ def _positions(
     target = {name: table.schema().as_arrow().field(name).type for name in names}
     wanted = {tuple(arrow_value(key[name], kinds[name], target[name]) for name in names)
               for key in keys}  # fmt: skip
-    found: dict[Any, list[int]] = {}
+    positions: dict[Any, list[int]] = {}
     for task in table.scan(row_filter=row_filter).plan_files():
         content = pyarrow.parquet.read_table(io.BytesIO(read(task.file.file_path)))
         columns = [_column(content, fields[name], name, target[name]).to_pylist() for name in names]
@@ -100,8 +100,8 @@ def _positions(
             if key in wanted and place not in gone
         ]
         if places:
-            found[task.file] = places
-    return found
+            positions[task.file] = places
+    return positions
 
 
 def _column(content: Any, field_id: int, name: str, kind: Any) -> Any:

@@ -101,7 +101,7 @@ class OpenDalOperator:
         ``path`` is sent as the prefix as it is; an empty one or ``/`` sends none.
         """
         prefix = normalized(path)
-        found: list[Entry] = []
+        entries: list[Entry] = []
         token = ""
         while True:
             query = [("list-type", "2")]
@@ -116,14 +116,14 @@ class OpenDalOperator:
                 "GET",
                 "",
                 query=query,
-                context=(("path", prefix or "/"), ("listed", str(len(found)))),
+                context=(("path", prefix or "/"), ("listed", str(len(entries)))),
             )
             sizes = reply.elements("Size")
             keys = reply.elements("Key")
-            found += [Entry(key, int(size)) for key, size in zip(keys, sizes, strict=False)]
+            entries += [Entry(key, int(size)) for key, size in zip(keys, sizes, strict=False)]
             token = reply.element("NextContinuationToken")
             if not token or first_page:
-                return found
+                return entries
 
     def stat(self, path: str) -> int:
         """Give the size of an object."""
