@@ -62,6 +62,7 @@ def _with_text(check: Check, target: Target, situation: Situation, workload: str
     """Give a failed check that no step mends the text that does."""
     if check.status != "fail" or check.fixed_by is not None or check.pastes:
         return check
+    command: tuple[str, ...]
     if check.id in _TRUST_CHECKS and situation.trust_policy is not None and workload:
         document = corrected_trust(
             situation.trust_policy,
