@@ -40,7 +40,7 @@ def command(
     given = target_file or any(value not in (None, ()) for value in fields.values())
     target = read_target(target_file, fields) if given else None
     live = LiveChecks(target.model_dump()) if target is not None and not offline else None
-    source: Any = sys.stdin if log_file == "-" else _file(log_file) or _lines(text)
+    source: Any = _stdin() if log_file == "-" else _file(log_file) or _lines(text)
     if sink_name:
         if target is None:
             raise InputError("sink", sink_name, "needs a target with cluster_id, or RW_DSN")
@@ -80,6 +80,11 @@ def sink_errors(target: Any, sink_name: str) -> list[str]:
     if not found:
         raise RunbookError(f"sink: RisingWave has logged no failure of {sink_name!r}")
     return [line for failure in found for line in failure.error.splitlines()]
+
+
+def _stdin() -> Any:
+    """Return standard input as bytes, which may be packed; None where it is closed."""
+    return getattr(sys.stdin, "buffer", sys.stdin)
 
 
 def _file(path: str | None) -> Any:

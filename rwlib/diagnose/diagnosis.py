@@ -29,7 +29,7 @@ _RIGHT_NOW: Final = "it is right now: it was mended since, or the error met some
 
 
 def diagnose(
-    source: str | Path | bytes | Iterable[str] | None = None,
+    source: str | Path | bytes | Iterable[str | bytes] | None = None,
     *,
     target: Target | None = None,
     live: LiveFacts | None = None,

@@ -39,7 +39,7 @@ please check your config|check the config|policy document|source profile
 primary key column|lake formation|iam role|role arn|arn is |arn: |sts is|sts end| tier
 not set|not specified|not given|not recogni|not known|not supported|tication configured
 configuration is|parser error|parse sql|parse the sql|syntax error|tenant identifier
-expected status code
+expected status code|sso token|append-only mode
 """
 _TELLING: Final[tuple[bytes, ...]] = tuple(
     word.encode() for word in (*_WORDS.split(), *_PHRASES.strip("\n").replace("\n", "|").split("|"))

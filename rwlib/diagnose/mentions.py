@@ -32,7 +32,7 @@ class Watched:
         they pass.
     """
 
-    def __init__(self, source: str | Path | bytes | Iterable[str]) -> None:
+    def __init__(self, source: str | Path | bytes | Iterable[str | bytes]) -> None:
         self._once = not isinstance(source, str | bytes | Path | list)
         self._seen = False
         self.source = self._passing(source) if self._once else source  # type: ignore[arg-type]
@@ -43,10 +43,11 @@ class Watched:
             self._seen = self._read_again()
         return NO_RULE if self._seen else NOTHING
 
-    def _passing(self, lines: Iterable[str]) -> Iterator[str]:
+    def _passing(self, lines: Iterable[str | bytes]) -> Iterator[str | bytes]:
         for line in lines:
             if not self._seen:
-                self._seen = _WORDS.search(line.encode("utf-8", "surrogateescape")) is not None
+                raw = line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape")
+                self._seen = _WORDS.search(raw) is not None
             yield line
 
     def _read_again(self) -> bool:

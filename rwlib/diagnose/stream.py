@@ -7,8 +7,9 @@ several times faster than an alternation of `re`.
 
 from __future__ import annotations
 
-import gzip
+import codecs
 import io
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,13 @@ from typing import BinaryIO, Final
 
 from rwlib.diagnose.markers import MARKERS, Telling
 from rwlib.diagnose.records import starts_record
-from rwlib.diagnose.structured import HEAD, Rewound, events_prefix, read_events
+from rwlib.diagnose.structured import (
+    HEAD,
+    Rewound,
+    events_prefix,
+    events_within,
+    read_events,
+)
 from rwlib.errors import InputError
 
 CHUNK: Final = 4 << 20
@@ -53,6 +60,10 @@ def read_blocks(source: BinaryIO, chunk_size: int = CHUNK, small: int = SMALL) -
         for event in read_events(source, prefix):
             yield Block(event, 1)
         return
+    if len(head) < HEAD and (events := events_within(head)):
+        for event in events:
+            yield Block(event, 1)
+        return
     carry = source.read(small + 1)
     if len(carry) <= small:
         more = source.read(1)
@@ -75,7 +86,7 @@ def read_blocks(source: BinaryIO, chunk_size: int = CHUNK, small: int = SMALL) -
             return
 
 
-def open_source(source: str | Path | bytes | Iterable[str]) -> BinaryIO:
+def open_source(source: str | Path | bytes | Iterable[str | bytes]) -> BinaryIO:
     """Open a text, a path or an iterable of lines as a binary stream.
 
     A string is a path only when it names an existing file and is one line.
@@ -86,14 +97,14 @@ def open_source(source: str | Path | bytes | Iterable[str]) -> BinaryIO:
         The file cannot be read.
     """
     if isinstance(source, bytes):
-        return io.BytesIO(source)
+        return _plain(io.BytesIO(source))
     if isinstance(source, str):
         if not _is_file(source):
             return io.BytesIO(source.encode("utf-8", "surrogateescape"))
         source = Path(source)
     if isinstance(source, Path):
         return _open_file(source)
-    return _Lines(iter(source))  # type: ignore[return-value]
+    return _plain(_Lines(iter(source)))  # type: ignore[arg-type]
 
 
 def _is_file(text: str) -> bool:
@@ -113,32 +124,124 @@ def _open_file(path: Path) -> BinaryIO:
         raise InputError(
             "log", str(path), f"cannot be read: {reason}", reason="cannot_be_read"
         ) from error
-    if file.read(2) == b"\x1f\x8b":
-        file.seek(0)
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
-    file.seek(0)
-    return file
+    return _plain(file)
 
 
-class _Lines:
-    """Lines of text as a stream of bytes, without joining them all."""
+# The byte order marks of files that Windows writes, PowerShell's ``>`` among them.
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_GZIP: Final = b"\x1f\x8b"
+_MOST_WRAPPINGS: Final = 3
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
 
-    def read(self, size: int = CHUNK) -> bytes:
-        parts: list[bytes] = []
-        length = 0
-        for line in self._lines:
-            part = line.encode("utf-8", "surrogateescape")
-            parts.append(part if part.endswith(b"\n") else part + b"\n")
+def _plain(file: BinaryIO) -> BinaryIO:
+    """Return a stream as UTF-8 without a mark, whatever it was packed or encoded in."""
+    stream: BinaryIO = file
+    for _ in range(_MOST_WRAPPINGS):
+        head = stream.read(len(_GZIP))
+        stream = _again(head, stream)
+        if head != _GZIP:
+            break
+        stream = _Unzipped(stream)  # type: ignore[assignment]
+    head = stream.read(3)
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            stream = _again(head[len(mark) :], stream)
+            return stream if encoding == "utf-8" else _Recoded(stream, encoding)  # type: ignore[return-value]
+    return _again(head, stream)
+
+
+def _again(head: bytes, stream: BinaryIO) -> BinaryIO:
+    return Rewound(head, stream) if head else stream  # type: ignore[return-value]
+
+
+class _Changed:
+    """A stream of which each piece is changed while it is read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._ready = b""
+        self._ended = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, fewer only at the end."""
+        parts = [self._ready]
+        length = len(self._ready)
+        while not self._ended and (size < 0 or length < size):
+            parts.append(self._next())
             length += len(parts[-1])
-            if length >= size:
-                break
-        return b"".join(parts)
+        data = b"".join(parts)
+        cut = len(data) if size < 0 else size
+        self._ready = data[cut:]
+        return data[:cut]
+
+    def _next(self) -> bytes:
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Close the stream behind."""
+        self._stream.close()
+
+
+class _Unzipped(_Changed):
+    """What a gzip stream holds, as far as it goes: one that was cut off is read up to there."""
+
+    _PIECE: Final = 256 << 10
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._member = zlib.decompressobj(31)
+        self._packed = b""
+
+    def _next(self) -> bytes:
+        packed = self._packed or self._stream.read(self._PIECE)
+        if not packed:
+            self._ended = True
+            return b""
+        try:
+            data = self._member.decompress(packed, 4 * self._PIECE)
+        except zlib.error:
+            self._ended = True
+            return b""
+        self._packed = self._member.unconsumed_tail
+        if self._member.eof:
+            self._packed = self._member.unused_data
+            self._member = zlib.decompressobj(31)
+        return data
+
+
+class _Recoded(_Changed):
+    """A stream in another encoding as UTF-8."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        super().__init__(stream)
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+
+    def _next(self) -> bytes:
+        piece = self._stream.read(SMALL)
+        self._ended = not piece
+        return self._decoder.decode(piece, final=self._ended).encode("utf-8", "replace")
+
+
+class _Lines(_Changed):
+    """Lines of text or of bytes as a stream of bytes, without joining them all."""
+
+    def __init__(self, lines: Iterator[str | bytes]) -> None:
+        super().__init__(io.BytesIO())
+        self._lines = lines
+
+    def _next(self) -> bytes:
+        line = next(self._lines, None)
+        if line is None:
+            self._ended = True
+            return b""
+        if isinstance(line, bytes):
+            return line
+        part = line.encode("utf-8", "surrogateescape")
+        return part if part.endswith(b"\n") else part + b"\n"
 
 
 def _safe_end(data: bytes) -> int:

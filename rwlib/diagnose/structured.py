@@ -17,7 +17,7 @@ from rwlib.diagnose.facts import IAM_ACTIONS
 
 # The member of the outermost object that holds the events.
 _LIST: Final = re.compile(
-    rb'\s*\{[^}]{0,2000}?"(Records|Events|events|logEvents)"\s*:\s*\[\s*[{\]]'
+    rb'\s*\{[^{}]{0,2000}?"(Records|Events|events|logEvents)"\s*:\s*\[\s*[{\]]'
 )
 _ARRAY: Final = re.compile(rb"\s*\[\s*\{")
 _REFUSED: Final = re.compile(r"AccessDenied|Unauthorized|Forbidden")
@@ -59,13 +59,53 @@ def events_prefix(head: bytes) -> str | None:
 def read_events(stream: Any, prefix: str) -> Iterator[bytes]:
     """Yield each event of a document as one line; memory holds one event at a time.
 
-    What follows a place that is no JSON is not read.
+    What follows a place that is no JSON is not read; a document that was cut off in its first
+    event is given as the text that it is.
     """
+    head = stream.read(HEAD)
+    whole_events = 0
     try:
-        for item in ijson.items(stream, prefix, use_float=True, multiple_values=True):
+        for item in ijson.items(
+            Rewound(head, stream), prefix, use_float=True, multiple_values=True
+        ):
+            whole_events += 1
             yield _line_of(item)
     except ijson.JSONError:
-        return
+        if not whole_events:
+            yield b" ".join(head.split())
+
+
+def events_within(document: bytes) -> list[bytes]:
+    """Return the events of CloudTrail that stand anywhere in a JSON document, one a line.
+
+    They may lie under any members, and as text inside (a message of SNS or SQS). A document
+    that is an event itself, or holds none, has none within.
+    """
+    if b"eventSource" not in document or document.lstrip()[:1] not in (b"{", b"["):
+        return []
+    try:
+        content = json.loads(document)
+        if event_text(document.decode()) is not None:
+            return []
+        return [_line_of(event) for event in _walked(content)]
+    except (ValueError, RecursionError):
+        return []
+
+
+def _walked(content: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(content, str) and "eventSource" in content and content.lstrip()[:1] in ("{", "["):
+        try:
+            content = json.loads(content)
+        except ValueError:
+            return
+    if isinstance(content, dict):
+        if isinstance(content.get("eventSource"), str) and "eventName" in content:
+            yield content
+            return
+        content = list(content.values())
+    if isinstance(content, list):
+        for each in content:
+            yield from _walked(each)
 
 
 def event_text(text: str) -> str | None:
@@ -78,6 +118,8 @@ def event_text(text: str) -> str | None:
         return None
     try:
         event = json.loads(text)
+        if not isinstance(event, dict):
+            return None
         if isinstance(event.get("CloudTrailEvent"), str):
             event = json.loads(event["CloudTrailEvent"])
         if isinstance(event.get("detail"), dict) and "eventSource" in event["detail"]:
