@@ -10,6 +10,7 @@ import click
 from rwlib.cli.files import write_files
 from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, row_fields, say_row_notes, target_options
+from rwlib.errors import InputError
 
 
 @click.command("export", cls=TargetCommand)
@@ -52,7 +53,9 @@ def command(
 
         common = row_fields(target_file, fields)
         say_row_notes(targets, common)
-        rows = read_targets(targets, common)
+        rows = list(read_targets(targets, common))
+        if not rows:
+            raise InputError("targets", targets, "holds no target; write one in each row")
         files = export_targets(
             [export_plan(each, offline=offline) for _, each in rows], format_name
         )

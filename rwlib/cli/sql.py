@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any
 
@@ -85,18 +86,28 @@ def _execute(target: Any, as_json: bool) -> int:
     return runbook.exit_code
 
 
+def _read(check_file: str) -> str:
+    """Return the text of a file, in UTF-8 or in the UTF-16 that Windows writes with a mark."""
+    hint = "cannot be read; give a file with SQL"
+    try:
+        content = Path(check_file).read_bytes()
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if utf16 else "utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        if b"\0" not in content:
+            hint = "cannot be read: it is not UTF-8 text; save it as UTF-8"
+    except OSError:
+        pass
+    raise InputError("check", check_file, hint, reason="cannot_be_read")
+
+
 def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> int:
     from dataclasses import asdict
 
     from rwlib.cli.printing import echo_json
     from rwlib.sql import check_sql, connectors_without_role, has_statements
 
-    try:
-        text = Path(check_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(
-            "check", check_file, "cannot be read; give a file with SQL", reason="cannot_be_read"
-        ) from None
+    text = _read(check_file)
     findings = check_sql(text, target=target, version=version)
     if as_json:
         echo_json([asdict(finding) for finding in findings])

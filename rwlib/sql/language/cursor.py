@@ -261,13 +261,34 @@ class Cursor:
             return "write out what the dots stand for, or leave them out"
         if token.value == "\u2026":
             return "write out what the dots stand for, or leave them out"
+        if token.value in "{%" and (self.peek(1).value[:1] in "{%" and self.peek(1).value):
+            return "give the SQL that the template makes, for dbt that of dbt compile"
+        if token.value[:3] == "```":
+            return "leave the fence ``` out: it belongs to Markdown, not to the statement"
         if token.value in "[]{}|":
             return f"leave {token.value} out: it belongs to the synopsis, not to the statement"
         if token.value[:1] == "<" and self.peek(1).is_name:
             return "put a real name in place of the angle brackets and what is between them"
         return ""
 
+    def _prompt(self, token: Token) -> str:
+        """Advise where the prompt of psql was copied with the statement, as in ``dev=>``."""
+        sign = self.peek(1)
+        first = self.at == 0 or self.begins_a_line()
+        right_behind = sign.kind == "symbol" and sign.start == token.end
+        if (
+            first
+            and token.kind == "word"
+            and right_behind
+            and sign.value[:1] in "=-('\"*"
+            and sign.value[-1:] in ">#"
+        ):
+            return f"leave {token.value}{sign.value} out: it is the prompt of psql"
+        return ""
+
     def _advice(self, token: Token, nearest: tuple[str, ...]) -> str:
+        if advice := self._prompt(token):
+            return advice
         if token.kind == "symbol" and (advice := self._synopsis(token)):
             return advice
         if token.kind == "symbol" and not token.value.isascii():

@@ -272,6 +272,8 @@ class _Parser:
         if word in _NOTHING_FOLLOWS:
             cursor.at += 1
             return self._other()
+        if word == "COPY":
+            self._refuse_copied_file()
         if word in _REST_UNREAD:
             return self._rest_unread()
         raise cursor.expected("statement", nearest=_STATEMENTS)
@@ -279,6 +281,23 @@ class _Parser:
     def _other(self, explained: ParsedStatement | None = None) -> OtherStatement:
         cursor = self.cursor
         return OtherStatement(cursor.tokens[0].value.upper(), cursor.text(), cursor.line, explained)
+
+    def _refuse_copied_file(self) -> None:
+        """Refuse COPY from or to a file, as Redshift, Snowflake and PostgreSQL have it.
+
+        Source: RisingWave's ``Parser::parse_copy``, which takes STDIN and STDOUT alone.
+        """
+        cursor = self.cursor
+        for at in range(1, len(cursor.tokens) - 1):
+            place = cursor.tokens[at + 1]
+            if cursor.tokens[at].is_word("FROM", "TO") and place.kind == "string":
+                cursor.at = at + 1
+                error = cursor.expected("STDIN or STDOUT")
+                error.advice = (
+                    "read files of S3 with CREATE SOURCE or CREATE TABLE … WITH (connector = 's3'),"
+                    " or run this in the database whose COPY it is"
+                )
+                raise error
 
     def _rest_unread(self) -> OtherStatement:
         cursor = self.cursor
