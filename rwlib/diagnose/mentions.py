@@ -16,7 +16,7 @@ NO_RULE: Final = (
 )
 _WORDS: Final = re.compile(
     rb"aws|amazon|arn:|\bs3\b|s3[.:_]|\bsts\b|\bkms\b|\bglue\b|\biam\b|assume.?role|risingwave"
-    rb"|opendal|reqsign|lake ?formation|\bbucket\b|iceberg|redshift",
+    rb"|opendal|reqsign|lake ?formation|\bbucket\b|iceberg|redshift|accessdenied|slowdown",
     re.IGNORECASE,
 )
 _OVERLAP: Final = 64

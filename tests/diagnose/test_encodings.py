@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from rwlib.cli import cli
-from rwlib.diagnose import diagnose
+from rwlib.diagnose import Watched, diagnose
+from rwlib.diagnose.mentions import NO_RULE
 
 CALLER = "arn:aws:sts::111122223333:assumed-role/rw-role/session"
 EVENT = {
@@ -76,3 +77,9 @@ def test_standard_input_is_read_in_every_packing(packed: Callable[[bytes], bytes
         cli, ["diagnose", "--offline", "--log", "-"], input=packed(TRAIL.encode())
     )
     assert CALLER in done.output
+
+
+@pytest.mark.parametrize("text", ["SlowDown: Please reduce your request rate.", "x AccessDenied"])
+def test_a_code_of_s3_is_never_said_to_be_about_something_else(text: str) -> None:
+    watched = Watched([text])
+    assert watched.nothing_found() == NO_RULE

@@ -34,13 +34,15 @@ def test_what_was_pasted_beside_the_statement_is_named(text: str, advice: str) -
     "text",
     [
         "COPY orders FROM 's3://acme/p/' IAM_ROLE 'arn:aws:iam::111122223333:role/rw'",
-        "COPY (SELECT 1) TO '/tmp/x.csv'",
+        "COPY (SELECT a FROM t) TO '/tmp/x.csv'",
+        "COPY INTO orders FROM @stage",
     ],
 )
 def test_copy_from_or_to_a_file_is_no_statement_of_risingwave(text: str) -> None:
     with pytest.raises(SqlSyntaxError, match="STDIN"):
         parse_statements(text)
     parse_statements("COPY orders (a, b) FROM STDIN")
+    parse_statements("COPY (SELECT a FROM t) TO STDOUT")
 
 
 def test_a_file_in_utf_16_is_read_and_one_in_latin_1_is_named(tmp_path: Path) -> None:

@@ -288,16 +288,20 @@ class _Parser:
         Source: RisingWave's ``Parser::parse_copy``, which takes STDIN and STDOUT alone.
         """
         cursor = self.cursor
-        for at in range(1, len(cursor.tokens) - 1):
-            place = cursor.tokens[at + 1]
-            if cursor.tokens[at].is_word("FROM", "TO") and place.kind == "string":
-                cursor.at = at + 1
-                error = cursor.expected("STDIN or STDOUT")
-                error.advice = (
-                    "read files of S3 with CREATE SOURCE or CREATE TABLE … WITH (connector = 's3'),"
-                    " or run this in the database whose COPY it is"
-                )
-                raise error
+        depth = 0
+        for token, place in pairwise(cursor.tokens):
+            depth += token.is_symbol("(") - token.is_symbol(")")
+            if depth or not token.is_word("FROM", "TO"):
+                continue
+            if place.is_word("STDIN" if token.is_word("FROM") else "STDOUT"):
+                return
+            cursor.at = cursor.tokens.index(place)
+            error = cursor.expected("STDIN or STDOUT")
+            error.advice = (
+                "read files of S3 with CREATE SOURCE or CREATE TABLE … WITH (connector = 's3'),"
+                " or run this in the database whose COPY it is"
+            )
+            raise error
 
     def _rest_unread(self) -> OtherStatement:
         cursor = self.cursor
