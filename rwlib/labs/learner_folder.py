@@ -317,5 +317,5 @@ def need_sandbox() -> None:
     except ModuleNotFoundError as error:
         raise RunbookError(
             f"labs need {error.name}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox]'`"
+            "`pip install 'risingwave-iam-runbook[sandbox,files]'`"
         ) from None
