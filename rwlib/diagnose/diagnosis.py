@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rwlib.target import Target
 
 _EXCERPT: Final = 600
-_RIGHT_NOW: Final = "it is right now: it was mended since, or the error met something else"
+_RIGHT_NOW: Final = "it looks right now: it was mended since, or the error met something else"
 
 
 def diagnose(

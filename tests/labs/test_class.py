@@ -145,7 +145,7 @@ def test_names_of_a_class(tmp_path):
     listed.write_text("ada\n\n grace \nada\nada\n")
     assert learner_names(0, listed) == ["ada", "grace", "ada-2", "ada-3"]
     assert learner_names(5, listed)[4:] == ["learner05"]
-    with pytest.raises(InputError, match="size of a class"):
+    with pytest.raises(InputError, match="is not a valid class size"):
         learner_names(0)
     with pytest.raises(InputError, match="cannot be read"):
         learner_names(0, tmp_path / "nowhere")

@@ -222,7 +222,7 @@ def test_tear_down_keeps_and_names_the_policy_when_others_use_it(iam, example, r
     arn = Target(**example).policy_arn_in("111122223333")
     iam.attach_role_policy(RoleName="etl", PolicyArn=arn)
     left = undo(example, runs)
-    assert any(kept.endswith("role etl uses it") for kept in left.kept)
+    assert any(kept.endswith("it is used by role etl") for kept in left.kept)
     assert state(iam)["etl"][2] == [arn]
     assert ROLE not in state(iam)
 
