@@ -229,7 +229,7 @@ def _translated(error: BaseException) -> Iterator[RunbookError]:
     ):
         yield CredentialsError(
             f"there are no usable AWS credentials ({error}); run `aws configure` or `aws sso "
-            "login`, set aws_profile, or try it in the sandbox with --sandbox"
+            "login`, set aws_profile, or try `rwlib run --sandbox` first"
         )
     elif isinstance(error, exceptions.HTTPClientError | exceptions.EndpointConnectionError):
         yield ServiceError(

@@ -113,7 +113,7 @@ def check_allowed_principal(
         return check(
             "fail",
             f"{role_arn} is not listed{others}",
-            "run it again with apply: Step 4 adds it",
+            "apply it with `rwlib run --apply`: Step 4 adds it",
             "allowed_principal_other_arn" if same_name else "allowed_principal_missing",
             4,
         )
@@ -127,7 +127,7 @@ def check_allowed_principal(
         )
     return check(
         "manual",
-        "nobody has confirmed it, and without an API key it cannot be looked up",
+        "nobody has confirmed it; it can be looked up only with an API key and a cluster_id",
         " ".join(console_steps(target, role_arn)),
         "allowed_principal_unconfirmed",
     )

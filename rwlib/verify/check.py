@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Status = Literal["pass", "fail", "unknown", "manual"]
 
-APPLY = "run it again with apply: the step puts this right"
+APPLY = "apply it with `rwlib run --apply`: the step puts this right"
 
 
 @dataclass(frozen=True)

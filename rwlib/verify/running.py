@@ -129,7 +129,7 @@ def _look_at_sink(
     if name not in existing(connection, "sink"):
         return Check(
             check_id, "SQL", title, "fail", (REASONS["sink_missing"].title,),
-            "run it again with apply", "sink_missing", 5,
+            "apply it with `rwlib run --apply`", "sink_missing", 5,
         )  # fmt: skip
     failures = sink_failures(connection.rows, name)
     if failures:

@@ -85,7 +85,7 @@ def test_refused_step_leaves_the_verdict_and_the_copied_command_mends_it(world, 
     assert broken
     assert {each.fixed_by for each in broken} == {None}
     assert panel.fix_buttons == {}
-    assert not any("with apply" in each.fix for each in broken)
+    assert not any("--apply" in each.fix for each in broken)
     pastes = broken[-1].pastes
     assert json.loads(pastes[0].text)["Statement"]
     assert pastes[0].text.splitlines()[1] in repr(panel)
