@@ -90,6 +90,14 @@ class ConnectorProfile:
     example: Mapping[str, Any] = field(default_factory=dict)
 
 
+NEEDED_KEYS = (
+    *("place", "label", "title", "source", "since", "connector", "kind", "needs", "requests"),
+    *("options", "role_options", "region_option", "path_option", "types", "format_encode"),
+    *("s3_at_create", "notes"),
+)
+"""What the file of every connector says that a target can name."""
+
+
 @cache
 def connector_names() -> tuple[str, ...]:
     """Return the connectors that a target can name, in the order in which they are offered.
@@ -114,10 +122,25 @@ def connector_files() -> tuple[str, ...]:
 
 @cache
 def connector_data(name: str) -> Mapping[str, Any]:
-    """Return everything that a connector's file says; a further kind has its first kind's too."""
+    """Return everything that a connector's file says; a further kind has its first kind's too.
+
+    Raises
+    ------
+    InputError
+        A connector that a target can name lacks keys that every such file has.
+    """
     data = _read(name)
     base = _read(data["options_of"]) if "options_of" in data else {}
-    return MappingProxyType({**base, **data})
+    data = {**base, **data}
+    missing = [key for key in NEEDED_KEYS if key not in data]
+    if missing and name in connector_names():
+        raise InputError(
+            "connectors",
+            name,
+            f"has no {', '.join(missing)} in its file; copy them from the nearest connector's",
+            reason="cannot_be_read",
+        )
+    return MappingProxyType(data)
 
 
 @cache

@@ -12,6 +12,7 @@ import yaml
 import rwlib.connectors
 from rwlib.aws.bucket import BucketFacts
 from rwlib.connectors import connector_names, connector_profile
+from rwlib.errors import InputError
 from rwlib.export.exporting import FORMATS, export_target
 from rwlib.export.plan import make_plan
 from rwlib.steps.step1_documents import policy_document
@@ -215,3 +216,18 @@ def test_no_code_has_a_list_of_connectors():
         if left:
             found[where] = left
     assert found == {}
+
+
+def test_file_that_lacks_keys_is_refused_with_one_sentence(tmp_path, monkeypatch):
+    begun = tmp_path / "begun.yaml"
+    begun.write_text("place: 9\nlabel: Begun\nneeds: []\nrequests: []\noptions: {}\n")
+    monkeypatch.setattr(rwlib.connectors, "_FOLDER", tmp_path)
+    rwlib.connectors.connector_names.cache_clear()
+    rwlib.connectors.connector_data.cache_clear()
+    try:
+        with pytest.raises(InputError, match="'begun' has no title, source, since, connector"):
+            rwlib.connectors.connector_data("begun")
+    finally:
+        monkeypatch.undo()
+        rwlib.connectors.connector_names.cache_clear()
+        rwlib.connectors.connector_data.cache_clear()
