@@ -105,8 +105,8 @@ def per_account_chosen(options: Options, limits: Limits) -> list[dict[str, Any]]
             "account": limits.accounts.get(account, account),
             "calls": "write" if limit.writes else "read",
             "number": int(limit.limit),
-            "why": f"AWS throttled {limit.refused} calls, and the lowest rate was "
-            "{int(limit.lowest)}",
+            "why": f"AWS throttled {limit.refused} calls, and the lowest number was "
+            f"{int(limit.lowest)}",
         }
         for (_, account), limit in sorted(limits.adapting.items())
         if limit.refused

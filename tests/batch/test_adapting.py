@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rwlib.batch.driving import per_account_chosen
 from rwlib.batch.job import perform, queued_seconds
 from rwlib.batch.options import Options
 from rwlib.batch.schedule import AccountLimit, Limits, Scheduler, TargetWork
@@ -207,3 +208,16 @@ def test_numbers_that_are_given_are_kept():
                     connectors=["s3_sink"], apply=True)  # fmt: skip
     assert 3 in limits.uses(target).values()
     assert not any(isinstance(each, AccountLimit) for each in limits.uses(target).values())
+
+
+def test_summary_names_what_an_account_was_brought_down_to():
+    limits = Limits()
+    target = Target(workload_identity_arn="arn:aws:iam::444455556666:role/x", bucket="acme-a",
+                    connectors=["s3_sink"], apply=True)  # fmt: skip
+    for name, limit in limits.uses(target).items():
+        if isinstance(limit, AccountLimit) and name[0] == "account":
+            limit.ended(0.0, 1.0, 3, {"iam:write": 2})
+            lowest = int(limit.lowest)
+    chosen, rest = per_account_chosen(Options(Path("rows.csv"), Path("runbook.ipynb")), limits)
+    assert chosen["why"] == f"AWS throttled 2 calls, and the lowest number was {lowest}"
+    assert rest["why"] == "AWS throttled no call"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 
 import pytest
@@ -146,3 +149,30 @@ def test_report_schema_is_itself_valid():
 
     schema = json.loads((ROOT / "rwlib" / "data" / "report.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def forgotten_prefixes(source):
+    """Lines of f-strings in which one part has a placeholder and no prefix."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            text = f"({ast.get_source_segment(source, node)})"
+            plain = [
+                each.string
+                for each in tokenize.generate_tokens(io.StringIO(text).readline)
+                if each.type == tokenize.STRING and each.string[0] in "\"'"
+            ]
+            if any(re.search(r"\{[A-Za-z_][^{}\s]*\}", part) for part in plain):
+                lines.append(node.lineno)
+    return lines
+
+
+def test_no_part_of_an_f_string_lacks_its_prefix():
+    assert forgotten_prefixes('(f"{a} calls, "\n"{int(b.lowest)}")') == [1]
+    assert forgotten_prefixes('f"{a} of {{name}}"') == []
+    found = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in tracked("rwlib/*.py", "docs/*.py", "benchmarks/*.py")
+        for line in forgotten_prefixes(path.read_text(encoding="utf-8"))
+    }
+    assert found == set()
