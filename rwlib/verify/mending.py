@@ -151,11 +151,10 @@ def _with_the_role(situation: Situation, actions: list[str]) -> dict[str, Any]:
     """Return a key policy that lets the role use the key through S3 in the bucket's region.
 
     ``kms:ViaService`` narrows a grant to requests that S3 makes for the role (KMS developer
-    guide, condition keys).
+    guide, condition keys). Every statement that is there stays, whatever its Sid.
     """
     document = situation.bucket.kms_key_policy or {}
     statement = {
-        "Sid": "RisingWaveCloudRole",
         "Effect": "Allow",
         "Principal": {"AWS": situation.role_arn},
         "Action": actions,
@@ -164,5 +163,4 @@ def _with_the_role(situation: Situation, actions: list[str]) -> dict[str, Any]:
             "StringEquals": {"kms:ViaService": f"s3.{situation.bucket.region_name}.amazonaws.com"}
         },
     }
-    kept = [each for each in statements_of(document) if each.get("Sid") != statement["Sid"]]
-    return {**document, "Statement": [*kept, statement]}
+    return {**document, "Statement": [*statements_of(document), statement]}
