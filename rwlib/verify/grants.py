@@ -596,6 +596,8 @@ class _Search:
         if not free:
             yield resource, {}
             return
+        if math.prod(map(len, free.values())) > _FEW_BINDINGS:
+            self.undecided[statement] = None
         for values in islice(product(*free.values()), _FEW_BINDINGS):
             bound = dict(zip(free, values, strict=True))
 

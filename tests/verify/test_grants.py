@@ -135,6 +135,17 @@ def test_variable_that_the_caller_fills_in_reaches_wherever_it_likes(resource, c
         assert decision.allowed
 
 
+def test_answer_is_unknown_where_variables_have_more_values_than_were_tried():
+    names = {"StringEquals": {"aws:Referer": ["a", "b", "c", "d"],
+                              "aws:UserAgent": ["e", "f", "g", "h"]}}  # fmt: skip
+    place = "arn:aws:s3:::acme-analytics/risingwave/${aws:Referer}/${aws:UserAgent}"
+    extra = allow("s3:PutObjectAcl", place, Condition=names)
+    target = target_of()
+    check, found = check_grants(target, situation_of(target, extra), WORKLOAD)
+    assert [each.kind for each in found] == ["unused"]
+    assert (check.status, check.reason) == ("unknown", "grants_not_decided")
+
+
 def test_accepting_what_is_outside_does_not_accept_what_is_undecided():
     denials = [
         {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",
