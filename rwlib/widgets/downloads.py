@@ -54,13 +54,8 @@ class DownloadsPanel(GuidePanel):
         self.show(show_note(text))
 
     def _clicked(self, button: Any) -> None:
-        self.button.disabled = True
-        self.button.description = "Making the files …"
-        try:
+        with self.busy("Making the files …"):
             guarded(self._make, self.links)
-        finally:
-            self.button.description = "Make the files"
-            self.button.disabled = bool(self.guide.errors)
 
     def _make(self) -> None:
         guide = self.guide

@@ -7,7 +7,8 @@ a second one while the first is worked on does nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -45,6 +46,8 @@ class GuidePanel(Panel):
         False for a panel that listens later, after the panels inside it.
     """
 
+    button: ipywidgets.Button
+
     def __init__(self, guide: Guide, *, follows: bool = True) -> None:
         super().__init__(guided=guide.guided)
         self.guide = guide
@@ -54,6 +57,16 @@ class GuidePanel(Panel):
 
     def refresh(self) -> None:
         """Show the guide's state."""
+
+    @contextmanager
+    def busy(self, words: str) -> Iterator[None]:
+        """Close the panel's button for a while, and say on it what goes on."""
+        button = self.button
+        said, button.description, button.disabled = button.description, words, True
+        try:
+            yield
+        finally:
+            button.description, button.disabled = said, bool(self.guide.errors)
 
 
 class Message(ipywidgets.HTML):  # type: ignore[misc]
@@ -181,13 +194,8 @@ class PreviewPanel(GuidePanel):
         self.refresh()
 
     def _clicked(self, button: Any) -> None:
-        self.button.disabled = True
-        self.button.description = "Looking at AWS …"
-        try:
+        with self.busy("Looking at AWS …"):
             guarded(self.guide.look, self.body)
-        finally:
-            self.button.description = "Preview"
-            self.button.disabled = bool(self.guide.errors)
 
     def refresh(self) -> None:
         """Show the preview, or what is missing for one."""

@@ -63,13 +63,8 @@ class StartPanel(ProgressPanel):
             fill(self.why, note(said, "bad" if guide.problem else ""))
 
     def _clicked(self, button: Any) -> None:
-        self.button.disabled = True
-        self.button.description = "Looking at AWS …"
-        try:
+        with self.busy("Looking at AWS …"):
             guarded(self.guide.look, self.why)
-        finally:
-            self.button.description = "Preview"
-            self.button.disabled = bool(self.guide.errors)
 
 
 class SectionPanel(GuidePanel):

@@ -163,13 +163,9 @@ class SqlFields:
         title = page(f"<strong>{connector_profile(name).label}</strong>")
         return [title, *first, more, others]
 
-    @staticmethod
-    def _given(name: str, target: Target) -> dict[str, Any]:
+    def _given(self, name: str, target: Target) -> dict[str, Any]:
         """Return what a connector is given: what is shared, and its own over it."""
-        options: Mapping[str, Any] = target.sql_options
-        shared = {key: item for key, item in options.items() if key not in connector_names()}
-        own = options.get(name)
-        return {**shared, **(own if isinstance(own, Mapping) else {})}
+        return {**self._shared(target), **self._own(name, target)}
 
     def _chosen(self) -> dict[str, Any]:
         """Return ``sql_options`` as the fields have them; what has no field stays as it is."""
@@ -181,12 +177,13 @@ class SqlFields:
             if kept or typed:
                 chosen[name] = {**kept, **typed}
         offered = {key for fields in self.fields.values() for key in fields}
-        shared = {
-            key: item
-            for key, item in target.sql_options.items()
-            if key not in connector_names() and key not in offered
-        }
+        shared = {k: v for k, v in self._shared(target).items() if k not in offered}
         return {**shared, **chosen}
+
+    @staticmethod
+    def _shared(target: Target) -> dict[str, Any]:
+        names = connector_names()
+        return {key: item for key, item in target.sql_options.items() if key not in names}
 
     @staticmethod
     def _own(name: str, target: Target) -> Mapping[str, Any]:

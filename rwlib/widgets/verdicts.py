@@ -207,13 +207,8 @@ class VerdictPanel(GuidePanel):
             self.guide.look()
 
     def _clicked(self, button: Any) -> None:
-        self.button.disabled = True
-        self.button.description = "Looking at AWS …"
-        try:
+        with self.busy("Looking at AWS …"):
             guarded(self._judge, self.summary)
-        finally:
-            self.button.description = "Check again"
-            self.button.disabled = bool(self.guide.errors)
 
 
 def summary_of(checks: list[Check], failed: int, planned: bool) -> tuple[str, str]:
