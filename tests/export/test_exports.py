@@ -87,6 +87,18 @@ def encoded(text):
     return tree(hcl2.loads(f"x = {inner.removesuffix(')')}\n")["x"])
 
 
+def in_console(expressions, folder):
+    """What expressions come to in a folder, as Terraform says."""
+    done = subprocess.run(
+        ["terraform", "console"],
+        input=f"base64encode(jsonencode([{', '.join(expressions)}]))\n",
+        capture_output=True, text=True, timeout=60, cwd=folder,
+        env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(base64.b64decode(json.loads(done.stdout)))
+
+
 def evaluated(text):
     """The resources' arguments as Terraform evaluates them, or python-hcl2 where it is missing."""
     if shutil.which("terraform") is None:
@@ -105,14 +117,7 @@ def evaluated(text):
             "".join(f"locals {{\n{kind} = {body}\n}}\n" for kind, body in bodies.items()),
             encoding="utf-8",
         )
-        done = subprocess.run(
-            ["terraform", "console"],
-            input=f"base64encode(jsonencode([{', '.join(f'local.{kind}' for kind in kinds)}]))\n",
-            capture_output=True, text=True, timeout=60, cwd=folder,
-            env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    read = json.loads(base64.b64decode(json.loads(done.stdout)))
+        read = in_console((f"local.{kind}" for kind in kinds), folder)
     found = dict(zip(kinds, read, strict=True))
     for kind, name in zip(kinds, ("policy", "assume_role_policy"), strict=True):
         found[kind][name] = json.loads(found[kind][name])
@@ -249,11 +254,4 @@ def test_what_is_missing_is_one_sentence():
 @needs_terraform
 def test_terraform_itself_reads_a_string_as_it_was(tmp_path):
     texts = [NASTY, "%{ if } %%{x} $${y} $", "\b\f\n\t\r\x7f\x85\u2028 \U0001f600", "a\\b\"c'`d`"]
-    done = subprocess.run(
-        ["terraform", "console"],
-        input=f"base64encode(jsonencode([{', '.join(map(quoted, texts))}]))\n",
-        capture_output=True, text=True, timeout=60, cwd=tmp_path,
-        env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(base64.b64decode(json.loads(done.stdout))) == texts
+    assert in_console(map(quoted, texts), tmp_path) == texts

@@ -244,15 +244,6 @@ def _writers(operator: str, *more: str, **changes: Any) -> Repair:
     return repair
 
 
-def _boundary(*statements: Any) -> Repair:
-    def repair(lab: Any) -> None:
-        boundary = lab.setup.fill("$narrow_boundary")
-        boundary["Statement"] += lab.setup.fill(list(statements))
-        lab.put_policy(boundary, lab.setup.fill("$boundary_arn"))
-
-    return repair
-
-
 def _added(arn: str) -> Repair:
     return lambda lab: lab.cloud.add_allowed_role(lab.cluster_id, arn)
 
@@ -315,7 +306,7 @@ LEGITIMATE: dict[tuple[int, str], Repair] = {
         )
     ),
     (9, "another operator"): _writers("ArnNotLike", "$role_arn"),
-    (10, "with the listing said again"): _boundary(
+    (10, "with the listing said again"): boundary(
         allows(["s3:PutObject"], ["arn:aws:s3:::$bucket/$prefix/*"]),
         allows("s3:ListBucket", "arn:aws:s3:::$bucket"),
     ),
@@ -379,7 +370,7 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
     (9, "every role of the account exempted"): _writers(
         "ArnNotLike", f"arn:aws:iam::{CUSTOMER}:role/*"
     ),
-    (10, "writing in the whole bucket"): _boundary(allows("s3:PutObject", f"{BUCKET}/*")),
+    (10, "writing in the whole bucket"): boundary(allows("s3:PutObject", f"{BUCKET}/*")),
     (12, "a second Allowed Principal"): solved_and(
         _added(f"arn:aws:iam::{CUSTOMER}:role/unrelated-app")
     ),

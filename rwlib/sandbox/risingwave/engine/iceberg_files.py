@@ -160,7 +160,6 @@ def append(
         Tables of format version 1 know no delete files.
     """
     opened = _opened(table, files, publish)
-    kinds = {name: type_name(kind) for name, kind in columns}
     try:
         with opened.transaction() as transaction:
             if deleted and not copy_on_write and table.metadata.format_version > 1:
@@ -169,7 +168,7 @@ def append(
                     lambda location: _asked(lambda: files.read(key_of(location))),
                     _arrow_rows(table, columns, rows),
                     deleted,
-                    kinds,
+                    {name: type_name(kind) for name, kind in columns},
                     _any_of(deleted, columns),
                 )
                 return
