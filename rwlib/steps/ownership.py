@@ -144,6 +144,11 @@ def is_pending(item: Mapping[str, Any]) -> bool:
     return tags_of(item).get(ID_TAG, "").startswith(_NONCE)
 
 
+def made_with(item: Mapping[str, Any], nonce: str) -> bool:
+    """True when the very call that carried the nonce made it, whatever became of its answer."""
+    return tags_of(item).get(ID_TAG) == nonce
+
+
 def _made_then(item: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     made = item.get("CreateDate")
     if not isinstance(made, datetime):

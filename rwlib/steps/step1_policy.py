@@ -25,6 +25,7 @@ from rwlib.steps.ownership import (
     id_of,
     is_ours,
     is_pending,
+    made_with,
     new_nonce,
     other_claims,
     tag_list,
@@ -166,7 +167,7 @@ class _Policy:
             self._tag({ID_TAG: policy_id, **self._claim(policy_id)}, policy_id)
             return change.done()
         policy = self._read_until_seen(policy_name, change)
-        if not is_ours(policy, self.ledger, self.tags):
+        if not made_with(policy, nonce):
             self.ledger.abandoned(change)
             return self.update(policy, apply)
         self.ledger.done(change, id=id_of(policy), nonce=nonce)

@@ -27,6 +27,7 @@ from rwlib.steps.ownership import (
     id_of,
     is_ours,
     is_pending,
+    made_with,
     new_nonce,
     other_claims,
     other_manager,
@@ -213,13 +214,13 @@ class _Role:
             return change.done()
         # Another run was quicker, or the answer to our own call was lost: adopt what is.
         found = self._read_until_seen()
-        ours = is_ours(found, self.ledger, self.tags)
-        if ours:
+        by_us = made_with(found, nonce)
+        if by_us:
             self.ledger.done(change, id=id_of(found), nonce=nonce)
         else:
             self.ledger.abandoned(change)
         adopted = self.adopt(found, True)
-        return change.done() if ours else adopted
+        return change.done() if by_us else adopted
 
     def _create(
         self, change: Change, nonce: str, tags: Mapping[str, str], optional: Mapping[str, Any]

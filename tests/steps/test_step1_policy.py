@@ -602,6 +602,17 @@ def test_policy_ends_right_when_the_answer_to_its_creation_is_lost(iam, tmp_path
     assert live_document(iam) == DOCUMENT
 
 
+def test_policy_is_not_called_created_when_another_run_of_ours_was_quicker(aws, iam, tmp_path):
+    def quicker():
+        ensure_policy(aws, NAME, DOCUMENT, apply=True, sleep=Sleeps())
+
+    busy = BusyAws(before={"create_policy": [quicker]})
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    change = ensure_policy(busy, NAME, DOCUMENT, ledger=ledger, apply=True, sleep=Sleeps())
+    assert (change.action, change.applied) == ("none", False)
+    assert [entry["phase"] for entry in ledger.entries] == ["intended", "abandoned"]
+
+
 def test_policy_is_not_ours_when_somebody_else_made_it_first(iam, tmp_path):
     def theirs():
         iam.create_policy(PolicyName=NAME, PolicyDocument=json.dumps(OTHER))

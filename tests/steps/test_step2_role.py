@@ -193,6 +193,15 @@ def test_role_gives_up_with_a_sentence_when_aws_never_shows_it(iam):
         ensure_role(hidden, ROLE, TRUST, apply=True, sleep=Sleeps())
 
 
+def test_role_is_not_called_created_when_another_run_of_ours_was_quicker(aws, iam):
+    quicker = lambda: ensure_role(aws, ROLE, TRUST, apply=True, sleep=Sleeps()) and None  # noqa: E731
+    busy = BusyAws(before={"create_role": [quicker]})
+    ledger = Ledger()
+    change = ensure_role(busy, ROLE, TRUST, ledger=ledger, apply=True, sleep=Sleeps())
+    assert (change.action, change.applied) == ("none", False)
+    assert [entry["phase"] for entry in ledger.entries] == ["intended", "abandoned"]
+
+
 def test_role_is_not_ours_when_somebody_else_made_it_first(iam):
     busy = BusyAws(
         before={
