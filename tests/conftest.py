@@ -87,6 +87,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
+@pytest.fixture(autouse=True)
+def no_run_of_another_test(monkeypatch):
+    """Take away what leads a run to its folder: a target performed in this process sets it."""
+    for name in ("RWLIB_TARGET", "RWLIB_RUN_DIR", "RWLIB_APPROVED"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def shared_sandbox():
     with Sandbox() as running:
