@@ -444,7 +444,7 @@ class _Search:
         self.statements = [
             *attached,
             *_statements("the bucket policy", bucket.policy, "resource"),
-            *_statements("the key policy", _key_side(situation), "resource"),
+            *_statements("the key policy", self._about_the_key(_key_side(situation)), "resource"),
         ]
         limits = _statements(*situation.boundary, "identity") if situation.boundary else []
         self.bounds = [each for each in limits if each.allows] if situation.boundary else None
@@ -471,6 +471,20 @@ class _Search:
         self._overlaps: dict[tuple[str, str], bool] = {}
         # Statements that have more ways of coming out than were looked at.
         self.undecided: dict[_Statement, None] = {}
+
+    def _about_the_key(self, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return a key policy with the key's ARN for its resource.
+
+        In a key policy ``"Resource": "*"`` means the key to which it is attached (KMS developer
+        guide, "Key policies in AWS KMS").
+        """
+        if document is None or not self.key_arn:
+            return document
+        statements = [
+            {**each, "Resource": self.key_arn} if each.get("Resource") in ("*", ["*"]) else each
+            for each in statements_of(document)
+        ]
+        return {**document, "Statement": statements}
 
     def _base(self) -> dict[str, Any]:
         situation = self.situation
