@@ -52,6 +52,7 @@ LetIn = Literal["everybody", "account", "pattern", "one"]
 Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
+_LOOKED_AT = 4000
 _FEW = 3
 _FEW_BINDINGS = 16
 _BUCKET_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -157,6 +158,16 @@ _TAG = "aws:principaltag/"
 _NAMED_TAG = re.compile(r"""aws:principaltag/[^"{},']+""")
 _VARIABLE = re.compile(r"\$\{([^},'$*?]+)(?:,\s*'([^']*)')?\}")
 _FREE_ALL_THE_SAME = frozenset({"aws:securetransport"})
+# A request comes through the internet or through an endpoint of a VPC, and has the keys of that
+# way alone. Source: IAM User Guide, "AWS global condition context keys".
+_BY_INTERNET = "aws:sourceip"
+_ENDPOINT_ALWAYS = frozenset({"aws:sourcevpce", "aws:sourcevpc", "aws:vpcsourceip"})
+_BY_ENDPOINT = _ENDPOINT_ALWAYS | {
+    *("aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths")
+}
+_AN_ENDPOINT = "vpce-0123456789abcdef0"
+_LONGEST_SESSION = timedelta(hours=12)
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,12 +284,16 @@ def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, 
         own = policy_document(
             wanted.model_copy(update={"connectors": ["s3_sink"], "glue_database": ""}), **place
         )
-    asked = [
-        document
+    return [own, *_of_other_targets(situation).values()]
+
+
+def _of_other_targets(situation: Situation) -> dict[str, Mapping[str, Any]]:
+    """Return the policies on the role that are other targets' of this runbook, by their ARN."""
+    return {
+        name: document
         for name, document in situation.identity
         if name in situation.ours and name != situation.policy_arn
-    ]
-    return [own, *asked]
+    }
 
 
 def excess_grants(
@@ -435,6 +450,7 @@ def _verdict_on(
     notes = [*(line for line, _ in asked.values()), *said, *notes]
     blocking = unaccepted(target, grants)
     ids = [*(each.id for each in blocking), *asked]
+    notes += _excused(target, situation)
     accept = f"if it is wanted: accept_findings: [{', '.join(ids)}]"
     if blocking:
         return verdict(
@@ -489,6 +505,21 @@ def _not_read(what: str, why: str) -> str:
 def _unread_id(what: str) -> str:
     """Return the id under which a target accepts that something of a role was not looked at."""
     return _grant_id("undecided", [], ["not looked at", what], "")
+
+
+def _excused(target: Target, situation: Situation) -> Iterator[str]:
+    """Say what counts as asked for because another target of this runbook has it on the role."""
+    for arn in _of_other_targets(situation):
+        yield (
+            f"{arn.rpartition(':policy/')[2]} is another target's of this runbook on the same "
+            "role, and counts as asked for; verify that target to have it judged"
+        )
+    needs = {connector_profile(name).trusted_service for name in target.connectors}
+    if situation.redshift_claimed and "redshift.amazonaws.com" not in needs:
+        yield (
+            "the trust policy may let Redshift in: another target of this runbook on the same "
+            "role needs it"
+        )
 
 
 def _undecided_id(statements: Iterable[_Statement]) -> str:
@@ -912,6 +943,8 @@ class _Search:
     ) -> Iterator[tuple[Kind, Request, str]]:
         named = (place.split(":") + [""] * 5)[4]
         owner = named if re.fullmatch(r"\d{12}", named) else self.account
+        if any(key.lower() == "aws:requestedregion" for key in context):
+            context = self._asked_where_it_is(place, context)
         request = Request(self.session, action.name, place, owner, {**self.base, **context})
         alone = json.dumps({"Version": "2012-10-17" if statement.variables else "2008-10-17",
                             "Statement": [statement.document]})  # fmt: skip
@@ -939,6 +972,25 @@ class _Search:
         kind = self.kind_of(request, action)
         if self.tolerated is None or not self.tolerated(request, action.level, kind):
             yield kind, request, assumes
+
+    def _asked_where_it_is(self, place: str, context: Mapping[str, str]) -> Mapping[str, str]:
+        """Return a context with the Region in which the resource is asked for, where it is known.
+
+        A bucket is asked in its own Region, IAM in one for the whole partition (Amazon S3 User
+        Guide, "Making requests"; IAM User Guide, ``aws:RequestedRegion``).
+        """
+        parts = (place.split(":") + [""] * 5)[:5]
+        region = parts[3] if _REGION.fullmatch(parts[3]) else ""
+        if place == self.bucket_arn or place.startswith(f"{self.bucket_arn}/"):
+            region = self.situation.bucket.region_name
+        elif parts[2] == "iam" and parts[1] == "aws":
+            region = "us-east-1"
+        if not region:
+            return context
+        return {
+            key: region if key.lower() == "aws:requestedregion" else value
+            for key, value in context.items()
+        }
 
     def _had_already(self, request: Request, had: Situation) -> bool:
         side, _ = self._resource_side(request, had)
@@ -996,11 +1048,14 @@ class _Search:
                 known = tuple(map(self._filled, values)) if each.variables else values
                 keys.add(operator, key, shown, known, each.variables)
         found, more = keys.contexts(
-            self._inside_values, lambda key, value: self._holds(statement, key, value)
+            self._inside_values,
+            lambda key, value: _can_be(key, value) and self._holds(statement, key, value),
+            # S3 asks KMS for its callers: by which way, AWS does not say.
+            lambda context, tested: action.name.startswith("kms:") or _one_way(context, tested),
         )
         if more:
             self.undecided[statement] = None
-        return found
+        return [_with_endpoint(each, keys.tested) for each in found]
 
     def _inside_values(self, key: str) -> list[tuple[PatternToken, ...]]:
         prefix = self.target.prefix
@@ -1010,6 +1065,38 @@ class _Search:
 
     def _holds(self, statement: _Statement, key: str, value: tuple[str, str] | None) -> bool:
         return _holds(statement, key, value, self.session, self.base)
+
+
+def _can_be(key: str, value: tuple[str, str] | None) -> bool:
+    """Tell whether a request of a role's session can have a value of a key, or be without it.
+
+    It is always asked in some Region, and its credentials are at most twelve hours old (AWS STS
+    API Reference, AssumeRole).
+    """
+    if key == "aws:requestedregion":
+        return value is not None
+    if key == "aws:tokenissuetime":
+        issued = moment(value[1]) if value else None
+        return issued is not None and issued >= (datetime.now(UTC) - _LONGEST_SESSION).timestamp()
+    return True
+
+
+def _one_way(context: Mapping[str, str], tested: Iterable[str]) -> bool:
+    """Tell whether one way through the network gives a request these of the tested keys."""
+    present = {key.lower() for key in context}
+    absent = set(tested) - present
+    if not present & _BY_ENDPOINT and _BY_INTERNET not in absent:
+        return True
+    return _BY_INTERNET not in present and not absent & _ENDPOINT_ALWAYS
+
+
+def _with_endpoint(context: dict[str, str], tested: Iterable[str]) -> dict[str, str]:
+    """Name an endpoint where only a request through one has these keys."""
+    present = {key.lower() for key in context}
+    through = present & _BY_ENDPOINT or (_BY_INTERNET in tested and _BY_INTERNET not in present)
+    if not through or "aws:sourcevpce" in {*present, *tested}:
+        return context
+    return {**context, "aws:SourceVpce": _AN_ENDPOINT}
 
 
 def _holds(
@@ -1053,6 +1140,7 @@ class TestedKeys:
         self,
         inside: Callable[[str], list[tuple[PatternToken, ...]]] = lambda key: [],
         keep: Callable[[str, tuple[str, str] | None], bool] = lambda key, value: True,
+        possible: Callable[[Mapping[str, str], Iterable[str]], bool] = lambda context, keys: True,
     ) -> tuple[list[dict[str, str]], bool]:
         """Return a context for each way in which the tests can come out, and whether more exist.
 
@@ -1062,6 +1150,8 @@ class TestedKeys:
             Patterns of a key that are to be told apart as well.
         keep
             Whether a value of a key, or its absence, is looked at.
+        possible
+            Whether a request can have these keys together, given all that are tested.
         """
         choices: list[list[tuple[str, str] | None]] = []
         for key, asked in self._tests.items():
@@ -1070,11 +1160,19 @@ class TestedKeys:
                 for value in _possible_values(asked, inside(key))
             ]
             choices.append([each for each in found if keep(key, each)])
-        contexts = [
-            dict(pair for pair in chosen if pair is not None)
-            for chosen in islice(product(*choices), _CONTEXTS)
-        ]
-        return contexts, math.prod(map(len, choices)) > len(contexts)
+        contexts: list[dict[str, str]] = []
+        for looked_at, chosen in enumerate(product(*choices)):
+            if len(contexts) == _CONTEXTS or looked_at == _LOOKED_AT:
+                return contexts, True
+            context = dict(pair for pair in chosen if pair is not None)
+            if possible(context, self.tested):
+                contexts.append(context)
+        return contexts, False
+
+    @property
+    def tested(self) -> frozenset[str]:
+        """The keys, in lower case."""
+        return frozenset(self._tests)
 
 
 def _possible_values(
@@ -1459,9 +1557,16 @@ def _assuming(
     session = role_session(situation.role_arn, "session")
     # What a variable stands for depends on the caller, so such a test is left to the evaluator.
     free = {key for _, key, _, values in statement.tests if any("$" in each for each in values)}
+    signed = kind == "AWS"
     contexts, more = keys.contexts(
-        keep=lambda key, value: key in free or _holds(statement, key, value, session, own)
+        keep=lambda key, value: (
+            (not signed or key == "aws:tokenissuetime" or _can_be(key, value))
+            and (key in free or _holds(statement, key, value, session, own))
+        ),
+        possible=lambda context, tested: not signed or _one_way(context, tested),
     )
+    if signed:
+        contexts = [_with_endpoint(each, keys.tested) for each in contexts]
     for found in contexts:
         context = own | found
         try:

@@ -340,7 +340,18 @@ def test_policy_of_another_target_of_this_runbook_counts_as_asked_for():
     target = target_of()
     situation = situation_of(target, allow("s3:GetObject", "arn:aws:s3:::acme-other/rw/*"))
     assert [each.kind for each in excess_grants(target, situation)] == ["outside"]
-    assert excess_grants(target, replace(situation, ours=frozenset({"extra-0"}))) == ()
+    shared = replace(situation, ours=frozenset({"extra-0"}), redshift_claimed=True)
+    assert excess_grants(target, shared) == ()
+    check, _ = check_grants(target, shared)
+    assert check.status == "pass"
+    (line,) = check.evidence
+    assert "extra-0 is another target's of this runbook on the same role" in line
+    without = target_of(connectors=["s3_sink"])
+    trusting = replace(situation_of(without), redshift_claimed=True)
+    trusting = replace(trusting, trust_policy=trust_policy(WORKLOAD, ["redshift"]))
+    check, found = check_grants(without, trusting)
+    assert (check.status, found) == ("pass", ())
+    assert "may let Redshift in" in check.evidence[0]
 
 
 def test_accepted_finding_is_reported_and_passes():
