@@ -73,7 +73,6 @@ def app_command(folder: Path, port: int, *, browser: bool) -> list[str]:
         "--Voila.ip=127.0.0.1",
         f"--port={port}",
         f"--Voila.open_browser={browser}",
-        f"--Voila.default_url=/voila/render/{START}",
         f"--template={_APP_TEMPLATE}",
         "--VoilaConfiguration.strip_sources=True",
         "--VoilaConfiguration.show_tracebacks=False",
