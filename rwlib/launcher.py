@@ -152,6 +152,11 @@ def copy_notebooks(source: Path, folder: Path) -> list[Path]:
     return copies
 
 
+def copy_packaged(folder: Path) -> list[Path]:
+    """Copy this package's notebooks into a folder; see `copy_notebooks`."""
+    return copy_notebooks(notebook_path(START).parent, folder)
+
+
 def trust(notebooks: list[Path], environment: Mapping[str, str]) -> None:
     """Mark the copies as trusted: they are this package's own, and their outputs are shown."""
     import nbformat
