@@ -51,6 +51,7 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@$(MAKE) --no-print-directory actionlint
 	@$(BIN)/mypy
 	@$(BIN)/python .ci/notebooks_as_modules.py && $(BIN)/mypy build/notebooks/*.py
