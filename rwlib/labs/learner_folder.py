@@ -325,5 +325,5 @@ def need_sandbox() -> None:
     except ModuleNotFoundError as error:
         raise RunbookError(
             f"labs need {error.name}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox,files]'`"
+            "`pip install 'risingwave-iam-runbook[sandbox]'`"
         ) from None
