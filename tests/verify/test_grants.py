@@ -695,7 +695,13 @@ def test_run_stops_where_a_policy_of_an_adopted_role_may_not_be_read(aws, exampl
     with pytest.raises(CheckFailedError, match="nothing was written: what the role would") as found:
         accepting.run_step(1)
     assert [call for call in accepting.aws.calls if call.writes] == []
+    report = json.loads((accepting.run_dir / "report.json").read_text())
+    assert report["exit_code"] == 1
+    assert report["headline"] == f"N{str(found.value)[1:]}"
     open_ids = re.findall(r"accept_findings: \[(undecided-[0-9a-f]{8})\]", str(found.value))
+    accepting.target = accepting.target.model_copy(update={"apply": False})
+    accepting.stopped = ""
+    assert open_ids[0] in accepting.finish()["headline"]
     book = blind(accept_findings=[*grants, *open_ids])
     book.run_step(1)
 
