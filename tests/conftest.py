@@ -34,18 +34,21 @@ def _leave_the_real_world() -> None:
 
 _leave_the_real_world()
 
-import functools  # noqa: E402
-
 import boto3  # noqa: E402
-import botocore.session  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from rwlib.aws.calls import Aws  # noqa: E402
+from rwlib.headless.engine.startup import without_modules  # noqa: E402
 from rwlib.sandbox.server.server import Sandbox  # noqa: E402
+from tests.support.quick_clients import keep_what_all_clients_share  # noqa: E402
+from tests.support.quick_sandbox import keep_the_example_world  # noqa: E402
 
-# Every session reads botocore's service models again, which takes most of a test's time.
-botocore.session.create_loader = functools.lru_cache(botocore.session.create_loader)
+keep_what_all_clients_share()
+keep_the_example_world()
+with without_modules("rfc3987_syntax"):
+    # Grammars that nothing here is held against; building them takes seconds.
+    import jsonschema  # noqa: F401
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile(
