@@ -129,7 +129,10 @@ def strangers_let_in(setup: LabSetup, history: LabHistory) -> list[Observed]:
 def too_much_granted(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name what the role may do beside what the lab needs, each with a request as proof."""
     grants = _excess(setup, history.now, history.base)
-    return [_of_grant(each, setup.target) for each in grants if not each.by_trust]
+    return [
+        *(_of_grant(each, setup.target) for each in grants if not each.by_trust),
+        *_let_in_elsewhere(setup, history, history.now),
+    ]
 
 
 def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
@@ -151,9 +154,11 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
     found = list(now)
     for state in history.states[1:-1]:
         grants = _excess(setup, state, history.before)
-        then = [_of_grant(each, setup.target) for each in grants] + list(
-            _opened(setup, history, state)
-        )
+        then = [
+            *(_of_grant(each, setup.target) for each in grants),
+            *_let_in_elsewhere(setup, history, state),
+            *_opened(setup, history, state),
+        ]
         if fresh := [each for each in then if each not in found]:
             when = f"after {state.call} at {state.at[11:19]} UTC, and closed again since"
             found.append(Observed(f"{when}: {fresh[0].line}", "closed_again"))
@@ -212,6 +217,31 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
         tolerated=tolerated,
     )
     return tuple(found)
+
+
+def _let_in_elsewhere(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[Observed]:
+    """Yield what policies of other buckets and keys give the lab's role, and did not before.
+
+    Within an account the policy of a resource is enough by itself (IAM user guide, "Policy
+    evaluation logic"), so the role's own policies say nothing of it.
+    """
+    role, target = state.role(setup.target.role_name), setup.target
+    if role is None:
+        return
+    key = str((state.bucket(target.bucket) or {}).get("kms_key") or "")
+    judged = {f"bucket {target.bucket}", f"key {key}"}  # with the role's own policies
+    for name, piece in state.pieces.items():
+        kind, _, what = name.partition(" ")
+        if kind not in ("bucket", "key") or name in judged or not _is_customers(name, piece):
+            continue
+        place = f"arn:aws:s3:::{piece['name']}" if kind == "bucket" else str(piece["arn"])
+        old, new = (_with_grants(each) for each in (history.base.pieces.get(name), piece))
+        for each in newly_allowed(
+            old, new, place=place, account_id=CUSTOMER, only=(str(role["arn"]),), alone=True
+        ):
+            line = f"the policy of {what} lets the role in: {each.line}"
+            yield Observed(line, "more_than_needed")
+            break
 
 
 def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[Observed]:

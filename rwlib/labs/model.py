@@ -94,7 +94,7 @@ class Lab:
         Number of faults that a closing lab has one after the other, each in a world of its own;
         see `draw_round`.
     also
-        Another name that finds it.
+        Other names that find it, and under which it was kept before.
     layer
         What refuses, one of `rwlib.labs.questions.LAYERS`: the answer to the question before the
         repair.
@@ -122,7 +122,7 @@ class Lab:
     nothing_more: bool = False
     one_at_a_time: bool = False
     layer: str = ""
-    also: str = ""
+    also: tuple[str, ...] = ()
     after: Mapping[str, str] = field(default_factory=dict)
     terraform: bool = False
     silent: bool = False
@@ -168,7 +168,7 @@ def find_lab(number: int | str) -> Lab:
     labs = all_labs()
     text = str(number).strip()
     for lab in labs:
-        if text in (str(lab.number), f"{lab.number:02d}", lab.name, lab.also or lab.name):
+        if text in (str(lab.number), f"{lab.number:02d}", lab.name, *lab.also):
             return lab
     raise InputError("lab", number, f"is not a lab; there are 1 to {labs[-1].number}")
 
@@ -242,6 +242,7 @@ def draw_round(lab: Lab, seed: int, number: int) -> Lab:
         objectives=lab.objectives,
         draw=lab.draw,
         rounds=lab.rounds,
+        also=lab.also,
     )
 
 
@@ -294,7 +295,7 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         nothing_more=data.get("nothing_more", False),
         one_at_a_time=data.get("one_at_a_time", False),
         layer=data.get("layer", ""),
-        also=data.get("also", ""),
+        also=tuple(data.get("also", ())),
         after=data.get("after", {}),
         terraform=data.get("terraform", False),
         silent=data.get("silent", False),

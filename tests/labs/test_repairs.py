@@ -33,6 +33,9 @@ SHORT = {
     (8, "grant to somebody else"),
     (5, "all of S3, and taken back"),
     (9, "Deny narrowed to the prefix"),
+    (8, "all of KMS by the key policy"),
+    (17, "a grant with which more may be made"),
+    (3, "right, and another bucket open to the role"),
 }
 
 

@@ -89,3 +89,23 @@ def test_headline_says_what_was_seen(statuses, applied, exit_code, words):
         }
     )
     assert words in found
+
+
+def looked_at(*statuses, exit_code=0, **more):
+    steps = [
+        {"number": n, "status": "open" if n < 5 else "manual", "changes": []} for n in range(1, 6)
+    ]
+    role = "arn:aws:iam::111122223333:role/r"
+    return headline({"checks": checks(*statuses), "applied": False, "exit_code": exit_code,
+                     "role_arn": role, "steps": steps, **more})  # fmt: skip
+
+
+def test_headline_of_a_verification_speaks_of_no_preview():
+    assert looked_at("pass") == "arn:aws:iam::111122223333:role/r is set up and verified"
+    found = looked_at("pass", "manual", exit_code=3)
+    assert found.endswith("is set up; a person must add it to the cluster's Allowed Principals")
+
+
+def test_headline_names_what_is_accepted():
+    grants = [{"id": "outside-1", "accepted": True}, {"id": "unused-2", "accepted": False}]
+    assert looked_at("pass", grants=grants).endswith("; accepted on purpose: outside-1")
