@@ -26,6 +26,7 @@ from types import FrameType
 from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
+from rwlib.report import quick_jsonschema
 from rwlib.runs import file_hash
 
 START = "runbook.ipynb"
@@ -159,6 +160,7 @@ def copy_packaged(folder: Path) -> list[Path]:
 
 def trust(notebooks: list[Path], environment: Mapping[str, str]) -> None:
     """Mark the copies as trusted: they are this package's own, and their outputs are shown."""
+    quick_jsonschema()  # which nbformat imports
     import nbformat
     from nbformat.sign import NotebookNotary
 

@@ -39,16 +39,14 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from rwlib.aws.calls import Aws  # noqa: E402
-from rwlib.headless.engine.startup import without_modules  # noqa: E402
+from rwlib.report.schema import quick_jsonschema  # noqa: E402
 from rwlib.sandbox.server.server import Sandbox  # noqa: E402
 from tests.support.quick_clients import keep_what_all_clients_share  # noqa: E402
 from tests.support.quick_sandbox import keep_the_example_world  # noqa: E402
 
 keep_what_all_clients_share()
 keep_the_example_world()
-with without_modules("rfc3987_syntax"):
-    # Grammars that nothing here is held against; building them takes seconds.
-    import jsonschema  # noqa: F401
+quick_jsonschema()
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile(
@@ -148,7 +146,7 @@ def runs(aws_environment, tmp_path):
     return tmp_path / "runs"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warm_fork_server(shared_sandbox):
     """A process that has warmed up for the sandbox."""
     environment = {**os.environ, **shared_sandbox.environment()}
