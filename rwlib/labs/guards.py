@@ -488,7 +488,8 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
         if name.startswith("key ") and state != piece["state"]:
-            line = f"{piece['arn']} is {state}: kms:Decrypt with it is refused to everybody"
+            line = f"{piece['arn']} is {state}"
+            line += ": kms:Decrypt with it is refused to everybody" * (state != "Enabled")
             changes.append(Observed(line) if state else _gone(piece["arn"]))
     return changes
 

@@ -164,8 +164,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("number", [lab.number for lab in all_labs()])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(lab.number, marks=pytest.mark.slow if lab.number == 13 else pytest.mark.long)
+        for lab in all_labs()
+    ],
+)
 def test_lab_is_opened_again_after_a_check_and_the_end_of_its_kernel(monkeypatch, tmp_path, number):
     """A kernel that is killed leaves its state as the last answered call left it."""
     monkeypatch.delenv("RWLIB_LAB_SANDBOX", raising=False)
