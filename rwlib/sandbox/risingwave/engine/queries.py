@@ -29,8 +29,9 @@ from rwlib.sandbox.risingwave.engine.expressions import (
     translated,
 )
 from rwlib.sandbox.risingwave.engine.failures import failure
+from rwlib.sandbox.risingwave.engine.kinds import type_name
 from rwlib.sandbox.risingwave.engine.objects import Database, Relation, Row
-from rwlib.sandbox.risingwave.engine.values import canonical, from_python, type_name
+from rwlib.sandbox.risingwave.engine.values import canonical, from_python
 from rwlib.sql.language import tokenize
 
 _SELECTING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION)
@@ -79,7 +80,7 @@ def select(text: str, database: Database, version: str, read_source: SourceReade
     names = _column_types(database, words)
     _refuse_calculating(text, names)
     with _opened(database, version, words, read_source) as connection:
-        said = translated(text)
+        said = translated(text, names)
         declared = _declared_types(connection, said)
         connection.set_authorizer(_only(*_SELECTING, sqlite3.SQLITE_RECURSIVE))
         with _explained():
