@@ -79,6 +79,8 @@ class KmsService:
         self._use(request, caller, key, f"kms:{action}", "EncryptionContext")
         if action == "PutKeyPolicy":
             self._check_new_policy(request, caller, key)
+        if action == "GetPublicKey" and not key.asymmetric:
+            raise AwsError("UnsupportedOperationException", f"{key.arn} is a symmetric key.")
         # moto knows a key by its id in its own account.
         parameters["KeyId"] = key.id
         return self._forward(request, key.account)
