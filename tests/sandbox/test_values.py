@@ -289,7 +289,20 @@ def test_interval_that_is_none_is_refused(text):
             ["varchar"],
             ["1.5"],
         ),
-        ("SELECT '{\"a\": [1]}'::jsonb -> 'a'", ["jsonb"], ["[1]"]),
+        ("SELECT '{\"a\": [1,2]}'::jsonb -> 'a'", ["jsonb"], ["[1, 2]"]),
+        (
+            """SELECT '{"a": [1, {"b": null}], "c": "é\\""}'::jsonb ->> 'a' AS a,
+            '["x", true]'::jsonb ->> 1 AS b, '{"a": null}'::jsonb ->> 'a' AS n,
+            '{"c": "é\\""}'::jsonb ->> 'c' AS c, '{"c": 1}'::jsonb -> 'x' AS x""",
+            ["varchar", "varchar", "varchar", "varchar", "jsonb"],
+            ['[1, {"b": null}]', "true", None, 'é"', None],
+        ),
+        (
+            "SELECT bool_and(v), bool_or(v), bool_and(w) FROM "
+            "(SELECT true AS v, NULL::bool AS w UNION ALL SELECT false, NULL) t",
+            ["bool", "bool", "bool"],
+            [False, True, None],
+        ),
         ("SELECT '1 day 2 hours'::interval", ["interval"], ["1 day 02:00:00"]),
         ("SELECT '{1,NULL}'::int[]", ["int4[]"], [[1, None]]),
         ("SELECT '2026-01-02'::date::timestamp", ["timestamp"], ["2026-01-02 00:00:00"]),
