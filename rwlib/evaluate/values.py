@@ -197,7 +197,7 @@ def _texts(uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None
     domain = [_pattern(_glob_parts(text)) for text in about.like]
     # For a set operator an empty text is no value at all.
     apart = any(test.set_operator for test in uses.tests)
-    found = _witnesses(patterns, domain, apart)
+    found = _witnesses(patterns, domain, apart, "*?" if about.plain else "")
     if found is None:
         return None
     result = []
@@ -219,7 +219,10 @@ def _other_than(texts: Sequence[str]) -> str:
 
 
 def _witnesses(
-    patterns: Sequence[_Pattern], domain: Sequence[_Pattern], empty_apart: bool = False
+    patterns: Sequence[_Pattern],
+    domain: Sequence[_Pattern],
+    empty_apart: bool = False,
+    without: str = "",
 ) -> dict[tuple[bool, ...], str] | None:
     """Find a shortest text for every set of patterns that one text matches together."""
     every = [*patterns, *domain]
@@ -235,7 +238,7 @@ def _witnesses(
     }
     if any(text == _NO_COLON for each in every for _, text in each.steps):
         letters.add(":")
-    alphabet = [_fresh(letters), *sorted(letters)]
+    alphabet = [_fresh(letters), *sorted(letters - set(without))]
     start = tuple(each.start() for each in every)
     seen = {start}
     todo: list[tuple[tuple[frozenset[int], ...], str]] = [(start, "")]

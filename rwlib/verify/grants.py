@@ -39,11 +39,11 @@ from rwlib.evaluate import (
     redshift_services,
     text_tokens,
 )
-from rwlib.steps import policy_document, statements_of
+from rwlib.steps import policy_document, principals_of, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session, with_grants
-from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.iam_actions import IamAction, actions_like, glob, iam_action, unlisted
 from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
@@ -110,7 +110,9 @@ class ExcessGrant:
     def proof(self) -> str:
         """The grant and its proof, without the id."""
         shown = {
-            key: value for key, value in self.witness.context.items() if key.lower() not in _OWN
+            key: value
+            for key, value in self.witness.context.items()
+            if key.lower() not in _OWN or (key.lower(), str(value)) == _WITHOUT_TLS
         }
         where = "".join(f", with {key} {value}" for key, value in shown.items())
         asked = f"{self.witness.action} on {self.witness.resource}{where}"
@@ -151,6 +153,7 @@ _OWN = frozenset(
         "aws:federatedprovider", "kms:calleraccount", "aws:sourceaccount", "aws:sourcearn",
     )
 )  # fmt: skip
+_WITHOUT_TLS = ("aws:securetransport", "false")
 _TAG = "aws:principaltag/"
 _NAMED_TAG = re.compile(r"""aws:principaltag/[^"{},']+""")
 _VARIABLE = re.compile(r"\$\{([^},'$*?]+)(?:,\s*'([^']*)')?\}")
@@ -204,7 +207,7 @@ class _Statement:
     def matches(self) -> Callable[[str], bool]:
         """Whether an action in lower case is one of the statement's."""
         negated = bool(self.not_actions)
-        pattern = _action_pattern(self.not_actions or self.actions)
+        pattern = glob(*(self.not_actions or self.actions))
         return lambda name: (pattern.fullmatch(name) is None) is negated
 
     @cached_property
@@ -231,11 +234,6 @@ class _Statement:
         return json.dumps(
             {key: value for key, value in self.document.items() if key != "Sid"}, sort_keys=True
         )
-
-
-def _action_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
-    texts = [re.escape(each.lower()).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns]
-    return re.compile("|".join(texts) or r"(?!)")
 
 
 def _statements(
@@ -543,12 +541,23 @@ class _Search:
     def grants(self) -> Iterator[ExcessGrant]:
         """Yield what each Allow grants beyond the need."""
         for statement in self.statements:
-            nowhere = "*" in statement.not_resources
-            if statement.allows and not nowhere and statement.bare not in self.same:
+            nothing = "*" in statement.not_resources or self._leaves_to_account(statement)
+            if statement.allows and not nothing and statement.bare not in self.same:
                 try:
                     yield from self._of_statement(statement)
                 except PatternTooLargeError:
                     self.undecided[statement] = None
+
+    def _leaves_to_account(self, statement: _Statement) -> bool:
+        """Tell whether a resource's policy lets the role in only where its own policies do.
+
+        So it does where it names the account: those policies are looked at themselves (IAM User
+        Guide, "AWS JSON policy elements: Principal").
+        """
+        account = {self.account, f"arn:aws:iam::{self.account}:root"}
+        if statement.layer != "resource" or "NotPrincipal" in statement.document:
+            return False
+        return set(principals_of(statement.document)) <= account
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
         by_kind: dict[Kind, _Found] = {}
@@ -689,16 +698,13 @@ class _Search:
         return unused
 
     def _actions(self, statement: _Statement, pattern: str) -> Iterator[tuple[str, IamAction]]:
-        known = iam_actions()
-        name = pattern.lower()
-        if name and "*" not in name and "?" not in name:
-            if ":" in name:
-                yield name, known.get(name) or unlisted(pattern)
+        if pattern and "*" not in pattern and "?" not in pattern:
+            if ":" in pattern:
+                yield pattern.lower(), iam_action(pattern.lower()) or unlisted(pattern)
             return
-        fits = _action_pattern([pattern]).fullmatch if name else None
-        for each, action in known.items():
-            if (fits(each) is not None) if fits else statement.matches(each):
-                yield each, action
+        for name, action in actions_like(pattern or "*"):
+            if pattern or statement.matches(name):
+                yield name, action
 
     def _group(self, action: IamAction, name: str) -> tuple[str, bool, bool]:
         """Tell actions apart by what `kind_of` looks at."""

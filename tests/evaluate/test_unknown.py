@@ -6,6 +6,7 @@ The concrete evaluator is the judge: every assignment of the unknown keys is put
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -104,6 +105,18 @@ def test_what_is_known_of_an_unknown_value_counts():
     about = Unknown(like=("AROA*:*",), optional=False)
     assert evaluate(REQUEST, under(statement), {"aws:userid": about}).effect == "allowed"
     assert evaluate(REQUEST, under(statement), {"aws:userid"}).effect == "depends"
+
+
+def test_value_without_wildcards_is_never_equal_to_a_pattern():
+    """``StringEquals`` with an asterisk, where ``StringLike`` was meant."""
+    statement = {**ALLOW, "Condition": {"StringEquals": {"aws:SourceVpce": ["vpce-*", "vpce-?"]}}}
+    own = Policies(identity=policy(statement))
+    about = Unknown(like=("vpce-*",), optional=False)
+    assert evaluate(REQUEST, own, {"aws:SourceVpce": about}).effect == "depends"
+    plain = replace(about, plain=True)
+    assert evaluate(REQUEST, own, {"aws:SourceVpce": plain}).effect == "implicit-deny"
+    statement["Condition"] = {"StringLike": statement["Condition"]["StringEquals"]}
+    assert evaluate(REQUEST, own, {"aws:SourceVpce": plain}).effect == "allowed"
 
 
 def test_an_unknown_value_in_the_resource_pattern_is_found():

@@ -66,7 +66,7 @@ CONDITIONS = [
     {"StringEquals": {"aws:PrincipalTag/team": ["data", "x"]}},
     {"StringEquals": {"aws:PrincipalTag/none": "data"}},
     {"StringEquals": {"aws:PrincipalOrgID": "o-1"}},
-    {"StringLike": {"aws:Referer": "https://acme.example/*"}},
+    {"StringLike": {"aws:Referer": "acme/*"}},
     {"StringLike": {"aws:UserAgent": "*acme*"}},
     {"StringEquals": {"s3:x-amz-acl": "private"}},
     {"StringEqualsIfExists": {"s3:x-amz-acl": "private"}},
