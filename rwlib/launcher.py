@@ -26,6 +26,7 @@ from types import FrameType
 from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
+from rwlib.report import quick_jsonschema
 from rwlib.runs import file_hash
 
 START = "runbook.ipynb"
@@ -73,7 +74,6 @@ def app_command(folder: Path, port: int, *, browser: bool) -> list[str]:
         "--Voila.ip=127.0.0.1",
         f"--port={port}",
         f"--Voila.open_browser={browser}",
-        f"--Voila.default_url=/voila/render/{START}",
         f"--template={_APP_TEMPLATE}",
         "--VoilaConfiguration.strip_sources=True",
         "--VoilaConfiguration.show_tracebacks=False",
@@ -153,8 +153,14 @@ def copy_notebooks(source: Path, folder: Path) -> list[Path]:
     return copies
 
 
+def copy_packaged(folder: Path) -> list[Path]:
+    """Copy this package's notebooks into a folder; see `copy_notebooks`."""
+    return copy_notebooks(notebook_path(START).parent, folder)
+
+
 def trust(notebooks: list[Path], environment: Mapping[str, str]) -> None:
     """Mark the copies as trusted: they are this package's own, and their outputs are shown."""
+    quick_jsonschema()  # which nbformat imports
     import nbformat
     from nbformat.sign import NotebookNotary
 

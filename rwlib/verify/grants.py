@@ -13,14 +13,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from ipaddress import ip_network
 from itertools import islice, pairwise, product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rwlib.connectors import connector_profile
 from rwlib.errors import InputError
@@ -88,6 +88,8 @@ class ExcessGrant:
     lets_in
         Whom a grant of the trust policy lets in: ``everybody``, a whole ``account``, the roles of
         an account that fit a ``pattern``, or ``one`` principal.
+    written
+        Where it is written: the text of each statement, and of a trust policy the principal.
     """
 
     id: str
@@ -100,6 +102,7 @@ class ExcessGrant:
     assumes: str = ""
     by_trust: bool = False
     lets_in: LetIn = "one"
+    written: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def line(self) -> str:
@@ -231,9 +234,14 @@ class _Statement:
     @property
     def bare(self) -> str:
         """The statement without its Sid, for comparing."""
-        return json.dumps(
-            {key: value for key, value in self.document.items() if key != "Sid"}, sort_keys=True
-        )
+        return bare_statement(self.document)
+
+
+def bare_statement(statement: Mapping[str, Any]) -> str:
+    """Return the text of a statement without its Sid, for comparing."""
+    return json.dumps(
+        {key: value for key, value in statement.items() if key != "Sid"}, sort_keys=True
+    )
 
 
 def _statements(
@@ -351,70 +359,150 @@ def _merged(found: Iterable[ExcessGrant]) -> tuple[ExcessGrant, ...]:
         known = merged.get(each.id)
         if known is None:
             merged[each.id] = each
-        elif not set(each.sources) <= set(known.sources):
-            from dataclasses import replace
-
-            merged[each.id] = replace(known, sources=(*known.sources, *each.sources))
+        else:
+            sources = tuple(dict.fromkeys((*known.sources, *each.sources)))
+            written = known.written | each.written
+            merged[each.id] = replace(known, sources=sources, written=written)
     return tuple(sorted(merged.values(), key=lambda each: (each.kind != "outside", each.title)))
+
+
+class Reach(NamedTuple):
+    """What a role reaches beyond the need of its connectors, and what of it was not asked for.
+
+    Parameters
+    ----------
+    check
+        Whether that may stay so.
+    grants
+        Every grant beyond the need, whether accepted or not.
+    beside
+        The situation without what the target accepts and what other targets asked for: whoever
+        may still do something there does so against the target's wish.
+    """
+
+    check: Check
+    grants: tuple[ExcessGrant, ...]
+    beside: Situation
 
 
 def check_grants(
     target: Target, situation: Situation, workload_identity_arn: str = ""
 ) -> tuple[Check, tuple[ExcessGrant, ...]]:
-    """See that the role reaches nothing beyond what its connectors need.
+    """See that the role reaches nothing beyond what its connectors need; see `judge_reach`."""
+    return judge_reach(target, situation, workload_identity_arn)[:2]
+
+
+def judge_reach(target: Target, situation: Situation, workload_identity_arn: str = "") -> Reach:
+    """Judge everything that the role reaches beyond what its connectors need.
 
     A grant outside that ``accept_findings`` doesn't name fails. What stays inside the target's
     prefix, bucket and key is reported and passes, so that the documented policy can be used. Where
-    policies are too large to be compared to the end, the answer is ``unknown``, and has an id of
-    its own: a reach that is not decided is not "nothing outside", so that id has to be accepted
-    too.
+    policies are too large to be compared to the end, or may not be read, the answer is
+    ``unknown``, and has an id of its own: a reach that is not decided is not "nothing outside", so
+    that id has to be accepted too.
     """
+    grants, undecided = _compared(target, situation, workload_identity_arn)
+    beside = _without(situation, _accepted_texts(target, grants, undecided))
+    return Reach(_verdict_on(target, situation, grants, undecided), grants, beside)
+
+
+def _accepted_texts(
+    target: Target, grants: Iterable[ExcessGrant], undecided: Iterable[_Statement]
+) -> set[tuple[str, str]]:
+    """Return where it is written what the target accepts of the role's reach.
+
+    A statement of which not every outside grant is accepted is not among them.
+    """
+    accepted = set(target.accept_findings)
+    texts = {
+        each
+        for grant in grants
+        if grant.id in accepted and (grant.by_trust or grant.kind == "outside")
+        for each in grant.written
+    }
+    refused = {text for grant in unaccepted(target, grants) for text, _ in grant.written}
+    if _undecided_id(undecided) in accepted:
+        texts |= {(each.bare, "") for each in undecided if each.bare not in refused}
+    return texts
+
+
+def _verdict_on(
+    target: Target,
+    situation: Situation,
+    grants: tuple[ExcessGrant, ...],
+    undecided: tuple[_Statement, ...],
+) -> Check:
     title = title_of("excess_grants")
 
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
-    grants, undecided = _compared(target, situation, workload_identity_arn)
     accepted = set(target.accept_findings)
+    questions = _open_questions(situation, undecided)
     notes = [f"accepted: {each.line}" for each in grants if each.id in accepted]
-    open_question = _undecided_id(undecided)
-    gone = accepted - {each.id for each in grants} - {open_question}
+    gone = accepted - {each.id for each in grants} - set(questions)
     notes += [f"accept_findings names {each}, which was not found" for each in sorted(gone)]
     notes += [each.line for each in grants if each.kind == "unused" and each.id not in accepted]
+    said = [f"accepted: {line}" for each, (line, _) in questions.items() if each in accepted]
+    asked = {each: found for each, found in questions.items() if each not in accepted}
+    notes = [*(line for line, _ in asked.values()), *said, *notes]
     blocking = unaccepted(target, grants)
-    ids = [each.id for each in blocking]
-    if undecided:
-        line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_question}]"
-        if open_question in accepted:
-            notes.insert(0, f"accepted: {line}")
-        else:
-            notes.insert(0, line)
-            ids.append(open_question)
+    ids = [*(each.id for each in blocking), *asked]
     notes += _excused(target, situation)
     accept = f"if it is wanted: accept_findings: [{', '.join(ids)}]"
     if blocking:
-        return (
-            verdict(
-                "fail",
-                [*(each.line for each in blocking), *notes],
-                "take the grant away where it stands, or give this target a role_name of its "
-                f"own; {accept}",
-                "grant_beyond_need",
-            ),
-            grants,
+        return verdict(
+            "fail",
+            [*(each.line for each in blocking), *notes],
+            f"take the grant away where it stands, or give this target a role_name of its own; "
+            f"{accept}",
+            "grant_beyond_need",
         )
-    if undecided and open_question in ids:
-        fix = f"split it, or judge it by hand and, {accept}"
-        return verdict("unknown", notes, fix, "grants_not_decided"), grants
-    if undecided:
-        return verdict("unknown", notes, reason="undecided_grants_accepted"), grants
-    if unread := situation.unread_grants():
-        lines = [f"{what} not looked at, though it could grant more: {why}"
-                 for what, why in unread.items()]  # fmt: skip
-        return verdict("unknown", [*lines, *notes], reason="not_readable"), grants
+    if asked:
+        ways = " and ".join(dict.fromkeys(way for _, way in asked.values()))
+        return verdict("unknown", notes, f"{ways}, or judge it by hand and, {accept}",
+                       "grants_not_decided")  # fmt: skip
+    unread = {what: why for what, why in situation.unread_grants().items()
+              if _unread_id(what) not in accepted}  # fmt: skip
+    if unread:
+        lines = [_not_read(what, why) for what, why in unread.items()]
+        return verdict("unknown", [*lines, *notes], reason="not_readable")
+    if questions:
+        return verdict("unknown", notes, reason="undecided_grants_accepted")
     if situation.trust_policy is None:
-        return verdict("pass", ["the role does not exist yet"]), grants
-    return verdict("pass", notes or ["every policy in effect was compared with the need"]), grants
+        return verdict("pass", ["the role does not exist yet"])
+    return verdict("pass", notes or ["every policy in effect was compared with the need"])
+
+
+def _open_questions(
+    situation: Situation, undecided: tuple[_Statement, ...]
+) -> dict[str, tuple[str, str]]:
+    """Return what is not decided about the role's reach: by its id a line, and what would help.
+
+    What of the bucket policy may not be read is no such question: that policy is its owner's, and
+    a check of its own says so.
+    """
+    found = {}
+    if undecided:
+        open_id = _undecided_id(undecided)
+        line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_id}]"
+        found[open_id] = (line, "split it")
+    if situation.trust_policy is not None:
+        for what, why in situation.unread_of_role().items():
+            if what != "role":
+                open_id = _unread_id(what)
+                line = f"{_not_read(what, why)} [{open_id}]"
+                found[open_id] = (line, "run it with credentials that may read it")
+    return found
+
+
+def _not_read(what: str, why: str) -> str:
+    return f"{what} not looked at, though it could grant more: {why}"
+
+
+def _unread_id(what: str) -> str:
+    """Return the id under which a target accepts that something of a role was not looked at."""
+    return _grant_id("undecided", [], ["not looked at", what], "")
 
 
 def _excused(target: Target, situation: Situation) -> Iterator[str]:
@@ -436,6 +524,59 @@ def _undecided_id(statements: Iterable[_Statement]) -> str:
     """Return the id under which a target accepts that statements were not compared to the end."""
     said = sorted({f"{each.layer} {each.bare}" for each in statements})
     return _grant_id("undecided", [], said, "") if said else ""
+
+
+def _without(situation: Situation, written: Collection[tuple[str, str]]) -> Situation:
+    """Return a situation without statements, and without what other targets asked for.
+
+    Parameters
+    ----------
+    written
+        The text of each statement, with the principal of a trust policy that is taken out; an
+        empty one stands for the whole statement.
+    """
+
+    def left(document: Mapping[str, Any] | None) -> Any:
+        if not document:
+            return document
+        kept = []
+        for statement in statements_of(document):
+            text = bare_statement(statement)
+            names = {who for each, who in written if each == text}
+            if (rest := _without_principals(statement, names)) is not None:
+                kept.append(rest)
+        return {**document, "Statement": kept}
+
+    asked = {each for each in situation.ours if each != situation.policy_arn}
+    return replace(
+        situation,
+        trust_policy=left(situation.trust_policy),
+        identity=tuple(
+            (name, left(document)) for name, document in situation.identity if name not in asked
+        ),
+        bucket=replace(situation.bucket, policy=left(situation.bucket.policy)),
+    )
+
+
+def _without_principals(
+    statement: Mapping[str, Any], names: Collection[str]
+) -> Mapping[str, Any] | None:
+    """Return a statement without some of its principals, None when nothing of it is left."""
+    if not names:
+        return statement
+    principal = statement.get("Principal")
+    if "" in names or not isinstance(principal, Mapping):
+        return None
+    left = {}
+    for kind, given in principal.items():
+        kept = [
+            each
+            for each in ([given] if isinstance(given, str) else given)
+            if f"{kind} {each}" not in names
+        ]
+        if kept:
+            left[kind] = kept
+    return {**statement, "Principal": left} if left else None
 
 
 def unaccepted(target: Target, found: Iterable[ExcessGrant]) -> list[ExcessGrant]:
@@ -473,7 +614,7 @@ class _Search:
         self.statements = [
             *attached,
             *_statements("the bucket policy", bucket.policy, "resource"),
-            *_statements("the key policy", _key_side(situation), "resource"),
+            *_statements("the key policy", self._about_the_key(_key_side(situation)), "resource"),
         ]
         limits = _statements(*situation.boundary, "identity") if situation.boundary else []
         self.bounds = [each for each in limits if each.allows] if situation.boundary else None
@@ -500,6 +641,20 @@ class _Search:
         self._overlaps: dict[tuple[str, str], bool] = {}
         # Statements that have more ways of coming out than were looked at.
         self.undecided: dict[_Statement, None] = {}
+
+    def _about_the_key(self, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return a key policy with the key's ARN for its resource.
+
+        In a key policy ``"Resource": "*"`` means the key to which it is attached (KMS developer
+        guide, "Key policies in AWS KMS").
+        """
+        if document is None or not self.key_arn:
+            return document
+        statements = [
+            {**each, "Resource": self.key_arn} if each.get("Resource") in ("*", ["*"]) else each
+            for each in statements_of(document)
+        ]
+        return {**document, "Statement": statements}
 
     def _base(self) -> dict[str, Any]:
         situation = self.situation
@@ -608,6 +763,7 @@ class _Search:
             (statement.source,),
             record.witness,
             record.assumes,
+            written=frozenset({(statement.bare, "")}),
         )
 
     def _bound(
@@ -1344,6 +1500,7 @@ def _trust_grant(
         request,
         by_trust=True,
         lets_in=lets_in,
+        written=frozenset({(statement.bare, f"{kind} {name}")}),
     )
 
 

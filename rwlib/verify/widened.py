@@ -81,6 +81,7 @@ def newly_allowed(
     but: Sequence[str] = (),
     but_ids: Sequence[str] = (),
     alone: bool = False,
+    only: Sequence[str] = (),
 ) -> Iterator[Passing]:
     """Yield requests that a document lets through now and did not before.
 
@@ -101,6 +102,8 @@ def newly_allowed(
     alone
         Whether the document has to let a request through by itself, as a key policy does that
         names a role of its own account.
+    only
+        ARNs of the roles that are asked about; nobody else is then.
 
     Raises
     ------
@@ -117,7 +120,10 @@ def newly_allowed(
     tried, undecided = 0, False
     for action in _actions(statements, place):
         own = [each for each in statements if each.matches(action.name.lower())]
-        principals = [each for each in _principals(own, account_id) if each[1] not in but]
+        asked = ((role_session(arn, "session"), arn) for arn in only)
+        principals = [
+            each for each in (asked if only else _principals(own, account_id)) if each[1] not in but
+        ]
         contexts, more = _contexts(own, action)
         undecided = undecided or more
         for resource in _resources(own, action, place):
