@@ -292,6 +292,14 @@ def inserted_texts(test: Test, key: str, values: Values) -> tuple[tuple[str, ...
     return tuple(texts), ignore_case
 
 
+def could_be(about: Unknown, text: str) -> bool:
+    """Tell whether a text can be the value of a key, as far as its kind says."""
+    if about.kind == "ip":
+        return network(text) is not None
+    read = {"number": number, "date": moment}.get(about.kind)
+    return read is None or read(text) is not None
+
+
 def _parts_of(texts: Iterable[str]) -> Iterator[str]:
     seen = set()
     for text in texts:

@@ -171,6 +171,15 @@ _BY_ENDPOINT = _ENDPOINT_ALWAYS | {
 _AN_ENDPOINT = "vpce-0123456789abcdef0"
 _LONGEST_SESSION = timedelta(hours=12)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
+# Source: AWS General Reference, "Amazon S3 endpoints and quotas".
+_REGIONS = (
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "af-south-1", "ap-east-1", "ap-east-2"),
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"),
+    *("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+    *("ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1"),
+    *("eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2"),
+    *("eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -1053,6 +1062,7 @@ class _Search:
                     continue
                 known = tuple(map(self._filled, values)) if each.variables else values
                 keys.add(operator, key, shown, known, each.variables)
+        keys.name_regions()
         found, more = keys.contexts(
             self._inside_values,
             lambda key, value: _can_be(key, value) and self._holds(statement, key, value),
@@ -1080,7 +1090,7 @@ def _can_be(key: str, value: tuple[str, str] | None) -> bool:
     API Reference, AssumeRole).
     """
     if key == "aws:requestedregion":
-        return value is not None
+        return value is not None and _REGION.fullmatch(value[1]) is not None
     if key == "aws:tokenissuetime":
         issued = moment(value[1]) if value else None
         return issued is not None and issued >= (datetime.now(UTC) - _LONGEST_SESSION).timestamp()
@@ -1174,6 +1184,12 @@ class TestedKeys:
             if possible(context, self.tested):
                 contexts.append(context)
         return contexts, False
+
+    def name_regions(self) -> None:
+        """Let a tested Region be one that there is, beside those that the tests name."""
+        key = "aws:requestedregion"
+        if key in self._tests:
+            self.add("StringEquals", key, self._spelled[key], _REGIONS, variables=False)
 
     @property
     def tested(self) -> frozenset[str]:
@@ -1564,6 +1580,7 @@ def _assuming(
     # What a variable stands for depends on the caller, so such a test is left to the evaluator.
     free = {key for _, key, _, values in statement.tests if any("$" in each for each in values)}
     signed = kind == "AWS"
+    keys.name_regions()
     contexts, more = keys.contexts(
         keep=lambda key, value: (
             (not signed or key == "aws:tokenissuetime" or _can_be(key, value))

@@ -91,6 +91,20 @@ def test_two_lines_that_together_cover_every_value_decide():
     assert evaluate(REQUEST, both, {"aws:SourceIp"}).effect == "explicit-deny"
 
 
+@pytest.mark.parametrize(
+    ("key", "effect"),
+    [("s3:x-amz-copy-source", "allowed"), ("s3:prefix", "allowed"), ("aws:SourceIp", "depends")],
+)
+def test_variable_does_not_matter_where_nothing_is_compared_with_it(key, effect):
+    """The key is absent, or its value is no address, whatever the unknown address is."""
+    line = {"StringEquals": {key: ["${aws:SourceIp}"]}}
+    other = {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+    statement = {**ALLOW, "Effect": "Deny", "Condition": {**line, **other}}
+    about = {"aws:SourceIp": Unknown(kind="ip", optional=False)}
+    request = replace(REQUEST, context={**REQUEST.context, "s3:prefix": ""})
+    assert evaluate(request, under(statement), about).effect == effect
+
+
 def test_patterns_that_exclude_each_other_never_match_together():
     never = {
         **ALLOW,

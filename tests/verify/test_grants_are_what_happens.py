@@ -220,7 +220,7 @@ def test_what_the_role_reaches_is_reported(account, extra, boundary, on_bucket, 
 
 
 @pytest.mark.long
-@settings(max_examples=int(os.environ.get("VERDICT_EXAMPLES", "500")), **FIXED)
+@settings(max_examples=int(os.environ.get("VERDICT_EXAMPLES", "1000")), **FIXED)
 @given(EXTRA, BOUNDARY, ON_BUCKET, ASKED)
 def test_what_many_roles_reach_is_reported(account, extra, boundary, on_bucket, asked):
     compare_grants(account, extra, boundary, on_bucket, asked)

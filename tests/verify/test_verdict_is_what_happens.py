@@ -327,7 +327,7 @@ FIXED = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 }
-MANY = int(os.environ.get("VERDICT_EXAMPLES", "500"))
+MANY = int(os.environ.get("VERDICT_EXAMPLES", "1000"))
 TWO_WAYS = st.lists(st.sampled_from(WAYS), min_size=1, max_size=2)
 ON_BUCKET = st.lists(s3_statements(True), max_size=2)
 OF_ROLE = st.lists(s3_statements(False), max_size=2)
