@@ -74,7 +74,6 @@ def app_command(folder: Path, port: int, *, browser: bool) -> list[str]:
         "--Voila.ip=127.0.0.1",
         f"--port={port}",
         f"--Voila.open_browser={browser}",
-        f"--Voila.default_url=/voila/render/{START}",
         f"--template={_APP_TEMPLATE}",
         "--VoilaConfiguration.strip_sources=True",
         "--VoilaConfiguration.show_tracebacks=False",
@@ -152,6 +151,11 @@ def copy_notebooks(source: Path, folder: Path) -> list[Path]:
     if copies:
         _write_json(index, copied)
     return copies
+
+
+def copy_packaged(folder: Path) -> list[Path]:
+    """Copy this package's notebooks into a folder; see `copy_notebooks`."""
+    return copy_notebooks(notebook_path(START).parent, folder)
 
 
 def trust(notebooks: list[Path], environment: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
 # What a run of the tests may be told: to fail where it would skip, and how long to wait.
 _FOR_TESTS = {
     *("RWLIB_BROWSER_TESTS", "RWLIB_BROWSER_SECONDS"),
-    *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED"),
+    *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED", "RWLIB_WHEEL_TESTS"),
 }
 
 

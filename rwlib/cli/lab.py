@@ -428,4 +428,12 @@ def _opened(number: str, learner: str, state: str | None) -> OpenLab:
     from rwlib.labs import need_sandbox, open_lab
 
     need_sandbox()
-    return open_lab(number, learner, home=state)
+    opened = open_lab(number, learner, home=state)
+    if opened.is_served_here:
+        start = f"rwlib lab start {opened.lab.number}{_as_learner(learner, state)}"
+        click.echo(
+            "note: The lab's sandbox was not running; it is served as it was left, for this "
+            f"command alone. `{start}` lets it run on.",
+            err=True,
+        )
+    return opened

@@ -45,6 +45,14 @@ STRANGERS = {
     "an unrelated application of your account": f"arn:aws:iam::{CUSTOMER}:role/unrelated-app",
 }
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com")
+# What each of the four settings kept from being said or from counting (S3 user guide, "Blocking
+# public access to your Amazon S3 storage").
+_PUBLIC: Mapping[str, str] = {
+    "BlockPublicAcls": "s3:PutBucketAcl and s3:PutObjectAcl may make it public",
+    "IgnorePublicAcls": "where an ACL says so, s3:GetObject is everybody's",
+    "BlockPublicPolicy": "s3:PutBucketPolicy may make it public",
+    "RestrictPublicBuckets": "where a policy says so, s3:GetObject is everybody's",
+}
 _SHOWN = 3
 _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
@@ -141,7 +149,8 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
     A state in between counts: on a real account anybody could have used it meanwhile.
     """
     now = list(_opened(setup, history, history.now))
-    extra = sorted(set(history.now.allowed_principals) - set(history.base.allowed_principals))
+    known = {*history.base.allowed_principals, *history.before.allowed_principals}
+    extra = sorted(set(history.now.allowed_principals) - known)
     own = history.now.role(setup.target.role_name)
     now += [
         Observed(
@@ -185,12 +194,45 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
         if name not in now.pieces:
             losses.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
-            losses.append(Observed(f"{name} was changed, and is not part of the task"))
+            said = _said_of(piece, now.pieces[name])
+            losses.append(Observed(f"{name} was changed, and is not part of the task{said}"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
-    losses += [_gone(f"Allowed Principals: {each}") for each in gone]
+    losses += [
+        Observed(f"Allowed Principals: {each} is gone; sts:AssumeRole on it is refused now", "gone")
+        for each in gone
+    ]
     there = setup.keys() if history.objects else []
     return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+
+
+def _said_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say with one request what a change of somebody else's role or user lets through or refuses.
+
+    Empty where nobody may do anything else than before.
+    """
+    arn = str(now.get("arn", ""))
+    own = [_own_policies(each) for each in (before, now)]
+    trusts = [document_of(str(each.get("trust", ""))) for each in (before, now)]
+    for (old, new), place, alone in ((trusts, arn, False), (own, "*", True)):
+        for then, later, what in ((old, new, "lets through"), (new, old, "refuses")):
+            for each in newly_allowed(then, later, place=place, account_id=CUSTOMER, alone=alone):
+                return f": it {what} {each.line}"
+    return ""
+
+
+def _own_policies(piece: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a principal's own policies together, to be compared as they stand."""
+    documents = [document_of(str(text)) for _, text in piece.get("policies", ())]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            each
+            for document in documents
+            if document is not None
+            for each in _as_resource_policy(document)["Statement"]
+        ],
+    }
 
 
 def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
@@ -265,7 +307,7 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
         set((was or {}).get("public_access_block", ()))
         - set((bucket or was or {}).get("public_access_block", ()))
     ):
-        yield Observed(f"the bucket's {name} is off")
+        yield Observed(f"the bucket's {name} is off: {_PUBLIC.get(name, '')}".rstrip(": "))
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
         yield Observed(f"the bucket's ACL grants {grant}")
     yield from _newcomers(setup, history.before, state)

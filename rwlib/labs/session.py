@@ -435,6 +435,11 @@ class OpenLab:
         """Return the calls that solve the lab, as code; makes none."""
         return solution_code(self.setup, self.lab.repair)
 
+    @property
+    def is_served_here(self) -> bool:
+        """Whether no sandbox of the lab was running, so that this process serves its state."""
+        return self._served.is_own
+
     def close(self) -> None:
         """Let the sandbox go; one that this process serves is stopped, its state is kept."""
         self._served.close()

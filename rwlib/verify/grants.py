@@ -490,8 +490,8 @@ def _open_questions(
         line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_id}]"
         found[open_id] = (line, "split it")
     if situation.trust_policy is not None:
-        for what, why in situation.unread_grants().items():
-            if what not in ("role", "bucket policy"):
+        for what, why in situation.unread_of_role().items():
+            if what != "role":
                 open_id = _unread_id(what)
                 line = f"{_not_read(what, why)} [{open_id}]"
                 found[open_id] = (line, "run it with credentials that may read it")
