@@ -370,14 +370,14 @@ class _Every:
         if value is not None:
             self.values.append(bool(value))
 
-    def finalize(self) -> int | None:
+    def finalize(self) -> Any:
         return int(all(self.values)) if self.values else None
 
 
 class _Some(_Every):
     """``bool_or``: NULL of nothing."""
 
-    def finalize(self) -> int | None:
+    def finalize(self) -> Any:
         return int(any(self.values)) if self.values else None
 
 
