@@ -325,8 +325,8 @@ def widened_resource(draw, setup, history):
         text = json.dumps({**document, "Statement": kept}) if kept else ""
         return way, with_piece(history, bucket, policy=text)
     if way in ("key", "own key"):
-        actions = draw(st.lists(st.sampled_from(actions_on("keys" if way == "key" else "changing")), min_size=1,
-                                max_size=3, unique=True))  # fmt: skip
+        known = st.sampled_from(actions_on("keys" if way == "key" else "changing"))
+        actions = draw(st.lists(known, min_size=1, max_size=3, unique=True))
         more = {**(allow if way == "key" else own), "Action": actions, "Resource": "*"}
         return way, with_statements(history, key, more)
     if way in ("grant", "own grant"):
