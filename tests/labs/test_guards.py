@@ -7,6 +7,7 @@ that thousands can be judged without a call.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from functools import cache
@@ -40,7 +41,9 @@ LABS = [
 SHORT = (5, 8, 10)
 FEW = settings(max_examples=8, deadline=None, derandomize=True,
                suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
-MANY = settings(FEW, max_examples=150)
+# Examples for each lab in the long runs; they take about half a second of a free core each.
+EXAMPLES = int(os.environ.get("RWLIB_GUARD_EXAMPLES", "150"))
+MANY = settings(FEW, max_examples=EXAMPLES)
 OUTSIDE = [f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", "arn:aws:iam::999999999999:root", "*"]
 
 
@@ -229,7 +232,7 @@ def with_statements(history, name, *statements, member="policy"):
 
 
 WITNESS = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
-MEDIUM = settings(FEW, max_examples=60)
+MEDIUM = settings(FEW, max_examples=max(1, EXAMPLES * 2 // 5))
 OTHERS = [
     *("*", {"AWS": "*"}, {"AWS": OUTSIDE[0]}, {"AWS": OUTSIDE[1]}, {"AWS": "999999999999"}),
     *({"AWS": "arn:aws:iam::444455556666:root"}, {"Service": "lambda.amazonaws.com"}),
