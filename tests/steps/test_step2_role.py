@@ -193,6 +193,12 @@ def test_role_gives_up_with_a_sentence_when_aws_never_shows_it(iam):
         ensure_role(hidden, ROLE, TRUST, apply=True, sleep=Sleeps())
 
 
+def test_role_in_other_capitals_is_bad_input_that_names_it(iam):
+    iam.create_role(RoleName=ROLE.title(), AssumeRolePolicyDocument=json.dumps(TRUST))
+    with pytest.raises(InputError, match=f"differs from the name of role {ROLE.title()} in capit"):
+        ensure_role(BusyAws(), ROLE, TRUST, apply=True, sleep=Sleeps())
+
+
 def test_role_is_not_called_created_when_another_run_of_ours_was_quicker(aws, iam):
     quicker = lambda: ensure_role(aws, ROLE, TRUST, apply=True, sleep=Sleeps()) and None  # noqa: E731
     busy = BusyAws(before={"create_role": [quicker]})
