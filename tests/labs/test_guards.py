@@ -41,7 +41,6 @@ SHORT = (5, 8, 10)
 FEW = settings(max_examples=8, deadline=None, derandomize=True,
                suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 MANY = settings(FEW, max_examples=150)
-ACTIONS = sorted(action.name for action in iam_actions().values())
 OUTSIDE = [f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", "arn:aws:iam::999999999999:root", "*"]
 
 
