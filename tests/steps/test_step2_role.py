@@ -6,7 +6,6 @@ import json
 import time
 from types import SimpleNamespace
 
-import boto3
 import pytest
 
 from rwlib.aws.calls import policy_json
@@ -35,11 +34,6 @@ ALLOW = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
 }
-
-
-@pytest.fixture
-def iam(aws_environment):
-    return boto3.client("iam")
 
 
 def make_policy(iam, name):
