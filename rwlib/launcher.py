@@ -26,6 +26,7 @@ from types import FrameType
 from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
+from rwlib.kernels import kernels_beside
 from rwlib.runs import file_hash
 
 START = "runbook.ipynb"
@@ -195,8 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
     module = "voila" if options.app else "jupyterlab"
     try:
         _require(module, "app" if options.app else "lab")
-        with sandbox_beside(runs) as environment:
-            return _serve(options, runs, environment)
+        with kernels_beside(runs / "lab" / "kernels") as kernels, sandbox_beside(runs) as sandbox:
+            return _serve(options, runs, sandbox, kernels)
     except RunbookError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -204,7 +205,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
 
-def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) -> int:
+def _serve(
+    options: argparse.Namespace,
+    runs: Path,
+    sandbox: Mapping[str, str],
+    kernels: Mapping[str, str],
+) -> int:
     chosen = AWS if options.aws else SANDBOX if options.sandbox else ""
     prepare_switch(runs / "lab", sandbox, chosen)
     own = jupyter_environment(runs)
@@ -218,7 +224,7 @@ def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) 
     path = f"voila/render/{START}" if options.app else f"lab/tree/{START}"
     sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
     sys.stdout.flush()
-    environment = {**os.environ, **own, "JUPYTER_TOKEN": token}
+    environment = {**os.environ, **own, **kernels, "JUPYTER_TOKEN": token}
     server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         return server.wait()
