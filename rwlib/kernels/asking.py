@@ -26,7 +26,8 @@ def ask(address: str, arguments: list[str]) -> tuple[socket.socket, int] | None:
     None where nobody answers, or the answer is that this kernel must be an ordinary one.
     """
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    wanted = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    folder = os.getcwd()  # noqa: PTH109 - pathlib alone takes longer to import than all of this
+    wanted = {"arguments": arguments, "folder": folder, "environment": dict(os.environ)}
     body = json.dumps(wanted).encode()
     try:
         line.connect(address)
