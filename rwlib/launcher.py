@@ -28,6 +28,7 @@ from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
 from rwlib.kernels import kernels_beside
 from rwlib.runs import file_hash
+from rwlib.widgets import GUIDED
 
 START = "runbook.ipynb"
 _APP_TEMPLATE = "rwlib"
@@ -105,6 +106,7 @@ def jupyter_environment(runs: Path) -> dict[str, str]:
     page = resources.files("rwlib").joinpath("templates", "voila", "index.html.j2")
     (shown / "index.html.j2").write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
     _write_json(shown / "conf.json", {"base_template": "lab"})
+    _write_json(home / "config" / "voila.json", _page_ahead())
     _write_json(
         home / "config" / "labconfig" / "page_config.json",
         {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
@@ -118,6 +120,23 @@ def jupyter_environment(runs: Path) -> dict[str, str]:
         **{name: str(path) for name, path in folders.items()},
         FOLDER: str(runs / "lab"),
         "JUPYTER_PLATFORM_DIRS": "1",
+    }
+
+
+def _page_ahead() -> dict[str, object]:
+    """Return Voilà's configuration that has one page ready before anybody asks for it.
+
+    Only the page that is opened first; it looks again at everything when somebody opens it. The
+    next one is made when the first has been drawn, or the two would stand in each other's way.
+    https://voila.readthedocs.io/en/stable/customize.html#preheated-kernels
+    """
+    pool = {"pool_size": 1, "kernel_env_variables": {GUIDED: "1"}}
+    return {
+        "VoilaConfiguration": {"preheat_kernel": True},
+        "VoilaKernelManager": {
+            "kernel_pools_config": {"default": {"pool_size": 0}, START: pool},
+            "fill_delay": 20,
+        },
     }
 
 

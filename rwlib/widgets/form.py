@@ -88,6 +88,11 @@ class TargetForm(Panel):
         self.offer_choices()
         self.check()
 
+    def begin_again(self, values: Mapping[str, Any]) -> None:
+        """Show these values, and ask the accounts again what can be chosen."""
+        self._aws = None
+        self.replace(values)
+
     def check(self) -> dict[str, InputError]:
         """Say under every field what is wrong with it; makes no call."""
         self.errors = field_problems(self._values)

@@ -75,6 +75,7 @@ class Guide:
         self.confirmed = False
         self.has_panels = False
         self.written = 0
+        self.begun = 0
         self.revision = 0
         self.refused_check: Check | None = None
         self._runbook: Runbook | None = None
@@ -333,6 +334,16 @@ class Guide:
     def _caller_key(self) -> tuple[str, ...]:
         given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
         return (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+
+    def begin_again(self) -> None:
+        """Read the inputs and the accounts as if this were the first look."""
+        if self.switch:
+            self.switch.follow()
+        use_kept_inputs()
+        self.begun += 1
+        self.unread, self._caller = "", None
+        self.values = self._read({})
+        self.look()
 
     def choose_place(self, place: str) -> None:
         """Go to the sandbox or to AWS; its own inputs come along."""

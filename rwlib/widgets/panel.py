@@ -130,9 +130,14 @@ def fill(widget: ipywidgets.HTML, body: str, *, first: bool = False) -> None:
     widget.value = f'{style}<div class="rw">{body}</div>' if body or style else ""
 
 
+_style: list[ipywidgets.HTML] = []
+
+
 def style() -> ipywidgets.HTML:
-    """Return the widget that brings the style and hides the twins."""
-    return page(first=True)
+    """Return the widget that brings the style and hides the twins: one, shown in every panel."""
+    if not _style or _style[0].comm is None:
+        _style[:] = [page(first=True)]
+    return _style[0]
 
 
 def note(text: str, kind: str = "") -> str:
