@@ -13,7 +13,7 @@ from rwlib.environment import EndpointSwitch, describe_endpoint
 from rwlib.errors import InputError, RunbookError
 from rwlib.runbook import Runbook
 from rwlib.steps import State, Step, StepState
-from rwlib.target import field_problems, parameter_values
+from rwlib.target import Target, field_problems, parameter_values
 from rwlib.verify import check_of_refusal
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.form import open_account
@@ -70,6 +70,7 @@ class Guide:
             use_kept_inputs()
         self.problem, self.unread, self.failure = "", "", ""
         self.blamed: dict[str, InputError] = {}
+        self._given = {name: parameters[name] for name in Target.model_fields if name in parameters}
         self.values = self._read(parameters)
         self.states: tuple[StepState, ...] = closed_states(FILL_IN)
         self.confirmed = False
@@ -342,7 +343,7 @@ class Guide:
         use_kept_inputs()
         self.begun += 1
         self.unread, self._caller = "", None
-        self.values = self._read({})
+        self.values = self._read(self._given)
         self.look()
 
     def choose_place(self, place: str) -> None:
