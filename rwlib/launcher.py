@@ -30,6 +30,7 @@ from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
 from rwlib.kernels import kernels_beside
+from rwlib.report import quick_jsonschema
 from rwlib.runs import file_hash
 from rwlib.widgets import GUIDED
 
@@ -41,14 +42,8 @@ _NOT_IN_THE_LAB = (
     "@jupyterlab/extensionmanager-extension",
     "@jupyterlab/hub-extension",
     "@jupyterlab/lsp-extension",
-    "@jupyterlab/mathjax-extension",
-    "@jupyterlab/mermaid-extension",
-    "@jupyterlab/metadataform-extension",
     "@jupyterlab/pluginmanager-extension",
-    "@jupyterlab/vega5-extension",
-    "@jupyterlab/workspaces-extension",
     "@voila-dashboards/jupyterlab-preview",
-    "jupyterlab_pygments",
 )
 _APP_TEMPLATE = "rwlib"
 # What JupyterLab asks for before a notebook stands there, the slowest answers of all.
@@ -108,7 +103,6 @@ def app_command(folder: Path, port: int, *, browser: bool) -> list[str]:
         "--Voila.ip=127.0.0.1",
         f"--port={port}",
         f"--Voila.open_browser={browser}",
-        f"--Voila.default_url=/voila/render/{START}",
         f"--template={_APP_TEMPLATE}",
         "--VoilaConfiguration.strip_sources=True",
         "--VoilaConfiguration.show_tracebacks=False",
@@ -207,8 +201,14 @@ def copy_notebooks(source: Path, folder: Path) -> list[Path]:
     return copies
 
 
+def copy_packaged(folder: Path) -> list[Path]:
+    """Copy this package's notebooks into a folder; see `copy_notebooks`."""
+    return copy_notebooks(notebook_path(START).parent, folder)
+
+
 def trust(notebooks: list[Path], environment: Mapping[str, str]) -> None:
     """Mark the copies as trusted: they are this package's own, and their outputs are shown."""
+    quick_jsonschema()  # which nbformat imports
     import nbformat
     from nbformat.sign import NotebookNotary
 

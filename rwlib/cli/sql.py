@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -101,6 +102,52 @@ def _read(check_file: str) -> str:
     raise InputError("check", check_file, hint, reason="cannot_be_read")
 
 
+# No statement of SQL begins with a name and a colon, or with a bracket.
+_DATA: Final = re.compile(r"\s*(?:(?:#|---).*\n\s*)*(?:[\[{]|(?:- +)?[\"']?[\w.-]+[\"']?:(?:\s|$))")
+
+
+def _refuse_data(check_file: str, text: str) -> None:
+    """Refuse what is data and holds no SQL: a target, a batch file, a notebook, JSON.
+
+    Raises
+    ------
+    InputError
+        The file is one of these.
+    """
+    import yaml
+
+    from rwlib.target import Target
+
+    first, _, _ = text.lstrip().partition("\n")
+    columns = [column.strip(" \"'\r") for column in first.split(",")]
+    if len(columns) > 1 and set(columns) <= set(Target.model_fields):
+        _is_not_sql(check_file, "a batch file")
+    if not _DATA.match(text):
+        return
+    try:
+        held = next(iter(yaml.safe_load_all(text)), None)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
+    if isinstance(held, list):
+        held = next((each for each in held if isinstance(each, dict)), held)
+    if not isinstance(held, dict | list):
+        return
+    if {"cells", "nbformat"} <= set(held):
+        raise InputError("check", check_file, "is a notebook, not SQL; give a file with SQL")
+    if set(held) & set(Target.model_fields):
+        _is_not_sql(check_file, "a target")
+    raise InputError("check", check_file, "holds YAML or JSON, not SQL; give a file with SQL")
+
+
+def _is_not_sql(check_file: str, what: str) -> None:
+    raise InputError(
+        "check",
+        check_file,
+        f"is {what}, not SQL; give a file with SQL, which 'rwlib sql --target FILE' prints for "
+        "a target",
+    )
+
+
 def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> int:
     from dataclasses import asdict
 
@@ -108,6 +155,7 @@ def _check(check_file: str, target: Any, version: str | None, as_json: bool) -> 
     from rwlib.sql import check_sql, connectors_without_role, has_statements
 
     text = _read(check_file)
+    _refuse_data(check_file, text)
     findings = check_sql(text, target=target, version=version)
     if as_json:
         echo_json([asdict(finding) for finding in findings])

@@ -74,7 +74,8 @@ def classify(facts: Facts, workload_identity_arn: str = "") -> LineVerdict | Non
         return None
     by_code = _first(CODES, facts)
     if by_code:
-        return by_code
+        by_region = by_code.error_class == "not_reached" and _bad_region_host(facts.flat)
+        return by_region or by_code
     refusal = None if facts.other_cloud else _first(REFUSALS, facts)
     if refusal and find_reason(facts.flat)[1]:
         return LineVerdict("explicit_deny", refusal.evidence)

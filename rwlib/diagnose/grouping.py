@@ -41,6 +41,8 @@ _LOADING: Final = frozenset(
         "sts_region_disabled",
         "sts_region_mismatch",
         "web_identity_denied",
+        "throttled",
+        "not_reached",
     )
 )
 

@@ -48,6 +48,8 @@ CLASSES: Final[dict[str, str]] = {
     "cloud_api_failed": "RisingWave Cloud failed to apply the allowed roles",
     "cloud_api_overlap": "two changes of the allowed roles overlap",
     "cloud_api_unauthorized": "RisingWave Cloud refused the API key",
+    "throttled": "the service does not take so many requests",
+    "not_reached": "the service was not reached",
     UNRELATED: "about none of this",
 }
 
@@ -101,5 +103,8 @@ CAUSES: Final[dict[str, str]] = {
     "sql_syntax": "the statement does not follow the grammar",
     "sink_decouple_off": "sink_decouple is off",
     "policy_limit_reached": "an IAM quota is reached",
+    "too_many_requests": "more requests are made than the service lets through",
+    "endpoint_wrong": "the host name of the endpoint does not exist",
+    "network_blocked": "the network does not let the request through to the service",
     "unknown": "none of the known causes",
 }

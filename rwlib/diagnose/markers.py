@@ -31,6 +31,8 @@ enable_config_load disable_default secret license sink_decouple
 malformed prohibited lakeformation resterror unexpected
 unknown unrecogni unsupported missing require must invalid provided expired parsererror
 rolearns allowed
+throttl slowdown ratelimited toomanyrequests bandwidthlimit unavailable
+econn etimedout ehostunreach enetunreach eai_again unknownissuer dispatchfailure
 """
 _PHRASES: Final = """
 access key|security token|provided token|token has|token is|providers in chain
@@ -40,6 +42,10 @@ primary key column|lake formation|iam role|role arn|arn is |arn: |sts is|sts end
 not set|not specified|not given|not recogni|not known|not supported|tication configured
 configuration is|parser error|parse sql|parse the sql|syntax error|tenant identifier
 expected status code|sso token|append-only mode
+request rate|rate exceeded|too many requests|dispatch failure|to resolve|not resolve|name resolution
+to connect|not connect|connect error|connection re|connection abort|(connect)|time out|timed out
+i/o timeout|timeout on|network is|no route|sending request|certificat|curlcode|nodename|dns error
+name or service
 """
 _TELLING: Final[tuple[bytes, ...]] = tuple(
     word.encode() for word in (*_WORDS.split(), *_PHRASES.strip("\n").replace("\n", "|").split("|"))

@@ -37,7 +37,7 @@ from rwlib.steps.ownership import (
     taken_over,
     written_statements,
 )
-from rwlib.steps.quotas import TRUST_SIZE_QUOTA, account_quota, check_size, policy_text
+from rwlib.steps.quotas import TRUST_SIZE_QUOTA, check_size, policy_text, size_quota
 from rwlib.steps.step3_documents import claimed_by_trust, statements_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def ensure_role(
         return work.adopt(role, apply)
     check_size(
         trust_policy,
-        account_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, trust_policy),
+        size_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, trust_policy),
         f"trust policy of {role_name}",
         "give fewer principals",
     )

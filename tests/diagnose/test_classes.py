@@ -177,7 +177,7 @@ PUBLIC_CLASSES = """
     redshift_role_not_usable region_wrong role_not_applied s3_access_denied secret_required
     signature_mismatch sink_decouple sql_syntax sts_region_disabled sts_region_mismatch
     unknown_option unrelated web_identity_denied malformed_policy lake_formation_denied
-    iceberg_catalog_denied access_denied source_create_failed
+    iceberg_catalog_denied access_denied source_create_failed throttled not_reached
 """
 PUBLIC_CAUSES = """
     allowed_principal_missing allowed_principal_other_arn allowed_principals_failed
@@ -191,7 +191,8 @@ PUBLIC_CAUSES = """
     sql_wrong_role_option sts_region_disabled trust_condition_unmet trust_explicit_deny
     trust_external_id_required trust_missing trust_principal_deleted trust_principal_mismatch
     unknown trust_tag_session_missing lake_formation_grant_missing malformed_policy
-    license_missing sql_syntax sink_decouple_off policy_limit_reached
+    license_missing sql_syntax sink_decouple_off policy_limit_reached too_many_requests
+    endpoint_wrong network_blocked
 """
 
 

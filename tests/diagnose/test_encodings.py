@@ -79,7 +79,7 @@ def test_standard_input_is_read_in_every_packing(packed: Callable[[bytes], bytes
     assert CALLER in done.output
 
 
-@pytest.mark.parametrize("text", ["SlowDown: Please reduce your request rate.", "x AccessDenied"])
+@pytest.mark.parametrize("text", ["EntityTooLarge: S3 takes no more than 5 GB", "x AccessDenied"])
 def test_a_code_of_s3_is_never_said_to_be_about_something_else(text: str) -> None:
     watched = Watched([text])
     assert watched.nothing_found() == NO_RULE

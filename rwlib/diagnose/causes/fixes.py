@@ -11,6 +11,7 @@ from rwlib.diagnose.causes.candidates import Reading
 from rwlib.diagnose.causes.fixes_by_class import BY_CLASS_AND_CAUSE
 from rwlib.diagnose.model import Fix
 from rwlib.diagnose.policy_errors import what_to_change
+from rwlib.diagnose.rules.not_served import host_of
 from rwlib.masking import mask
 
 RUN: Final = "rwlib run --target FILE.yaml"
@@ -129,6 +130,44 @@ def _trust(reading: Reading) -> Fix:
         f"The trust policy of {role} names {who}.",
         f"{RUN} shows the difference; {APPLY} merges the statement RisingWaveCloudAssumeRole and "
         "keeps every other one (Step 3)",
+    )
+
+
+def _fewer_requests(reading: Reading) -> Fix:
+    """Say what S3, KMS, and the services that set up, take (their pages on quotas)."""
+    flat = reading.facts.flat
+    if re.search(r"\bKMS\b|\bkms:|kms\.|GenerateDataKey|Decrypt", flat):
+        return Fix(
+            "KMS is asked less often than its quota allows.",
+            f"S3 console > Buckets > {_bucket(reading)} > Properties > Default encryption > Edit: "
+            "enable the Bucket Key, which asks KMS far less; or Service Quotas console > AWS KMS > "
+            "Cryptographic operations request rate > Request",
+        )
+    by_s3 = re.search(r"Slow ?Down|reduce your request rate", flat, re.IGNORECASE)
+    if by_s3 or reading.facts.side == "s3" or (reading.action or "").startswith("s3:"):
+        return Fix(
+            "Each prefix gets at most 3,500 writes and 5,500 reads a second.",
+            "wait some minutes: S3 makes room by itself, and RisingWave tries again; if it goes "
+            "on, let the sink write fewer files (rollover_seconds, max_row_count WITH the sink), "
+            "or give each sink a prefix of its own",
+        )
+    return Fix(
+        "The service is called less often than its quota allows.",
+        "try again in a minute: what was written stays, and a run goes on where it stopped; "
+        "rwlib batch --per-account 1 makes the fewest calls at once, and a higher quota is asked "
+        "for in the Service Quotas console",
+    )
+
+
+def _reachable(reading: Reading) -> Fix:
+    host = host_of(reading.facts.flat)
+    shown = f"curl -sS -o /dev/null https://{host or 'sts.amazonaws.com'}"
+    return Fix(
+        f"{host or 'The service'} answers.",
+        f"for your own calls: {shown} tells whether DNS, proxy (HTTPS_PROXY, NO_PROXY), firewall "
+        "or certificate stands in the way, and a VPC without internet needs endpoints for S3 and "
+        f"STS; for RisingWave's calls {SUPPORT} with the time and the host; no policy has to "
+        "change",
     )
 
 
@@ -324,6 +363,13 @@ _BY_CAUSE: Final[dict[str, Callable[[Reading], Fix]]] = {
     "policy_limit_reached": _fixed(
         "The quota is not exceeded.", "shorten the document, or ask for more in Service Quotas"
     ),
+    "too_many_requests": _fewer_requests,
+    "endpoint_wrong": lambda reading: Fix(
+        "The endpoint that is named exists.",
+        "for AWS leave the endpoint out (s3.endpoint_url, s3.endpoint, AWS_ENDPOINT_URL, "
+        f"endpoint_url in ~/.aws/config); else correct {host_of(reading.facts.flat) or 'its name'}",
+    ),
+    "network_blocked": _reachable,
     "unknown": lambda reading: Fix(
         "The hop that refuses is known.", f"{VERIFY} looks at every hop"
     ),

@@ -10,6 +10,7 @@ from rwlib.diagnose.causes.assume_role import assume_role_denied, explicit_deny
 from rwlib.diagnose.causes.candidates import Candidates, Reading
 from rwlib.diagnose.causes.s3 import kms_denied, redshift_copy_s3_denied, s3_access_denied
 from rwlib.diagnose.policy_errors import place_in_document
+from rwlib.diagnose.rules.not_served import NO_NAME, host_of
 
 # Regions that an account must enable first, and whose STS refuses tokens of the global endpoint
 # (IAM user guide, "Managing AWS STS in an AWS Region").
@@ -17,6 +18,7 @@ _OPT_IN: Final = re.compile(
     r"\b(?:af-south-1|ap-east-[12]|ap-south-2|ap-southeast-[34567]|ca-west-1|eu-central-2"
     r"|eu-south-[12]|il-central-1|me-central-1|me-south-1|mx-central-1)\b"
 )
+_AMAZON: Final = re.compile(r"\.amazonaws\.com(?:\.cn)?$|\brisingwave\.cloud$")
 _TRUST: Final = ("trust_principal_mismatch", "trust_principal_deleted", "trust_missing")
 _ROLE_OPTION: Final = re.compile(
     r"assume_role|iam_role|role[._]arn|role_arn|assumerole|\barn\b", re.IGNORECASE
@@ -284,6 +286,38 @@ def _redshift_role_not_usable(reading: Reading) -> Candidates:
     ).possible("role_missing", "propagation_delay")  # fmt: skip
 
 
+def _throttled(reading: Reading) -> Candidates:
+    said = not re.search(r"ServiceUnavailable|503\) when", reading.verdict.evidence)
+    candidates = Candidates().add(
+        "certain" if said else "likely",
+        "too_many_requests",
+        reading.quote,
+        "" if said else "or the service itself has a fault, which passes as well",
+    )
+    return candidates.exclude(
+        (*_TRUST, "s3_action_missing", "allowed_principal_missing"),
+        "the request was not refused: it may be sent again, later",
+    )
+
+
+def _not_reached(reading: Reading) -> Candidates:
+    flat, quote = reading.facts.flat, reading.quote
+    candidates = Candidates()
+    host = host_of(flat)
+    if NO_NAME.search(flat) and host and not _AMAZON.search(host):
+        candidates.likely("endpoint_wrong", quote, f"{host} is no host of AWS")
+        candidates.possible("network_blocked")
+    else:
+        why = f"{host} exists" if host and NO_NAME.search(flat) else ""
+        candidates.likely("network_blocked", quote, why)
+        if host and not _AMAZON.search(host):
+            candidates.possible("endpoint_wrong")
+    return candidates.exclude(
+        (*_TRUST, "s3_action_missing", "allowed_principal_missing"),
+        "no answer came, so nobody refused",
+    )
+
+
 def _only(cause: str, settled: bool) -> Callable[[Reading], Candidates]:
     def rank(reading: Reading) -> Candidates:
         return Candidates().add("certain" if settled else "likely", cause, reading.quote)
@@ -329,6 +363,8 @@ BY_CLASS: Final[dict[str, Callable[[Reading], Candidates]]] = {
     "iceberg_catalog_denied": _iceberg_catalog,
     "access_denied": _access_denied,
     "source_create_failed": _only("unknown", False),
+    "throttled": _throttled,
+    "not_reached": _not_reached,
     "cloud_api_bad_arn": _only("allowed_principal_other_arn", False),
     "cloud_api_failed": _only("allowed_principals_failed", True),
     "cloud_api_overlap": _only("propagation_delay", False),

@@ -15,6 +15,7 @@ from rwlib.diagnose.rules.credentials import (
     REFUSED_CREDENTIALS,
 )
 from rwlib.diagnose.rules.iam import DOCUMENTS, KEY_AND_CATALOG
+from rwlib.diagnose.rules.not_served import NOT_REACHED, NOT_SENT, THROTTLED
 from rwlib.diagnose.rules.redshift import REDSHIFT, REDSHIFT_REFUSED_BY_S3
 from rwlib.diagnose.rules.s3 import PLACE, REFUSED
 from rwlib.diagnose.rules.s3 import UNSAID as REFUSED_BY_WHOM
@@ -26,14 +27,17 @@ CODES: Final[tuple[Rule, ...]] = (
     *STS,
     *REFUSED_CREDENTIALS,
     *PLACE,
+    *THROTTLED,
     *DOCUMENTS,
     *KEY_AND_CATALOG,
+    *NOT_REACHED,
     *NO_CREDENTIALS,
     *CONNECTION,
     *OPTIONS,
 )
 REFUSALS: Final[tuple[Rule, ...]] = (*REDSHIFT_REFUSED_BY_S3, *REFUSED)
 VAGUE: Final[tuple[Rule, ...]] = (
+    *NOT_SENT,
     *ROLE_NOT_ASSUMED,
     *NO_CREDENTIALS_VAGUELY,
     *UNSAID,
