@@ -155,7 +155,7 @@ class Killing:
     def round(self):
         self.number += 1
         by_batch = self.chance.random() < 0.5
-        for _ in range(self.chance.randint(1, 3)):
+        for _ in range(self.chance.randint(2, 5)):
             if not by_batch:
                 self.kill_run()
             else:
@@ -164,7 +164,7 @@ class Killing:
         assert self.state() == self.undisturbed
         if self.chance.random() < 0.3:
             shutil.rmtree(self.runs)
-        for _ in range(self.chance.randint(1, 3)):
+        for _ in range(self.chance.randint(2, 5)):
             self.kill_tear_down()
         self.take_back()
         assert self.state() == self.before
