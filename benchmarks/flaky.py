@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
 import random
 import socket
 import threading
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +30,7 @@ class FlakyProxy:
         self.lost = 0
         self._chosen = random.Random(seed)
         self.lose = lose
+        self.busy = 0
         self._upstream = urlsplit(url)
         self._guard = threading.Lock()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -51,6 +54,20 @@ class FlakyProxy:
         self._server.shutdown()
         self._server.server_close()
 
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request as on its way while the block runs, whether its client is there or not.
+
+        ``busy`` is how many are.
+        """
+        with self._guard:
+            self.busy += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self.busy -= 1
+
     def loses_now(self) -> bool:
         """Decide about one answer."""
         with self._guard:
@@ -65,6 +82,10 @@ class FlakyProxy:
             protocol_version = "HTTP/1.1"
 
             def forward(self) -> None:
+                with proxy.counted():
+                    self.pass_on()
+
+            def pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 there = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=60)
                 # The host is part of what AWS's clients sign, so it stays the proxy's.

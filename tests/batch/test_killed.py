@@ -59,8 +59,9 @@ def kill(process_ids):
 class Killing:
     """Three targets of a sandbox, and how often something that works on them was killed."""
 
-    def __init__(self, sandbox, runs, path, fork_server, example, chance):
+    def __init__(self, sandbox, proxy, runs, path, fork_server, example, chance):
         self.sandbox = sandbox
+        self.proxy = proxy
         self.runs = runs
         self.path = path
         self.fork_server = fork_server
@@ -140,6 +141,12 @@ class Killing:
         number, after = self.chance.randint(2, 30), self.chance.random() < 0.5
         self.kills["tear-down"] += killed(lambda: take_back(values), number, after)
 
+    def let_land(self):
+        """Wait for the call that was on its way when its caller was killed: it takes effect yet."""
+        for _ in range(2):
+            wait(0.1)
+            assert wait_until(lambda: not self.proxy.busy), "a call is still on its way"
+
     # Rounds -------------------------------------------------------------------------------------
 
     def learn(self):
@@ -168,12 +175,14 @@ class Killing:
                 self.kill_run()
             else:
                 self.kill_batch(whole=self.chance.random() < 0.7)
+            self.let_land()
         self.batch() if by_batch else self.set_up()
         self.same_as(self.undisturbed)
         if self.chance.random() < 0.3:
             shutil.rmtree(self.runs)
         for _ in range(self.chance.randint(2, 5)):
             self.kill_tear_down()
+            self.let_land()
         self.take_back()
         self.same_as(self.before)
 
@@ -201,21 +210,20 @@ def killing(aws_environment, monkeypatch, example, runs, tmp_path):
 
             monkeypatch.setattr("rwlib.batch.executors.ForkServer", Shared)
             found = Killing(
-                aws_environment, runs, tmp_path / "targets.jsonl", fork_server, example,
+                aws_environment, proxy, runs, tmp_path / "targets.jsonl", fork_server, example,
                 random.Random(int(os.environ.get("KILLS_SEED", "7"))),
             )  # fmt: skip
-            yield found, proxy
+            yield found
 
 
 @pytest.mark.long
 def test_runs_batches_and_tear_downs_end_the_same_when_killed(killing):
-    killing, proxy = killing
     killing.learn()
     while sum(killing.kills.values()) < KILLS:
         faulty = killing.number % 2 == 0
-        proxy.lose = 0.03 if faulty else 0.0
+        killing.proxy.lose = 0.03 if faulty else 0.0
         shares = FAULTS if faulty else dict.fromkeys(FAULTS, 0.0)
         killing.sandbox.set_faults(**shares, seed=killing.number)
         killing.round()
-        sys.stderr.write(f"{killing.kills}, lost answers: {proxy.lost}\n")
+        sys.stderr.write(f"{killing.kills}, lost answers: {killing.proxy.lost}\n")
     assert KILLS < 100 or all(killing.kills.values())
