@@ -34,6 +34,11 @@ def _leave_the_real_world() -> None:
 
 _leave_the_real_world()
 
+import gc  # noqa: E402
+
+# All that is imported and collected is kept; looking at it again and again takes seconds.
+gc.disable()
+
 import boto3  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
@@ -86,6 +91,11 @@ def pytest_collection_modifyitems(items):
         return places.get("/".join(item.path.parts[-2:]), len(places))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

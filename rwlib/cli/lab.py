@@ -125,7 +125,7 @@ def start(
     click.echo(f"# Go on in notebooks/labs/{lab.file_name}, or in a shell with:")
     click.echo(environment_text(environment, as_json=False), nl=False)
     who = _as_learner(learner, state)
-    click.echo(f"# What to do: rwlib lab tasks {lab.number}")
+    click.echo(f"# What to do: rwlib lab tasks {lab.number}{who}")
     do = f"rwlib lab check {lab.number}{who}"
     click.echo(f"# Then: {do}, and at the end rwlib lab stop {lab.number}{who}")
     return 0

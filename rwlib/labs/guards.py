@@ -473,9 +473,13 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "block public access": ("public_access_block",),
         "ownership": ("ownership",),
     }
+    said = {
+        "encryption": f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}",
+        "ownership": ": it says whether an ACL that s3:PutObjectAcl writes counts",
+    }
     changes = [
         Observed(
-            f"the bucket's {title} was changed",
+            f"the bucket's {title} was changed{said.get(title, '')}",
             "encryption_changed" if title == "encryption" else None,
         )
         for title, names in titles.items()
@@ -484,8 +488,16 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
         if name.startswith("key ") and state != piece["state"]:
-            changes.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
+            line = f"{piece['arn']} is {state}"
+            line += ": kms:Decrypt with it is refused to everybody" * (state != "Enabled")
+            changes.append(Observed(line) if state else _gone(piece["arn"]))
     return changes
+
+
+def _encryption(bucket: Mapping[str, Any]) -> str:
+    key = f" with {bucket['kms_key']}" if bucket.get("kms_key") else ""
+    once = ", through a bucket key" if bucket.get("bucket_key") else ""
+    return f"by {bucket.get('algorithm') or 'S3 itself'}{key}{once}"
 
 
 def _is_customers(name: str, piece: Mapping[str, Any]) -> bool:
