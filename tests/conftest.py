@@ -11,6 +11,7 @@ _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
 _FOR_TESTS = {
     *("RWLIB_BROWSER_TESTS", "RWLIB_BROWSER_SECONDS"),
     *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED", "RWLIB_WHEEL_TESTS"),
+    "RWLIB_EXPORT_STATES",
 }
 
 
