@@ -9,6 +9,9 @@
     python benchmarks/batch.py --latency 60          with 60 ms before every call, and throttled as
                                                      AWS does; --fast is the number of targets
 
+With --other FOLDER, another checkout of this repository with an environment in .venv runs its own
+batch against the same sandbox, in the comparison and with --latency.
+
 All ways run one after the other against the same sandbox, two targets at once where they can, and
 every target is new. "boto3" is a script that makes the runbook's 21 calls and nothing else, in two
 warm processes: with a session for each target, as it needs for targets of several accounts; with
@@ -94,14 +97,24 @@ def run_xargs(count: int, folder: Path) -> None:
     )  # fmt: skip
 
 
-def batch_command(path: Path, *more: str) -> list[str]:
+def batch_command(path: Path, *more: str, python: str = sys.executable) -> list[str]:
     """Return the command that runs a batch."""
-    return [sys.executable, "-m", "rwlib", "batch", str(path), "--workers", "2", "--json", *more]
+    return [python, "-m", "rwlib", "batch", str(path), "--workers", "2", "--json", *more]
 
 
-def default_command(path: Path, *more: str) -> list[str]:
+def default_command(path: Path, *more: str, python: str = sys.executable) -> list[str]:
     """Return the command that writes a batch with whatever number of workers it chooses."""
-    return [sys.executable, "-m", "rwlib", "batch", str(path), "--json", "--apply", *more]
+    return [python, "-m", "rwlib", "batch", str(path), "--json", "--apply", *more]
+
+
+def python_of(tree: Path | None) -> str:
+    """Return the interpreter of another checkout, or this one."""
+    return str(tree.resolve() / ".venv" / "bin" / "python") if tree else sys.executable
+
+
+def imports_of(tree: Path | None) -> dict[str, str]:
+    """Return an environment in which a command imports a checkout."""
+    return {**os.environ, "PYTHONPATH": str(tree.resolve() if tree else ROOT)}
 
 
 def write_targets(path: Path, way: str, count: int) -> Path:
@@ -111,10 +124,11 @@ def write_targets(path: Path, way: str, count: int) -> Path:
     return path
 
 
-def run_batch(count: int, folder: Path, way: str = "ours") -> None:
-    """Run a batch."""
+def run_batch(count: int, folder: Path, way: str = "ours", tree: Path | None = None) -> None:
+    """Run a batch of this checkout's, or of another one's."""
     path = write_targets(folder / f"{way}.jsonl", way, count)
-    subprocess.run(batch_command(path, "--apply"), check=True, capture_output=True)
+    command = batch_command(path, "--apply", python=python_of(tree))
+    subprocess.run(command, check=True, capture_output=True, env=imports_of(tree), cwd=tree)
 
 
 _shared_clients: dict[str, Any] = {}
@@ -223,7 +237,7 @@ def measure(run: Callable[[], Any]) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def compare(slow: int, fast: int, folder: Path) -> int:
+def compare(slow: int, fast: int, folder: Path, other: Path | None = None) -> int:
     """Run all ways and print them side by side."""
     marginal: dict[str, float] = {}
 
@@ -233,7 +247,7 @@ def compare(slow: int, fast: int, folder: Path) -> int:
     with sandbox_environment(folder) as box:
         run_batch(2, folder, "first")  # the sandbox's own first calls take longer
         table = []
-        for name, count, run in (
+        ways = [
             ("papermill, shell loop", slow, lambda: run_loop(slow, folder)),
             ("xargs -P2 papermill", slow, lambda: run_xargs(slow, folder)),
             ("rwlib batch of 2", 2, lambda: run_batch(2, folder, "two")),
@@ -241,7 +255,13 @@ def compare(slow: int, fast: int, folder: Path) -> int:
             ("boto3, session each", fast, lambda: bare(BARE)),
             ("  and models read once", fast, lambda: bare(BARE_WARM)),
             ("boto3, one session", fast, lambda: bare(BARE_SHARED)),
-        ):
+        ]
+        if other:
+            ways += [
+                ("the other's, of 2", 2, lambda: run_batch(2, folder, "other-two", other)),
+                ("the other's batch", fast, lambda: run_batch(fast, folder, "other", other)),
+            ]
+        for name, count, run in ways:
             wall, cpu = measure(run)
             table.append((name, count, wall, cpu))
             box.forget_calls()
@@ -261,6 +281,10 @@ def compare(slow: int, fast: int, folder: Path) -> int:
         ("boto3 with one session for all", BARE_SHARED),
     ):
         print(f"  {ours / marginal[way]:.2f} times {name}, {marginal[way]:.3f} s")
+    if other:
+        (_, _, _, start), (_, _, _, all_of_it) = table[-2:]
+        theirs = (all_of_it - start) / (fast - 2)
+        print(f"  {ours / theirs:.2f} times the other checkout's batch, {theirs:.3f} s")
     print(f"executed notebooks that differ in more than ids and times: {differing}")
     cheap = ours / marginal[BARE] <= BOTO3_RATIO
     met = batch / loop >= LOOP_RATIO and batch / xargs >= XARGS_RATIO and cheap
@@ -321,37 +345,48 @@ FIXED = ("--workers", "4", "--per-account", "4")
 LATENCY_RATIO, FIXED_RATIO, REFUSED_SHARE, RATE_RATIO = 0.8, 4.0, 0.05, 1.3
 
 
-def latency(milliseconds: float, count: int, rates: str, folder: Path) -> int:
-    """Run batches with and without latency, and one that is throttled; all in one sandbox."""
+def latency(
+    milliseconds: float, count: int, rates: str, folder: Path, other: Path | None = None
+) -> int:
+    """Run batches with and without latency, and one that is throttled; all in one sandbox.
+
+    What was the default is the other checkout's, or where none is given this one's with the numbers
+    that were the default before they adapted.
+    """
     seconds = milliseconds / 1000
     fixed_count = max(4, count // 5)
     found: dict[str, float] = {}
     print(f"{'batch':<34}{'targets':>8}{'a minute':>10}{'at once':>9}{'refused':>9}")
     with sandbox_environment(folder) as box:
         run_batch(2, folder, "first")
+        before = "the other's default" if other else "4 and 4 an account"
+        given = () if other else FIXED
         ways = (
-            ("0 ms, default", 0.0, "", count, ()),
-            (f"{milliseconds:g} ms, 4 and 4 an account", seconds, "", fixed_count, FIXED),
-            (f"{milliseconds:g} ms, default", seconds, "", count, ()),
-            (f"{milliseconds:g} ms, default, throttled", seconds, rates, count, ()),
+            ("0 ms, default", 0.0, "", count, (), None),
+            (f"{milliseconds:g} ms, {before}", seconds, "", fixed_count, given, other),
+            (f"{milliseconds:g} ms, default", seconds, "", count, (), None),
+            (f"{milliseconds:g} ms, default, throttled", seconds, rates, count, (), None),
         )
-        for number, (name, wait, limits, targets, options) in enumerate(ways):
+        for number, (name, wait, limits, targets, options, tree) in enumerate(ways):
             path = write_targets(folder / f"latency{number}.jsonl", f"latency{number}", targets)
             box.forget_calls()
             box.set_faults(latency=wait, rates=limits)
             start = time.perf_counter()
-            command = default_command(path, *options)
-            out = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE,
-                                            stderr=subprocess.DEVNULL).stdout)  # fmt: skip
+            command = default_command(path, *options, python=python_of(tree))
+            done = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=imports_of(tree), cwd=tree,
+            )  # fmt: skip
+            out = json.loads(done.stdout)
             wall = time.perf_counter() - start
             calls = box.calls()
             refused = sum(call["error"] in ("Throttling", "ThrottlingException") for call in calls)
             summary = json.loads((Path(out["folder"]) / "summary.json").read_text())
             rate = found[name] = 60 * targets / wall
-            print(f"{name:<34}{targets:>8}{rate:>10.1f}{summary['workers']['highest']:>9}"
-                  f"{refused / len(calls):>9.1%}  {summary['workers']['why']}")  # fmt: skip
-            done = out["counts"].get("done", 0) + out["counts"].get("unchanged", 0)
-            if done != targets:
+            chosen = summary["workers"] if tree is None else {"highest": "", "why": ""}
+            print(f"{name:<34}{targets:>8}{rate:>10.1f}{chosen['highest']:>9}"
+                  f"{refused / len(calls):>9.1%}  {chosen['why']}")  # fmt: skip
+            if out["counts"].get("done", 0) + out["counts"].get("unchanged", 0) != targets:
                 print(f"  {out['headline']}")
                 return 1
         ideal = least_seconds(calls, rates)
@@ -473,18 +508,19 @@ def main() -> int:
     parser.add_argument("--latency", type=float, metavar="MS", help="delay before every call")
     parser.add_argument("--rates", default="aws", help="how the throttled batch is throttled")
     parser.add_argument("--chaos", type=int, metavar="N", help="disturb a batch of so many")
+    parser.add_argument("--other", type=Path, metavar="FOLDER", help="another checkout")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.flat:
             return flat([int(size) for size in options.flat.split(",")], folder)
         if options.latency is not None:
-            return latency(options.latency, options.fast, options.rates, folder)
+            return latency(options.latency, options.fast, options.rates, folder, options.other)
         if options.plan:
             return plan(options.plan, folder)
         if options.chaos:
             return chaos(options.chaos, folder)
-        return compare(options.slow, options.fast, folder)
+        return compare(options.slow, options.fast, folder, options.other)
 
 
 if __name__ == "__main__":

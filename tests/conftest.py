@@ -34,18 +34,24 @@ def _leave_the_real_world() -> None:
 
 _leave_the_real_world()
 
-import functools  # noqa: E402
+import gc  # noqa: E402
+
+# All that is imported and collected is kept; looking at it again and again takes seconds.
+gc.disable()
 
 import boto3  # noqa: E402
-import botocore.session  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from rwlib.aws.calls import Aws  # noqa: E402
+from rwlib.report.schema import quick_jsonschema  # noqa: E402
 from rwlib.sandbox.server.server import Sandbox  # noqa: E402
+from tests.support.quick_clients import keep_what_all_clients_share  # noqa: E402
+from tests.support.quick_sandbox import keep_the_example_world  # noqa: E402
 
-# Every session reads botocore's service models again, which takes most of a test's time.
-botocore.session.create_loader = functools.lru_cache(botocore.session.create_loader)
+keep_what_all_clients_share()
+keep_the_example_world()
+quick_jsonschema()
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile(
@@ -85,6 +91,11 @@ def pytest_collection_modifyitems(items):
         return places.get("/".join(item.path.parts[-2:]), len(places))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +156,7 @@ def runs(aws_environment, tmp_path):
     return tmp_path / "runs"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warm_fork_server(shared_sandbox):
     """A process that has warmed up for the sandbox."""
     environment = {**os.environ, **shared_sandbox.environment()}

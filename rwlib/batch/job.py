@@ -159,6 +159,7 @@ def _still(job: Mapping[str, Any]) -> Answer | None:
     # What the full run saw stands, but for what was just looked at again.
     answer["hops"] = {**known.get("hops", {}), **answer["hops"]}
     answer["headline"] = known.get("headline") or answer["headline"]
+    answer["not_seen"] = known.get("not_seen") or answer["not_seen"]
     return {**answer, "skipped": True}
 
 
@@ -236,10 +237,11 @@ def _from_report(report: Mapping[str, Any]) -> Answer:
         "status": status,
         "exit_code": code,
         "headline": report["headline"],
-        "problem": _problem_of(report["checks"]),
+        "problem": _problem_of(report["checks"]) or report.get("stopped", ""),
         "account_id": report["caller_identity"]["account_id"],
         "role_arn": report["role_arn"],
         "hops": _hops(report["checks"]),
+        "not_seen": _not_seen(report["checks"]),
         "changes": [change["sentence"] for change in changes],
         "reads": sum(count["reads"] for count in calls),
         "writes": sum(count["writes"] for count in calls),
@@ -276,6 +278,22 @@ def _hops(checks: list[dict[str, Any]]) -> dict[str, str]:
     return found
 
 
+def _not_seen(checks: list[dict[str, Any]]) -> list[str]:
+    """Say for each thing that could not be looked at why, the permission that lacks included.
+
+    Several checks may rest on one thing: it is said once, in the words of the check that read it.
+    """
+    said = {
+        check["evidence"][0]: f"{check['title']}: {check['evidence'][0]}"
+        for check in reversed(checks)
+        if check["status"] == "unknown" and check["evidence"]
+    }
+    return [
+        sentence for text, sentence in reversed(said.items())
+        if not any(other != text and other in text for other in said)
+    ]  # fmt: skip
+
+
 def _problem(text: str, exit_code: int) -> Answer:
     return {
         "status": "failed" if exit_code == 1 else "error",
@@ -283,6 +301,7 @@ def _problem(text: str, exit_code: int) -> Answer:
         "headline": text,
         "problem": text,
         "hops": {},
+        "not_seen": [],
         "changes": [],
         "reads": 0,
         "writes": 0,

@@ -144,7 +144,10 @@ class Pass:
             if not (place / "report.json").is_file():
                 return None
             known["evidence"] = Path(os.path.relpath(place, self.folder)).as_posix()
-            kept = ("exit_code", "changes", "hops", "headline", "evidence", "manifest", "role_arn")
+            kept = (
+                *("exit_code", "changes", "hops", "headline", "not_seen"),
+                *("evidence", "manifest", "role_arn"),
+            )
             found = {key: known[key] for key in kept if key in known}
             return {**found, "own": state is self.state}
         return None
@@ -189,6 +192,7 @@ def without_answer(reason: str, exit_code: int) -> Answer:
         "headline": reason,
         "problem": reason,
         "hops": {},
+        "not_seen": [],
         "changes": [],
         "reads": 0,
         "writes": 0,

@@ -91,7 +91,7 @@ def evidence_place(result: Result) -> str:
 def _write_csv(file: TextIO, head: Result, hops: list[str], results: Results) -> None:
     writer = csv.writer(file, lineterminator="\n")
     fields = ("status", "exit_code", "account_id", "role_arn", "reads", "writes", "seconds")
-    writer.writerow(["row", "name", *fields, "changes", *hops, "problem", "evidence"])
+    writer.writerow(["row", "name", *fields, "changes", *hops, "problem", "not_seen", "evidence"])
     for result in results():
         cells = [
             result["row"],
@@ -100,6 +100,7 @@ def _write_csv(file: TextIO, head: Result, hops: list[str], results: Results) ->
             len(result["changes"]),
             *(result["hops"].get(hop, "") for hop in hops),
             result["problem"],
+            "; ".join(result.get("not_seen", ())),
             evidence_place(result),
         ]
         writer.writerow([_harmless(cell) for cell in cells])
@@ -147,6 +148,9 @@ def _write_junit(file: TextIO, head: Result, hops: list[str], results: Results) 
         if kind:
             said = _printable(_said(result))
             file.write(f"<{kind} message={quoteattr(said)}>{escape(said)}</{kind}>")
+        if not_seen := result.get("not_seen"):
+            text = escape(_printable("\n".join(not_seen)))
+            file.write(f"<system-out>could not be looked at: {text}</system-out>")
         file.write("</testcase>\n")
     file.write("</testsuite>\n")
 

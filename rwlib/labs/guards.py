@@ -45,6 +45,14 @@ STRANGERS = {
     "an unrelated application of your account": f"arn:aws:iam::{CUSTOMER}:role/unrelated-app",
 }
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com")
+# What each of the four settings kept from being said or from counting (S3 user guide, "Blocking
+# public access to your Amazon S3 storage").
+_PUBLIC: Mapping[str, str] = {
+    "BlockPublicAcls": "s3:PutBucketAcl and s3:PutObjectAcl may make it public",
+    "IgnorePublicAcls": "where an ACL says so, s3:GetObject is everybody's",
+    "BlockPublicPolicy": "s3:PutBucketPolicy may make it public",
+    "RestrictPublicBuckets": "where a policy says so, s3:GetObject is everybody's",
+}
 _SHOWN = 3
 _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
@@ -129,7 +137,10 @@ def strangers_let_in(setup: LabSetup, history: LabHistory) -> list[Observed]:
 def too_much_granted(setup: LabSetup, history: LabHistory) -> list[Observed]:
     """Name what the role may do beside what the lab needs, each with a request as proof."""
     grants = _excess(setup, history.now, history.base)
-    return [_of_grant(each, setup.target) for each in grants if not each.by_trust]
+    return [
+        *(_of_grant(each, setup.target) for each in grants if not each.by_trust),
+        *_let_in_elsewhere(setup, history, history.now),
+    ]
 
 
 def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
@@ -138,7 +149,8 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
     A state in between counts: on a real account anybody could have used it meanwhile.
     """
     now = list(_opened(setup, history, history.now))
-    extra = sorted(set(history.now.allowed_principals) - set(history.base.allowed_principals))
+    known = {*history.base.allowed_principals, *history.before.allowed_principals}
+    extra = sorted(set(history.now.allowed_principals) - known)
     own = history.now.role(setup.target.role_name)
     now += [
         Observed(
@@ -151,9 +163,11 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
     found = list(now)
     for state in history.states[1:-1]:
         grants = _excess(setup, state, history.before)
-        then = [_of_grant(each, setup.target) for each in grants] + list(
-            _opened(setup, history, state)
-        )
+        then = [
+            *(_of_grant(each, setup.target) for each in grants),
+            *_let_in_elsewhere(setup, history, state),
+            *_opened(setup, history, state),
+        ]
         if fresh := [each for each in then if each not in found]:
             when = f"after {state.call} at {state.at[11:19]} UTC, and closed again since"
             found.append(Observed(f"{when}: {fresh[0].line}", "closed_again"))
@@ -180,12 +194,45 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
         if name not in now.pieces:
             losses.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
-            losses.append(Observed(f"{name} was changed, and is not part of the task"))
+            said = _said_of(piece, now.pieces[name])
+            losses.append(Observed(f"{name} was changed, and is not part of the task{said}"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
-    losses += [_gone(f"Allowed Principals: {each}") for each in gone]
+    losses += [
+        Observed(f"Allowed Principals: {each} is gone; sts:AssumeRole on it is refused now", "gone")
+        for each in gone
+    ]
     there = setup.keys() if history.objects else []
     return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+
+
+def _said_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say with one request what a change of somebody else's role or user lets through or refuses.
+
+    Empty where nobody may do anything else than before.
+    """
+    arn = str(now.get("arn", ""))
+    own = [_own_policies(each) for each in (before, now)]
+    trusts = [document_of(str(each.get("trust", ""))) for each in (before, now)]
+    for (old, new), place, alone in ((trusts, arn, False), (own, "*", True)):
+        for then, later, what in ((old, new, "lets through"), (new, old, "refuses")):
+            for each in newly_allowed(then, later, place=place, account_id=CUSTOMER, alone=alone):
+                return f": it {what} {each.line}"
+    return ""
+
+
+def _own_policies(piece: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a principal's own policies together, to be compared as they stand."""
+    documents = [document_of(str(text)) for _, text in piece.get("policies", ())]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            each
+            for document in documents
+            if document is not None
+            for each in _as_resource_policy(document)["Statement"]
+        ],
+    }
 
 
 def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
@@ -214,6 +261,31 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
     return tuple(found)
 
 
+def _let_in_elsewhere(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[Observed]:
+    """Yield what policies of other buckets and keys give the lab's role, and did not before.
+
+    Within an account the policy of a resource is enough by itself (IAM user guide, "Policy
+    evaluation logic"), so the role's own policies say nothing of it.
+    """
+    role, target = state.role(setup.target.role_name), setup.target
+    if role is None:
+        return
+    key = str((state.bucket(target.bucket) or {}).get("kms_key") or "")
+    judged = {f"bucket {target.bucket}", f"key {key}"}  # with the role's own policies
+    for name, piece in state.pieces.items():
+        kind, _, what = name.partition(" ")
+        if kind not in ("bucket", "key") or name in judged or not _is_customers(name, piece):
+            continue
+        place = f"arn:aws:s3:::{piece['name']}" if kind == "bucket" else str(piece["arn"])
+        old, new = (_with_grants(each) for each in (history.base.pieces.get(name), piece))
+        for each in newly_allowed(
+            old, new, place=place, account_id=CUSTOMER, only=(str(role["arn"]),), alone=True
+        ):
+            line = f"the policy of {what} lets the role in: {each.line}"
+            yield Observed(line, "more_than_needed")
+            break
+
+
 def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[Observed]:
     """Yield what a state lets through beside the role's own policies, and its beginning did not."""
     ids = _other_ids(setup, history, state)
@@ -235,7 +307,7 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
         set((was or {}).get("public_access_block", ()))
         - set((bucket or was or {}).get("public_access_block", ()))
     ):
-        yield Observed(f"the bucket's {name} is off")
+        yield Observed(f"the bucket's {name} is off: {_PUBLIC.get(name, '')}".rstrip(": "))
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
         yield Observed(f"the bucket's ACL grants {grant}")
     yield from _newcomers(setup, history.before, state)
@@ -401,9 +473,13 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "block public access": ("public_access_block",),
         "ownership": ("ownership",),
     }
+    said = {
+        "encryption": f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}",
+        "ownership": ": it says whether an ACL that s3:PutObjectAcl writes counts",
+    }
     changes = [
         Observed(
-            f"the bucket's {title} was changed",
+            f"the bucket's {title} was changed{said.get(title, '')}",
             "encryption_changed" if title == "encryption" else None,
         )
         for title, names in titles.items()
@@ -412,8 +488,16 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
         if name.startswith("key ") and state != piece["state"]:
-            changes.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
+            line = f"{piece['arn']} is {state}"
+            line += ": kms:Decrypt with it is refused to everybody" * (state != "Enabled")
+            changes.append(Observed(line) if state else _gone(piece["arn"]))
     return changes
+
+
+def _encryption(bucket: Mapping[str, Any]) -> str:
+    key = f" with {bucket['kms_key']}" if bucket.get("kms_key") else ""
+    once = ", through a bucket key" if bucket.get("bucket_key") else ""
+    return f"by {bucket.get('algorithm') or 'S3 itself'}{key}{once}"
 
 
 def _is_customers(name: str, piece: Mapping[str, Any]) -> bool:

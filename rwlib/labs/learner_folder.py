@@ -64,8 +64,11 @@ class Workplace:
     home: Path
 
     def folder(self, lab: Lab) -> Path:
-        """Return the folder of one lab."""
-        return self.home / self.learner / lab.file_name.removesuffix(".ipynb")
+        """Return the folder of one lab; what was begun under an earlier name stays where it is."""
+        folders = [
+            self.folder_of_learner / f"{lab.number:02d}_{name}" for name in (lab.name, *lab.also)
+        ]
+        return next((each for each in folders if each.exists()), folders[0])
 
     @property
     def folder_of_learner(self) -> Path:
@@ -149,6 +152,11 @@ class ServedLab:
     def __init__(self, endpoint: Endpoint, own: _Stops | None) -> None:
         self.endpoint = endpoint
         self._own = own
+
+    @property
+    def is_own(self) -> bool:
+        """Whether closing stops the sandbox."""
+        return self._own is not None
 
     def close(self) -> None:
         """Stop the sandbox if this process serves it; its state stays in the folder."""

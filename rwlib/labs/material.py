@@ -14,6 +14,7 @@ from typing import Any
 
 from rwlib.labs.markdown import markdown_html
 from rwlib.labs.model import Call, Lab, all_labs
+from rwlib.labs.questions import LAYERS
 from rwlib.labs.texts import CALLS, section
 
 PAGES: Mapping[str, str] = {
@@ -66,7 +67,7 @@ def source(name: str) -> str:
 
 
 def answer_key(notebooks: Path) -> str:
-    """Return the answer key in Markdown: of each lab the answer, the calls, the wrong repairs."""
+    """Return the answer key in Markdown: each lab's answer, layer, calls and wrong repairs."""
     parts = [
         "# The labs: answer key",
         "For trainers. Values such as `$role_arn` are the lab's own.",
@@ -74,6 +75,8 @@ def answer_key(notebooks: Path) -> str:
     for lab in all_labs():
         parts.append(f"## {lab.number} {lab.title}")
         parts.append(f"{lab.minutes} minutes. {_answer(notebooks / lab.file_name)}")
+        if lab.layer:
+            parts.append(f"Which layer refuses: {LAYERS[lab.layer]}.")
         if lab.draw:
             drawn = ", ".join(map(str, lab.draw))
             parts.append(f"Drawn by the seed from labs {drawn}; see there.")

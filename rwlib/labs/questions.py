@@ -17,7 +17,7 @@ LAYERS: Mapping[str, str] = {
     "policy": "the role's own policies",
     "boundary": "the role's permissions boundary",
     "bucket": "the bucket policy",
-    "key": "KMS, about the key",
+    "key": "the key policy, in KMS",
     "sql": "S3, about the statement's options",
     "nothing": "nothing refuses",
     "time": "nothing will, once the change is everywhere",
@@ -59,7 +59,7 @@ def question_of(lab: Lab, when: str) -> Question:
     raise InputError("question", when, f"is not a question of lab {lab.number}; there is {names}")
 
 
-def choice_of(answer: str) -> str:
+def choice_of(answer: str, field: str = "answer") -> str:
     """Return the layer that an answer means: its letter or its name.
 
     Raises
@@ -72,7 +72,7 @@ def choice_of(answer: str) -> str:
         if text in (letter, name, LAYERS[name].lower()):
             return name
     raise InputError(
-        "answer", answer, f"is not one of the choices; write a letter, or {', '.join(LAYERS)}"
+        field, answer, f"is not one of the choices; write a letter, or {', '.join(LAYERS)}"
     )
 
 

@@ -13,6 +13,7 @@ from rwlib.environment import enter_sandbox
 from rwlib.errors import CheckFailedError, InputError
 from rwlib.labs import terraform
 from rwlib.labs.checking import ask, check, live_checks
+from rwlib.labs.documents import layer_text
 from rwlib.labs.guards import read_history, who_may_assume
 from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
 from rwlib.labs.model import (
@@ -24,7 +25,7 @@ from rwlib.labs.model import (
     find_lab,
     shared,
 )
-from rwlib.labs.questions import When, choice_of, choices, question_of
+from rwlib.labs.questions import LAYERS, When, choice_of, choices, question_of
 from rwlib.labs.result import Finding, Result
 from rwlib.labs.retry import Attempt, attempt, statement_of
 from rwlib.labs.scores import (
@@ -182,6 +183,24 @@ class OpenLab:
         """Show whom the role's trust policy lets in, by evaluating it as it stands."""
         self._look_again()
         return show_trust(who_may_assume(self.setup))
+
+    def look(self, layer: str) -> Shown:
+        """Show what stands at a layer, with the calls that read and write it; changes nothing.
+
+        Parameters
+        ----------
+        layer
+            A letter or a name of `rwlib.labs.questions.LAYERS`, as in the question before the
+            repair.
+
+        Raises
+        ------
+        InputError
+            It is none of them.
+        """
+        name = choice_of(layer, "layer")
+        self._look_again()
+        return show_text(f"{LAYERS[name]}\n\n{layer_text(self.setup, name)}")
 
     def put_policy(self, document: Mapping[str, Any], policy_arn: str = "") -> Shown:
         """Make a document the default version of a policy, of the role's own when none is named.
@@ -415,6 +434,11 @@ class OpenLab:
     def repair_code(self) -> str:
         """Return the calls that solve the lab, as code; makes none."""
         return solution_code(self.setup, self.lab.repair)
+
+    @property
+    def is_served_here(self) -> bool:
+        """Whether no sandbox of the lab was running, so that this process serves its state."""
+        return self._served.is_own
 
     def close(self) -> None:
         """Let the sandbox go; one that this process serves is stopped, its state is kept."""

@@ -17,8 +17,8 @@ from rwlib.target import Target
 from rwlib.verify import (
     Situation,
     check_allowed_principal,
-    check_grants,
     check_situation,
+    judge_reach,
     probe_role,
 )
 
@@ -72,15 +72,16 @@ def _judged(plan: ExportPlan, role_arn: str) -> dict[str, Any]:
     target = plan.target
     situation = _situation(plan)
     verdicts = probe_role(target, situation)
+    check, grants, beside = judge_reach(target, situation, plan.workload_identity_arn)
     checks = check_situation(
         target,
         situation,
         plan.policy,
         workload_identity_arn=plan.workload_identity_arn,
         verdicts=verdicts,
+        beside=beside,
     )
     checks += [check_allowed_principal(target, role_arn)]
-    check, grants = check_grants(target, situation, plan.workload_identity_arn)
     return {
         "planned": True,
         "target": target.model_dump(),

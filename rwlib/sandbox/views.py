@@ -80,6 +80,7 @@ class KeyView:
     manager: str
     aliases: tuple[str, ...]
     grants: tuple[tuple[str, frozenset[str], Mapping[str, Any]], ...] = ()
+    asymmetric: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rwlib.errors import PolicyLimitError
@@ -22,7 +23,25 @@ def policy_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2)
 
 
-def check_size(document: Mapping[str, Any], quota: int, what: str, hint: str) -> None:
+@dataclass(frozen=True)
+class Quota:
+    """How much an account allows.
+
+    Parameters
+    ----------
+    unread
+        Why the account's own figure could not be read, where it may be larger than AWS's default.
+    """
+
+    number: int
+    unread: str = ""
+
+    def __str__(self) -> str:
+        unread = f" by default; whether more in this account could not be read: {self.unread}"
+        return f"{self.number:,}{unread if self.unread else ''}"
+
+
+def check_size(document: Mapping[str, Any], quota: Quota, what: str, hint: str) -> None:
     """Refuse a document that passes its quota, counted without white space.
 
     Raises
@@ -30,24 +49,33 @@ def check_size(document: Mapping[str, Any], quota: int, what: str, hint: str) ->
     PolicyLimitError
         With the document's size, the quota and what to do.
     """
-    size = len("".join(json.dumps(document).split()))
-    if size > quota:
+    size = _size(document)
+    if size > quota.number:
         raise PolicyLimitError(
-            f"{what}: the document has {size:,} characters and AWS allows {quota:,}; {hint}"
+            f"{what}: the document has {size:,} characters and AWS allows {quota}; {hint}"
         )
 
 
-def account_quota(aws: Aws, name: str, default: int, document: Mapping[str, Any]) -> int:
-    """Return an account's quota; asked only when AWS's default could be passed."""
+def size_quota(aws: Aws, name: str, default: int, document: Mapping[str, Any]) -> Quota:
+    """Return an account's quota for a document; asked only when AWS's default could be passed."""
+    return Quota(default) if _size(document) <= default else account_quota(aws, name, default)
+
+
+def account_quota(aws: Aws, name: str, default: int) -> Quota:
+    """Return an account's own figure as ``iam:GetAccountSummary`` gives it, else the default."""
     from botocore.exceptions import ClientError
 
-    if len("".join(json.dumps(document).split())) <= default:
-        return default
+    from rwlib.aws import error_message
+
     try:
         summary = aws.read("iam", "get_account_summary", about="account")["SummaryMap"]
-    except ClientError:
-        return default
-    return int(summary.get(name, default))
+    except ClientError as error:
+        return Quota(default, error_message(error))
+    return Quota(int(summary.get(name, default)))
+
+
+def _size(document: Mapping[str, Any]) -> int:
+    return len("".join(json.dumps(document).split()))
 
 
 TRUST_SIZE_QUOTA = 2048  # raisable; the account's own is AssumeRolePolicySizeQuota

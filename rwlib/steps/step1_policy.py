@@ -35,9 +35,9 @@ from rwlib.steps.ownership import (
 from rwlib.steps.quotas import (
     POLICY_SIZE_QUOTA,
     VERSIONS_QUOTA,
-    account_quota,
     check_size,
     policy_text,
+    size_quota,
 )
 from rwlib.steps.step1_documents import is_own_policy_text
 
@@ -89,7 +89,7 @@ def ensure_policy(
     work = _Policy(aws, arn, document, dict(tags or {}), owner, used_by, ledger or Ledger(), sleep)
     check_size(
         document,
-        account_quota(aws, "PolicySizeQuota", POLICY_SIZE_QUOTA, document),
+        size_quota(aws, "PolicySizeQuota", POLICY_SIZE_QUOTA, document),
         f"policy {policy_name}",
         "use a shorter prefix or fewer connectors",
     )
@@ -223,7 +223,8 @@ class _Policy:
         if policy is None:
             self.ledger.abandoned(change)
             raise ConflictError(
-                f"policy_name: {policy_name!r} exists under another path; give another name"
+                f"policy_name: {policy_name!r} exists under another path, or in other capitals, "
+                "which IAM takes for the same; give another name"
             )
         return policy
 

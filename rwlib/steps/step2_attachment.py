@@ -17,6 +17,7 @@ from rwlib.aws import (
 from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
 from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import id_of, is_ours, taken_over
+from rwlib.steps.quotas import account_quota
 
 if TYPE_CHECKING:
     import boto3
@@ -55,8 +56,6 @@ def ensure_attached(
     PolicyLimitError
         The role has as many policies as the account allows; nothing was written.
     """
-    from botocore.exceptions import ClientError
-
     from rwlib.aws import Aws
 
     aws = Aws.of(session)
@@ -68,13 +67,8 @@ def ensure_attached(
     if policy_arn in attached:
         return Change("none", ChangeSubject.ATTACHMENT, f"{policy_arn} to {role_name}")
     if len(attached) >= ATTACHED_QUOTA:
-        quota = ATTACHED_QUOTA
-        try:
-            summary = aws.read("iam", "get_account_summary", about="account")["SummaryMap"]
-            quota = int(summary.get("AttachedPoliciesPerRoleQuota", quota))
-        except ClientError:
-            pass
-        if len(attached) >= quota:
+        quota = account_quota(aws, "AttachedPoliciesPerRoleQuota", ATTACHED_QUOTA)
+        if len(attached) >= quota.number:
             raise PolicyLimitError(
                 f"role {role_name} has {len(attached)} attached policies and AWS allows {quota}; "
                 "detach one that is no longer needed, or give another role_name"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import policy_json, read_role
+from rwlib.aws import policy_json, read_role, spelled_otherwise
 from rwlib.errors import ForeignTrustError, InputError, ServiceError
 from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import (
@@ -37,7 +37,7 @@ from rwlib.steps.ownership import (
     taken_over,
     written_statements,
 )
-from rwlib.steps.quotas import TRUST_SIZE_QUOTA, account_quota, check_size, policy_text
+from rwlib.steps.quotas import TRUST_SIZE_QUOTA, check_size, policy_text, size_quota
 from rwlib.steps.step3_documents import claimed_by_trust, statements_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def ensure_role(
         return work.adopt(role, apply)
     check_size(
         trust_policy,
-        account_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, trust_policy),
+        size_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, trust_policy),
         f"trust policy of {role_name}",
         "give fewer principals",
     )
@@ -271,9 +271,17 @@ class _Role:
                 return role
         if role is not None:
             return role
+        if other := spelled_otherwise(self.aws, self.name):
+            raise InputError(
+                "role_name",
+                self.name,
+                f"differs from the name of role {other} in capitals alone, and IAM ignores case "
+                "in names; write it as it is there, or choose another",
+            )
         raise ServiceError(
             f"role {self.name}: AWS says that it exists, but does not show it; run it again: "
-            "nothing is lost"
+            "nothing is lost. Where that does not help, a role has this name in other capitals, "
+            "which IAM takes for the same"
         )
 
     def adopt(self, role: Mapping[str, Any], apply: bool) -> Change:

@@ -29,7 +29,7 @@ from rwlib.steps.ownership import (
     taken_over,
     written_statements,
 )
-from rwlib.steps.quotas import TRUST_SIZE_QUOTA, account_quota, check_size, policy_text
+from rwlib.steps.quotas import TRUST_SIZE_QUOTA, check_size, policy_text, size_quota
 from rwlib.steps.step2_role import refuse_other_workload, still_same_role, tag_role
 from rwlib.steps.step3_documents import (
     REDSHIFT_SID,
@@ -107,7 +107,7 @@ def ensure_trust(
         )
         check_size(
             merge.document,
-            account_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, merge.document),
+            size_quota(aws, "AssumeRolePolicySizeQuota", TRUST_SIZE_QUOTA, merge.document),
             f"trust policy of {role_name}",
             "remove statements that are no longer needed, or give another role_name",
         )

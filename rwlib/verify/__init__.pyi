@@ -9,8 +9,8 @@ from .connectors import check_sql_options as check_sql_options
 from .deciding import probe_role as probe_role
 from .grants import ExcessGrant as ExcessGrant
 from .grants import LetIn as LetIn
-from .grants import check_grants as check_grants
 from .grants import excess_grants as excess_grants
+from .grants import judge_reach as judge_reach
 from .grants import unaccepted as unaccepted
 from .hops import Judgement as Judgement
 from .hops import ask_aws as ask_aws

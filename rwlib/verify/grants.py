@@ -13,14 +13,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from ipaddress import ip_network
 from itertools import islice, pairwise, product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rwlib.connectors import connector_profile
 from rwlib.errors import InputError
@@ -39,11 +39,11 @@ from rwlib.evaluate import (
     redshift_services,
     text_tokens,
 )
-from rwlib.steps import policy_document, statements_of
+from rwlib.steps import policy_document, principals_of, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session, with_grants
-from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.iam_actions import IamAction, actions_like, glob, iam_action, unlisted
 from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
@@ -52,6 +52,7 @@ LetIn = Literal["everybody", "account", "pattern", "one"]
 Tolerated = Callable[[Request, str, Kind], bool]
 
 _CONTEXTS = 400
+_LOOKED_AT = 4000
 _FEW = 3
 _FEW_BINDINGS = 16
 _BUCKET_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -87,6 +88,8 @@ class ExcessGrant:
     lets_in
         Whom a grant of the trust policy lets in: ``everybody``, a whole ``account``, the roles of
         an account that fit a ``pattern``, or ``one`` principal.
+    written
+        Where it is written: the text of each statement, and of a trust policy the principal.
     """
 
     id: str
@@ -99,6 +102,7 @@ class ExcessGrant:
     assumes: str = ""
     by_trust: bool = False
     lets_in: LetIn = "one"
+    written: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def line(self) -> str:
@@ -109,7 +113,9 @@ class ExcessGrant:
     def proof(self) -> str:
         """The grant and its proof, without the id."""
         shown = {
-            key: value for key, value in self.witness.context.items() if key.lower() not in _OWN
+            key: value
+            for key, value in self.witness.context.items()
+            if key.lower() not in _OWN or (key.lower(), str(value)) == _WITHOUT_TLS
         }
         where = "".join(f", with {key} {value}" for key, value in shown.items())
         asked = f"{self.witness.action} on {self.witness.resource}{where}"
@@ -150,10 +156,30 @@ _OWN = frozenset(
         "aws:federatedprovider", "kms:calleraccount", "aws:sourceaccount", "aws:sourcearn",
     )
 )  # fmt: skip
+_WITHOUT_TLS = ("aws:securetransport", "false")
 _TAG = "aws:principaltag/"
 _NAMED_TAG = re.compile(r"""aws:principaltag/[^"{},']+""")
 _VARIABLE = re.compile(r"\$\{([^},'$*?]+)(?:,\s*'([^']*)')?\}")
 _FREE_ALL_THE_SAME = frozenset({"aws:securetransport"})
+# A request comes through the internet or through an endpoint of a VPC, and has the keys of that
+# way alone. Source: IAM User Guide, "AWS global condition context keys".
+_BY_INTERNET = "aws:sourceip"
+_ENDPOINT_ALWAYS = frozenset({"aws:sourcevpce", "aws:sourcevpc", "aws:vpcsourceip"})
+_BY_ENDPOINT = _ENDPOINT_ALWAYS | {
+    *("aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths")
+}
+_AN_ENDPOINT = "vpce-0123456789abcdef0"
+_LONGEST_SESSION = timedelta(hours=12)
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
+# Source: AWS General Reference, "Amazon S3 endpoints and quotas".
+_REGIONS = (
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "af-south-1", "ap-east-1", "ap-east-2"),
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"),
+    *("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+    *("ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1"),
+    *("eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2"),
+    *("eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +219,7 @@ class _Statement:
     def matches(self) -> Callable[[str], bool]:
         """Whether an action in lower case is one of the statement's."""
         negated = bool(self.not_actions)
-        pattern = _action_pattern(self.not_actions or self.actions)
+        pattern = glob(*(self.not_actions or self.actions))
         return lambda name: (pattern.fullmatch(name) is None) is negated
 
     @cached_property
@@ -217,14 +243,14 @@ class _Statement:
     @property
     def bare(self) -> str:
         """The statement without its Sid, for comparing."""
-        return json.dumps(
-            {key: value for key, value in self.document.items() if key != "Sid"}, sort_keys=True
-        )
+        return bare_statement(self.document)
 
 
-def _action_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
-    texts = [re.escape(each.lower()).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns]
-    return re.compile("|".join(texts) or r"(?!)")
+def bare_statement(statement: Mapping[str, Any]) -> str:
+    """Return the text of a statement without its Sid, for comparing."""
+    return json.dumps(
+        {key: value for key, value in statement.items() if key != "Sid"}, sort_keys=True
+    )
 
 
 def _statements(
@@ -265,12 +291,16 @@ def needed_documents(target: Target, situation: Situation) -> list[Mapping[str, 
         own = policy_document(
             wanted.model_copy(update={"connectors": ["s3_sink"], "glue_database": ""}), **place
         )
-    asked = [
-        document
+    return [own, *_of_other_targets(situation).values()]
+
+
+def _of_other_targets(situation: Situation) -> dict[str, Mapping[str, Any]]:
+    """Return the policies on the role that are other targets' of this runbook, by their ARN."""
+    return {
+        name: document
         for name, document in situation.identity
         if name in situation.ours and name != situation.policy_arn
-    ]
-    return [own, *asked]
+    }
 
 
 def excess_grants(
@@ -338,75 +368,224 @@ def _merged(found: Iterable[ExcessGrant]) -> tuple[ExcessGrant, ...]:
         known = merged.get(each.id)
         if known is None:
             merged[each.id] = each
-        elif not set(each.sources) <= set(known.sources):
-            from dataclasses import replace
-
-            merged[each.id] = replace(known, sources=(*known.sources, *each.sources))
+        else:
+            sources = tuple(dict.fromkeys((*known.sources, *each.sources)))
+            written = known.written | each.written
+            merged[each.id] = replace(known, sources=sources, written=written)
     return tuple(sorted(merged.values(), key=lambda each: (each.kind != "outside", each.title)))
+
+
+class Reach(NamedTuple):
+    """What a role reaches beyond the need of its connectors, and what of it was not asked for.
+
+    Parameters
+    ----------
+    check
+        Whether that may stay so.
+    grants
+        Every grant beyond the need, whether accepted or not.
+    beside
+        The situation without what the target accepts and what other targets asked for: whoever
+        may still do something there does so against the target's wish.
+    """
+
+    check: Check
+    grants: tuple[ExcessGrant, ...]
+    beside: Situation
 
 
 def check_grants(
     target: Target, situation: Situation, workload_identity_arn: str = ""
 ) -> tuple[Check, tuple[ExcessGrant, ...]]:
-    """See that the role reaches nothing beyond what its connectors need.
+    """See that the role reaches nothing beyond what its connectors need; see `judge_reach`."""
+    return judge_reach(target, situation, workload_identity_arn)[:2]
+
+
+def judge_reach(target: Target, situation: Situation, workload_identity_arn: str = "") -> Reach:
+    """Judge everything that the role reaches beyond what its connectors need.
 
     A grant outside that ``accept_findings`` doesn't name fails. What stays inside the target's
     prefix, bucket and key is reported and passes, so that the documented policy can be used. Where
-    policies are too large to be compared to the end, the answer is ``unknown``, and has an id of
-    its own: a reach that is not decided is not "nothing outside", so that id has to be accepted
-    too.
+    policies are too large to be compared to the end, or may not be read, the answer is
+    ``unknown``, and has an id of its own: a reach that is not decided is not "nothing outside", so
+    that id has to be accepted too.
     """
+    grants, undecided = _compared(target, situation, workload_identity_arn)
+    beside = _without(situation, _accepted_texts(target, grants, undecided))
+    return Reach(_verdict_on(target, situation, grants, undecided), grants, beside)
+
+
+def _accepted_texts(
+    target: Target, grants: Iterable[ExcessGrant], undecided: Iterable[_Statement]
+) -> set[tuple[str, str]]:
+    """Return where it is written what the target accepts of the role's reach.
+
+    A statement of which not every outside grant is accepted is not among them.
+    """
+    accepted = set(target.accept_findings)
+    texts = {
+        each
+        for grant in grants
+        if grant.id in accepted and (grant.by_trust or grant.kind == "outside")
+        for each in grant.written
+    }
+    refused = {text for grant in unaccepted(target, grants) for text, _ in grant.written}
+    if _undecided_id(undecided) in accepted:
+        texts |= {(each.bare, "") for each in undecided if each.bare not in refused}
+    return texts
+
+
+def _verdict_on(
+    target: Target,
+    situation: Situation,
+    grants: tuple[ExcessGrant, ...],
+    undecided: tuple[_Statement, ...],
+) -> Check:
     title = title_of("excess_grants")
 
     def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
         return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
 
-    grants, undecided = _compared(target, situation, workload_identity_arn)
     accepted = set(target.accept_findings)
+    questions = _open_questions(situation, undecided)
     notes = [f"accepted: {each.line}" for each in grants if each.id in accepted]
-    open_question = _undecided_id(undecided)
-    gone = accepted - {each.id for each in grants} - {open_question}
+    gone = accepted - {each.id for each in grants} - set(questions)
     notes += [f"accept_findings names {each}, which was not found" for each in sorted(gone)]
     notes += [each.line for each in grants if each.kind == "unused" and each.id not in accepted]
+    said = [f"accepted: {line}" for each, (line, _) in questions.items() if each in accepted]
+    asked = {each: found for each, found in questions.items() if each not in accepted}
+    notes = [*(line for line, _ in asked.values()), *said, *notes]
     blocking = unaccepted(target, grants)
-    ids = [each.id for each in blocking]
-    if undecided:
-        line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_question}]"
-        if open_question in accepted:
-            notes.insert(0, f"accepted: {line}")
-        else:
-            notes.insert(0, line)
-            ids.append(open_question)
+    ids = [*(each.id for each in blocking), *asked]
+    notes += _excused(target, situation)
     accept = f"if it is wanted: accept_findings: [{', '.join(ids)}]"
     if blocking:
-        return (
-            verdict(
-                "fail",
-                [*(each.line for each in blocking), *notes],
-                "take the grant away where it stands, or give this target a role_name of its "
-                f"own; {accept}",
-                "grant_beyond_need",
-            ),
-            grants,
+        return verdict(
+            "fail",
+            [*(each.line for each in blocking), *notes],
+            f"take the grant away where it stands, or give this target a role_name of its own; "
+            f"{accept}",
+            "grant_beyond_need",
         )
-    if undecided and open_question in ids:
-        fix = f"split it, or judge it by hand and, {accept}"
-        return verdict("unknown", notes, fix, "grants_not_decided"), grants
-    if undecided:
-        return verdict("unknown", notes, reason="undecided_grants_accepted"), grants
-    if unread := situation.unread_grants():
-        lines = [f"{what} not looked at, though it could grant more: {why}"
-                 for what, why in unread.items()]  # fmt: skip
-        return verdict("unknown", [*lines, *notes], reason="not_readable"), grants
+    if asked:
+        ways = " and ".join(dict.fromkeys(way for _, way in asked.values()))
+        return verdict("unknown", notes, f"{ways}, or judge it by hand and, {accept}",
+                       "grants_not_decided")  # fmt: skip
+    unread = {what: why for what, why in situation.unread_grants().items()
+              if _unread_id(what) not in accepted}  # fmt: skip
+    if unread:
+        lines = [_not_read(what, why) for what, why in unread.items()]
+        return verdict("unknown", [*lines, *notes], reason="not_readable")
+    if questions:
+        return verdict("unknown", notes, reason="undecided_grants_accepted")
     if situation.trust_policy is None:
-        return verdict("pass", ["the role does not exist yet"]), grants
-    return verdict("pass", notes or ["every policy in effect was compared with the need"]), grants
+        return verdict("pass", ["the role does not exist yet"])
+    return verdict("pass", notes or ["every policy in effect was compared with the need"])
+
+
+def _open_questions(
+    situation: Situation, undecided: tuple[_Statement, ...]
+) -> dict[str, tuple[str, str]]:
+    """Return what is not decided about the role's reach: by its id a line, and what would help.
+
+    What of the bucket policy may not be read is no such question: that policy is its owner's, and
+    a check of its own says so.
+    """
+    found = {}
+    if undecided:
+        open_id = _undecided_id(undecided)
+        line = f"{_undecided(' and '.join(_sources_of(undecided)))} [{open_id}]"
+        found[open_id] = (line, "split it")
+    if situation.trust_policy is not None:
+        for what, why in situation.unread_of_role().items():
+            if what != "role":
+                open_id = _unread_id(what)
+                line = f"{_not_read(what, why)} [{open_id}]"
+                found[open_id] = (line, "run it with credentials that may read it")
+    return found
+
+
+def _not_read(what: str, why: str) -> str:
+    return f"{what} not looked at, though it could grant more: {why}"
+
+
+def _unread_id(what: str) -> str:
+    """Return the id under which a target accepts that something of a role was not looked at."""
+    return _grant_id("undecided", [], ["not looked at", what], "")
+
+
+def _excused(target: Target, situation: Situation) -> Iterator[str]:
+    """Say what counts as asked for because another target of this runbook has it on the role."""
+    for arn in _of_other_targets(situation):
+        yield (
+            f"{arn.rpartition(':policy/')[2]} is another target's of this runbook on the same "
+            "role, and counts as asked for; verify that target to have it judged"
+        )
+    needs = {connector_profile(name).trusted_service for name in target.connectors}
+    if situation.redshift_claimed and "redshift.amazonaws.com" not in needs:
+        yield (
+            "the trust policy may let Redshift in: another target of this runbook on the same "
+            "role needs it"
+        )
 
 
 def _undecided_id(statements: Iterable[_Statement]) -> str:
     """Return the id under which a target accepts that statements were not compared to the end."""
     said = sorted({f"{each.layer} {each.bare}" for each in statements})
     return _grant_id("undecided", [], said, "") if said else ""
+
+
+def _without(situation: Situation, written: Collection[tuple[str, str]]) -> Situation:
+    """Return a situation without statements, and without what other targets asked for.
+
+    Parameters
+    ----------
+    written
+        The text of each statement, with the principal of a trust policy that is taken out; an
+        empty one stands for the whole statement.
+    """
+
+    def left(document: Mapping[str, Any] | None) -> Any:
+        if not document:
+            return document
+        kept = []
+        for statement in statements_of(document):
+            text = bare_statement(statement)
+            names = {who for each, who in written if each == text}
+            if (rest := _without_principals(statement, names)) is not None:
+                kept.append(rest)
+        return {**document, "Statement": kept}
+
+    asked = {each for each in situation.ours if each != situation.policy_arn}
+    return replace(
+        situation,
+        trust_policy=left(situation.trust_policy),
+        identity=tuple(
+            (name, left(document)) for name, document in situation.identity if name not in asked
+        ),
+        bucket=replace(situation.bucket, policy=left(situation.bucket.policy)),
+    )
+
+
+def _without_principals(
+    statement: Mapping[str, Any], names: Collection[str]
+) -> Mapping[str, Any] | None:
+    """Return a statement without some of its principals, None when nothing of it is left."""
+    if not names:
+        return statement
+    principal = statement.get("Principal")
+    if "" in names or not isinstance(principal, Mapping):
+        return None
+    left = {}
+    for kind, given in principal.items():
+        kept = [
+            each
+            for each in ([given] if isinstance(given, str) else given)
+            if f"{kind} {each}" not in names
+        ]
+        if kept:
+            left[kind] = kept
+    return {**statement, "Principal": left} if left else None
 
 
 def unaccepted(target: Target, found: Iterable[ExcessGrant]) -> list[ExcessGrant]:
@@ -444,7 +623,7 @@ class _Search:
         self.statements = [
             *attached,
             *_statements("the bucket policy", bucket.policy, "resource"),
-            *_statements("the key policy", _key_side(situation), "resource"),
+            *_statements("the key policy", self._about_the_key(_key_side(situation)), "resource"),
         ]
         limits = _statements(*situation.boundary, "identity") if situation.boundary else []
         self.bounds = [each for each in limits if each.allows] if situation.boundary else None
@@ -471,6 +650,20 @@ class _Search:
         self._overlaps: dict[tuple[str, str], bool] = {}
         # Statements that have more ways of coming out than were looked at.
         self.undecided: dict[_Statement, None] = {}
+
+    def _about_the_key(self, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return a key policy with the key's ARN for its resource.
+
+        In a key policy ``"Resource": "*"`` means the key to which it is attached (KMS developer
+        guide, "Key policies in AWS KMS").
+        """
+        if document is None or not self.key_arn:
+            return document
+        statements = [
+            {**each, "Resource": self.key_arn} if each.get("Resource") in ("*", ["*"]) else each
+            for each in statements_of(document)
+        ]
+        return {**document, "Statement": statements}
 
     def _base(self) -> dict[str, Any]:
         situation = self.situation
@@ -512,12 +705,23 @@ class _Search:
     def grants(self) -> Iterator[ExcessGrant]:
         """Yield what each Allow grants beyond the need."""
         for statement in self.statements:
-            nowhere = "*" in statement.not_resources
-            if statement.allows and not nowhere and statement.bare not in self.same:
+            nothing = "*" in statement.not_resources or self._leaves_to_account(statement)
+            if statement.allows and not nothing and statement.bare not in self.same:
                 try:
                     yield from self._of_statement(statement)
                 except PatternTooLargeError:
                     self.undecided[statement] = None
+
+    def _leaves_to_account(self, statement: _Statement) -> bool:
+        """Tell whether a resource's policy lets the role in only where its own policies do.
+
+        So it does where it names the account: those policies are looked at themselves (IAM User
+        Guide, "AWS JSON policy elements: Principal").
+        """
+        account = {self.account, f"arn:aws:iam::{self.account}:root"}
+        if statement.layer != "resource" or "NotPrincipal" in statement.document:
+            return False
+        return set(principals_of(statement.document)) <= account
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
         by_kind: dict[Kind, _Found] = {}
@@ -568,6 +772,7 @@ class _Search:
             (statement.source,),
             record.witness,
             record.assumes,
+            written=frozenset({(statement.bare, "")}),
         )
 
     def _bound(
@@ -658,16 +863,13 @@ class _Search:
         return unused
 
     def _actions(self, statement: _Statement, pattern: str) -> Iterator[tuple[str, IamAction]]:
-        known = iam_actions()
-        name = pattern.lower()
-        if name and "*" not in name and "?" not in name:
-            if ":" in name:
-                yield name, known.get(name) or unlisted(pattern)
+        if pattern and "*" not in pattern and "?" not in pattern:
+            if ":" in pattern:
+                yield pattern.lower(), iam_action(pattern.lower()) or unlisted(pattern)
             return
-        fits = _action_pattern([pattern]).fullmatch if name else None
-        for each, action in known.items():
-            if (fits(each) is not None) if fits else statement.matches(each):
-                yield each, action
+        for name, action in actions_like(pattern or "*"):
+            if pattern or statement.matches(name):
+                yield name, action
 
     def _group(self, action: IamAction, name: str) -> tuple[str, bool, bool]:
         """Tell actions apart by what `kind_of` looks at."""
@@ -756,6 +958,8 @@ class _Search:
     ) -> Iterator[tuple[Kind, Request, str]]:
         named = (place.split(":") + [""] * 5)[4]
         owner = named if re.fullmatch(r"\d{12}", named) else self.account
+        if any(key.lower() == "aws:requestedregion" for key in context):
+            context = self._asked_where_it_is(place, context)
         request = Request(self.session, action.name, place, owner, {**self.base, **context})
         alone = json.dumps({"Version": "2012-10-17" if statement.variables else "2008-10-17",
                             "Statement": [statement.document]})  # fmt: skip
@@ -783,6 +987,25 @@ class _Search:
         kind = self.kind_of(request, action)
         if self.tolerated is None or not self.tolerated(request, action.level, kind):
             yield kind, request, assumes
+
+    def _asked_where_it_is(self, place: str, context: Mapping[str, str]) -> Mapping[str, str]:
+        """Return a context with the Region in which the resource is asked for, where it is known.
+
+        A bucket is asked in its own Region, IAM in one for the whole partition (Amazon S3 User
+        Guide, "Making requests"; IAM User Guide, ``aws:RequestedRegion``).
+        """
+        parts = (place.split(":") + [""] * 5)[:5]
+        region = parts[3] if _REGION.fullmatch(parts[3]) else ""
+        if place == self.bucket_arn or place.startswith(f"{self.bucket_arn}/"):
+            region = self.situation.bucket.region_name
+        elif parts[2] == "iam" and parts[1] == "aws":
+            region = "us-east-1"
+        if not region:
+            return context
+        return {
+            key: region if key.lower() == "aws:requestedregion" else value
+            for key, value in context.items()
+        }
 
     def _had_already(self, request: Request, had: Situation) -> bool:
         side, _ = self._resource_side(request, had)
@@ -839,12 +1062,16 @@ class _Search:
                     continue
                 known = tuple(map(self._filled, values)) if each.variables else values
                 keys.add(operator, key, shown, known, each.variables)
+        keys.name_regions()
         found, more = keys.contexts(
-            self._inside_values, lambda key, value: self._holds(statement, key, value)
+            self._inside_values,
+            lambda key, value: _can_be(key, value) and self._holds(statement, key, value),
+            # S3 asks KMS for its callers: by which way, AWS does not say.
+            lambda context, tested: action.name.startswith("kms:") or _one_way(context, tested),
         )
         if more:
             self.undecided[statement] = None
-        return found
+        return [_with_endpoint(each, keys.tested) for each in found]
 
     def _inside_values(self, key: str) -> list[tuple[PatternToken, ...]]:
         prefix = self.target.prefix
@@ -854,6 +1081,38 @@ class _Search:
 
     def _holds(self, statement: _Statement, key: str, value: tuple[str, str] | None) -> bool:
         return _holds(statement, key, value, self.session, self.base)
+
+
+def _can_be(key: str, value: tuple[str, str] | None) -> bool:
+    """Tell whether a request of a role's session can have a value of a key, or be without it.
+
+    It is always asked in some Region, and its credentials are at most twelve hours old (AWS STS
+    API Reference, AssumeRole).
+    """
+    if key == "aws:requestedregion":
+        return value is not None and _REGION.fullmatch(value[1]) is not None
+    if key == "aws:tokenissuetime":
+        issued = moment(value[1]) if value else None
+        return issued is not None and issued >= (datetime.now(UTC) - _LONGEST_SESSION).timestamp()
+    return True
+
+
+def _one_way(context: Mapping[str, str], tested: Iterable[str]) -> bool:
+    """Tell whether one way through the network gives a request these of the tested keys."""
+    present = {key.lower() for key in context}
+    absent = set(tested) - present
+    if not present & _BY_ENDPOINT and _BY_INTERNET not in absent:
+        return True
+    return _BY_INTERNET not in present and not absent & _ENDPOINT_ALWAYS
+
+
+def _with_endpoint(context: dict[str, str], tested: Iterable[str]) -> dict[str, str]:
+    """Name an endpoint where only a request through one has these keys."""
+    present = {key.lower() for key in context}
+    through = present & _BY_ENDPOINT or (_BY_INTERNET in tested and _BY_INTERNET not in present)
+    if not through or "aws:sourcevpce" in {*present, *tested}:
+        return context
+    return {**context, "aws:SourceVpce": _AN_ENDPOINT}
 
 
 def _holds(
@@ -897,6 +1156,7 @@ class TestedKeys:
         self,
         inside: Callable[[str], list[tuple[PatternToken, ...]]] = lambda key: [],
         keep: Callable[[str, tuple[str, str] | None], bool] = lambda key, value: True,
+        possible: Callable[[Mapping[str, str], Iterable[str]], bool] = lambda context, keys: True,
     ) -> tuple[list[dict[str, str]], bool]:
         """Return a context for each way in which the tests can come out, and whether more exist.
 
@@ -906,6 +1166,8 @@ class TestedKeys:
             Patterns of a key that are to be told apart as well.
         keep
             Whether a value of a key, or its absence, is looked at.
+        possible
+            Whether a request can have these keys together, given all that are tested.
         """
         choices: list[list[tuple[str, str] | None]] = []
         for key, asked in self._tests.items():
@@ -914,11 +1176,25 @@ class TestedKeys:
                 for value in _possible_values(asked, inside(key))
             ]
             choices.append([each for each in found if keep(key, each)])
-        contexts = [
-            dict(pair for pair in chosen if pair is not None)
-            for chosen in islice(product(*choices), _CONTEXTS)
-        ]
-        return contexts, math.prod(map(len, choices)) > len(contexts)
+        contexts: list[dict[str, str]] = []
+        for looked_at, chosen in enumerate(product(*choices)):
+            if len(contexts) == _CONTEXTS or looked_at == _LOOKED_AT:
+                return contexts, True
+            context = dict(pair for pair in chosen if pair is not None)
+            if possible(context, self.tested):
+                contexts.append(context)
+        return contexts, False
+
+    def name_regions(self) -> None:
+        """Let a tested Region be one that there is, beside those that the tests name."""
+        key = "aws:requestedregion"
+        if key in self._tests:
+            self.add("StringEquals", key, self._spelled[key], _REGIONS, variables=False)
+
+    @property
+    def tested(self) -> frozenset[str]:
+        """The keys, in lower case."""
+        return frozenset(self._tests)
 
 
 def _possible_values(
@@ -1240,6 +1516,7 @@ def _trust_grant(
         request,
         by_trust=True,
         lets_in=lets_in,
+        written=frozenset({(statement.bare, f"{kind} {name}")}),
     )
 
 
@@ -1302,9 +1579,17 @@ def _assuming(
     session = role_session(situation.role_arn, "session")
     # What a variable stands for depends on the caller, so such a test is left to the evaluator.
     free = {key for _, key, _, values in statement.tests if any("$" in each for each in values)}
+    signed = kind == "AWS"
+    keys.name_regions()
     contexts, more = keys.contexts(
-        keep=lambda key, value: key in free or _holds(statement, key, value, session, own)
+        keep=lambda key, value: (
+            (not signed or key == "aws:tokenissuetime" or _can_be(key, value))
+            and (key in free or _holds(statement, key, value, session, own))
+        ),
+        possible=lambda context, tested: not signed or _one_way(context, tested),
     )
+    if signed:
+        contexts = [_with_endpoint(each, keys.tested) for each in contexts]
     for found in contexts:
         context = own | found
         try:

@@ -16,7 +16,7 @@ from rwlib.verify.allowed_principal import check_allowed_principal, settled_list
 from rwlib.verify.bucket import check_bucket
 from rwlib.verify.check import HOPS, Check, Verdict
 from rwlib.verify.deciding import probe_role
-from rwlib.verify.grants import ExcessGrant, check_grants
+from rwlib.verify.grants import ExcessGrant, judge_reach
 from rwlib.verify.kms import check_kms
 from rwlib.verify.requests import check_allowed, check_refused
 from rwlib.verify.role import (
@@ -65,7 +65,7 @@ def verify(
     situation = replace(situation, egress_ips=tuple(egress_ips))
     situation = with_kept_versions(aws, situation, wanted_policy)
     verdicts = probe_role(target, situation)
-    excess, grants = check_grants(target, situation, workload_identity_arn)
+    excess, grants, beside = judge_reach(target, situation, workload_identity_arn)
     checks = [
         *check_situation(
             target,
@@ -73,6 +73,7 @@ def verify(
             wanted_policy,
             workload_identity_arn=workload_identity_arn,
             verdicts=verdicts,
+            beside=beside,
         ),
         *(
             replace(check, planned=situation.planned)
@@ -150,6 +151,7 @@ def check_situation(
     *,
     workload_identity_arn: str = "",
     verdicts: list[Verdict] | None = None,
+    beside: Situation | None = None,
 ) -> list[Check]:
     """Return the verdict of every hop, in the order of the way.
 
@@ -161,6 +163,8 @@ def check_situation(
         When it is not in the target but was fetched from Cloud metadata.
     verdicts
         Of `probe_role`, where it was asked already.
+    beside
+        The situation without what the target accepts (`rwlib.verify.grants.Reach`).
     """
     workload = workload_identity_arn or target.workload_identity_arn
     if verdicts is None:
@@ -170,11 +174,11 @@ def check_situation(
         *check_policy(target, situation, wanted_policy),
         check_role(target, situation),
         check_boundary(target, situation, verdicts),
-        *check_trust(target, situation, workload),
+        *check_trust(target, situation, workload, beside),
         *check_bucket(target, situation, verdicts),
         *check_kms(target, situation, verdicts),
         check_allowed(situation, verdicts),
-        check_refused(situation, verdicts),
+        check_refused(situation, verdicts, beside),
         *check_redshift_trust(target, situation),
     ]
     return [replace(check, planned=situation.planned) for check in checks]

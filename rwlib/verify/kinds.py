@@ -174,7 +174,9 @@ _TABLE = (
         "excess_grants",
         "requests",
         "The role reaches nothing that its connectors don't need",
-        "Compares every policy in effect with the need, completely and not by samples.",
+        "Compares every policy in effect with the need, completely and not by samples. Policies "
+        "of this runbook's other targets on the same role count as asked for; the evidence names "
+        "each, and `rwlib verify` of that target judges it.",
     ),
     CheckKind(
         "simulation",

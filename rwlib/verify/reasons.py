@@ -361,15 +361,15 @@ _TABLE = (
     CheckReason(
         "grants_not_decided",
         "requests",
-        "a policy of the role has a pattern that is too large to decide about",
-        "Whether the role may do more than it needs is not known.",
-        "Write the pattern that the evidence names in a simpler way, or accept the finding by its "
-        "id.",
+        "a policy of the role has a pattern that is too large to decide about, or may not be read",
+        "Whether the role may do more than it needs is not known, so nothing is written.",
+        "Write the pattern that the evidence names in a simpler way, run it with credentials that "
+        "may read the policy, or accept the finding by its id.",
     ),
     CheckReason(
         "undecided_grants_accepted",
         "requests",
-        "the target accepts that not all that its role may do was compared",
+        "the target accepts that not all that its role may do was looked at and compared",
         "Whether the role may do more than it needs is not known, and was accepted so.",
         "Judge by hand what its policies allow, again whenever they change.",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rwlib.verify.check import Check, Ground, Verdict
+from rwlib.verify.deciding import decide
 from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
@@ -50,12 +51,26 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
     return Check("requests_allowed", "requests", title, "pass", lines, grounds=grounds)
 
 
-def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
-    """See that the sampled requests that must fail do; `check_grants` is the complete answer."""
+def check_refused(
+    situation: Situation, verdicts: list[Verdict], beside: Situation | None = None
+) -> Check:
+    """See that the sampled requests that must fail do; `check_grants` is the complete answer.
+
+    Parameters
+    ----------
+    beside
+        The situation without what is accepted or asked for by other targets: a request that goes
+        through by nothing else is wanted.
+    """
     title = title_of("requests_refused")
     chosen = [verdict for verdict in verdicts if not verdict.probe.allow]
     depending = [verdict for verdict in chosen if verdict.depends]
-    bad = [verdict for verdict in chosen if verdict.decision.allowed]
+    through = [verdict for verdict in chosen if verdict.decision.allowed]
+    bad = [
+        verdict
+        for verdict in through
+        if beside is None or decide(beside, verdict.probe).effect in ("allowed", "depends")
+    ]
     if bad:
         return Check(
             "requests_refused",
@@ -64,7 +79,7 @@ def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
             "fail",
             tuple(verdict.line for verdict in bad),
             "another policy of the role, or the bucket policy, grants this; take it away there, "
-            "or give this target a role_name of its own",
+            "give this target a role_name of its own, or accept the finding by its id",
             "grant_beyond_need",
         )
     if unread := situation.unread_grants():
@@ -77,7 +92,7 @@ def check_refused(situation: Situation, verdicts: list[Verdict]) -> Check:
         return Check(
             "requests_refused", "requests", title, "unknown", said, reason="depends_on_context"
         )
-    lines = tuple(verdict.line for verdict in chosen)
+    lines = tuple(f"wanted: {each.line}" if each in through else each.line for each in chosen)
     return Check("requests_refused", "requests", title, "pass", lines)
 
 

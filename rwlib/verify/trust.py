@@ -38,8 +38,16 @@ _REMOVE = (
 )
 
 
-def check_trust(target: Target, situation: Situation, workload: str) -> Iterable[Check]:
-    """Judge who may assume the role: the Workload Identity, and nobody beside it."""
+def check_trust(
+    target: Target, situation: Situation, workload: str, beside: Situation | None = None
+) -> Iterable[Check]:
+    """Judge who may assume the role: the Workload Identity, and nobody beside it.
+
+    Parameters
+    ----------
+    beside
+        The situation without what the target accepts: who still gets in there is not wanted.
+    """
     why = situation.why_unknown("role")
     if why or (situation.trust_policy is not None and not workload):
         reason = "not_readable" if why else "workload_identity_unknown"
@@ -58,7 +66,9 @@ def check_trust(target: Target, situation: Situation, workload: str) -> Iterable
                 2,
             )
         return
-    yield from _Trust(situation, situation.trust_policy, workload, session_names(target)).checks()
+    yield from _Trust(
+        situation, situation.trust_policy, workload, session_names(target), beside or situation
+    ).checks()
 
 
 class _Trust:
@@ -70,8 +80,10 @@ class _Trust:
         document: Mapping[str, Any],
         workload: str,
         names: Sequence[str | Unknown],
+        beside: Situation,
     ) -> None:
         self.situation = situation
+        self.beside = beside
         self.document = document
         self.workload = workload
         self.names = names
@@ -189,12 +201,26 @@ class _Trust:
         )
 
     def _trust(self, principal: Check, conditions: Check, deny: Check) -> Check:
-        wide = tuple(_too_wide(self.situation, self.statements, self.workload))
+        through = _too_wide(self.situation, self.statements, self.workload)
+        unwanted = {
+            name for name in through if assume(self.beside, name).effect in ("allowed", "depends")
+        }
+        wide = tuple(
+            f"{name} may assume the role too: {title}"
+            for name, title in through.items()
+            if name in unwanted
+        )
+        wanted = tuple(
+            f"accepted: {name} may assume the role too: {title}"
+            for name, title in through.items()
+            if name not in unwanted
+        )
         reasons = tuple(str(reason) for reason in self.whole.reasons[:3])
         if self.whole.effect == "depends" and not wide:
             return _depends("trust", self.whole, self._nat_addresses(self.whole))
         if self.whole.allowed and not wide:
-            return _check("trust", "pass", (f"only {self.workload}", *self._met()[1:]))
+            only = f"only {self.workload}{' and whom this target accepts' if wanted else ''}"
+            return _check("trust", "pass", (only, *wanted, *self._met()[1:]))
         if self.whole.allowed or self.whole.effect == "depends":
             return _check("trust", "fail", wide, APPLY, "trust_too_wide", 3)
         first = next((each for each in (deny, conditions) if each.status == "fail"), None)
@@ -240,7 +266,7 @@ def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check
     if situation.trust_policy is None:
         yield check("fail", (REASONS["role_missing"].title,), APPLY, "role_missing", 2)
         return
-    decision = assume_by_redshift(situation)
+    decision = assume_by_redshift(target, situation)
     reasons = tuple(str(reason) for reason in decision.reasons[:2]) or (REDSHIFT_SERVICE,)
     if decision.allowed:
         yield check("pass", reasons)
@@ -280,8 +306,8 @@ def _without_condition(statement: Mapping[str, Any]) -> dict[str, Any]:
 
 def _too_wide(
     situation: Situation, statements: list[dict[str, Any]], workload: str
-) -> Iterable[str]:
-    """Say who may assume the role beside the Workload Identity.
+) -> dict[str, str]:
+    """Return who may assume the role beside the Workload Identity, and in words who that is.
 
     What other statements trust is their owners' business; the runbook's own must name the
     Workload Identity alone.
@@ -298,9 +324,11 @@ def _too_wide(
                         callers[name] = (
                             "named beside the Workload Identity in the runbook's own statement"
                         )
-    for name, title in callers.items():
-        if assume(situation, name).effect == "allowed":
-            yield f"{name} may assume the role too: {title}"
+    return {
+        name: title
+        for name, title in callers.items()
+        if assume(situation, name).effect == "allowed"
+    }
 
 
 def _names(statements: list[dict[str, Any]], workload: str) -> bool:

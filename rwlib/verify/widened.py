@@ -26,7 +26,7 @@ from rwlib.evaluate import (
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
 from rwlib.verify.grants import TestedKeys, _shape_tokens, _Statement, too_many
-from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
 
 _MOST = 30_000
 _STRANGER = "999999999999"
@@ -81,6 +81,7 @@ def newly_allowed(
     but: Sequence[str] = (),
     but_ids: Sequence[str] = (),
     alone: bool = False,
+    only: Sequence[str] = (),
 ) -> Iterator[Passing]:
     """Yield requests that a document lets through now and did not before.
 
@@ -101,6 +102,8 @@ def newly_allowed(
     alone
         Whether the document has to let a request through by itself, as a key policy does that
         names a role of its own account.
+    only
+        ARNs of the roles that are asked about; nobody else is then.
 
     Raises
     ------
@@ -117,7 +120,10 @@ def newly_allowed(
     tried, undecided = 0, False
     for action in _actions(statements, place):
         own = [each for each in statements if each.matches(action.name.lower())]
-        principals = [each for each in _principals(own, account_id) if each[1] not in but]
+        asked = ((role_session(arn, "session"), arn) for arn in only)
+        principals = [
+            each for each in (asked if only else _principals(own, account_id)) if each[1] not in but
+        ]
         contexts, more = _contexts(own, action)
         undecided = undecided or more
         for resource in _resources(own, action, place):
@@ -152,7 +158,7 @@ def _actions(statements: Sequence[_Statement], place: str) -> Iterator[IamAction
     if service == "iam":
         service = "sts"
     seen: set[tuple[bool, ...]] = set()
-    known = iam_actions()
+    known = dict(actions_like(f"{service or '*'}:*"))
     named = [
         text.lower()
         for each in statements

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from xml.etree import ElementTree
 
 import pytest
 
@@ -82,3 +84,13 @@ def test_plan_would_pass_and_what_stands_there_passes(tmp_path, mode, words):
 def test_what_nobody_saw_is_said_in_its_row(tmp_path):
     text = page(tmp_path, {"hops": {"allowed principal": "manual"}}, {})
     assert re.findall(r'<td class="rw-said">([^<]*)', text) == ["the role is set up", ""]
+
+
+def test_why_something_was_not_seen_is_in_every_form(tmp_path):
+    why = "The bucket's policy: AccessDenied: <no> s3:GetBucketPolicy"
+    text = page(tmp_path, {"hops": {"bucket": "unknown"}, "not_seen": [why]})
+    assert "<li>The bucket&#39;s policy: AccessDenied: &lt;no&gt; s3:GetBucketPolicy</li>" in text
+    assert why in (tmp_path / "summary.csv").read_text()
+    assert why in json.loads((tmp_path / "summary.json").read_text())["targets"][0]["not_seen"]
+    suite = ElementTree.parse(tmp_path / "junit.xml")
+    assert suite.findtext(".//system-out") == f"could not be looked at: {why}"

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from rwlib.cli.lab import command
 from rwlib.errors import InputError, RunbookError
-from rwlib.labs.model import all_labs
+from rwlib.labs.learner_folder import workplace
+from rwlib.labs.model import all_labs, find_lab
 from rwlib.labs.scores import Learner, Score, as_csv, as_html, find_results, merge, read_results
 from rwlib.labs.session import open_lab, start_lab
 
@@ -70,6 +71,7 @@ def test_lab_keeps_its_sandbox_between_commands_until_it_is_stopped(tmp_path):
         checked = rwlib(tmp_path, "check", "3", "--learner", "ada")
         assert checked.returncode == 1
         assert "Not solved yet." in checked.stdout
+        assert checked.stderr == ""
         right = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
         trust["Statement"][1]["Principal"] = {"AWS": right}
         iam.update_assume_role_policy(
@@ -82,7 +84,12 @@ def test_lab_keeps_its_sandbox_between_commands_until_it_is_stopped(tmp_path):
     checked = rwlib(tmp_path, "check", "3", "--learner", "ada", "--json")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert json.loads(checked.stdout)["passed"]
-    assert not (tmp_path / "ada" / "03_wrong_principal" / "address.json").exists()
+    assert checked.stderr.count("\n") == 1
+    assert "was not running" in checked.stderr
+    assert "`rwlib lab start 3 --learner ada`" in checked.stderr
+    folder = workplace("ada", tmp_path).folder(find_lab(3))
+    assert folder.exists()
+    assert not (folder / "address.json").exists()
 
 
 def test_set_up_cell_of_a_notebook_can_run_again(monkeypatch, tmp_path):

@@ -44,7 +44,9 @@ def failing(result):
 def test_labs_are_numbered_without_a_gap_and_cover_the_failures():
     assert list(range(1, len(NUMBERS) + 1)) == NUMBERS
     assert len(NUMBERS) >= 10
-    assert find_lab("03") is find_lab(3) is find_lab("wrong_principal")
+    assert find_lab("03") is find_lab(3) is find_lab("copied_from_the_console")
+    assert find_lab("wrong_principal") is find_lab(3)  # its name of before
+    assert find_lab("allowed_principals") is find_lab("the_same_message") is find_lab(12)
 
 
 @pytest.mark.parametrize("number", NUMBERS)

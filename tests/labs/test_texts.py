@@ -6,6 +6,7 @@ import json
 import re
 from typing import get_args
 
+import boto3
 import pytest
 
 from rwlib.errors import InputError
@@ -13,7 +14,7 @@ from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.headless import notebook_path
 from rwlib.labs.advice import ADVICE
 from rwlib.labs.learner_folder import workplace
-from rwlib.labs.model import all_labs
+from rwlib.labs.model import all_labs, find_lab
 from rwlib.labs.questions import LAYERS, choice_of, choices, question_of
 from rwlib.labs.result import Mistake
 from rwlib.labs.session import start_lab
@@ -128,6 +129,72 @@ def test_notebook_says_nothing_that_was_found_wrong(lab):
 def test_number_of_labs_is_said_as_it_is(file):
     text = (notebook_path("labs/trainers_guide.md").parents[2] / file).read_text(encoding="utf-8")
     assert re.findall(r"\b(\d+|[A-Z][a-z-]+(?:een|one|ty)) labs\b", text) == [str(len(all_labs()))]
+
+
+GIVES_AWAY = re.compile(
+    r"trust|principal|external|prefix|slash|location|kms|\bkeys?\b|encrypt|\bden(?:y|ied)\b|boundar"
+    r"|bucket.policy|role's.polic|own.polic|allowed|regist|region|propag|network|address|context"
+    r"|terraform|aroa",
+    re.IGNORECASE,
+)
+BROKEN = [lab for lab in all_labs() if lab.layer not in ("", "nothing")]
+
+
+def cells_of(lab):
+    text = notebook_path(f"labs/{lab.file_name}").read_text(encoding="utf-8")
+    return {each["id"]: "".join(each["source"]) for each in json.loads(text)["cells"]}
+
+
+@pytest.mark.parametrize("lab", BROKEN, ids=lambda lab: str(lab.number))
+def test_nothing_says_where_the_fault_is_before_the_learner_does(lab, tmp_path):
+    """Neither names nor titles, goals, objectives, nor the cells that read and write."""
+    cells = cells_of(lab)
+    seen = [lab.file_name.replace("_", " "), lab.title, *lab.objectives]
+    seen.append(cells["cell-00"].partition("**Time**")[0])
+    seen.append(workplace("ada", tmp_path).folder(lab).name.replace("_", " "))
+    assert [text for text in seen if GIVES_AWAY.search(text)] == []
+    if lab.number != 20:  # it has nothing but the trail
+        (same,) = {
+            tuple(cells_of(each)[name] for name in ("cell-07", "cell-08", "cell-10", "cell-12"))
+            for each in (lab, BROKEN[0])
+        }
+        assert not GIVES_AWAY.search(same[1] + same[3])
+
+
+def test_lab_that_was_begun_under_an_earlier_name_goes_on_there(tmp_path):
+    place, lab = workplace("ada", tmp_path), find_lab(3)
+    (tmp_path / "ada" / "03_wrong_principal").mkdir(parents=True)
+    assert place.folder(lab).name == "03_wrong_principal"
+    assert workplace("bob", tmp_path).folder(lab).name == "03_copied_from_the_console"
+
+
+@pytest.mark.slow
+def test_look_shows_each_layer_and_calls_that_read_and_write_it(
+    shared_sandbox, monkeypatch, tmp_path
+):
+    """What it shows runs as it stands, and writing back what was read changes nothing."""
+    monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
+    for number, layers in ((8, ("trust", "policy", "key")), (9, ("bucket",)), (10, ("boundary",))):
+        lab = start_lab(number, "ada", environment=False, home=tmp_path)
+        known = {layer: lab.look(layer).text for layer in LAYERS}
+        for layer, text in known.items():
+            assert text.startswith(LAYERS[layer])
+            assert text.removeprefix(LAYERS[layer]).strip()
+        assert lab.look(" B ").text == known["allowed"]
+        with monkeypatch.context() as patch:
+            for name, value in lab.environment.items():
+                patch.setenv(name, value)
+            patch.setattr(boto3, "DEFAULT_SESSION", None)
+            for layer in layers:
+                text = known[layer].partition("\n")[2]
+                code = re.sub(r"^[\[{].*?^[\]}]$", "", text, flags=re.MULTILINE | re.DOTALL)
+                assert re.search(r"\b(?:update|put)_", code)
+                exec(compile(code, layer, "exec"), {"json": json, "boto3": boto3, "lab": lab})
+        assert {layer: lab.look(layer).text for layer in layers} == {
+            layer: known[layer] for layer in layers
+        }
+    with pytest.raises(InputError, match="is not one of the choices"):
+        lab.look("s3")
 
 
 def test_questions_have_answers_that_can_be_given():

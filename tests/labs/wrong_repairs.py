@@ -85,6 +85,28 @@ def public(action: str) -> Repair:
     return repair
 
 
+def other_bucket_open_to_the_role(lab: Any) -> None:
+    """Another bucket's policy lets the role in: within an account that is enough by itself."""
+    s3 = lab.setup.client("s3")
+    name = next(n for n in ("acme-frankfurt", "acme-encrypted") if n != lab.bucket)
+    statement = {
+        **allows("s3:GetObject", f"arn:aws:s3:::{name}/*"),
+        "Principal": {"AWS": lab.role_arn},
+    }
+    s3.put_bucket_policy(Bucket=name, Policy=document(statement))
+
+
+def other_key_open_to_the_role(lab: Any) -> None:
+    """A grant on another key."""
+    kms = lab.setup.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    kms.create_grant(KeyId=key, GranteePrincipal=lab.role_arn, Operations=["Decrypt"])
+
+
+def _role_in_the_key_policy(action: Any, condition: Any = None) -> Repair:
+    return key_policy({**allows(action, "*", condition), "Principal": {"AWS": _ROLE}})
+
+
 def second_role(lab: Any) -> None:
     """A role of the same rights that everybody in RisingWave's account may assume."""
     iam = lab.setup.client("iam")
@@ -274,6 +296,8 @@ _TRUSTS: dict[str, Repair] = {
     "right, and a second role": solved_and(second_role),
     "right, and a user with a key": solved_and(an_administrator),
     "right, and the bucket open to the role": solved_and(resource_allows("s3:*", f"{BUCKET}/*")),
+    "right, and another bucket open to the role": solved_and(other_bucket_open_to_the_role),
+    "right, and another key open to the role": solved_and(other_key_open_to_the_role),
     "right, and the bucket public": solved_and(public("s3:GetObject")),
     "right, and the bucket open to another account": solved_and(
         resource_allows("s3:GetObject", f"{BUCKET}/*", principal=STRANGER)
@@ -308,9 +332,31 @@ _DENIES: dict[str, Repair] = {
     "an Allow in the bucket policy": resource_allows("s3:PutObject", "arn:aws:s3:::$bucket/*"),
 }
 
+_ON_THE_KEY: dict[str, Repair] = {
+    "all of KMS by the key policy": _role_in_the_key_policy("kms:*"),
+    "key policy may be changed, by the key policy": _role_in_the_key_policy(
+        [*_KEY, "kms:PutKeyPolicy"]
+    ),
+    "deletion of the key, by the key policy": _role_in_the_key_policy(
+        [*_KEY, "kms:ScheduleKeyDeletion"]
+    ),
+    "grants may be made for AWS's services, by the key policy": _role_in_the_key_policy(
+        [*_KEY, "kms:CreateGrant"], {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    ),
+    "a grant with which more may be made": new_key_grant(
+        _ROLE, ["GenerateDataKey", "Decrypt", "CreateGrant"]
+    ),
+    "right, and a grant to make more of them": solved_and(
+        new_key_grant(_ROLE, ["CreateGrant", "Decrypt"])
+    ),
+    "right, and another key open to the role": solved_and(other_key_open_to_the_role),
+    "right, and another bucket open to the role": solved_and(other_bucket_open_to_the_role),
+}
+
 TOO_WIDE: dict[tuple[int, str], Repair] = {
     **{(number, name): each for number in (1, 3, 4, 7) for name, each in _TRUSTS.items()},
     **{(number, name): each for number in (9, 16, 18) for name, each in _DENIES.items()},
+    **{(number, name): each for number in (8, 17) for name, each in _ON_THE_KEY.items()},
     (2, "deletion beside"): happy_path(
         inline(LISTING, WRITING, allows("s3:DeleteObject", _OBJECTS))
     ),

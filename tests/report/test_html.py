@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -11,6 +14,7 @@ from rwlib.report.html import render_html, write_report
 from rwlib.report.schema import validate_report
 from rwlib.report.sentence import headline
 from rwlib.runbook.runbook import Runbook
+from tests.support.places import ROOT
 
 
 @pytest.fixture
@@ -89,3 +93,37 @@ def test_headline_says_what_was_seen(statuses, applied, exit_code, words):
         }
     )
     assert words in found
+
+
+def looked_at(*statuses, exit_code=0, **more):
+    steps = [
+        {"number": n, "status": "open" if n < 5 else "manual", "changes": []} for n in range(1, 6)
+    ]
+    role = "arn:aws:iam::111122223333:role/r"
+    return headline({"checks": checks(*statuses), "applied": False, "exit_code": exit_code,
+                     "role_arn": role, "steps": steps, **more})  # fmt: skip
+
+
+def test_headline_of_a_verification_speaks_of_no_preview():
+    assert looked_at("pass") == "arn:aws:iam::111122223333:role/r is set up and verified"
+    found = looked_at("pass", "manual", exit_code=3)
+    assert found.endswith("is set up; a person must add it to the cluster's Allowed Principals")
+
+
+def test_headline_names_what_is_accepted():
+    grants = [{"id": "outside-1", "accepted": True}, {"id": "unused-2", "accepted": False}]
+    assert looked_at("pass", grants=grants).endswith("; accepted on purpose: outside-1")
+
+
+def test_grammars_are_not_built_when_a_report_is_checked(tmp_path):
+    (tmp_path / "rfc3987_syntax.py").write_text("raise SystemExit('imported')")
+    program = (
+        "import sys; from rwlib.report import quick_jsonschema; quick_jsonschema(); "
+        "print('rfc3987_syntax' in sys.modules, 'jsonschema' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout == "False True\n"

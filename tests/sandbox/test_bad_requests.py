@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
 import socket
 import threading
 
+import botocore.session
 import pytest
 import requests
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -16,6 +18,9 @@ from botocore.credentials import Credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rwlib.sandbox.answer import AwsError
+from rwlib.sandbox.aws.request import AwsRequest
+from rwlib.sandbox.aws.s3.operations import s3_operation
 from rwlib.sandbox.server.server import Sandbox
 from tests.support.sandbox_clients import CUSTOMER, client
 
@@ -50,8 +55,8 @@ def signed(sandbox, method, path, service, body=b"", region="us-east-1", **heade
 def is_aws_error(answer: requests.Response) -> bool:
     if answer.status_code < 300:
         return True
-    if not answer.content:  # a refusal of HEAD, or a redirection
-        return True
+    if not answer.content:
+        return answer.request.method == "HEAD" or answer.status_code < 400
     text = answer.text
     if re.search(r"<Error>.*<Code>\w+(\.\w+)?</Code><Message>.*</Message>", text, re.DOTALL):
         return True
@@ -296,3 +301,56 @@ def test_a_thousand_requests_of_eight_clients_get_the_right_verdicts():
     assert wrong == []
     assert sum(call["action"] == "GetObject" for call in calls) == 1000
     assert {call["status"] for call in calls} == {200, 403}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/nobodys-bucket", "/acme-analytics", "/acme-analytics/key"])
+def test_request_without_a_signature_is_refused(sandbox, method, path):
+    answer = requests.request(method, sandbox.url + path, timeout=30)
+    assert is_aws_error(answer)
+    assert 400 <= answer.status_code < 500, answer.text
+
+
+def s3_parts() -> list[tuple[str, bool, str]]:
+    """Every method on every part of a bucket and of an object that S3's model has."""
+    model = botocore.session.get_session().get_service_model("s3")
+    uris = {model.operation_model(name).http["requestUri"] for name in model.operation_names}
+    parts = {("{Key" in uri, name) for uri in uris for name in uri.partition("?")[2].split("&")}
+    return [
+        (method, at_object, name)
+        for at_object, name in sorted(parts)
+        for method in ("GET", "PUT", "POST", "DELETE")
+        if name and "=" not in name
+    ]
+
+
+def test_a_part_is_another_operation_than_the_whole():
+    wholes = {"CreateBucket", "DeleteBucket", "ListObjects", "GetObject", "PutObject"}
+    wholes |= {"DeleteObject", "CopyObject"}
+    for method, at_object, name in s3_parts():
+        path = "/parts/kept" if at_object else "/parts"
+        request = AwsRequest(method, path, [(name, "")], {}, b"", {}, None)
+        with contextlib.suppress(AwsError):
+            assert s3_operation(request).name not in wholes, f"{method} {path}?{name}"
+
+
+@pytest.mark.long
+def test_a_part_is_never_taken_for_the_whole(sandbox):
+    """``DELETE ?annotation`` deletes no object, ``PUT ?torrent`` writes none, GET reads none."""
+    s3 = client(sandbox, "s3")
+    s3.create_bucket(Bucket="parts")
+    s3.create_bucket(Bucket="parts-empty")
+    s3.put_object(Bucket="parts", Key="kept", Body=b"whole")
+    wrong = []
+    for method, at_object, name in s3_parts():
+        path = "/parts/kept" if at_object else "/parts-empty"
+        answer = signed(sandbox, method, f"{path}?{name}", "s3")
+        whole = answer.text == "whole" or "<ListBucketResult" in answer.text
+        if whole or not is_aws_error(answer):
+            wrong.append(f"{method} {path}?{name}: {answer.status_code} {answer.text[:80]}")
+        if s3.get_object(Bucket="parts", Key="kept")["Body"].read() != b"whole":
+            wrong.append(f"{method} {path}?{name} wrote")
+        if signed(sandbox, "HEAD", "/parts-empty", "s3").status_code != 200:
+            wrong.append(f"{method} {path}?{name} deleted the bucket")
+            s3.create_bucket(Bucket="parts-empty")
+    assert wrong == []

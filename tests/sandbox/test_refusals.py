@@ -159,6 +159,19 @@ def test_kms_names_the_missing_permission_through_s3(sandbox, workload):
     assert text.endswith("because no identity-based policy allows the kms:GenerateDataKey action")
 
 
+def test_kms_gives_a_public_key_only_of_an_asymmetric_key(sandbox):
+    kms = client(sandbox, "kms")
+    key = {
+        spec: kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["KeyId"]
+        for spec, usage in (("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"), ("RSA_2048", "SIGN_VERIFY"))
+    }
+    code, _ = refusal(kms.get_public_key, KeyId=key["SYMMETRIC_DEFAULT"])
+    assert code == "UnsupportedOperationException"
+    assert kms.get_public_key(KeyId=key["RSA_2048"])["PublicKey"]
+    sealed = kms.encrypt(KeyId=key["SYMMETRIC_DEFAULT"], Plaintext=b"text")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"text"
+
+
 def test_kms_tells_another_account_nothing(sandbox):
     key = client(sandbox, "kms", region="eu-central-1").describe_key(KeyId="alias/acme-analytics")[
         "KeyMetadata"

@@ -149,6 +149,13 @@ def a_role_that_was_there() -> None:
     }
     iam = boto3.client("iam")
     iam.create_role(RoleName="was-there", AssumeRolePolicyDocument=json.dumps(trust))
+    # With a policy of its own, which the verdict reads.
+    never = {"Effect": "Deny", "Action": "ec2:*", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="was-there",
+        PolicyName="theirs",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [never]}),
+    )
     anything = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
     iam.create_policy(
         PolicyName="boundary",

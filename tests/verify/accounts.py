@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,7 +15,7 @@ from rwlib.target.target import Target
 from rwlib.verify.check import Check, Verdict
 from rwlib.verify.deciding import probe_role
 from rwlib.verify.hops import check_situation
-from rwlib.verify.situation import read_situation
+from rwlib.verify.situation import Situation, read_situation
 from tests.support.sandbox_clients import client, session_keys
 
 CUSTOMER = "111122223333"
@@ -40,6 +41,9 @@ class Account:
 
     def __post_init__(self) -> None:
         self.aws.forget()
+        self.made: set[str] = set()
+        self.clients: dict[tuple[str, ...], Any] = {}
+        self.way: dict[str, Any] = {}
         self.target = Target(**{**self.values, "apply": True})
         book = Runbook(
             self.target, self.aws, workload_identity_arn=self.target.workload_identity_arn
@@ -88,44 +92,81 @@ class Account:
 
     def key_policy(self, *statements: dict[str, Any]) -> None:
         """Give the bucket's key a policy."""
+        self.aws.client("kms", region_name=self.region).put_key_policy(
+            KeyId=self.key_id, PolicyName="default", Policy=json.dumps(document(*statements))
+        )
+
+    @cached_property
+    def key_id(self) -> str:
+        """The key with which the bucket is encrypted."""
         found = self.s3.get_bucket_encryption(Bucket=self.target.bucket)
         rule = found["ServerSideEncryptionConfiguration"]["Rules"][0]
-        key = rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
-        self.aws.client("kms", region_name=self.region).put_key_policy(
-            KeyId=key, PolicyName="default", Policy=json.dumps(document(*statements))
-        )
+        return str(rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"])
 
     def tag(self, **tags: str) -> None:
         self.iam.tag_role(
             RoleName=ROLE, Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
         )
 
-    def verdict(self) -> tuple[dict[str, Check], list[Verdict]]:
-        """Judge what stands there now."""
+    def grants_of_key(self, *grants: dict[str, Any]) -> None:
+        """Let the grants of the bucket's key be these."""
+        kms = self.aws.client("kms", region_name=self.region)
+        for each in kms.list_grants(KeyId=self.key_id)["Grants"]:
+            kms.revoke_grant(KeyId=self.key_id, GrantId=each["GrantId"])
+        for each in grants:
+            kms.create_grant(KeyId=self.key_id, **each)
+
+    def come_from(self, **network: Any) -> None:
+        """Let requests come over TLS by this way from now on; see the sandbox's `Network`."""
+        nowhere = dict.fromkeys(("source_ip", "source_vpce", "source_vpc", "organization"))
+        wanted = {**nowhere, "secure_transport": True, **network}
+        if wanted != self.way:
+            self.sandbox.set_network(**wanted)
+            self.way = wanted
+
+    def situation(self) -> Situation:
+        """Read what stands there now."""
         self.aws.forget()
         bucket = describe_bucket(self.aws, locate_bucket(self.aws, self.target.bucket, ""))
-        situation = read_situation(self.aws, self.target, bucket)
+        return read_situation(self.aws, self.target, bucket)
+
+    def verdict(self) -> tuple[dict[str, Check], list[Verdict]]:
+        """Judge what stands there now."""
+        situation = self.situation()
         verdicts = probe_role(self.target, situation)
         checks = check_situation(self.target, situation, self.wanted, verdicts=verdicts)
         return {check.id: check for check in checks}, verdicts
 
-    def assume(self) -> dict[str, str] | None:
-        """Let RisingWave assume the role as its S3 client does; None when it is refused."""
+    @cached_property
+    def workload_sts(self) -> Any:
+        """STS as the Workload Identity asks it."""
         workload = self.sandbox.credentials_for(WORKLOAD).arguments()
-        sts = client(self.sandbox, "sts", CLOUD, self.region, **workload)
+        return client(self.sandbox, "sts", CLOUD, self.region, **workload)
+
+    def assume(self, session_name: str = "reqsign", **more: Any) -> dict[str, str] | None:
+        """Let RisingWave assume the role as its S3 client does; None when it is refused."""
         try:
             return session_keys(
-                sts.assume_role(RoleArn=ROLE_ARN, RoleSessionName="reqsign", DurationSeconds=3600)
+                self.workload_sts.assume_role(
+                    RoleArn=ROLE_ARN, RoleSessionName=session_name, DurationSeconds=3600, **more
+                )
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "AccessDenied":
                 raise
             return None
 
+    def client(self, service: str, region: str = "us-east-1", **keys: str) -> Any:
+        """Return a client of the customer's account, made once for each caller."""
+        wanted = (service, region, *keys.values())
+        if wanted not in self.clients:
+            self.clients[wanted] = client(self.sandbox, service, CUSTOMER, region, **keys)
+        return self.clients[wanted]
+
     def happens(self, verdict: Verdict, keys: dict[str, str]) -> bool:
         """Make the request of a probe as a session of the role."""
         probe = verdict.probe
-        s3 = client(self.sandbox, "s3", CUSTOMER, self.region, **keys)
+        s3 = self.client("s3", self.region, **keys)
         bucket, _, key = probe.place.partition("/")
         try:
             if probe.action == "s3:PutObject":
@@ -134,6 +175,7 @@ class Account:
                 s3.get_object(Bucket=bucket, Key=key)
             elif probe.action == "s3:DeleteObject":
                 s3.delete_object(Bucket=bucket, Key=key)
+                self.s3.put_object(Bucket=bucket, Key=key, Body=b"{}", Tagging="team=data")
             else:
                 sent = {"Prefix": str(probe.context["s3:prefix"])} if probe.context else {}
                 s3.list_objects_v2(Bucket=bucket, Delimiter="/", **sent)

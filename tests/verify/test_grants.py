@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from rwlib.aws import BucketFacts
 from rwlib.errors import CheckFailedError, InputError
 from rwlib.evaluate import Policies, Request, evaluate
+from rwlib.runbook.criteria import plan_problem
 from rwlib.runbook.runbook import Runbook
 from rwlib.steps import policy_document, trust_policy
 from rwlib.target import Target
-from rwlib.verify.grants import check_grants, excess_grants, needed_documents
+from rwlib.verify.grants import check_grants, excess_grants, judge_reach, needed_documents
+from rwlib.verify.hops import check_situation
 from rwlib.verify.situation import Situation
+from tests.support.interference import BusyAws, client_error
 
+ROLE = "risingwave-s3-access"
 ACCOUNT = "111122223333"
 WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 BUCKET = "arn:aws:s3:::acme-analytics"
@@ -336,7 +340,18 @@ def test_policy_of_another_target_of_this_runbook_counts_as_asked_for():
     target = target_of()
     situation = situation_of(target, allow("s3:GetObject", "arn:aws:s3:::acme-other/rw/*"))
     assert [each.kind for each in excess_grants(target, situation)] == ["outside"]
-    assert excess_grants(target, replace(situation, ours=frozenset({"extra-0"}))) == ()
+    shared = replace(situation, ours=frozenset({"extra-0"}), redshift_claimed=True)
+    assert excess_grants(target, shared) == ()
+    check, _ = check_grants(target, shared)
+    assert check.status == "pass"
+    (line,) = check.evidence
+    assert "extra-0 is another target's of this runbook on the same role" in line
+    without = target_of(connectors=["s3_sink"])
+    trusting = replace(situation_of(without), redshift_claimed=True)
+    trusting = replace(trusting, trust_policy=trust_policy(WORKLOAD, ["redshift"]))
+    check, found = check_grants(without, trusting)
+    assert (check.status, found) == ("pass", ())
+    assert "may let Redshift in" in check.evidence[0]
 
 
 def test_accepted_finding_is_reported_and_passes():
@@ -449,6 +464,12 @@ def statements(draw):
     return {**made, "Condition": condition} if condition else made
 
 
+def regions_of(place):
+    """A bucket whose Region is known and IAM are asked there alone, any other bucket anywhere."""
+    known = place == BUCKET or place.startswith((f"{BUCKET}/", "arn:aws:iam:"))
+    return ("us-east-1",) if known else ("us-east-1", "eu-west-1")
+
+
 def brute_force(target, situation):
     """Try requests one by one, and return those that go through though nobody needs them."""
     needed = Policies(identity=[("n", each) for each in needed_documents(target, situation)])
@@ -460,7 +481,7 @@ def brute_force(target, situation):
             for prefix in prefixes if action == "s3:ListBucket" else (None,):
                 for address in ("203.0.113.5", "192.0.2.1", None):
                     for secure in ("true", "false"):
-                        for region in ("eu-west-1", "us-east-1"):
+                        for region in regions_of(place):
                             context = {
                                 **base,
                                 "aws:SecureTransport": secure,
@@ -561,7 +582,128 @@ def test_run_goes_on_when_the_finding_is_accepted(aws, example):
     check = next(each for each in report["checks"] if each["id"] == "excess_grants")
     assert check["status"] == "pass"
     assert report["target"]["accept_findings"] == ids
+    assert report["exit_code"] == 0
+    assert report["headline"].endswith(f"accepted on purpose: {ids[0]}")
     assert [each["accepted"] for each in report["grants"] if each["kind"] == "outside"] == [True]
+
+
+ROOT_OF_RISINGWAVE = {"AWS": "arn:aws:iam::444455556666:root"}
+WIDE = [
+    {"extra": [allow("*", "*")]},
+    {"extra": [allow("s3:*", "*"), allow(["s3:GetObject", "s3:PutObject"], f"{BUCKET}/*")]},
+    {"extra": [allow("s3:ListBucket", BUCKET)]},
+    {"extra": [document(NotAction="iam:*", Resource="*")]},
+    {"bucket_policy": document(Principal="*", Action="s3:*", Resource=[BUCKET, f"{BUCKET}/*"])},
+    {"trusted": [ROOT_OF_RISINGWAVE]},
+    {"trusted": [{"AWS": [WORKLOAD, "*"]}]},
+    {"trusted": [{"AWS": "arn:aws:iam::444455556666:role/some-other-role"}, {"AWS": "*"}]},
+]
+
+
+def wide_situation(target, extra=(), trusted=(), bucket_policy=None):
+    trust = trust_policy(WORKLOAD, target.connectors)
+    trust["Statement"] += [
+        {"Effect": "Allow", "Principal": who, "Action": "sts:AssumeRole"} for who in trusted
+    ]
+    return situation_of(target, *extra, trust=trust, bucket_policy=bucket_policy)
+
+
+def failing(target, situation):
+    check, _, beside = judge_reach(target, situation, WORKLOAD)
+    checks = check_situation(
+        target, situation, situation.policy_document, workload_identity_arn=WORKLOAD, beside=beside
+    )
+    return {each.id: each.reason for each in [*checks, check] if each.status == "fail"}
+
+
+@pytest.mark.parametrize("wide", WIDE)
+def test_no_check_fails_for_what_is_accepted(wide):
+    target = target_of()
+    situation = wide_situation(target, **wide)
+    found = failing(target, situation)
+    assert "excess_grants" in found
+    assert len(found) == 2, "one of the samples is reached by each of these"
+    ids = [each.id for each in excess_grants(target, situation, WORKLOAD)]
+    accepting = target_of(accept_findings=ids)
+    assert failing(accepting, situation) == {}
+
+
+def test_sample_fails_while_one_of_two_grants_that_reach_it_is_not_accepted():
+    target = target_of()
+    situation = wide_situation(target, [allow("s3:*", "*"), allow("s3:GetObject", f"{BUCKET}/*")])
+    ids = [each.id for each in excess_grants(target, situation, WORKLOAD) if each.kind == "outside"]
+    assert len(ids) == 2
+    for left_out in ids:
+        accepting = target_of(accept_findings=[each for each in ids if each != left_out])
+        assert set(failing(accepting, situation)) == {"excess_grants", "requests_refused"}
+
+
+def test_principal_beside_an_accepted_one_is_not_accepted():
+    named = [
+        f"arn:aws:iam::444455556666:{name}" for name in ("role/some-other-role", "user/some-user")
+    ]
+    target = target_of()
+    situation = wide_situation(target, trusted=[{"AWS": named}])
+    grants = excess_grants(target, situation, WORKLOAD)
+    assert len(grants) == 2
+    accepting = target_of(accept_findings=[grants[0].id])
+    assert set(failing(accepting, situation)) == {"excess_grants", "trust"}
+
+
+def test_samples_do_not_fail_for_what_another_target_asked_for():
+    target, other = target_of(), target_of(name="beside", prefix="risingwave-other")
+    document_of_other = policy_document(other, account_id=ACCOUNT, region_name="us-east-1")
+    situation = situation_of(target, document_of_other)
+    assert set(failing(target, situation)) == {"excess_grants", "requests_refused"}
+    assert failing(target, replace(situation, ours=frozenset({"extra-0"}))) == {}
+
+
+@pytest.mark.parametrize("what", ["attached policies", "inline policies", ADMIN])
+def test_reach_is_not_decided_while_a_policy_of_the_role_was_not_read(what):
+    target = target_of()
+    unread = replace(situation_of(target), unknown={what: "AccessDenied: no"})
+    check, grants = check_grants(target, unread, WORKLOAD)
+    assert (check.status, check.reason, grants) == ("unknown", "grants_not_decided", ())
+    (found_id,) = re.findall(r"\[(undecided-[0-9a-f]{8})\]", check.evidence[0])
+    assert plan_problem(target, grants, [check]).count(found_id) == 2
+    accepting = target_of(accept_findings=[found_id])
+    check, _ = check_grants(accepting, unread, WORKLOAD)
+    assert (check.status, check.reason) == ("unknown", "undecided_grants_accepted")
+    assert plan_problem(accepting, grants, [check]) == ""
+    # Another policy that may not be read is another question.
+    more = replace(unread, unknown={what: "AccessDenied: no", "another": "AccessDenied: no"})
+    assert check_grants(accepting, more, WORKLOAD)[0].reason == "grants_not_decided"
+
+
+@pytest.mark.parametrize(
+    "operation", ["list_role_policies", "get_role_policy", "get_policy_version"]
+)
+def test_run_stops_where_a_policy_of_an_adopted_role_may_not_be_read(aws, example, operation):
+    iam = admin_role(aws)
+    arn = iam.create_policy(PolicyName="etl", PolicyDocument=json.dumps(allow("s3:*", "*")))
+    iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn["Policy"]["Arn"])
+
+    def blind(**more):
+        book = Runbook.start({**example, "apply": True, **more})
+        book.aws = BusyAws(before={operation: [lambda: client_error("AccessDenied")] * 9})
+        return book
+
+    book = blind()
+    book.look()
+    grants = [each.id for each in book.grants if each.kind == "outside"]
+    accepting = blind(accept_findings=grants)
+    with pytest.raises(CheckFailedError, match="nothing was written: what the role would") as found:
+        accepting.run_step(1)
+    assert [call for call in accepting.aws.calls if call.writes] == []
+    report = json.loads((accepting.run_dir / "report.json").read_text())
+    assert report["exit_code"] == 1
+    assert report["headline"] == f"N{str(found.value)[1:]}"
+    open_ids = re.findall(r"accept_findings: \[(undecided-[0-9a-f]{8})\]", str(found.value))
+    accepting.target = accepting.target.model_copy(update={"apply": False})
+    accepting.stopped = ""
+    assert open_ids[0] in accepting.finish()["headline"]
+    book = blind(accept_findings=[*grants, *open_ids])
+    book.run_step(1)
 
 
 def test_witness_goes_through_in_the_sandbox(aws, example):

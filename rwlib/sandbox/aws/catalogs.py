@@ -34,7 +34,10 @@ class CatalogService:
         for resource in _resources(request, caller):
             account = resource.split(":")[4] if resource != "*" else caller.account
             self.authorizer.require(request, caller, Ask(action, resource, account))
-        return self.world.call(request.service, request.environ, request.body, caller.account)
+        try:
+            return self.world.call(request.service, request.environ, request.body, caller.account)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _unusable(request) from error
 
     def _account_block(self, request: AwsRequest, caller: Caller) -> Answer:
         if request.raw_path != ACCOUNT_BLOCK or request.method not in ("GET", "PUT", "DELETE"):
@@ -52,6 +55,18 @@ class CatalogService:
         answer = self.world.call(request.service, request.environ, request.body, caller.account)
         gone = request.method == "DELETE" and answer.status == 200
         return replace(answer, status=204) if gone else answer
+
+
+def _unusable(request: AwsRequest) -> AwsError:
+    """Refuse a call that moto cannot use: something is left out, or names what is not there."""
+    if request.service == "glue":
+        text = f"{request.action} cannot be carried out with the parameters that were given."
+        return AwsError("InvalidInputException", text)
+    cluster = request.parameters.get("ClusterIdentifier")
+    if cluster:
+        return AwsError("ClusterNotFound", f"Cluster {cluster} not found.", 404)
+    text = f"{request.action} cannot be carried out with the parameters that were given."
+    return AwsError("InvalidParameterValue", text)
 
 
 def _resources(request: AwsRequest, caller: Caller) -> list[str]:

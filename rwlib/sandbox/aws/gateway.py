@@ -69,7 +69,7 @@ READS = (
 )
 _MESSAGE = re.compile(rb'<Message>([^<]*)</Message>|"[mM]essage":\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ABOUT = ("RoleName", "PolicyArn", "PolicyName", "UserName", "RoleArn", "RoleSessionName", "KeyId")
-_CODE = re.compile(rb'<Code>([^<]+)</Code>|"__type":\s*"([^"]+)"')
+_CODE = re.compile(rb'<Code>([^<]+)</Code>|"(?:__type|code)":\s*"([^"]+)"')
 
 
 class Gateway:
@@ -150,8 +150,8 @@ class Gateway:
                 answer = self._services[request.service].answer(request, caller)
                 if form is not None:
                     answer = answer_form(request, form, bucket, answer)
-                if answer.status >= 500:
-                    answer = self._broken(request, answer.body)
+                if answer.status >= 500 or _says_nothing(request, answer):
+                    answer = self._broken(request, answer.body or answer.status)
                 if answer.status < 300 and not request.action.startswith(READS):
                     name = f"{request.service}:{request.action}"
                     self._changed(_touched(request), name, caller.arn)
@@ -249,6 +249,13 @@ def _named(request: AwsRequest) -> dict[str, str]:
         if isinstance(value, str) and value:
             found[name[:1].lower() + name[1:]] = value
     return found
+
+
+def _says_nothing(request: AwsRequest, answer: Answer) -> bool:
+    """Whether an answer is a refusal without a code, which no service of AWS gives."""
+    if answer.status < 400 or request.method == "HEAD" or answer.header("x-amzn-ErrorType"):
+        return False
+    return _CODE.search(answer.body[:2000]) is None
 
 
 def _refuse_other_sites(request: AwsRequest) -> None:

@@ -280,12 +280,14 @@ def _service(request: AwsRequest) -> tuple[str, str]:
         return "s3control", region
     if authorization.service in SERVICES:
         return SERVICES[authorization.service], region
-    raise AwsError(
-        "UnrecognizedService",
+    text = (
         f"The sandbox has no service {authorization.service!r}; "
-        f"it answers {', '.join(sorted(SERVICES))}.",
-        404,
+        f"it answers {', '.join(sorted(SERVICES))}."
     )
+    if authorization.service.startswith("s3"):
+        # Operations of S3's own model are signed for s3express and s3-object-lambda.
+        raise AwsError("NotImplemented", text, 501)
+    raise AwsError("UnrecognizedService", text, 404)
 
 
 def _is_query_call(request: AwsRequest) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from moto.kms.utils import KEY_ID_LEN
+from moto.kms import models
+from moto.kms.utils import KEY_ID_LEN, generate_private_key
 
 from rwlib.sandbox.moto_seam.backends import backends, loaded
 from rwlib.sandbox.views import KeyView
@@ -35,6 +36,7 @@ class MotoKms:
             key.key_manager,
             tuple(key.aliases),
             grants,
+            asymmetric=not _is_symmetric(key.key_spec),
         )
 
     def all_keys(self) -> list[Any]:
@@ -54,3 +56,15 @@ class MotoKms:
             if key.id == key_id and key.region == region:
                 return str(key.arn)
         return None
+
+
+def _is_symmetric(key_spec: str) -> bool:
+    return key_spec == "SYMMETRIC_DEFAULT" or key_spec.startswith("HMAC_")
+
+
+def _private_key(key_spec: str) -> Any:
+    """Spare a symmetric key the RSA key that moto makes for it, the longest part of a start."""
+    return None if _is_symmetric(key_spec) else generate_private_key(key_spec)
+
+
+models.generate_private_key = _private_key  # type: ignore[attr-defined]

@@ -115,6 +115,27 @@ class MotoS3:
 
     def object(self, bucket: str, key: str, version: str | None = None) -> ObjectView | None:
         """Give an object; None where there is none."""
+        item = self._key(bucket, key, version)
+        if item is None:
+            return None
+        tagger = s3_backends[str(item.account_id)]["aws"].tagger
+        public = bool(item.acl and item.acl.public_read)
+        tags = tagger.get_tag_dict_for_resource(item.arn)
+        return ObjectView(item.encryption, item.kms_key_id, tags, public)
+
+    def retention(self, bucket: str, key: str, version: str | None) -> tuple[str, str] | None:
+        """Give the mode and the end of an object's retention; None where it has none."""
+        item = self._key(bucket, key, version)
+        if item is None or not item.lock_mode or not item.lock_until:
+            return None
+        return str(item.lock_mode), str(item.lock_until)
+
+    def has_lock(self, bucket: str) -> bool:
+        """Whether Object Lock is on for a bucket."""
+        found = self.moto_bucket(bucket)
+        return found is not None and bool(found.object_lock_enabled)
+
+    def _key(self, bucket: str, key: str, version: str | None) -> FakeKey | None:
         found = self.moto_bucket(bucket)
         if found is None:
             return None
@@ -124,12 +145,7 @@ class MotoS3:
             item = versions[-1] if versions else None
         else:
             item = next((v for v in versions if str(v.version_id) == version), None)
-        if not isinstance(item, FakeKey):
-            return None
-        tagger = s3_backends[found.account_id]["aws"].tagger
-        public = bool(item.acl and item.acl.public_read)
-        tags = tagger.get_tag_dict_for_resource(item.arn)
-        return ObjectView(item.encryption, item.kms_key_id, tags, public)
+        return item if isinstance(item, FakeKey) else None
 
     def upload(self, bucket: str, upload_id: str) -> UploadView | None:
         """Give a multipart upload under way."""

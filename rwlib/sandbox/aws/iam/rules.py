@@ -137,6 +137,11 @@ class IamRules:
             keys = self.entity("User", given["UserName"], account).access_keys
             if len(keys) >= QUOTAS["AccessKeysPerUserQuota"]:
                 raise _limit("AccessKeysPerUser", QUOTAS["AccessKeysPerUserQuota"])
+        elif action == "CreateServiceLinkedRole":
+            service = given["AWSServiceName"]
+            if not service.removesuffix(".amazonaws.com") or not service.endswith(".amazonaws.com"):
+                # Source: IAM API Reference, "CreateServiceLinkedRole", on AWSServiceName.
+                raise AwsError("InvalidInput", f"Service name {service} is not valid.")
 
     def _check_deletion(self, action: str, given: dict[str, Any], account: str) -> None:
         if action == "DeletePolicy":

@@ -57,6 +57,8 @@ class KmsService:
         if action in WITHOUT_KEY:
             ask = Ask(f"kms:{action}", "*", caller.account, context=_tags(parameters))
             self.authorizer.require(request, caller, ask)
+            if action == "GenerateRandom" and "NumberOfBytes" not in parameters:
+                raise _missing("numberOfBytes")
             if action == "CreateKey" and parameters.get("Policy"):
                 parameters["Policy"] = self._policy(parameters["Policy"])
             return self._forward(request, caller.account)
@@ -77,6 +79,8 @@ class KmsService:
         self._use(request, caller, key, f"kms:{action}", "EncryptionContext")
         if action == "PutKeyPolicy":
             self._check_new_policy(request, caller, key)
+        if action == "GetPublicKey" and not key.asymmetric:
+            raise AwsError("UnsupportedOperationException", f"{key.arn} is a symmetric key.")
         # moto knows a key by its id in its own account.
         parameters["KeyId"] = key.id
         return self._forward(request, key.account)
@@ -121,8 +125,11 @@ class KmsService:
         return self._forward(request, caller.account)
 
     def _key_of_ciphertext(self, request: AwsRequest) -> str:
+        given = request.parameters.get("CiphertextBlob")
+        if given is None:
+            raise _missing("ciphertextBlob")
         try:
-            blob = base64.b64decode(request.parameters["CiphertextBlob"], validate=True)
+            blob = base64.b64decode(given, validate=True)
         except (binascii.Error, ValueError):
             raise AwsError("InvalidCiphertextException", "") from None
         key_arn = self.world.kms.key_of_ciphertext(blob, request.region)
@@ -163,6 +170,15 @@ class KmsService:
     def _forward(self, request: AwsRequest, account: str) -> Answer:
         body = json.dumps(request.parameters).encode()
         return self.world.call(request.service, request.environ, body, account)
+
+
+def _missing(name: str) -> AwsError:
+    """Refuse a call without what KMS needs and its service model does not demand."""
+    return AwsError(
+        "ValidationException",
+        f"1 validation error detected: Value null at '{name}' failed to satisfy constraint: "
+        "Member must not be null",
+    )
 
 
 def _tags(given: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from rwlib.sandbox.answer import AwsError
+from rwlib.sandbox.aws.protocols import service_model
 from rwlib.sandbox.aws.request import AwsRequest
 
 Row = tuple[str, str, str]
@@ -136,6 +138,19 @@ WITH_VERSION = {
     "GetObjectAttributes": "GetObjectVersionAttributes",
 }
 """Actions that are others when the request names a version."""
+NOT_OFFERED = frozenset(
+    {
+        *(
+            f"{verb}Bucket{what}Configuration"
+            for what in ("Analytics", "IntelligentTiering", "Metrics")
+            for verb in ("Get", "Put", "Delete")
+        ),
+        "DeleteBucketInventoryConfiguration",
+        "GetObjectTorrent",
+        "PutBucketRequestPayment",
+    }
+)
+"""Operations with an action of their own, for policies, that moto takes for the plain request."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +190,8 @@ def s3_operation(request: AwsRequest) -> S3Operation:
     for parameter, operation, action in table.get(request.method, ()):
         if parameter and parameter not in names:
             continue
+        if not parameter:
+            _refuse_subresources(request, names, at_object=bool(key))
         version = request.argument("versionId") if key else None
         if version is not None:
             action = WITH_VERSION.get(action, action)
@@ -183,7 +200,41 @@ def s3_operation(request: AwsRequest) -> S3Operation:
                 operation, operation
             )
         return S3Operation(operation, f"s3:{action}", bucket, key, version)
+    _refuse_subresources(request, names, at_object=bool(key))
     raise not_allowed(request, "OBJECT" if key else "BUCKET")
+
+
+def _refuse_subresources(request: AwsRequest, names: set[str], *, at_object: bool) -> None:
+    """Keep a request for a part of a bucket or an object from being taken for the whole.
+
+    ``DELETE ?annotation`` must not delete the object, nor ``PUT ?abac`` make a bucket.
+    """
+    if not names:
+        return
+    known = _subresources()
+    for name in sorted(names & {name for _, _, name in known}):
+        operation = known.get((request.method, at_object, name))
+        if operation is None:
+            raise not_allowed(request, name.upper())
+        raise not_offered(operation)
+
+
+@cache
+def _subresources() -> dict[tuple[str, bool, str], str]:
+    """Give the operation of each subresource that S3 has, by method, on an object or a bucket."""
+    model, found = service_model("s3"), {}
+    for operation in sorted(model.operation_names, reverse=True):
+        http = model.operation_model(operation).http
+        path, _, query = http["requestUri"].partition("?")
+        for name in query.split("&"):
+            if name and "=" not in name:
+                found[http["method"], "{Key" in path, name] = operation
+    return found
+
+
+def not_offered(operation: str) -> AwsError:
+    """Build the refusal of an operation that S3 has and the sandbox has not."""
+    return AwsError("NotImplemented", f"The sandbox does not have the action s3:{operation}", 501)
 
 
 def not_allowed(request: AwsRequest, resource: str) -> AwsError:

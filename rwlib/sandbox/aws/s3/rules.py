@@ -15,8 +15,9 @@ from rwlib.sandbox.aws.documents import (
     size_of,
     statements_of,
 )
-from rwlib.sandbox.aws.s3.operations import BUCKET, OBJECT, WITH_VERSION
+from rwlib.sandbox.aws.s3.operations import BUCKET, OBJECT, WITH_VERSION, not_allowed
 from rwlib.sandbox.aws.s3.public import is_public
+from rwlib.sandbox.aws.s3.xml import malformed_xml
 from rwlib.sandbox.aws.saved_principals import InvalidPrincipalError, check_principals
 from rwlib.sandbox.moto_seam.world import World
 
@@ -27,6 +28,17 @@ LARGEST_POLICY = 20 * 1024
 PLAIN_ACLS = ("private", "bucket-owner-full-control")
 _OF_UPLOAD = frozenset({"UploadPart", "UploadPartCopy", "ListParts", "AbortMultipartUpload"})
 """CompleteMultipartUpload may come again when it has been answered: moto decides there."""
+_OF_OBJECT = frozenset(
+    {
+        *("GetObjectAcl", "PutObjectAcl", "GetObjectLegalHold", "PutObjectLegalHold"),
+        *("GetObjectRetention", "PutObjectRetention", "GetObjectTagging", "PutObjectTagging"),
+        *("DeleteObjectTagging", "GetObjectAttributes", "RestoreObject"),
+    }
+)
+"""Operations on a part of an object, which has to be there."""
+_OF_LOCK = frozenset(
+    {"GetObjectLegalHold", "PutObjectLegalHold", "GetObjectRetention", "PutObjectRetention"}
+)
 LISTING_KEYS = frozenset({"s3:prefix", "s3:delimiter", "s3:max-keys"})
 
 BUCKET_ACTIONS = frozenset(
@@ -59,8 +71,16 @@ def check_request(call: S3Call, directory: Directory) -> None:
         _check_policy(call, directory)
     if name == "PutBucketEncryption":
         _check_default_encryption(call)
+    if name == "SelectObjectContent":
+        # Source: Amazon S3 User Guide, "Querying data in place with Amazon S3 Select": it is no
+        # longer open to accounts that had not used it before.
+        raise not_allowed(call.request, "OBJECT")
+    if name == "PutBucketVersioning":
+        _check_versioning(call)
     if name in _OF_UPLOAD:
         _check_upload(call, directory.world)
+    if name in _OF_OBJECT:
+        _check_object(call, directory.world)
     _check_acl(call, directory.world)
 
 
@@ -96,14 +116,44 @@ def _check_upload(call: S3Call, world: World) -> None:
         )
 
 
+def _check_versioning(call: S3Call) -> None:
+    """Refuse a versioning configuration that says nothing.
+
+    Source: Amazon S3 API Reference, "Error responses",
+    ``IllegalVersioningConfigurationException``.
+    """
+    found = re.search(rb"<Status>\s*([^<]*?)\s*</Status>", call.request.body)
+    if found is None:
+        raise AwsError(
+            "IllegalVersioningConfigurationException",
+            "The Versioning element must be specified",
+        )
+    if found[1] not in (b"Enabled", b"Suspended"):
+        raise malformed_xml()
+
+
+def _check_object(call: S3Call, world: World) -> None:
+    """Refuse what is about an object that is not there, or about a lock that cannot be.
+
+    Source: Amazon S3 API Reference, "Error responses", ``NoSuchKey`` and ``NoSuchVersion``;
+    "PutObjectRetention".
+    """
+    operation = call.operation
+    if call.object is None:
+        fields = {"Key": operation.key}
+        if operation.version is not None:
+            text = "The specified version does not exist."
+            fields["VersionId"] = operation.version
+            raise AwsError("NoSuchVersion", text, 404, fields=fields)
+        raise AwsError("NoSuchKey", "The specified key does not exist.", 404, fields=fields)
+    if operation.name in _OF_LOCK and not world.s3.has_lock(operation.bucket):
+        raise AwsError("InvalidRequest", "Bucket is missing Object Lock Configuration")
+
+
 def _check_default_encryption(call: S3Call) -> None:
     found = re.search(rb"<SSEAlgorithm>([^<]*)</SSEAlgorithm>", call.request.body)
     if found is None or found[1] not in (b"AES256", b"aws:kms", b"aws:kms:dsse"):
-        raise AwsError(
-            "MalformedXML",
-            "The XML you provided was not well-formed or did not validate against our published "
-            "schema",
-        )
+        raise malformed_xml()
 
 
 def _check_policy(call: S3Call, directory: Directory) -> None:

@@ -18,7 +18,12 @@ from rwlib.sandbox.aws.s3.cors import preflight
 from rwlib.sandbox.aws.s3.delete import delete_objects
 from rwlib.sandbox.aws.s3.encryption import Encryption
 from rwlib.sandbox.aws.s3.names import check_bucket_name, check_key, could_exist
-from rwlib.sandbox.aws.s3.operations import S3Operation, not_allowed, s3_operation
+from rwlib.sandbox.aws.s3.operations import (
+    NOT_OFFERED,
+    S3Operation,
+    not_offered,
+    s3_operation,
+)
 from rwlib.sandbox.aws.s3.public import is_public
 from rwlib.sandbox.aws.s3.rules import check_request
 from rwlib.sandbox.aws.s3.xml import NAMESPACE, check_form, malformed_xml, takes_xml
@@ -73,15 +78,14 @@ class S3Service:
             self._authorize(call)
             _raise_content_error(request)
             check_request(call, self.authorizer.directory)
-            if operation.name == "SelectObjectContent":
-                # Source: Amazon S3 User Guide, "Querying data in place with Amazon S3 Select":
-                # it is no longer open to accounts that had not used it before.
-                raise not_allowed(request, "OBJECT")
             headers = self.encryption.check(call)
         except AwsError as error:
             if request.method == "HEAD" and operation.name == "HeadBucket":
                 error.headers = {**error.headers, "x-amz-bucket-region": bucket.region}
             raise
+        own = self._own_answer(call)
+        if own is not None:
+            return own
         try:
             answer = self.forward(request, bucket.account, headers)
         except (KeyError, TypeError, AttributeError, ValueError):
@@ -90,6 +94,31 @@ class S3Service:
                 raise malformed_xml() from None
             raise
         return self._after(call, answer)
+
+    def _own_answer(self, call: S3Call) -> Answer | None:
+        """Answer what moto takes for a plain GET, or refuse what is not offered.
+
+        Source: Amazon S3 API Reference, "GetBucketRequestPayment" (the owner pays unless somebody
+        put it otherwise, which is not offered here) and "GetObjectRetention".
+        """
+        if call.operation.name in NOT_OFFERED:
+            raise not_offered(call.operation.name)
+        if call.operation.name == "GetBucketRequestPayment":
+            return xml_answer(
+                f'<RequestPaymentConfiguration xmlns="{NAMESPACE}"><Payer>BucketOwner</Payer>'
+                "</RequestPaymentConfiguration>"
+            )
+        if call.operation.name != "GetObjectRetention":
+            return None
+        operation = call.operation
+        held = self.world.s3.retention(operation.bucket, operation.key, operation.version)
+        if held is None:
+            text = "The specified object does not have a ObjectLock configuration"
+            raise AwsError("NoSuchObjectLockConfiguration", text, 404)
+        return xml_answer(
+            f'<Retention xmlns="{NAMESPACE}"><Mode>{held[0]}</Mode>'
+            f"<RetainUntilDate>{held[1]}</RetainUntilDate></Retention>"
+        )
 
     def require(self, call: S3Call, action: str, operation: S3Operation | None = None) -> None:
         """Refuse unless the caller may do the action on what the call names.
