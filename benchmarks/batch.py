@@ -373,8 +373,10 @@ def latency(
             box.set_faults(latency=wait, rates=limits)
             start = time.perf_counter()
             command = default_command(path, *options, python=python_of(tree))
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL, env=imports_of(tree), cwd=tree)  # fmt: skip
+            done = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=imports_of(tree), cwd=tree,
+            )  # fmt: skip
             out = json.loads(done.stdout)
             wall = time.perf_counter() - start
             calls = box.calls()

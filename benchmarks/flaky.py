@@ -27,7 +27,7 @@ class FlakyProxy:
     def __init__(self, url: str, lose: float, seed: int = 0) -> None:
         self.lost = 0
         self._chosen = random.Random(seed)
-        self._lose = lose
+        self.lose = lose
         self._upstream = urlsplit(url)
         self._guard = threading.Lock()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -54,7 +54,7 @@ class FlakyProxy:
     def loses_now(self) -> bool:
         """Decide about one answer."""
         with self._guard:
-            lost = self._chosen.random() < self._lose
+            lost = self._chosen.random() < self.lose
             self.lost += lost
             return lost
 

@@ -10,7 +10,7 @@ _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
 # What a run of the tests may be told: to fail where it would skip, and how long to wait.
 _FOR_TESTS = {
     *("RWLIB_BROWSER_TESTS", "RWLIB_BROWSER_SECONDS"),
-    *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED"),
+    *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED", "RWLIB_WHEEL_TESTS"),
     "RWLIB_EXPORT_STATES",
 }
 
@@ -35,21 +35,24 @@ def _leave_the_real_world() -> None:
 
 _leave_the_real_world()
 
+import gc  # noqa: E402
+
+# All that is imported and collected is kept; looking at it again and again takes seconds.
+gc.disable()
+
 import boto3  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from rwlib.aws.calls import Aws  # noqa: E402
-from rwlib.headless.engine.startup import without_modules  # noqa: E402
+from rwlib.report.schema import quick_jsonschema  # noqa: E402
 from rwlib.sandbox.server.server import Sandbox  # noqa: E402
 from tests.support.quick_clients import keep_what_all_clients_share  # noqa: E402
 from tests.support.quick_sandbox import keep_the_example_world  # noqa: E402
 
 keep_what_all_clients_share()
 keep_the_example_world()
-with without_modules("rfc3987_syntax"):
-    # Grammars that nothing here is held against; building them takes seconds.
-    import jsonschema  # noqa: F401
+quick_jsonschema()
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile(
@@ -89,6 +92,11 @@ def pytest_collection_modifyitems(items):
         return places.get("/".join(item.path.parts[-2:]), len(places))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +157,7 @@ def runs(aws_environment, tmp_path):
     return tmp_path / "runs"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warm_fork_server(shared_sandbox):
     """A process that has warmed up for the sandbox."""
     environment = {**os.environ, **shared_sandbox.environment()}

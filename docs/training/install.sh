@@ -10,6 +10,6 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
 }
 python3 -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index \
-  --find-links "$wheels" 'risingwave-iam-runbook[sandbox,files,lab]'
+  --find-links "$wheels" 'risingwave-iam-runbook[sandbox,lab]'
 "$folder/bin/rwlib" lab list
 echo "Next: $folder/bin/rwlib lab start 1"

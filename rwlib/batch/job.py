@@ -237,7 +237,7 @@ def _from_report(report: Mapping[str, Any]) -> Answer:
         "status": status,
         "exit_code": code,
         "headline": report["headline"],
-        "problem": _problem_of(report["checks"]),
+        "problem": _problem_of(report["checks"]) or report.get("stopped", ""),
         "account_id": report["caller_identity"]["account_id"],
         "role_arn": report["role_arn"],
         "hops": _hops(report["checks"]),

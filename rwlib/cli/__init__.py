@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(error.format_message(), err=True)
         code = _say("no command is given; choose one of the commands above", 2, as_json)
     except click.UsageError as error:
-        code = _say(_of_usage(error), 2, as_json)
+        code = _say(_of_usage(error, arguments), 2, as_json)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -143,10 +143,13 @@ def _colours() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def _of_usage(error: click.UsageError) -> str:
+def _of_usage(error: click.UsageError, arguments: list[str] | None) -> str:
     """Say what is wrong with a command line in one line, and where its options are listed."""
     said = " ".join(error.format_message().split()).rstrip(".")
-    where = error.ctx.command_path if error.ctx is not None else "rwlib"
+    # An option without its value is found before click knows the command.
+    given = (sys.argv[1:] if arguments is None else arguments)[:1]
+    named = f" {given[0]}" if given and given[0] in COMMANDS else ""
+    where = error.ctx.command_path if error.ctx is not None else f"rwlib{named}"
     return f"{said}; `{where} --help` lists what it takes"
 
 

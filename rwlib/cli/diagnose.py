@@ -31,10 +31,13 @@ def command(
     """Say what an error means for this set-up, and what to do.
 
     TEXT is what RisingWave or AWS said; without it and without --log only the live state is
-    looked at. Nothing of the text is sent anywhere, and secrets in it are masked.
+    looked at. Nothing of the text is sent anywhere, and secrets in it are masked. Where the live
+    state of the target could not be looked at, the exit code says so, and the text is diagnosed
+    alone.
     """
     from rwlib.cli.printing import echo_json
-    from rwlib.diagnose import NOTHING, Watched, diagnose, worded
+    from rwlib.diagnose import NOTHING_LIVE, Watched, diagnose, worded
+    from rwlib.masking import mask_output
     from rwlib.runbook import LiveChecks
 
     given = target_file or any(value not in (None, ()) for value in fields.values())
@@ -63,11 +66,16 @@ def command(
             title, *lines = worded(each.to_dict())
             click.secho(title, bold=True)
             click.echo("\n".join(lines))
-        if not diagnoses:
-            click.echo(watched.nothing_found() if watched else NOTHING)
-        if live is not None and live.problem is not None:
-            click.echo(f"The live state could not be looked at: {live.problem}")
-    return 0
+        if not diagnoses and watched is not None:
+            click.echo(watched.nothing_found())
+        elif not diagnoses and (live is None or live.problem is None):
+            click.echo(NOTHING_LIVE)
+    if live is None or live.problem is None:
+        return 0
+    click.echo(
+        f"error: the live state could not be looked at: {mask_output(str(live.problem))}", err=True
+    )
+    return live.problem.exit_code
 
 
 def sink_errors(target: Any, sink_name: str) -> list[str]:

@@ -125,7 +125,7 @@ def start(
     click.echo(f"# Go on in notebooks/labs/{lab.file_name}, or in a shell with:")
     click.echo(environment_text(environment, as_json=False), nl=False)
     who = _as_learner(learner, state)
-    click.echo(f"# What to do: rwlib lab tasks {lab.number}")
+    click.echo(f"# What to do: rwlib lab tasks {lab.number}{who}")
     do = f"rwlib lab check {lab.number}{who}"
     click.echo(f"# Then: {do}, and at the end rwlib lab stop {lab.number}{who}")
     return 0
@@ -428,4 +428,12 @@ def _opened(number: str, learner: str, state: str | None) -> OpenLab:
     from rwlib.labs import need_sandbox, open_lab
 
     need_sandbox()
-    return open_lab(number, learner, home=state)
+    opened = open_lab(number, learner, home=state)
+    if opened.is_served_here:
+        start = f"rwlib lab start {opened.lab.number}{_as_learner(learner, state)}"
+        click.echo(
+            "note: The lab's sandbox was not running; it is served as it was left, for this "
+            f"command alone. `{start}` lets it run on.",
+            err=True,
+        )
+    return opened

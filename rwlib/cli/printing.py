@@ -81,7 +81,10 @@ def _print_documents(change: Mapping[str, Any], shown: list[Any]) -> None:
 
 
 def print_checks(checks: list[dict[str, Any]], *, evidence: bool = False) -> None:
-    """Print the verdict table; evidence only of what is not a pass, unless asked for."""
+    """Print the verdict table; evidence only of what is not a pass, unless asked for.
+
+    What does not pass has its reason's code, under which the reference page of checks explains it.
+    """
     click.secho("\nVerdict", bold=True)
     from rwlib.verify import status_words
 
@@ -91,7 +94,8 @@ def print_checks(checks: list[dict[str, Any]], *, evidence: bool = False) -> Non
     for check, words in zip(checks, said, strict=True):
         mark, colour = _MARKS[check["status"]]
         click.secho(f"  {mark} {words:<{longest}}", fg=colour, nl=False)
-        click.echo(f" {check['hop']:<{width}}  {check['title']}")
+        code = f" [{check['reason']}]" if check.get("reason") else ""
+        click.echo(f" {check['hop']:<{width}}  {check['title']}{code}")
         if check["status"] == "pass" and not evidence:
             continue
         for line in check["evidence"]:

@@ -10,6 +10,7 @@ from typing import Final
 from rwlib.diagnose.stream import CHUNK, open_source
 
 NOTHING: Final = "Nothing in this text is about RisingWave's way to the bucket."
+NOTHING_LIVE: Final = "Nothing that was looked at is in RisingWave's way to the bucket."
 NO_RULE: Final = (
     "This mentions AWS or RisingWave, but holds no error that is known here: give the lines around "
     "it, or run the verification, which looks at every hop."

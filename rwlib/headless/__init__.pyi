@@ -7,3 +7,4 @@ from .notebooks import notebook_path as notebook_path
 from .run import own_error as own_error
 from .run import run_target as run_target
 from .sandboxed import in_sandbox as in_sandbox
+from .sandboxed import stay_in_sandbox as stay_in_sandbox

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from rwlib.evaluate import Policies, Request, evaluate
@@ -45,6 +46,14 @@ STRANGERS = {
     "an unrelated application of your account": f"arn:aws:iam::{CUSTOMER}:role/unrelated-app",
 }
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com")
+# What each of the four settings kept from being said or from counting (S3 user guide, "Blocking
+# public access to your Amazon S3 storage").
+_PUBLIC: Mapping[str, str] = {
+    "BlockPublicAcls": "s3:PutBucketAcl and s3:PutObjectAcl may make it public",
+    "IgnorePublicAcls": "where an ACL says so, s3:GetObject is everybody's",
+    "BlockPublicPolicy": "s3:PutBucketPolicy may make it public",
+    "RestrictPublicBuckets": "where a policy says so, s3:GetObject is everybody's",
+}
 _SHOWN = 3
 _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
@@ -141,7 +150,8 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
     A state in between counts: on a real account anybody could have used it meanwhile.
     """
     now = list(_opened(setup, history, history.now))
-    extra = sorted(set(history.now.allowed_principals) - set(history.base.allowed_principals))
+    known = {*history.base.allowed_principals, *history.before.allowed_principals}
+    extra = sorted(set(history.now.allowed_principals) - known)
     own = history.now.role(setup.target.role_name)
     now += [
         Observed(
@@ -185,12 +195,45 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
         if name not in now.pieces:
             losses.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
-            losses.append(Observed(f"{name} was changed, and is not part of the task"))
+            said = _said_of(piece, now.pieces[name])
+            losses.append(Observed(f"{name} was changed, and is not part of the task{said}"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
-    losses += [_gone(f"Allowed Principals: {each}") for each in gone]
+    losses += [
+        Observed(f"Allowed Principals: {each} is gone; sts:AssumeRole on it is refused now", "gone")
+        for each in gone
+    ]
     there = setup.keys() if history.objects else []
     return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+
+
+def _said_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say with one request what a change of somebody else's role or user lets through or refuses.
+
+    Empty where nobody may do anything else than before.
+    """
+    arn = str(now.get("arn", ""))
+    own = [_own_policies(each) for each in (before, now)]
+    trusts = [document_of(str(each.get("trust", ""))) for each in (before, now)]
+    for (old, new), place, alone in ((trusts, arn, False), (own, "*", True)):
+        for then, later, what in ((old, new, "lets through"), (new, old, "refuses")):
+            for each in newly_allowed(then, later, place=place, account_id=CUSTOMER, alone=alone):
+                return f": it {what} {each.line}"
+    return ""
+
+
+def _own_policies(piece: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a principal's own policies together, to be compared as they stand."""
+    documents = [document_of(str(text)) for _, text in piece.get("policies", ())]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            each
+            for document in documents
+            if document is not None
+            for each in _as_resource_policy(document)["Statement"]
+        ],
+    }
 
 
 def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGrant, ...]:
@@ -265,7 +308,7 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
         set((was or {}).get("public_access_block", ()))
         - set((bucket or was or {}).get("public_access_block", ()))
     ):
-        yield Observed(f"the bucket's {name} is off")
+        yield Observed(f"the bucket's {name} is off: {_PUBLIC.get(name, '')}".rstrip(": "))
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
         yield Observed(f"the bucket's ACL grants {grant}")
     yield from _newcomers(setup, history.before, state)
@@ -350,7 +393,11 @@ def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> I
     if before.boundary is None or now.boundary == before.boundary or now.trust_policy is None:
         return
     if now.boundary is None:
-        yield Observed("the role no longer has its permissions boundary", "boundary_removed")
+        old = _as_resource_policy(before.boundary[1])
+        more = newly_allowed(old, denials(None), place="*", account_id=CUSTOMER, alone=True)
+        asked = "".join(f": it may be granted {each.request.action}" for each in islice(more, 1))
+        line = f"the role no longer has its permissions boundary{asked}"
+        yield Observed(line, "boundary_removed")
         return
     everything = (("everything", _ALL),)
     first = next(
@@ -431,9 +478,13 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "block public access": ("public_access_block",),
         "ownership": ("ownership",),
     }
+    said = {
+        "encryption": f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}",
+        "ownership": ": it says whether an ACL that s3:PutObjectAcl writes counts",
+    }
     changes = [
         Observed(
-            f"the bucket's {title} was changed",
+            f"the bucket's {title} was changed{said.get(title, '')}",
             "encryption_changed" if title == "encryption" else None,
         )
         for title, names in titles.items()
@@ -442,8 +493,16 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
         if name.startswith("key ") and state != piece["state"]:
-            changes.append(Observed(f"{piece['arn']} is {state}") if state else _gone(piece["arn"]))
+            line = f"{piece['arn']} is {state}"
+            line += ": kms:Decrypt with it is refused to everybody" * (state != "Enabled")
+            changes.append(Observed(line) if state else _gone(piece["arn"]))
     return changes
+
+
+def _encryption(bucket: Mapping[str, Any]) -> str:
+    key = f" with {bucket['kms_key']}" if bucket.get("kms_key") else ""
+    once = ", through a bucket key" if bucket.get("bucket_key") else ""
+    return f"by {bucket.get('algorithm') or 'S3 itself'}{key}{once}"
 
 
 def _is_customers(name: str, piece: Mapping[str, Any]) -> bool:

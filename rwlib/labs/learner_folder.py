@@ -153,6 +153,11 @@ class ServedLab:
         self.endpoint = endpoint
         self._own = own
 
+    @property
+    def is_own(self) -> bool:
+        """Whether closing stops the sandbox."""
+        return self._own is not None
+
     def close(self) -> None:
         """Stop the sandbox if this process serves it; its state stays in the folder."""
         own, self._own = self._own, None
@@ -320,5 +325,5 @@ def need_sandbox() -> None:
     except ModuleNotFoundError as error:
         raise RunbookError(
             f"labs need {error.name}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox,files]'`"
+            "`pip install 'risingwave-iam-runbook[sandbox]'`"
         ) from None

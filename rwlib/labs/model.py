@@ -51,13 +51,27 @@ class LabProbe:
 
 
 @dataclass(frozen=True)
+class FaultVariant:
+    """Other calls that break the same layer.
+
+    Parameters
+    ----------
+    repair
+        What mends it; empty where the fault's own repair does.
+    """
+
+    breaks: tuple[Call, ...]
+    repair: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True)
 class Fault:
     """What a lab breaks. Two faults of different groups touch different documents.
 
     Parameters
     ----------
     variants
-        Other calls that break the same layer, so that the same repair mends it.
+        Other ways of breaking the same layer.
     """
 
     name: str
@@ -65,7 +79,12 @@ class Fault:
     breaks: tuple[Call, ...]
     repair: tuple[Call, ...]
     wrong: tuple[WrongRepair, ...]
-    variants: tuple[tuple[Call, ...], ...] = ()
+    variants: tuple[FaultVariant, ...] = ()
+
+    def varied(self, chance: random.Random) -> Fault:
+        """Return the fault in one of its variants, or as it is."""
+        drawn = chance.choice([FaultVariant(self.breaks), *self.variants])
+        return replace(self, breaks=drawn.breaks, repair=drawn.repair or self.repair)
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,8 @@ class Lab:
         Whether the correct set-up stands before the fault is made.
     statement
         The SQL that shows the symptom; empty takes Step 5's for the target.
+    statements
+        Other statements with the same fault, where it is in the SQL.
     own_sql
         True when the learner has to create the sink: a check does not create it then.
     nothing_more
@@ -114,6 +135,7 @@ class Lab:
     base: bool = True
     prepare: tuple[Call, ...] = ()
     statement: str = ""
+    statements: tuple[str, ...] = ()
     own_sql: bool = False
     must: tuple[LabProbe, ...] = ()
     documents: Mapping[str, Any] = field(default_factory=dict)
@@ -218,11 +240,9 @@ def vary(lab: Lab, seed: int) -> Lab:
         "policy_name": chance.choice(_POLICIES),
         "sql_options": options,
     }
-    faults = tuple(
-        replace(fault, breaks=chance.choice([fault.breaks, *fault.variants]))
-        for fault in lab.faults
-    )
-    return replace(lab, target=target, faults=faults)
+    faults = tuple(fault.varied(chance) for fault in lab.faults)
+    statement = chance.choice([lab.statement, *lab.statements])
+    return replace(lab, target=target, faults=faults, statement=statement)
 
 
 def draw_round(lab: Lab, seed: int, number: int) -> Lab:
@@ -250,7 +270,9 @@ def _read(name: str) -> dict[str, Any]:
     import yaml
 
     text = resources.files("rwlib").joinpath("data", "labs", name).read_text(encoding="utf-8")
-    found: dict[str, Any] = yaml.safe_load(text)
+    # libyaml's loader, where PyYAML was built with it, takes a tenth of the time.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: dict[str, Any] = yaml.load(text, Loader=loader)
     return found
 
 
@@ -274,7 +296,7 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         tuple(data.get("break", ())),
         tuple(data.get("repair", ())),
         _wrong(data.get("wrong", ())),
-        tuple(tuple(calls) for calls in data.get("variants", ())),
+        tuple(_variant(each) for each in data.get("variants", ())),
     )
     return Lab(
         number=int(match[1]),
@@ -287,6 +309,7 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         base=data.get("base", True),
         prepare=tuple(data.get("prepare", ())),
         statement=data.get("statement", ""),
+        statements=tuple(data.get("statements", ())),
         own_sql=data.get("own_sql", False),
         must=probes,
         documents=data.get("documents", {}),
@@ -301,6 +324,12 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         silent=data.get("silent", False),
         rounds=draw.get("rounds", 0),
     )
+
+
+def _variant(given: Sequence[Call] | Mapping[str, Sequence[Call]]) -> FaultVariant:
+    if isinstance(given, Mapping):
+        return FaultVariant(tuple(given["break"]), tuple(given["repair"]))
+    return FaultVariant(tuple(given))
 
 
 def _wrong(given: Sequence[Mapping[str, Any]]) -> tuple[WrongRepair, ...]:

@@ -168,6 +168,8 @@ class OpenLab:
     def terraform_plan(self) -> Shown:
         """Show what Terraform's next apply would change; changes nothing."""
         lines = [each.line for each in terraform.plan(self.setup)]
+        if gone := terraform.forgotten(self.setup, self.role_name):
+            lines.append(gone)
         return show_text("\n".join(lines) or _NO_CHANGES)
 
     def terraform_apply(self) -> Shown:
@@ -434,6 +436,11 @@ class OpenLab:
     def repair_code(self) -> str:
         """Return the calls that solve the lab, as code; makes none."""
         return solution_code(self.setup, self.lab.repair)
+
+    @property
+    def is_served_here(self) -> bool:
+        """Whether no sandbox of the lab was running, so that this process serves its state."""
+        return self._served.is_own
 
     def close(self) -> None:
         """Let the sandbox go; one that this process serves is stopped, its state is kept."""

@@ -9,5 +9,6 @@ from .pictures import access_text as access_text
 from .pictures import chain as chain
 from .pictures import chain_svg as chain_svg
 from .pictures import chain_text as chain_text
+from .schema import quick_jsonschema as quick_jsonschema
 from .schema import validate_report as validate_report
 from .sentence import headline as headline

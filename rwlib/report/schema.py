@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 SCHEMA = "report.schema.json"
 
@@ -22,9 +24,29 @@ def validate_report(report: Mapping[str, Any]) -> None:
     _validator().validate(report)
 
 
+def quick_jsonschema() -> ModuleType:
+    """Import jsonschema without a parser that it can do without, and return it.
+
+    Where JupyterLab is installed, the import builds some 35 grammars of the package
+    ``rfc3987_syntax``, which takes seconds
+    (https://github.com/python-jsonschema/jsonschema/issues/1428). jsonschema does without the
+    package when it cannot be imported, and so it is for this import.
+    """
+    name = "rfc3987_syntax"
+    modules = cast("dict[str, ModuleType | None]", sys.modules)
+    hidden = name not in modules
+    if hidden:
+        modules[name] = None
+    try:
+        import jsonschema  # type: ignore[import-untyped]
+    finally:
+        if hidden and modules.get(name, ...) is None:
+            del modules[name]
+    return cast("ModuleType", jsonschema)
+
+
 @cache
 def _validator() -> Any:
-    import jsonschema  # type: ignore[import-untyped]
-
+    jsonschema = quick_jsonschema()
     text = resources.files("rwlib").joinpath("data", SCHEMA).read_text(encoding="utf-8")
     return jsonschema.Draft202012Validator(json.loads(text))

@@ -11,6 +11,8 @@ def headline(report: Mapping[str, Any]) -> str:
     checks = report["checks"]
     failed = [check for check in checks if check["status"] == "fail"]
     role = report["role_arn"]
+    if report.get("stopped"):
+        return f"Nothing was written: {report['stopped']}"
     if failed:
         return f"{len(failed)} of {len(checks)} checks failed, the first: {failed[0]['title']}"
     person = "a person must add it to the cluster's Allowed Principals"
@@ -21,6 +23,14 @@ def headline(report: Mapping[str, Any]) -> str:
         )
         if writes:
             what = "1 change" if writes == 1 else f"{writes} changes"
+            open_question = next(
+                (e for e in checks if e.get("reason") == "grants_not_decided"), None
+            )
+            if open_question is not None:
+                return (
+                    f"Preview: {what} would be made, but not before it is decided what the role "
+                    f"would reach: {open_question['fix']}"
+                )
             return f"Preview: {what} would be made; nothing was written{accepted}"
         return (
             f"Preview: {role} is set up as asked for; nothing would change"

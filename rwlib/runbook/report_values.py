@@ -30,6 +30,7 @@ def build_report(runbook: Run) -> dict[str, Any]:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "applied": runbook.target.apply,
         "exit_code": runbook.exit_code,
+        "stopped": runbook.stopped,
         "caller_identity": {
             "account_id": runbook.aws.account_id,
             "arn": runbook.aws.caller_identity.arn,

@@ -31,6 +31,7 @@ class Run(Protocol):
     grants: tuple[ExcessGrant, ...]
     sql: list[ConnectorSql]
     call_counts: dict[str, dict[str, int]]
+    stopped: str
 
     @property
     def exit_code(self) -> int:

@@ -43,6 +43,8 @@ class Runbook:
         Folder of the evidence; None keeps nothing (previews outside a run).
     tolerant
         Go on looking where a step refuses to write; ``refused`` says which and why.
+    stopped
+        Why the plan was not written, in one sentence; empty where nothing stopped it.
     """
 
     target: Target
@@ -63,6 +65,7 @@ class Runbook:
     situation: Situation | None = None
     tolerant: bool = False
     refused: dict[int, RunbookError] = field(default_factory=dict)
+    stopped: str = ""
     _plan_stands: bool = False
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
@@ -201,9 +204,10 @@ class Runbook:
             return
         if self.situation is None:
             self.look()
-        if self.plan_problem:
+        self.stopped = self.plan_problem
+        if self.stopped:
             self.finish()
-            raise CheckFailedError(f"nothing was written: {self.plan_problem}")
+            raise CheckFailedError(f"nothing was written: {self.stopped}")
         self._plan_stands = True
 
     @property
@@ -304,7 +308,7 @@ class Runbook:
     def exit_code(self) -> int:
         """0 done and verified, 1 a check failed, 3 a person must act."""
         live = self.situation is not None and not self.situation.planned
-        return criteria.exit_code_of(self.checks, live=live)
+        return 1 if self.stopped else criteria.exit_code_of(self.checks, live=live)
 
     def finish(self) -> dict[str, Any]:
         """Write ``report.json`` and ``report.html`` into the run's folder and return the report."""

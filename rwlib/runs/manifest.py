@@ -129,8 +129,13 @@ def verify_manifest(folder: Path, sha256: str = "") -> tuple[list[FileProblem], 
         wanted = {str(name): str(entry["sha256"]) for name, entry in listed["files"].items()}
         elsewhere = {str(name): str(sha256) for name, sha256 in listed.get("elsewhere", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        is_folder = folder.is_dir()
+        wrong = "has no readable manifest.json" if is_folder else "is not a folder"
         raise InputError(
-            "verify", str(folder), "has no readable manifest.json; give the folder of a batch"
+            "--verify",
+            str(folder),
+            f"{wrong}; give the folder of a run or a batch",
+            reason="cannot_be_read" if is_folder else "does_not_exist",
         ) from None
     problems: list[FileProblem] = []
     if sha256 and file_hash(manifest) != sha256.lower().strip():

@@ -153,7 +153,10 @@ def _made_then(item: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     made = item.get("CreateDate")
     if not isinstance(made, datetime):
         return True
-    intended = datetime.fromisoformat(str(entry["time"]))
+    try:
+        intended = datetime.fromisoformat(str(entry["time"]))
+    except ValueError:  # a damaged ledger
+        return False
     aware = made if made.tzinfo else made.replace(tzinfo=UTC)
     return abs(aware - intended) <= _SKEW
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import policy_json, read_role
+from rwlib.aws import policy_json, read_role, spelled_otherwise
 from rwlib.errors import ForeignTrustError, InputError, ServiceError
 from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
@@ -271,9 +271,17 @@ class _Role:
                 return role
         if role is not None:
             return role
+        if other := spelled_otherwise(self.aws, self.name):
+            raise InputError(
+                "role_name",
+                self.name,
+                f"differs from the name of role {other} in capitals alone, and IAM ignores case "
+                "in names; write it as it is there, or choose another",
+            )
         raise ServiceError(
             f"role {self.name}: AWS says that it exists, but does not show it; run it again: "
-            "nothing is lost"
+            "nothing is lost. Where that does not help, a role has this name in other capitals, "
+            "which IAM takes for the same"
         )
 
     def adopt(self, role: Mapping[str, Any], apply: bool) -> Change:

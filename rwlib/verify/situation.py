@@ -91,11 +91,16 @@ class Situation:
         """Why something could not be looked at, empty when it was."""
         return self.unknown.get(what, "")
 
-    def unread_grants(self) -> dict[str, str]:
-        """Return what could not be read of all that can allow the role something."""
+    def unread_of_role(self) -> dict[str, str]:
+        """Return what could not be read of the role itself and of the policies it has."""
         found = {what: why for what, why in self.unknown.items() if what != self.boundary_arn}
         if self.policy_arn not in self.attached:
             found.pop(self.policy_arn, None)
+        return found
+
+    def unread_grants(self) -> dict[str, str]:
+        """Return what could not be read of all that can allow the role something."""
+        found = self.unread_of_role()
         if why := self.bucket.why_unknown("bucket policy"):
             found["bucket policy"] = why
         return found

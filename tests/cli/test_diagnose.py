@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.support.command_line import rwlib
+from rwlib.runbook.runbook import Runbook
+from tests.support.command_line import options, rwlib
 
 DENIED = (
     "AccessDenied: User: arn:aws:sts::444455556666:assumed-role/g1-role/session is not authorized"
@@ -62,3 +63,28 @@ def test_text_about_aws_is_never_said_to_be_about_nothing():
     assert code == 0
     assert "Nothing in this" not in out
     assert "AWS or RisingWave" in out
+
+
+@pytest.mark.parametrize("text", [(), (DENIED,)])
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_exit_code_says_that_the_live_state_could_not_be_looked_at(
+    aws_environment, example, monkeypatch, text, as_json
+):
+    """Without credentials the text is diagnosed alone, and nobody takes that for all there is."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    code, out, err = rwlib("diagnose", *text, *options(example), *as_json)
+    assert code == 4
+    assert err.startswith("error: the live state could not be looked at: there are no usable AWS")
+    assert err.count("\n") == 1
+    assert bool(text) == ("assume_role_denied" in out)
+    assert "Nothing in this text" not in out
+
+
+def test_live_state_without_a_fault_is_said_to_be_so(aws_environment, example):
+    book = Runbook.start({**example, "apply": True, "connectors": ["s3_sink"]})
+    for number in (1, 2, 3):
+        book.run_step(number)
+    code, out, err = rwlib("diagnose", *options(example, connectors="s3_sink"))
+    assert (code, err) == (0, "")
+    assert out == "Nothing that was looked at is in RisingWave's way to the bucket.\n"

@@ -15,9 +15,13 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 
+from rwlib.environment import FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import EvidenceError
+from rwlib.labs.learner_folder import GIVEN
 from rwlib.steps.changes import Change, ChangeSubject, Ledger, ledger_history
 from tests.support.command_line import options, rwlib
 from tests.support.places import ROOT
@@ -195,12 +199,13 @@ def test_role_of_the_same_name_in_other_letters_is_one_sentence(
 
 
 def test_ledger_that_is_damaged_is_read_as_far_as_it_goes(tmp_path):
-    good = {"name": "a", "time": "1", "phase": "done"}
+    good = {"name": "a", "time": "1", "phase": "done", "action": "create", "resource": "IAM role"}
     first, second, third = (tmp_path / name for name in ("one", "two", "three"))
     for folder in (first, second, third):
         folder.mkdir()
+    no_entries = b'\xff\xfe{"half\n[1]\nnull\n{"name": "a"}\n{"name": "a", "target": "orders"}\n'
     (first / "ledger.jsonl").write_bytes(
-        b'\xff\xfe{"half\n[1]\nnull\n' + json.dumps(good).encode() + b'\n{"name": "a", "ti'
+        no_entries + json.dumps(good).encode() + b'\n{"name": "a", "ti'
     )
     os.mkfifo(second / "ledger.jsonl")
     (third / "ledger.jsonl").mkdir()
@@ -333,6 +338,46 @@ def test_sandbox_reaches_nothing_of_the_real_world(listener, example, tmp_path, 
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 3), done.stderr
     assert came == []
+
+
+@pytest.mark.parametrize("name", ["00_start_here.ipynb", "labs/01_read_a_trust_policy.ipynb"])
+def test_notebook_in_the_sandbox_reaches_nothing_of_the_real_world(
+    sandbox, listener, example, tmp_path, name
+):
+    """A notebook as a person has it: in a kernel that JupyterLab started with their variables.
+
+    The runbook's stands beside a sandbox, as `make lab` leaves it, and a lab's goes into one.
+    """
+    port, came = listener
+    environment = {**os.environ, **real_world(port, tmp_path), "RWLIB_LABS": str(tmp_path / "labs")}
+    environment |= {"XDG_STATE_HOME": str(tmp_path / "state"), GIVEN: sandbox.url}
+    values = {**example, "solve": True}
+    if not name.startswith("labs/"):
+        environment[FOLDER] = str(tmp_path / "lab")
+        prepare_switch(tmp_path / "lab", sandbox.environment(), SANDBOX)
+    book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    parameters, *cells = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    given = "\n".join(f"{field} = {value!r}" for field, value in values.items())
+    sandbox.forget_calls()
+    said = cells_in_a_kernel([parameters, given, *cells], environment, tmp_path)
+    assert {"iam", "s3", "sts"} <= {call["service"] for call in sandbox.calls()}, said
+    assert came == []
+
+
+def cells_in_a_kernel(cells, environment, folder):
+    """Run cells as JupyterLab does, which lets them ask for input; give what came out."""
+    manager, kernel = start_new_kernel(kernel_name="python3", env=environment, cwd=str(folder))
+    said = []
+    try:
+        for cell in cells:
+            done = kernel.execute_interactive(
+                cell, allow_stdin=True, timeout=120, output_hook=said.append
+            )
+            assert done["content"]["status"] == "ok", done["content"]
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
+    return str([message["content"] for message in said])
 
 
 def test_title_of_the_served_notebooks_holds_no_token(tmp_path):

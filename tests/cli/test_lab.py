@@ -71,6 +71,7 @@ def test_lab_keeps_its_sandbox_between_commands_until_it_is_stopped(tmp_path):
         checked = rwlib(tmp_path, "check", "3", "--learner", "ada")
         assert checked.returncode == 1
         assert "Not solved yet." in checked.stdout
+        assert checked.stderr == ""
         right = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
         trust["Statement"][1]["Principal"] = {"AWS": right}
         iam.update_assume_role_policy(
@@ -83,6 +84,9 @@ def test_lab_keeps_its_sandbox_between_commands_until_it_is_stopped(tmp_path):
     checked = rwlib(tmp_path, "check", "3", "--learner", "ada", "--json")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert json.loads(checked.stdout)["passed"]
+    assert checked.stderr.count("\n") == 1
+    assert "was not running" in checked.stderr
+    assert "`rwlib lab start 3 --learner ada`" in checked.stderr
     folder = workplace("ada", tmp_path).folder(find_lab(3))
     assert folder.exists()
     assert not (folder / "address.json").exists()

@@ -132,6 +132,7 @@ def test_run_verify_and_teardown_follow_each_other(aws_environment, example, tmp
     code, out, _ = rwlib("verify", *options(example))
     assert code == 1
     assert "✗ fail" in out
+    assert "Role risingwave-s3-access exists [role_missing]" in out
 
 
 @pytest.mark.slow

@@ -43,6 +43,25 @@ def test_environment_is_printed_and_serves_until_it_is_interrupted(tmp_path):
     assert "Traceback" not in told
 
 
+def test_missing_psycopg_is_one_sentence_beside_the_dsn_that_needs_it(tmp_path):
+    """The environment on standard output stays as it is."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['psycopg'] = None\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "rwlib", "sandbox", "--json"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert "RW_DSN" in json.loads(serving.stdout.readline())
+        serving.send_signal(signal.SIGINT)
+        _, told = serving.communicate(timeout=30)
+    finally:
+        serving.kill()
+    assert told.count("\n") == 1
+    assert "RW_DSN needs psycopg" in told
+    assert "risingwave-iam-runbook[risingwave]" in told
+
+
 def test_unknown_fault_is_one_sentence():
     code, _, err = rwlib("sandbox", "--fault", "no_such_fault=1")
     assert code == 2

@@ -7,12 +7,16 @@ that thousands can be judged without a call.
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.labs.guards import (
     LabHistory,
     lost,
@@ -28,31 +32,44 @@ from rwlib.sandbox import CUSTOMER, WORKLOAD_IDENTITY_ARN
 from rwlib.verify import probe_role
 from rwlib.verify.iam_actions import iam_actions
 
-LABS = [lab.number for lab in all_labs() if not lab.draw]
+# Labs 15 and 21 are drawn: several seeds of the one, every round of the other.
+LABS = [
+    *(pytest.param((lab.number, 0), id=str(lab.number)) for lab in all_labs() if not lab.draw),
+    *(pytest.param((15, seed), id=f"15-seed-{seed}") for seed in (1, 2, 3, 4)),
+    *(pytest.param((21, drawn), id=f"21-round-{drawn}") for drawn in range(1, 6)),
+]
 SHORT = (5, 8, 10)
 FEW = settings(max_examples=8, deadline=None, derandomize=True,
                suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
-MANY = settings(FEW, max_examples=150)
-ACTIONS = sorted(action.name for action in iam_actions().values())
+# Examples for each lab in the long runs; they take about half a second of a free core each.
+EXAMPLES = int(os.environ.get("RWLIB_GUARD_EXAMPLES", "150"))
+MANY = settings(FEW, max_examples=EXAMPLES)
 OUTSIDE = [f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", "arn:aws:iam::999999999999:root", "*"]
 
 
 @pytest.fixture(scope="module")
 def solved(shared_sandbox, tmp_path_factory):
-    """Return the set-up of a lab, and its history after the solution."""
+    """Return the set-up of a lab, and its history after the solution.
+
+    A lab is its number, or its number with the seed of lab 15, or with the round of lab 21.
+    """
     known = {}
 
-    def of(number):
-        if number not in known:
+    def of(which):
+        number, drawn = which if isinstance(which, tuple) else (which, 0)
+        if which not in known:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
                 patch.setenv("RWLIB_LABS", str(tmp_path_factory.mktemp("labs")))
-                lab = start_lab(number, "ada", environment=False)
-                lab.solution(apply=True)
+                seed = drawn if number == 15 else 1
+                lab = start_lab(number, "ada", environment=False, seed=seed, again=True)
+                for _ in range(drawn - 1 if number == 21 else 0):
+                    lab.next_round()
+                lab.setup.make(lab.lab.repair)
                 lab.setup.look_again()
                 history = read_history(lab.setup, lab._started["began"], ())
-            known[number] = lab.setup, history
-        return known[number]
+            known[which] = lab.setup, history
+        return known[which]
 
     return of
 
@@ -89,10 +106,19 @@ def test_guards_find_nothing_when_the_solution_stands(solved, number):
 
 
 extra = st.tuples(
-    st.sampled_from(ACTIONS),
+    st.deferred(lambda: st.sampled_from(sorted(action.name for action in iam_actions().values()))),
     st.sampled_from(["*", "arn:aws:s3:::*", "arn:aws:s3:::acme-*/*"]),
     st.booleans(),
 )
+
+
+def leaves(boundary, action, resource):
+    """Whether a boundary lets through an action beyond what the solution has of it."""
+    place = resource.replace("*", "x") if resource != "*" else "*"
+    request = Request(f"arn:aws:iam::{CUSTOMER}:role/x", action, place, CUSTOMER, {})
+    everything = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"}]}  # fmt: skip
+    return evaluate(request, Policies(identity=[everything], boundary=boundary)).allowed
 
 
 def check_extra(solved, number, action, resource, conditioned):
@@ -104,10 +130,11 @@ def check_extra(solved, number, action, resource, conditioned):
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}
     statement |= {"Condition": condition} if condition else {}
     wide = with_more(setup, history, statement)
-    if setup.lab.number == 10 and not action.startswith("s3:"):
-        return  # the boundary leaves nothing of it
     lines = [each.line for each in too_much_granted(setup, wide)]
     if history.now.role(setup.target.role_name)["boundary_arn"] and not lines:
+        # The boundary leaves nothing of it: then none of it is granted.
+        situation = wide.now.situation(setup.target)
+        assert not leaves(situation.boundary[1], action, resource)
         return
     assert lines, statement
     assert f"for example {action.partition(':')[0]}:" in lines[0]
@@ -181,6 +208,171 @@ def listed(value):
     return value if isinstance(value, list) else [value]
 
 
+def pieces_of(setup, state):
+    """Name the bucket, and its key where it has one, as the state has them."""
+    bucket = state.bucket(setup.target.bucket)
+    key = f"key {bucket.get('kms_key')}"
+    return f"bucket {setup.target.bucket}", key if key in state.pieces else ""
+
+
+def with_piece(history, name, **changes):
+    """Exchange what stands now of a bucket, a key or a role."""
+    pieces = {**history.now.pieces, name: {**history.now.pieces[name], **changes}}
+    return replace(
+        history, states=(history.before, LabState("2026-01-01T00:00:00+00:00", "x", pieces))
+    )
+
+
+def with_statements(history, name, *statements, member="policy"):
+    document = document_of(history.now.pieces[name][member]) or {"Version": "2012-10-17"}
+    kept = listed(document.get("Statement", []))
+    return with_piece(
+        history, name, **{member: json.dumps({**document, "Statement": [*kept, *statements]})}
+    )
+
+
+WITNESS = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
+MEDIUM = settings(FEW, max_examples=max(1, EXAMPLES * 2 // 5))
+OTHERS = [
+    *("*", {"AWS": "*"}, {"AWS": OUTSIDE[0]}, {"AWS": OUTSIDE[1]}, {"AWS": "999999999999"}),
+    *({"AWS": "arn:aws:iam::444455556666:root"}, {"Service": "lambda.amazonaws.com"}),
+]
+
+
+@cache
+def actions_on(kind):
+    """The actions of AWS that a kind of test draws from; read when the first is drawn."""
+    known = iam_actions().values()
+    if kind == "bounded":
+        found = (each for each in known
+                 if each.name.startswith(("s3:Put", "s3:D", "ec2:", "kms:", "sts:")))  # fmt: skip
+    elif kind == "objects":
+        found = (each for each in known if each.name.startswith("s3:")
+                 and "arn:${Partition}:s3:::${BucketName}/${ObjectName}" in each.shapes
+                 and each.name != "s3:PutObject")  # fmt: skip
+    elif kind == "buckets":
+        found = (each for each in known
+                 if tuple(each.shapes) == ("arn:${Partition}:s3:::${BucketName}",))  # fmt: skip
+    else:
+        found = (each for each in known if each.name.startswith("kms:")
+                 and any(":key/" in shape for shape in each.shapes)
+                 and (kind == "keys" or not _only_uses(each)))  # fmt: skip
+    return sorted(each.name for each in found)
+
+
+def _only_uses(action):
+    """Whether an action of KMS reads, or uses a key without changing it."""
+    used = re.search("crypt|GenerateDataKey|Sign|GenerateMac|Verify", action.name)
+    return action.level in "RL" or bool(used)
+
+
+OPERATIONS = ["Decrypt", "Encrypt", "GenerateDataKey", "CreateGrant", "ReEncryptFrom"]
+NARROWER = [
+    {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}},
+    {"StringEquals": {"aws:PrincipalTag/team": "x"}},
+    {"Bool": {"aws:SecureTransport": "false"}},
+    {"StringLike": {"aws:UserAgent": "x*"}},
+    {"StringNotLike": {"aws:PrincipalArn": "*"}},
+    {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:iam::{CUSTOMER}:role/*"}},
+]
+
+
+def narrowed(draw, statement, bucket):
+    """Make a Deny smaller in one of the ways in which learners do; None takes it away."""
+    way = draw(st.sampled_from(["gone", "condition", "action", "resource", "principal"]))
+    if way == "gone":
+        return None
+    if way == "condition":
+        ((operator, more),) = draw(st.sampled_from(NARROWER)).items()
+        condition = json.loads(json.dumps(statement.get("Condition", {})))
+        if set(more) & set(condition.get(operator, {})):
+            operator = f"{operator}IfExists"
+        condition.setdefault(operator, {}).update(more)
+        return {**statement, "Condition": condition}
+    return {
+        **statement,
+        **{"action": {"Action": "s3:PutObjectTagging"},
+           "resource": {"Resource": f"arn:aws:s3:::{bucket}/elsewhere/*"},
+           "principal": {"Principal": {"AWS": "arn:aws:iam::999999999999:root"}}}[way],
+    }  # fmt: skip
+
+
+def widened_resource(draw, setup, history):
+    """Open a bucket policy, a key policy, a grant or a boundary in a random way."""
+    bucket, key = pieces_of(setup, history.now)
+    role = history.now.role(setup.target.role_name)
+    arn = f"arn:aws:s3:::{setup.target.bucket}"
+    way = draw(st.sampled_from(["objects", "bucket", "own", "deny", *(["key", "grant", "own key",
+               "own grant"] if key else []), *(["boundary", "wall"] if role["boundary_arn"] else
+               [])]))  # fmt: skip
+    who = draw(st.sampled_from(OTHERS))
+    allow = {"Effect": "Allow", "Principal": who}
+    if way == "objects":
+        action = draw(st.sampled_from(actions_on("objects")))
+        return way, with_statements(history, bucket, {**allow, "Action": action,
+                                                      "Resource": f"{arn}/*"})  # fmt: skip
+    if way == "bucket":
+        action = draw(st.sampled_from(actions_on("buckets")))
+        return way, with_statements(history, bucket, {**allow, "Action": action, "Resource": arn})
+    own = {"Effect": "Allow", "Principal": {"AWS": role["arn"]}}
+    if way == "own":
+        action = draw(st.sampled_from(actions_on("objects")))
+        return way, with_statements(history, bucket, {**own, "Action": action,
+                                                      "Resource": f"{arn}/*"})  # fmt: skip
+    if way == "deny":
+        document = document_of(history.now.pieces[bucket]["policy"])
+        kept = listed(document["Statement"])
+        number = draw(st.integers(0, len(kept) - 1))
+        less = narrowed(draw, kept[number], setup.target.bucket)
+        kept = [*kept[:number], *([less] if less else []), *kept[number + 1 :]]
+        text = json.dumps({**document, "Statement": kept}) if kept else ""
+        return way, with_piece(history, bucket, policy=text)
+    if way in ("key", "own key"):
+        known = st.sampled_from(actions_on("keys" if way == "key" else "changing"))
+        actions = draw(st.lists(known, min_size=1, max_size=3, unique=True))
+        more = {**(allow if way == "key" else own), "Action": actions, "Resource": "*"}
+        return way, with_statements(history, key, more)
+    if way in ("grant", "own grant"):
+        operations = draw(st.lists(st.sampled_from(OPERATIONS), min_size=1, unique=True))
+        named = OUTSIDE[0] if way == "grant" else role["arn"]
+        if way == "own grant":
+            operations = [*operations, "CreateGrant"]
+        grants = [*history.now.pieces[key].get("grants", ()),
+                  {"principal": named, "operations": operations, "constraints": {}}]  # fmt: skip
+        return way, with_piece(history, key, grants=grants)
+    name = f"role {role['arn']}"
+    if way == "boundary":
+        action = draw(st.sampled_from(actions_on("bounded")))
+        more = {"Effect": "Allow", "Action": action, "Resource": "*"}
+        return way, with_statements(history, name, more, member="boundary")
+    document = document_of(role["boundary"])
+    kept = [each for each in listed(document["Statement"]) if each["Effect"] == "Allow"]
+    return way, with_piece(history, name, boundary=json.dumps({**document, "Statement": kept}))
+
+
+def check_widened_resource(solved, which, draw):
+    setup, history = solved(which)
+    way, wide = widened_resource(draw, setup, history)
+    lines = [each.line for each in (*too_much_granted(setup, wide), *opened(setup, wide))]
+    assert lines, (way, wide.now.pieces[pieces_of(setup, wide.now)[0]]["policy"])
+    assert WITNESS.search(lines[0]), (way, lines)
+
+
+@pytest.mark.slow
+@FEW
+@given(st.data())
+def test_opened_document_of_a_resource_is_refused_with_a_witness(solved, data):
+    check_widened_resource(solved, 8, data.draw)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("which", LABS)
+@MEDIUM
+@given(st.data())
+def test_opened_documents_of_resources_are_refused_with_a_witness(solved, which, data):
+    check_widened_resource(solved, which, data.draw)
+
+
 @st.composite
 def rewritings(draw, document):
     """Write a document another way: split, merged, in another order, with other operators."""
@@ -216,6 +408,31 @@ def rewritings(draw, document):
                 statements.append({**statement, "Condition": {operator: {"S3:Prefix": values}}})
                 statements[-1].pop("Sid", None)
             statement["Condition"] = {first[0]: {"s3:prefix": first[1]}}
+        condition = statement.get("Condition", {})
+        for operator in [*condition]:
+            values = condition[operator].get("aws:PrincipalArn")
+            if values and not set("*?") & set("".join(listed(values))) and draw(st.booleans()):
+                # Without a wildcard the four are one.
+                negated = "Not" if "Not" in operator else ""
+                other = draw(
+                    st.sampled_from(
+                        [
+                            f"Arn{negated}Equals",
+                            f"Arn{negated}Like",
+                            f"String{negated}Equals",
+                            f"String{negated}Like",
+                        ]
+                    )
+                )
+                if other not in condition:
+                    kept = {k: v for k, v in condition.items() if k != operator}
+                    rest = {k: v for k, v in condition[operator].items() if k != "aws:PrincipalArn"}
+                    kept |= {operator: rest} if rest else {}
+                    named = {"AWS:principalarn": draw(st.permutations(listed(values)))}
+                    condition = {**kept, other: named}
+                    statement["Condition"] = condition
+        if statement.get("Principal") == "*" and draw(st.booleans()):
+            statement["Principal"] = {"AWS": "*"}
     return {**document, "Statement": draw(st.permutations(statements))}
 
 
@@ -245,7 +462,16 @@ def check_rewriting(solved, number, draw):
                 statement["Condition"] = {operator: {"aws:PrincipalArn": [WORKLOAD_IDENTITY_ARN]}}
     trust["Statement"] = draw(st.permutations(trust["Statement"]))
     policies = [[name, json.dumps(each)] for name, each in zip(names, documents, strict=True)]
-    same = with_role(setup, history, policies=policies, trust=json.dumps(trust))
+    changes = {"policies": policies, "trust": json.dumps(trust)}
+    if role["boundary_arn"]:
+        changes["boundary"] = json.dumps(draw(rewritings(document_of(role["boundary"]))))
+    for name in filter(None, pieces_of(setup, history.now)):
+        if text := history.now.pieces[name].get("policy"):
+            other = json.dumps(draw(rewritings(document_of(text))))
+            history = replace(
+                history, states=(history.before, with_piece(history, name, policy=other).now)
+            )
+    same = with_role(setup, history, **changes)
     assert found(setup, same) == []
     verdicts = probe_role(setup.target, same.now.situation(setup.target))
     assert all(each.decision.allowed for each in verdicts if each.probe.allow)

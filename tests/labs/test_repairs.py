@@ -85,10 +85,21 @@ def test_check_fails_when_the_repair_is_too_wide_or_no_repair(start, number, rep
     assert not result.works or re.search(r"\b(\w+:[A-Z]\w+|added to Allowed)", said), result
 
 
-@pytest.mark.slow
-def test_solution_and_new_versions_work_when_the_policy_has_five_versions(start):
-    lab = start(5)
-    said = [lab.put_policy(lab.setup.fill("$policy_with_slash_only")).text for _ in range(5)]
+@pytest.mark.parametrize(
+    ("number", "document", "arn"),
+    [
+        pytest.param(5, "$policy_with_slash_only", "", marks=pytest.mark.slow),
+        pytest.param(6, "$documented_policy", "", marks=pytest.mark.long),
+        pytest.param(8, "$policy_without_key", "", marks=pytest.mark.long),
+        pytest.param(10, "$narrow_boundary", "$boundary_arn", marks=pytest.mark.long),
+    ],
+)
+def test_solution_and_new_versions_work_when_the_policy_has_five_versions(
+    start, number, document, arn
+):
+    lab = start(number)
+    text, where = lab.setup.fill(document), lab.setup.fill(arn)
+    said = [lab.put_policy(text, where).text for _ in range(6)]
     assert "the oldest, was deleted" not in said[0]
     assert "v1, the oldest, was deleted" in " ".join(said)
     lab.solution(apply=True)
@@ -120,8 +131,11 @@ def test_seed_changes_names_places_and_variants_and_the_default_one_nothing():
         assert drawn == [draw_faults(lab, seed) for seed in range(2, 30)]
         assert len({each.full_target().role_name for each in drawn}) > 2
         assert len({each.full_target().prefix for each in drawn}) > 2
-        varied[lab.number] = len({json.dumps(each.faults[0].breaks) for each in drawn})
-    assert max(varied.values()) >= 3
+        varied[lab.number] = len(
+            {(json.dumps(each.faults[0].breaks), each.statement) for each in drawn}
+        )
+    # Lab 2 has no fault: there is nothing yet.
+    assert {number for number, ways in varied.items() if ways < 2} == {2}
 
 
 @pytest.mark.parametrize(
@@ -150,8 +164,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("number", [lab.number for lab in all_labs()])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(lab.number, marks=pytest.mark.slow if lab.number == 13 else pytest.mark.long)
+        for lab in all_labs()
+    ],
+)
 def test_lab_is_opened_again_after_a_check_and_the_end_of_its_kernel(monkeypatch, tmp_path, number):
     """A kernel that is killed leaves its state as the last answered call left it."""
     monkeypatch.delenv("RWLIB_LAB_SANDBOX", raising=False)

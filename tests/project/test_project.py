@@ -70,6 +70,12 @@ def test_constraints_pin_every_direct_dependency_and_name_no_registry():
     assert missing == set()
 
 
+def test_sandbox_brings_what_its_sinks_write_with():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = extras["optional-dependencies"]
+    assert set(extras["files"]) <= set(extras["sandbox"])
+
+
 def test_installed_versions_fit_the_declared_bounds():
     from importlib import metadata
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -11,6 +14,7 @@ from rwlib.report.html import render_html, write_report
 from rwlib.report.schema import validate_report
 from rwlib.report.sentence import headline
 from rwlib.runbook.runbook import Runbook
+from tests.support.places import ROOT
 
 
 @pytest.fixture
@@ -109,3 +113,17 @@ def test_headline_of_a_verification_speaks_of_no_preview():
 def test_headline_names_what_is_accepted():
     grants = [{"id": "outside-1", "accepted": True}, {"id": "unused-2", "accepted": False}]
     assert looked_at("pass", grants=grants).endswith("; accepted on purpose: outside-1")
+
+
+def test_grammars_are_not_built_when_a_report_is_checked(tmp_path):
+    (tmp_path / "rfc3987_syntax.py").write_text("raise SystemExit('imported')")
+    program = (
+        "import sys; from rwlib.report import quick_jsonschema; quick_jsonschema(); "
+        "print('rfc3987_syntax' in sys.modules, 'jsonschema' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout == "False True\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from rwlib.errors import ConflictError, InputError
 from rwlib.sandbox.moto_seam import HOLDS_FOR
 from rwlib.sandbox.moto_seam.world import MOTO_VERSION
 from rwlib.sandbox.server.server import Sandbox
+from tests.support import places
 from tests.support.sandbox_clients import (
     CUSTOMER,
     WORKLOAD,
@@ -239,3 +242,14 @@ def test_folder_in_use_names_the_process_that_holds_it(tmp_path):
         pytest.raises(ConflictError, match=rf"process {os.getpid()}, since 20"),
     ):
         Sandbox(state=tmp_path, seed=False).start()
+
+
+def test_redshift_needs_nothing_of_ec2():
+    program = (
+        "import sys; from rwlib.sandbox.moto_seam.backends import backends; "
+        "backends('redshift')['111122223333']['us-east-1']; print('moto.ec2' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=places.ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "False\n"

@@ -139,6 +139,49 @@ def test_variable_that_the_caller_fills_in_reaches_wherever_it_likes(resource, c
         assert decision.allowed
 
 
+ADDRESS = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "condition", "kind"),
+    [
+        # By the internet there is no endpoint, and through an endpoint no address.
+        ("arn:aws:s3:::other/*", {**ADDRESS, "StringEquals": {"aws:SourceVpce": "vpce-1"}}, ""),
+        ("arn:aws:s3:::other/${aws:SourceVpce}/*", ADDRESS, ""),
+        ("arn:aws:s3:::other/${aws:SourceVpce, 'x'}/*", ADDRESS, "outside"),
+        ("arn:aws:s3:::other/*", {"Null": {"aws:SourceIp": "true"}}, "outside"),
+        ("arn:aws:s3:::other/*", {"Null": {"aws:SourceIp": "true", "aws:SourceVpce": "true"}}, ""),
+        # A bucket is asked in its Region, and always in some Region; a session is at most 12 h old.
+        ("arn:aws:s3:::acme-analytics/*", {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}},
+         ""),
+        ("arn:aws:s3:::acme-analytics/*", {"StringLike": {"aws:RequestedRegion": "us-*"}},
+         "outside"),
+        ("arn:aws:s3:::other/*", {"StringLike": {"aws:RequestedRegion": "me-*"}}, "outside"),
+        ("arn:aws:s3:::other/*", {"StringLike": {"aws:RequestedRegion": "nowhere-*"}}, ""),
+        ("arn:aws:s3:::other/*", {"Null": {"aws:RequestedRegion": "true"}}, ""),
+        ("arn:aws:s3:::other/*", {"DateLessThan": {"aws:TokenIssueTime": "2020-01-01T00:00:00Z"}},
+         ""),
+    ],
+)  # fmt: skip
+def test_grant_that_no_request_can_use_is_none(resource, condition, kind):
+    target = target_of()
+    extra = allow("s3:PutObjectAcl", resource, Condition=condition)
+    found = excess_grants(target, situation_of(target, extra), WORKLOAD)
+    assert [each.kind for each in found] == ([kind] if kind else [])
+    for each in found:
+        names = {key.lower() for key in each.witness.context}
+        assert not {"aws:sourceip", "aws:sourcevpce"} <= names
+
+
+def test_key_policy_that_leaves_it_to_the_account_grants_nothing_itself():
+    root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    policy = document(Principal=root, Action="s3:*", Resource=[BUCKET, f"{BUCKET}/*"])
+    target = target_of()
+    assert excess_grants(target, situation_of(target, bucket_policy=policy), WORKLOAD) == ()
+    policy["Statement"][0]["Principal"]["AWS"] = [root["AWS"], target.role_arn_in(ACCOUNT)]
+    assert excess_grants(target, situation_of(target, bucket_policy=policy), WORKLOAD) != ()
+
+
 def test_answer_is_unknown_where_variables_have_more_values_than_were_tried():
     names = {"StringEquals": {"aws:Referer": ["a", "b", "c", "d"],
                               "aws:UserAgent": ["e", "f", "g", "h"]}}  # fmt: skip
@@ -464,6 +507,12 @@ def statements(draw):
     return {**made, "Condition": condition} if condition else made
 
 
+def regions_of(place):
+    """A bucket whose Region is known and IAM are asked there alone, any other bucket anywhere."""
+    known = place == BUCKET or place.startswith((f"{BUCKET}/", "arn:aws:iam:"))
+    return ("us-east-1",) if known else ("us-east-1", "eu-west-1")
+
+
 def brute_force(target, situation):
     """Try requests one by one, and return those that go through though nobody needs them."""
     needed = Policies(identity=[("n", each) for each in needed_documents(target, situation)])
@@ -475,7 +524,7 @@ def brute_force(target, situation):
             for prefix in prefixes if action == "s3:ListBucket" else (None,):
                 for address in ("203.0.113.5", "192.0.2.1", None):
                     for secure in ("true", "false"):
-                        for region in ("eu-west-1", "us-east-1"):
+                        for region in regions_of(place):
                             context = {
                                 **base,
                                 "aws:SecureTransport": secure,
@@ -689,7 +738,13 @@ def test_run_stops_where_a_policy_of_an_adopted_role_may_not_be_read(aws, exampl
     with pytest.raises(CheckFailedError, match="nothing was written: what the role would") as found:
         accepting.run_step(1)
     assert [call for call in accepting.aws.calls if call.writes] == []
+    report = json.loads((accepting.run_dir / "report.json").read_text())
+    assert report["exit_code"] == 1
+    assert report["headline"] == f"N{str(found.value)[1:]}"
     open_ids = re.findall(r"accept_findings: \[(undecided-[0-9a-f]{8})\]", str(found.value))
+    accepting.target = accepting.target.model_copy(update={"apply": False})
+    accepting.stopped = ""
+    assert open_ids[0] in accepting.finish()["headline"]
     book = blind(accept_findings=[*grants, *open_ids])
     book.run_step(1)
 

@@ -55,11 +55,9 @@ def uncollected() -> Iterator[None]:
 
 
 def quick_imports() -> None:
-    """Import papermill and nbformat without the parsers that neither of them needs.
+    """Import papermill and nbformat without the parsers that neither of them needs."""
+    from rwlib.report import quick_jsonschema
 
-    Where JupyterLab is installed, ``import nbformat`` builds some 35 grammars of the package
-    ``rfc3987_syntax`` (https://github.com/python-jsonschema/jsonschema/issues/1428). jsonschema
-    does without the package when it cannot be imported, and so it is for these imports.
-    """
-    with without_modules("rfc3987_syntax"), uncollected():
+    with uncollected():
+        quick_jsonschema()
         importlib.import_module("papermill.execute")

@@ -8,12 +8,16 @@ from typing import Any
 import moto.backends as moto_backends
 from moto.core.base_backend import BackendDict
 
+from rwlib.sandbox.moto_seam.redshift import import_redshift
+
 SERVICES = ("iam", "s3", "sts", "kms", "glue", "redshift", "s3control")
 """Services whose state belongs to a sandbox."""
 
 
 def backends(service: str) -> Any:
     """Give moto's dictionary of a service: account, then Region or partition."""
+    if service == "redshift":
+        import_redshift()
     found = moto_backends.get_backend(service)  # type: ignore[call-overload]
     assert isinstance(found, BackendDict)
     return found

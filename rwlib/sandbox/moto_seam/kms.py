@@ -67,4 +67,4 @@ def _private_key(key_spec: str) -> Any:
     return None if _is_symmetric(key_spec) else generate_private_key(key_spec)
 
 
-models.generate_private_key = _private_key
+models.generate_private_key = _private_key  # type: ignore[attr-defined]

@@ -23,6 +23,8 @@ from moto.iam.models import AWSManagedPolicy
 from moto.s3.models import FakeKey
 from moto.s3.utils import _VersionedKeyStore
 
+from rwlib.sandbox.moto_seam.redshift import make_no_network
+
 _LOCK = type(threading.Lock())
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PLAIN = {
@@ -50,6 +52,7 @@ _PLAIN = {
     (__name__, "make_private_key"),
     (__name__, "make_pattern"),
     (__name__, "make_method"),
+    (make_no_network.__module__, make_no_network.__name__),
 }
 
 Store = Callable[[str, bytes], None]

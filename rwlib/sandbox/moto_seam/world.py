@@ -72,6 +72,7 @@ class World:
         """Let moto answer a request on behalf of an account; the world must be entered."""
         application = self._applications.get(service)
         if application is None:
+            backends(service)
             application = self._applications[service] = create_backend_app(service)  # type: ignore[arg-type]
         inner = {
             **environ,
@@ -139,8 +140,9 @@ class World:
         parts = _PIECE.fullmatch(name)
         if parts is None or parts["service"] not in SERVICES:
             raise UnreadableStateError(f"{name} is not a piece of a state")
+        kind = backends(parts["service"]).backend
         backend = loads(data, fetch, _managed)
-        if type(backend) is not backends(parts["service"]).backend:
+        if type(backend) is not kind:
             raise UnreadableStateError(f"{name} holds something else")
         return parts["service"], parts["account"], parts["region"], backend
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -13,6 +14,12 @@ from typing import Any, TextIO
 
 from rwlib.environment import environment_text
 from rwlib.sandbox.server.server import Sandbox
+
+WITHOUT_PSYCOPG = (
+    "note: RW_DSN needs psycopg, which is not installed; install it with "
+    "`pip install 'risingwave-iam-runbook[risingwave]'`, or leave RW_DSN out: statements then go "
+    "through the management API\n"
+)
 
 
 def serve(
@@ -60,6 +67,8 @@ def serve(
             threading.Thread(target=_stop_at_end_of_input, args=(sandbox,), daemon=True).start()
         out.write(environment_text({**sandbox.environment(), "RW_DSN": sandbox.dsn}, as_json))
         out.flush()
+        if not child and importlib.util.find_spec("psycopg") is None:
+            sys.stderr.write(WITHOUT_PSYCOPG)
         while not sandbox.stopped.wait(timeout=1.0):
             pass
     return 0
