@@ -79,15 +79,16 @@ def install(place, wanted):
     """Install into an empty environment; return what went wrong, or an empty string."""
     python = place / "bin" / "python"
     common = ["install", "--quiet", "--constraint", CONSTRAINTS, wanted]
+    way = {**outside(), **json.loads(os.environ["RWLIB_PROXIES"])}
     said = ""
     if UV.exists():
         command = [UV, "pip", *common, "--python", python]
-        done = subprocess.run(command, env=outside(), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=way, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return ""
         said = done.stderr
     command = [sys.executable, "-m", "pip", "--python", python, *common]
-    done = subprocess.run(command, env=outside(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=way, capture_output=True, text=True, check=False)
     return f"{said}\n{done.stderr}" if done.returncode else ""
 
 
