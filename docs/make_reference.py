@@ -10,6 +10,7 @@ import ast
 import importlib
 import inspect
 import json
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from rwlib.cli.groups import TargetCommand, grouped
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.export import export_target, operator_policy
 from rwlib.export.plan import make_plan
+from rwlib.labs import all_labs
 from rwlib.runbook import criteria
 from rwlib.target import Target
 from rwlib.verify.check import HOPS
@@ -53,6 +55,8 @@ def pages() -> dict[str, str]:
         "reference/causes.md": causes(),
         "reference/exit-codes.md": exit_codes(),
         "reference/exports.md": exports(),
+        "reference/notebooks.md": notebooks(),
+        "reference/python.md": python(),
     }
 
 
@@ -217,6 +221,73 @@ def exports() -> str:
     lines += ["## The operator's policy", "", "What `rwlib operator-policy` prints for a run.", ""]
     document = operator_policy(target, "run", account_id="111122223333")
     return _text([*lines, "```json", json.dumps(document, indent=2), "```"])
+
+
+def notebooks() -> str:
+    """List the notebooks by what they change, and the labs."""
+    lines = [
+        "# Notebooks",
+        "",
+        MADE,
+        "",
+        "`make lab` opens them on copies, and `rwlib app --copy FOLDER` copies them for a Jupyter "
+        "of your own. Each runs alone, under papermill too; `runbook.ipynb` is all of it in one "
+        "kernel.",
+        "",
+        "| notebook | | changes |",
+        "|---|---|---|",
+    ]
+    for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
+        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        title = first.partition("\n")[0].lstrip("# ")
+        changes = first.partition("**This changes** ")[2].partition("\n")[0]
+        lines.append(f"| `{path.name}` | {_cell(title)} | {_cell(changes)} |")
+    lines += ["", "## Labs", "", "| lab | | minutes |", "|---|---|---|"]
+    lines += [f"| {lab.number} | {_cell(lab.title)} | {lab.minutes} |" for lab in all_labs()]
+    return _text(lines)
+
+
+# The command line is no library, and the sandbox is described by a page of its own.
+_NO_LIBRARY = ("cli", "sandbox", "data")
+
+
+def python() -> str:
+    """Describe what each room offers to programs, from its door and its docstrings."""
+    lines = [
+        "# From Python",
+        "",
+        MADE,
+        "",
+        "Each room is a module, `from rwlib.steps import ensure_role`. What writes takes "
+        "`apply=False` and returns a `Change`; what checks only reads. `help(ensure_role)` has "
+        "parameters, errors, and the source of each rule of AWS and RisingWave.",
+        "",
+    ]
+    for door in sorted((HERE.parent / "rwlib").glob("*/__init__.pyi")):
+        room = door.parent.name
+        if room in _NO_LIBRARY:
+            continue
+        module = importlib.import_module(f"rwlib.{room}")
+        names = re.findall(r"import \w+ as (\w+)", door.read_text(encoding="utf-8"))
+        rows = [row for name in sorted(names, key=str.lower) if (row := _offer(module, name))]
+        if rows:
+            lines += [f"## rwlib.{room}", "", _first_line(module), ""]
+            lines += ["| | |", "|---|---|", *rows, ""]
+    return _text(lines)
+
+
+def _offer(module: Any, name: str) -> str:
+    offered = getattr(module, name)
+    if not callable(offered) or not (said := _first_line(offered)):
+        return ""
+    shown = f"`{name}`"
+    if inspect.isfunction(offered):
+        shown = f"`{name}({', '.join(inspect.signature(offered).parameters)})`"
+    return f"| {shown} | {_cell(said)} |"
+
+
+def _first_line(documented: Any) -> str:
+    return " ".join((inspect.getdoc(documented) or "").partition("\n\n")[0].split())
 
 
 def _rows(table: Mapping[str, Any]) -> list[str]:

@@ -17,8 +17,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from types import FrameType
@@ -26,11 +29,37 @@ from types import FrameType
 from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
+from rwlib.kernels import kernels_beside
 from rwlib.report import quick_jsonschema
 from rwlib.runs import file_hash
+from rwlib.widgets import GUIDED
 
 START = "runbook.ipynb"
+# What nobody needs for these notebooks, and every page would wait for.
+_NOT_IN_THE_LAB = (
+    "@jupyterlab/apputils-extension:announcements",
+    "@jupyterlab/debugger-extension",
+    "@jupyterlab/extensionmanager-extension",
+    "@jupyterlab/hub-extension",
+    "@jupyterlab/lsp-extension",
+    "@jupyterlab/pluginmanager-extension",
+    "@voila-dashboards/jupyterlab-preview",
+)
 _APP_TEMPLATE = "rwlib"
+# What JupyterLab asks for before a notebook stands there, the slowest answers of all.
+_ASKED_FIRST = (
+    f"lab/tree/{START}",
+    "lab/api/settings",
+    "lab/api/translations/default",
+    "api/kernelspecs",
+    "api/sessions",
+    "api/contents?content=1",
+    f"api/contents/{START}?type=notebook&content=1&hash=1",
+    f"api/contents/{START}/checkpoints",
+    "api/nbconvert",
+)
+# No proxy stands between this machine and itself.
+_LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def lab_command(folder: Path, port: int, *, browser: bool) -> list[str]:
@@ -104,19 +133,38 @@ def jupyter_environment(runs: Path) -> dict[str, str]:
     page = resources.files("rwlib").joinpath("templates", "voila", "index.html.j2")
     (shown / "index.html.j2").write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
     _write_json(shown / "conf.json", {"base_template": "lab"})
+    _write_json(home / "config" / "voila.json", _page_ahead())
     _write_json(
         home / "config" / "labconfig" / "page_config.json",
-        {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+        {"disabledExtensions": dict.fromkeys(_NOT_IN_THE_LAB, True)},
     )
-    # Cells that are scrolled away stay in the page, so that "find" and screen readers see them.
+    # Cells that are scrolled away stay in the page, so that "find" and screen readers see them;
+    # those in sight are drawn first.
     _write_json(
         home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings",
-        {"windowingMode": "none"},
+        {"windowingMode": "defer"},
     )
     return {
         **{name: str(path) for name, path in folders.items()},
         FOLDER: str(runs / "lab"),
         "JUPYTER_PLATFORM_DIRS": "1",
+    }
+
+
+def _page_ahead() -> dict[str, object]:
+    """Return Voilà's configuration that has one page ready before anybody asks for it.
+
+    Only the page that is opened first; it looks again at everything when somebody opens it. The
+    next one is made when the first has been drawn, or the two would stand in each other's way.
+    https://voila.readthedocs.io/en/stable/customize.html#preheated-kernels
+    """
+    pool = {"pool_size": 1, "kernel_env_variables": {GUIDED: "1"}}
+    return {
+        "VoilaConfiguration": {"preheat_kernel": True},
+        "VoilaKernelManager": {
+            "kernel_pools_config": {"default": {"pool_size": 0}, START: pool},
+            "fill_delay": 20,
+        },
     }
 
 
@@ -201,8 +249,8 @@ def main(arguments: list[str] | None = None) -> int:
     module = "voila" if options.app else "jupyterlab"
     try:
         _require(module, "app" if options.app else "lab")
-        with sandbox_beside(runs) as environment:
-            return _serve(options, runs, environment)
+        with kernels_beside(runs / "lab" / "kernels") as kernels, sandbox_beside(runs) as sandbox:
+            return _serve(options, runs, sandbox, kernels)
     except RunbookError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -210,7 +258,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
 
-def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) -> int:
+def _serve(
+    options: argparse.Namespace,
+    runs: Path,
+    sandbox: Mapping[str, str],
+    kernels: Mapping[str, str],
+) -> int:
     chosen = AWS if options.aws else SANDBOX if options.sandbox else ""
     prepare_switch(runs / "lab", sandbox, chosen)
     own = jupyter_environment(runs)
@@ -222,16 +275,42 @@ def _serve(options: argparse.Namespace, runs: Path, sandbox: Mapping[str, str]) 
     make = app_command if options.app else lab_command
     command = make(folder, port, browser=options.browser)
     path = f"voila/render/{START}" if options.app else f"lab/tree/{START}"
-    sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
-    sys.stdout.flush()
-    environment = {**os.environ, **own, "JUPYTER_TOKEN": token}
+    environment = {**os.environ, **own, **kernels, "JUPYTER_TOKEN": token}
     server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
+        if _answers(server, f"http://127.0.0.1:{port}"):
+            _ask_once(f"http://127.0.0.1:{port}", () if options.app else _ASKED_FIRST, token)
+            sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
+            sys.stdout.flush()
         return server.wait()
     except KeyboardInterrupt:
         return 0
     finally:
         _end(server)
+
+
+def _answers(server: subprocess.Popen[bytes], base: str) -> bool:
+    """Wait until the server answers; False when it ended before it did."""
+    while server.poll() is None:
+        try:
+            _LOCAL.open(f"{base}/api", timeout=5).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return True
+    return False
+
+
+def _ask_once(base: str, paths: Iterable[str], token: str) -> None:
+    """Let the server do now what it does at its first answer: templates, schemas, imports."""
+    for path in paths:
+        request = urllib.request.Request(f"{base}/{path}")
+        request.add_header("Authorization", f"token {token}")
+        # What cannot be had is the page's to say.
+        with suppress(OSError):
+            _LOCAL.open(request, timeout=30).close()
 
 
 def _begin_again_without(token: str) -> None:

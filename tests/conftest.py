@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 
-from rwlib.environment import enter_sandbox
+from rwlib.environment import PROXIES, enter_sandbox
 
 _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
 # What a run of the tests may be told: to fail where it would skip, and how long to wait.
 _FOR_TESTS = {
     *("RWLIB_BROWSER_TESTS", "RWLIB_BROWSER_SECONDS"),
     *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED", "RWLIB_WHEEL_TESTS"),
+    *("RWLIB_EXPORT_STATES", "RWLIB_PROXIES"),
 }
 
 
 def _leave_the_real_world() -> None:
+    # Only who installs the wheel from a registry gets these back; see tests/project/test_wheel.py.
+    proxies = {name: value for name, value in os.environ.items() if name.upper() in PROXIES}
+    os.environ.setdefault("RWLIB_PROXIES", json.dumps(proxies))
     for name in list(os.environ):
         if name.startswith("RWLIB_") and name not in _FOR_TESTS:
             del os.environ[name]
@@ -33,6 +38,11 @@ def _leave_the_real_world() -> None:
 
 
 _leave_the_real_world()
+
+import gc  # noqa: E402
+
+# All that is imported and collected is kept; looking at it again and again takes seconds.
+gc.disable()
 
 import boto3  # noqa: E402
 import pytest  # noqa: E402
@@ -86,6 +96,11 @@ def pytest_collection_modifyitems(items):
         return places.get("/".join(item.path.parts[-2:]), len(places))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

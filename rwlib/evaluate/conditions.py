@@ -162,6 +162,20 @@ def hangs_on(test: Test) -> frozenset[str]:
     return keys.union(*(variables_of(template) for template in test.templates))
 
 
+def hangs_on_unknown(
+    test: Test, unknown: frozenset[str] | set[str], values: Values
+) -> frozenset[str]:
+    """Name the unknown keys on whose values a line hangs.
+
+    A line about a key that the request certainly does not have compares nothing, so it does not
+    hang on what fills in its variables.
+    """
+    found = hangs_on(test) & unknown
+    if found and test.key not in unknown and test.key not in values:
+        return frozenset()
+    return found
+
+
 def all_hold(tests: tuple[Test, ...], values: Values) -> bool:
     """Evaluate a whole Condition element: every line must be true."""
     return all(holds(test, values) for test in tests)

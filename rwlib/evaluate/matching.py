@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rwlib.evaluate.caller import RequestCaller
-from rwlib.evaluate.conditions import all_hold, hangs_on, holds, mismatch
+from rwlib.evaluate.conditions import all_hold, hangs_on_unknown, holds, mismatch
 from rwlib.evaluate.documents import PolicyStatement
 from rwlib.evaluate.elements import Patterns, action_matches, filled_in, resource_matches
 from rwlib.evaluate.model import Mismatch
@@ -83,7 +83,7 @@ def may_cover(statement: PolicyStatement, subject: Subject) -> tuple[Grant, bool
         if grant is Grant.NONE:
             return never
     for test in statement.conditions:
-        if hangs_on(test) & subject.unknown:
+        if hangs_on_unknown(test, subject.unknown, subject.values):
             hangs = True
         elif not holds(test, subject.values):
             return never

@@ -101,6 +101,9 @@ class Unknown:
         Whether the request may be without the key.
     many
         Whether the key may have several values.
+    plain
+        Whether it is written without ``*`` and ``?``, as ids, names and tags are: then a policy's
+        ``StringEquals`` with such a character never holds.
     """
 
     like: tuple[str, ...] = ()
@@ -108,6 +111,7 @@ class Unknown:
     since: datetime | None = None
     optional: bool = True
     many: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True)

@@ -226,6 +226,8 @@ def _dates(policies: Policies) -> Iterator[tuple[float, str]]:
 
 # Keys ---------------------------------------------------------------------------------------------
 
+# Tags have letters, digits, spaces and _ . : / = + - @ (IAM API Reference, Tag).
+_TAG = Unknown(plain=True)
 _INTERNET: Facts = {
     # The standard endpoints of S3 and STS have IPv4 addresses alone.
     "aws:SourceIp": Unknown(kind="ip", optional=False),
@@ -241,13 +243,13 @@ _ENDPOINT: Facts = {
     # "aws:SourceIp … is included in the request context, except when the requester uses a VPC
     # endpoint to make the request."
     "aws:SourceIp": None,
-    "aws:SourceVpce": Unknown(like=("vpce-*",), optional=False),
-    "aws:SourceVpc": Unknown(like=("vpc-*",), optional=False),
-    "aws:SourceVpcArn": Unknown(like=("arn:aws:ec2:*:*:vpc/vpc-*",)),
+    "aws:SourceVpce": Unknown(like=("vpce-*",), optional=False, plain=True),
+    "aws:SourceVpc": Unknown(like=("vpc-*",), optional=False, plain=True),
+    "aws:SourceVpcArn": Unknown(like=("arn:aws:ec2:*:*:vpc/vpc-*",), plain=True),
     "aws:VpcSourceIp": Unknown(kind="ip", optional=False),
-    "aws:VpceAccount": Unknown(like=("????????????",)),
-    "aws:VpceOrgID": Unknown(like=("o-*",)),
-    "aws:VpceOrgPaths": Unknown(like=("o-*/*",), many=True),
+    "aws:VpceAccount": Unknown(like=("????????????",), plain=True),
+    "aws:VpceOrgID": Unknown(like=("o-*",), plain=True),
+    "aws:VpceOrgPaths": Unknown(like=("o-*/*",), many=True, plain=True),
 }
 _EITHER_WAY = (_INTERNET, _ENDPOINT)
 
@@ -301,10 +303,10 @@ def _session_facts(now: datetime, region_name: str, issued: timedelta) -> dict[s
         "aws:FederatedProvider": None,
         "aws:Ec2InstanceSourceVpc": None,
         "aws:Ec2InstanceSourcePrivateIPv4": None,
-        "aws:PrincipalOrgID": Unknown(like=("o-*",)),
-        "aws:PrincipalOrgPaths": Unknown(like=("o-*/*",), many=True),
-        "aws:ResourceOrgID": Unknown(like=("o-*",)),
-        "aws:ResourceOrgPaths": Unknown(like=("o-*/*",), many=True),
+        "aws:PrincipalOrgID": Unknown(like=("o-*",), plain=True),
+        "aws:PrincipalOrgPaths": Unknown(like=("o-*/*",), many=True, plain=True),
+        "aws:ResourceOrgID": Unknown(like=("o-*",), plain=True),
+        "aws:ResourceOrgPaths": Unknown(like=("o-*/*",), many=True, plain=True),
     }
 
 
@@ -335,8 +337,8 @@ def assume_role(
     facts = _session_facts(now, region_name, timedelta(hours=12))
     facts |= {
         "aws:PrincipalArn": workload_identity_arn,
-        "aws:userid": Unknown(like=("AROA*:*",), optional=False),
-        "aws:PrincipalTag/*": Unknown(),
+        "aws:userid": Unknown(like=("AROA*:*",), optional=False, plain=True),
+        "aws:PrincipalTag/*": _TAG,
         # How RisingWave's pods come to their credentials is not documented.
         "aws:FederatedProvider": Unknown(),
         "aws:Ec2InstanceSourceVpc": Unknown(),
@@ -365,6 +367,7 @@ def assume_role_by_redshift(
     region_name: str,
     service: str = "redshift.amazonaws.com",
     role_tags: Mapping[str, str] | None = None,
+    database_user: str = "",
     now: datetime | None = None,
 ) -> RequestModel:
     """Return the AssumeRole that Redshift makes for a COPY.
@@ -373,6 +376,13 @@ def assume_role_by_redshift(
     principal ``redshift.<region>.amazonaws.com`` or to an account by ``aws:SourceAccount``
     (Redshift Management Guide, "Restricting access to IAM roles"). The role is attached to a
     cluster of its own account, in the bucket's region.
+
+    Parameters
+    ----------
+    region_name
+        Region of the cluster, which is the bucket's: COPY is sent without a Region.
+    database_user
+        Cluster and user, as in ``analytics/loader``, where they are known.
     """
     now = now or datetime.now(UTC)
     account = role_arn.split(":")[4]
@@ -396,15 +406,12 @@ def assume_role_by_redshift(
         "aws:MultiFactorAuthPresent": None,
         "aws:MultiFactorAuthAge": None,
         "aws:SourceAccount": account,
-        "aws:SourceArn": Unknown(like=(f"{place}:*", f"{serverless}:*")),
+        "aws:SourceArn": Unknown(like=(f"{place}:*", f"{serverless}:*"), plain=True),
         "aws:RequestTag/*": None,
         "aws:TagKeys": None,
-        "sts:ExternalId": Unknown(
-            like=(
-                f"{place}:dbuser:*/*",
-                f"{serverless}:dbuser:*/*",
-            )
-        ),
+        "sts:ExternalId": f"{place}:dbuser:{database_user}"
+        if database_user and region_name
+        else Unknown(like=(f"{place}:dbuser:*/*", f"{serverless}:dbuser:*/*"), plain=True),
         "sts:RoleSessionName": Unknown(),
         **_own_tags(role_tags),
     }
@@ -451,8 +458,8 @@ def role_request(
         # "<role id>:<session name>" for a role's session (table "Principal key values").
         "aws:userid": f"{role_id}:{session_name}"
         if role_id
-        else Unknown(like=(f"AROA*:{session_name}",), optional=False),
-        "aws:PrincipalTag/*": Unknown() if role_tags is None else None,
+        else Unknown(like=(f"AROA*:{session_name}",), optional=False, plain=True),
+        "aws:PrincipalTag/*": _TAG if role_tags is None else None,
         **{f"aws:PrincipalTag/{key}": value for key, value in (role_tags or {}).items()},
     }
     ways: tuple[Facts, ...] = _EITHER_WAY
@@ -464,7 +471,7 @@ def role_request(
         anyhow = {key: _optional(value) for key, value in _ENDPOINT.items()}
         ways = ({**anyhow, "aws:SourceIp": Unknown(kind="ip")},)
     elif action.startswith("glue:"):
-        facts["aws:ResourceTag/*"] = Unknown()
+        facts["aws:ResourceTag/*"] = _TAG
     session = (
         f"arn:{role_arn.split(':')[1]}:sts::{role_account}:assumed-role/"
         f"{role_arn.rpartition('/')[2]}/{session_name}"
@@ -491,9 +498,9 @@ def _s3_facts(action: str, account: str) -> dict[str, Any]:
         "s3:ResourceAccount": account,
         "s3:TlsVersion": Unknown(like=("1.2", "1.3"), kind="number", optional=False),
         "s3:x-amz-content-sha256": Unknown(optional=False),
-        "s3:BucketTag/*": Unknown(),
-        "aws:ResourceTag/*": Unknown(),
-        "s3:ExistingObjectTag/*": Unknown() if action == "s3:GetObject" else None,
+        "s3:BucketTag/*": _TAG,
+        "aws:ResourceTag/*": _TAG,
+        "s3:ExistingObjectTag/*": _TAG if action == "s3:GetObject" else None,
         "s3:ObjectCreationOperation": Unknown() if action == "s3:PutObject" else None,
     }
     if not listing:
@@ -518,9 +525,9 @@ def _kms_facts(region_name: str, account: str) -> dict[str, Any]:
         "kms:KeyUsage": "ENCRYPT_DECRYPT",
         "kms:MultiRegion": Unknown(like=("true", "false")),
         "kms:MultiRegionKeyType": Unknown(like=("PRIMARY", "REPLICA")),
-        "kms:ResourceAliases": Unknown(like=("alias/*",), many=True),
-        "kms:RequestAlias": Unknown(like=("alias/*",)),
-        "aws:ResourceTag/*": Unknown(),
+        "kms:ResourceAliases": Unknown(like=("alias/*",), many=True, plain=True),
+        "kms:RequestAlias": Unknown(like=("alias/*",), plain=True),
+        "aws:ResourceTag/*": _TAG,
         "aws:ViaAWSService": True,
         "aws:CalledVia": ["s3.amazonaws.com"],
         "aws:CalledViaFirst": "s3.amazonaws.com",
@@ -533,6 +540,6 @@ def _own_tags(role_tags: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the tags of the role that is assumed, under both names that STS gives them."""
     found: dict[str, Any] = {}
     for family in ("aws:ResourceTag", "iam:ResourceTag"):
-        found[f"{family}/*"] = Unknown() if role_tags is None else None
+        found[f"{family}/*"] = _TAG if role_tags is None else None
         found |= {f"{family}/{key}": value for key, value in (role_tags or {}).items()}
     return found

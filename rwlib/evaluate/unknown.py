@@ -14,13 +14,20 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from rwlib.evaluate.caller import RequestCaller
-from rwlib.evaluate.conditions import Test, hangs_on
+from rwlib.evaluate.conditions import Test, hangs_on, hangs_on_unknown
 from rwlib.evaluate.documents import PolicyStatement, compile_levels, compile_policies
 from rwlib.evaluate.elements import Patterns, resource_matches
 from rwlib.evaluate.matching import Subject, may_cover
 from rwlib.evaluate.model import Decision, Policies, Request, Unknown
 from rwlib.evaluate.patterns import Template, variables_of
-from rwlib.evaluate.values import Uses, ValueCell, cells, inserted_texts, parts_that_fit
+from rwlib.evaluate.values import (
+    Uses,
+    ValueCell,
+    cells,
+    could_be,
+    inserted_texts,
+    parts_that_fit,
+)
 from rwlib.evaluate.weighing import decide, subject_of
 
 _COMPLETE_KEYS = 3
@@ -173,13 +180,15 @@ def _uses(
 
 def _note_test(test: Test, subject: Subject, of: Callable[[str], _Name]) -> None:
     """Note how a line of a condition hangs on the unknown keys."""
-    keys = hangs_on(test) & subject.unknown
+    keys = hangs_on_unknown(test, subject.unknown, subject.values)
     others = keys - {test.key}
     if test.key in keys:
         of(test.key).tests.append(test)
     elif len(others) == 1:
         (key,) = others
-        _insert(of(key), inserted_texts(test, key, subject.values))
+        found, name = inserted_texts(test, key, subject.values), of(key)
+        if found is None or any(could_be(name.about, text) for text in found[0]):
+            _insert(name, found)
         return
     for key in keys if others else ():
         of(key).divisible = False

@@ -197,7 +197,7 @@ def _texts(uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None
     domain = [_pattern(_glob_parts(text)) for text in about.like]
     # For a set operator an empty text is no value at all.
     apart = any(test.set_operator for test in uses.tests)
-    found = _witnesses(patterns, domain, apart)
+    found = _witnesses(patterns, domain, apart, "*?" if about.plain else "")
     if found is None:
         return None
     result = []
@@ -219,7 +219,10 @@ def _other_than(texts: Sequence[str]) -> str:
 
 
 def _witnesses(
-    patterns: Sequence[_Pattern], domain: Sequence[_Pattern], empty_apart: bool = False
+    patterns: Sequence[_Pattern],
+    domain: Sequence[_Pattern],
+    empty_apart: bool = False,
+    without: str = "",
 ) -> dict[tuple[bool, ...], str] | None:
     """Find a shortest text for every set of patterns that one text matches together."""
     every = [*patterns, *domain]
@@ -235,7 +238,7 @@ def _witnesses(
     }
     if any(text == _NO_COLON for each in every for _, text in each.steps):
         letters.add(":")
-    alphabet = [_fresh(letters), *sorted(letters)]
+    alphabet = [_fresh(letters), *sorted(letters - set(without))]
     start = tuple(each.start() for each in every)
     seen = {start}
     todo: list[tuple[tuple[frozenset[int], ...], str]] = [(start, "")]
@@ -287,6 +290,14 @@ def inserted_texts(test: Test, key: str, values: Values) -> tuple[tuple[str, ...
         text for text in _parts_of(actual) if holds(test, {**values, key: (text,)}) is not otherwise
     ]
     return tuple(texts), ignore_case
+
+
+def could_be(about: Unknown, text: str) -> bool:
+    """Tell whether a text can be the value of a key, as far as its kind says."""
+    if about.kind == "ip":
+        return network(text) is not None
+    read = {"number": number, "date": moment}.get(about.kind)
+    return read is None or read(text) is not None
 
 
 def _parts_of(texts: Iterable[str]) -> Iterator[str]:

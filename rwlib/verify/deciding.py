@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from rwlib.evaluate import (
     redshift_services,
     role_request,
 )
-from rwlib.steps import statements_of
+from rwlib.steps import REDSHIFT_SERVICE, statements_of
 from rwlib.target import Target, connector_options
 from rwlib.verify.check import Verdict
 from rwlib.verify.probes import Probe, forbidden_probes, required_probes
@@ -182,19 +183,49 @@ def assume_models(
     ]
 
 
-def assume_by_redshift(situation: Situation) -> Decision:
-    """Judge whether Redshift may assume the role for a COPY."""
+def assume_by_redshift(target: Target, situation: Situation) -> Decision:
+    """Judge whether Redshift may assume the role for a COPY, of every sink that copies.
+
+    It comes under its own name or its Region's; one of them must be let in.
+    """
     region = situation.bucket.region_name
-    models = [
-        assume_role_by_redshift(
-            situation.role_arn,
-            region_name=region,
-            service=service,
-            role_tags=situation.role_tags,
-        )
-        for service in redshift_services(region)
-    ]
-    return judge_any(models, Policies(resource=situation.trust_policy))
+    decisions = []
+    for user in _database_users(target, region):
+        models = [
+            assume_role_by_redshift(
+                situation.role_arn,
+                region_name=region,
+                service=service,
+                role_tags=situation.role_tags,
+                database_user=user,
+            )
+            for service in redshift_services(region)
+        ]
+        decisions.append(judge_any(models, Policies(resource=situation.trust_policy)))
+    order = ("explicit-deny", "implicit-deny", "depends", "allowed")
+    return min(decisions, key=lambda each: order.index(each.effect))
+
+
+# The host of a provisioned cluster; a workgroup's users are named after an id that it does not
+# tell. Source: Redshift Management Guide, "Configuring a connection for JDBC driver version 2.x".
+_CLUSTER_HOST = re.compile(
+    r"jdbc:redshift(?::iam)?://(?P<name>[a-z0-9-]+)\.[a-z0-9-]+\.(?P<region>[a-z0-9-]+)"
+    r"\.redshift\.amazonaws\.com(?=[:/]|$)"
+)
+
+
+def _database_users(target: Target, region_name: str) -> set[str]:
+    """Return cluster and user of each sink that copies, as far as its options tell them."""
+    users = set()
+    for connector in target.connectors:
+        if connector_profile(connector).trusted_service != REDSHIFT_SERVICE:
+            continue
+        options = connector_options(target, connector)
+        host = _CLUSTER_HOST.match(str(options.get("jdbc.url") or ""))
+        user = str(options.get("user") or "")
+        known = host and host["region"] == region_name and re.fullmatch(r"[\w.@-]+", user)
+        users.add(f"{host['name']}/{user}" if host and known else "")
+    return users or {""}
 
 
 def trust_policies(situation: Situation, trust_policy: Mapping[str, Any] | None = None) -> Policies:
@@ -227,7 +258,7 @@ def session_names(target: Target) -> tuple[str | Unknown, ...]:
         if catalog == "glue":
             names["risingwave-s3"] = None
         if catalog == "jdbc":
-            names[Unknown(like=("iceberg-aws-*",), optional=False)] = None
+            names[Unknown(like=("iceberg-aws-*",), optional=False, plain=True)] = None
         if options.get("glue.iam_role_arn"):
             names["risingwave-glue"] = None
     return tuple(names)

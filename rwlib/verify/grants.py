@@ -39,11 +39,11 @@ from rwlib.evaluate import (
     redshift_services,
     text_tokens,
 )
-from rwlib.steps import policy_document, statements_of
+from rwlib.steps import policy_document, principals_of, statements_of
 from rwlib.target import Target
 from rwlib.verify.check import Check, Status
 from rwlib.verify.deciding import role_session, with_grants
-from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.iam_actions import IamAction, actions_like, glob, iam_action, unlisted
 from rwlib.verify.kinds import title_of
 from rwlib.verify.situation import Situation
 
@@ -113,7 +113,9 @@ class ExcessGrant:
     def proof(self) -> str:
         """The grant and its proof, without the id."""
         shown = {
-            key: value for key, value in self.witness.context.items() if key.lower() not in _OWN
+            key: value
+            for key, value in self.witness.context.items()
+            if key.lower() not in _OWN or (key.lower(), str(value)) == _WITHOUT_TLS
         }
         where = "".join(f", with {key} {value}" for key, value in shown.items())
         asked = f"{self.witness.action} on {self.witness.resource}{where}"
@@ -154,6 +156,7 @@ _OWN = frozenset(
         "aws:federatedprovider", "kms:calleraccount", "aws:sourceaccount", "aws:sourcearn",
     )
 )  # fmt: skip
+_WITHOUT_TLS = ("aws:securetransport", "false")
 _TAG = "aws:principaltag/"
 _NAMED_TAG = re.compile(r"""aws:principaltag/[^"{},']+""")
 _VARIABLE = re.compile(r"\$\{([^},'$*?]+)(?:,\s*'([^']*)')?\}")
@@ -166,8 +169,23 @@ _BY_ENDPOINT = _ENDPOINT_ALWAYS | {
     *("aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths")
 }
 _AN_ENDPOINT = "vpce-0123456789abcdef0"
+# What stands for any value of a key whose values have a form.
+_SOME_VALUE = {
+    "aws:sourcevpce": _AN_ENDPOINT, "aws:sourcevpc": "vpc-0123456789abcdef0",
+    "aws:sourceip": "203.0.113.9", "aws:vpcsourceip": "10.0.0.9",
+    "aws:principalorgid": "o-a1b2c3d4e5", "aws:resourceorgid": "o-a1b2c3d4e5",
+}  # fmt: skip
 _LONGEST_SESSION = timedelta(hours=12)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
+# Source: AWS General Reference, "Amazon S3 endpoints and quotas".
+_REGIONS = (
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "af-south-1", "ap-east-1", "ap-east-2"),
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"),
+    *("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+    *("ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1"),
+    *("eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2"),
+    *("eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +225,7 @@ class _Statement:
     def matches(self) -> Callable[[str], bool]:
         """Whether an action in lower case is one of the statement's."""
         negated = bool(self.not_actions)
-        pattern = _action_pattern(self.not_actions or self.actions)
+        pattern = glob(*(self.not_actions or self.actions))
         return lambda name: (pattern.fullmatch(name) is None) is negated
 
     @cached_property
@@ -239,11 +257,6 @@ def bare_statement(statement: Mapping[str, Any]) -> str:
     return json.dumps(
         {key: value for key, value in statement.items() if key != "Sid"}, sort_keys=True
     )
-
-
-def _action_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
-    texts = [re.escape(each.lower()).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns]
-    return re.compile("|".join(texts) or r"(?!)")
 
 
 def _statements(
@@ -698,12 +711,23 @@ class _Search:
     def grants(self) -> Iterator[ExcessGrant]:
         """Yield what each Allow grants beyond the need."""
         for statement in self.statements:
-            nowhere = "*" in statement.not_resources
-            if statement.allows and not nowhere and statement.bare not in self.same:
+            nothing = "*" in statement.not_resources or self._leaves_to_account(statement)
+            if statement.allows and not nothing and statement.bare not in self.same:
                 try:
                     yield from self._of_statement(statement)
                 except PatternTooLargeError:
                     self.undecided[statement] = None
+
+    def _leaves_to_account(self, statement: _Statement) -> bool:
+        """Tell whether a resource's policy lets the role in only where its own policies do.
+
+        So it does where it names the account: those policies are looked at themselves (IAM User
+        Guide, "AWS JSON policy elements: Principal").
+        """
+        account = {self.account, f"arn:aws:iam::{self.account}:root"}
+        if statement.layer != "resource" or "NotPrincipal" in statement.document:
+            return False
+        return set(principals_of(statement.document)) <= account
 
     def _of_statement(self, statement: _Statement) -> Iterator[ExcessGrant]:
         by_kind: dict[Kind, _Found] = {}
@@ -775,8 +799,8 @@ class _Search:
                 value for _, tested, _, values in statement.tests if tested == key
                 for value in values if not re.search(r"[*?$]", value)
             ]  # fmt: skip
-            region = self.situation.bucket.region_name if key == "aws:requestedregion" else ""
-            texts: list[str | None] = [*named, region or "xxx"]
+            somewhere = {"aws:requestedregion": self.situation.bucket.region_name, **_SOME_VALUE}
+            texts: list[str | None] = [*named, somewhere.get(key, "xxx")]
             if found[2] is not None:
                 texts.append(None)
             free.setdefault(key, texts)
@@ -845,16 +869,13 @@ class _Search:
         return unused
 
     def _actions(self, statement: _Statement, pattern: str) -> Iterator[tuple[str, IamAction]]:
-        known = iam_actions()
-        name = pattern.lower()
-        if name and "*" not in name and "?" not in name:
-            if ":" in name:
-                yield name, known.get(name) or unlisted(pattern)
+        if pattern and "*" not in pattern and "?" not in pattern:
+            if ":" in pattern:
+                yield pattern.lower(), iam_action(pattern.lower()) or unlisted(pattern)
             return
-        fits = _action_pattern([pattern]).fullmatch if name else None
-        for each, action in known.items():
-            if (fits(each) is not None) if fits else statement.matches(each):
-                yield each, action
+        for name, action in actions_like(pattern or "*"):
+            if pattern or statement.matches(name):
+                yield name, action
 
     def _group(self, action: IamAction, name: str) -> tuple[str, bool, bool]:
         """Tell actions apart by what `kind_of` looks at."""
@@ -927,6 +948,11 @@ class _Search:
             kept = [{k: v for k, v in each.items() if k.lower() not in bound} for each in contexts]
             distinct = {tuple(sorted(each.items())): each for each in kept}
             contexts = [each | given for each in distinct.values()]
+            if not action.name.startswith("kms:"):
+                tested = {key for each in (statement, *deciding) for _, key, _, _ in each.tests}
+                tested |= set(bound)
+                possible = (each for each in contexts if _one_way(each, tested))
+                contexts = [_with_endpoint(each, tested) for each in possible]
         if not contexts:
             return
         for shape in shapes:
@@ -1047,6 +1073,7 @@ class _Search:
                     continue
                 known = tuple(map(self._filled, values)) if each.variables else values
                 keys.add(operator, key, shown, known, each.variables)
+        keys.name_regions()
         found, more = keys.contexts(
             self._inside_values,
             lambda key, value: _can_be(key, value) and self._holds(statement, key, value),
@@ -1074,7 +1101,7 @@ def _can_be(key: str, value: tuple[str, str] | None) -> bool:
     API Reference, AssumeRole).
     """
     if key == "aws:requestedregion":
-        return value is not None
+        return value is not None and _REGION.fullmatch(value[1]) is not None
     if key == "aws:tokenissuetime":
         issued = moment(value[1]) if value else None
         return issued is not None and issued >= (datetime.now(UTC) - _LONGEST_SESSION).timestamp()
@@ -1168,6 +1195,12 @@ class TestedKeys:
             if possible(context, self.tested):
                 contexts.append(context)
         return contexts, False
+
+    def name_regions(self) -> None:
+        """Let a tested Region be one that there is, beside those that the tests name."""
+        key = "aws:requestedregion"
+        if key in self._tests:
+            self.add("StringEquals", key, self._spelled[key], _REGIONS, variables=False)
 
     @property
     def tested(self) -> frozenset[str]:
@@ -1558,6 +1591,7 @@ def _assuming(
     # What a variable stands for depends on the caller, so such a test is left to the evaluator.
     free = {key for _, key, _, values in statement.tests if any("$" in each for each in values)}
     signed = kind == "AWS"
+    keys.name_regions()
     contexts, more = keys.contexts(
         keep=lambda key, value: (
             (not signed or key == "aws:tokenissuetime" or _can_be(key, value))

@@ -266,7 +266,7 @@ def check_redshift_trust(target: Target, situation: Situation) -> Iterable[Check
     if situation.trust_policy is None:
         yield check("fail", (REASONS["role_missing"].title,), APPLY, "role_missing", 2)
         return
-    decision = assume_by_redshift(situation)
+    decision = assume_by_redshift(target, situation)
     reasons = tuple(str(reason) for reason in decision.reasons[:2]) or (REDSHIFT_SERVICE,)
     if decision.allowed:
         yield check("pass", reasons)

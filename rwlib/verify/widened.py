@@ -26,7 +26,7 @@ from rwlib.evaluate import (
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
 from rwlib.verify.grants import TestedKeys, _shape_tokens, _Statement, too_many
-from rwlib.verify.iam_actions import IamAction, iam_actions, unlisted
+from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
 
 _MOST = 30_000
 _STRANGER = "999999999999"
@@ -158,7 +158,7 @@ def _actions(statements: Sequence[_Statement], place: str) -> Iterator[IamAction
     if service == "iam":
         service = "sts"
     seen: set[tuple[bool, ...]] = set()
-    known = iam_actions()
+    known = dict(actions_like(f"{service or '*'}:*"))
     named = [
         text.lower()
         for each in statements

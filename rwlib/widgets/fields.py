@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, get_args
 
 import ipywidgets
@@ -11,7 +12,7 @@ from rwlib.connectors import connector_names, connector_profile
 from rwlib.errors import InputError, RunbookError
 from rwlib.target import Target, split_text
 from rwlib.widgets.choices import Choices
-from rwlib.widgets.panel import fill, page, small
+from rwlib.widgets.panel import fill, looking_alike, page, shared_look, small
 
 LABELS = {
     "workload_identity_arn": "Workload Identity (IAM Role ARN)",
@@ -52,8 +53,24 @@ def label_of(name: str) -> str:
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
+class FieldLine:
+    """A sentence under a field; all that are under one field are one widget."""
+
+    def __init__(self, draw: Callable[[], None]) -> None:
+        self.value = ""
+        self._draw = draw
+
+    def say(self, body: str) -> None:
+        """Show a part of the page; nothing for no text."""
+        if body != self.value:
+            self.value = body
+            self._draw()
+
+
 class Field:
-    """A field of a target as a widget.
+    """A field of a target as a widget, made when somebody is to see it.
+
+    What is said of a field that nobody has seen yet is kept, and there when it is made.
 
     Parameters
     ----------
@@ -64,29 +81,66 @@ class Field:
     def __init__(self, name: str, value: Any, on_edit: Callable[[str, Any], None]) -> None:
         self.name = name
         self.touched = False
+        self._given = value
+        self._choices: Choices | None = None
+        self._asks_while_typing = True
         self._on_edit = on_edit
         self._silent = False
-        self.input = self._make(value)
-        self.message = page()
-        self.detected, self.warning = page(), page()
-        self.help = page(small(_help_of(name)))
-        self.box = ipywidgets.VBox(
-            [self.input, self.help, self.detected, self.warning, self.message]
-        )
-        self.box.add_class("rw-field")
-        self.box.add_class(f"rw-field-{name.replace('_', '-')}")
+        self.help, self.detected = FieldLine(self._draw), FieldLine(self._draw)
+        self.warning, self.message = FieldLine(self._draw), FieldLine(self._draw)
+        self.help.say(small(_help_of(name)))
+
+    @cached_property
+    def input(self) -> Any:
+        """What is typed into, or chosen from."""
+        made = self._make(self._given)
+        if self._choices is not None:
+            self._offer_in(made, self._choices)
+        if isinstance(made, ipywidgets.Combobox):
+            made.continuous_update = self._asks_while_typing
+        made.observe(self._changed, names="value")
+        return made
+
+    @cached_property
+    def box(self) -> ipywidgets.VBox:
+        """The field with what is said under it."""
+        self._said = page()
+        box = ipywidgets.VBox([self.input, self._said], **shared_look(ipywidgets.VBox))
+        box.add_class("rw-field")
+        box.add_class(f"rw-field-{self.name.replace('_', '-')}")
+        self._draw()
+        return box
+
+    @property
+    def is_made(self) -> bool:
+        """True as soon as there is a widget for it."""
+        return "input" in self.__dict__
+
+    def _draw(self) -> None:
+        if "_said" in self.__dict__:
+            lines = (self.help, self.detected, self.warning, self.message)
+            fill(self._said, "".join(f"<div>{each.value}</div>" for each in lines if each.value))
 
     @property
     def value(self) -> Any:
         """The value as it stands in the field."""
-        return self._read(self.input.value)
+        return self._read(self.input.value if self.is_made else self._text(self._given))
 
     @value.setter
     def value(self, value: Any) -> None:
         self.input.value = self._text(value)
 
+    @property
+    def options(self) -> Mapping[str, str]:
+        """What can be chosen, each with its text; empty where nothing could be read."""
+        found = self._choices or Choices()
+        return {each: found.label(each) for each in found.options}
+
     def put(self, value: Any) -> None:
         """Show a value without telling anybody: it was detected, not typed."""
+        self._given = value
+        if not self.is_made:
+            return
         self._silent = True
         try:
             if isinstance(self.input, ipywidgets.Dropdown):
@@ -108,60 +162,67 @@ class Field:
         if isinstance(problem, InputError) and problem.field == self.name:
             empty = problem.reason == "empty"
             text = f"Needed: {problem.todo}" if empty and problem.todo else problem.clause
-        fill(self.message, small(text, "" if empty and not self.touched else "fail"))
+        self.message.say(small(text, "" if empty and not self.touched else "fail"))
 
     def tell(self, text: str) -> None:
         """Say what was detected."""
-        fill(self.detected, small(f"Detected: {text}" if text else ""))
+        self.detected.say(small(f"Detected: {text}" if text else ""))
 
     def warn(self, text: str) -> None:
         """Say what is right in form and may still not be what is meant."""
-        fill(self.warning, small(f"Note: {text}" if text else "", "unknown"))
+        self.warning.say(small(f"Note: {text}" if text else "", "unknown"))
 
     def offer(self, choices: Choices) -> None:
         """Offer what can be chosen; free text stays possible."""
-        if isinstance(self.input, ipywidgets.Combobox):
-            self.input.options = choices.options
-        elif isinstance(self.input, ipywidgets.Dropdown) and self.name == "cluster_id":
-            self._offer_clusters(choices)
+        self._choices = choices
+        if self.is_made:
+            self._offer_in(self.input, choices)
         said = _help_of(self.name)
-        fill(self.help, small(f"{said}. {choices.why_not}." if choices.why_not else said))
+        self.help.say(small(f"{said}. {choices.why_not}." if choices.why_not else said))
 
-    def _offer_clusters(self, choices: Choices) -> None:
-        current = self.input.value or ""
+    def ask_while_typing(self, asks: bool) -> None:
+        """Say whether every key is a question, or only what stands there when it is left."""
+        self._asks_while_typing = asks
+        if self.is_made:
+            self.input.continuous_update = asks
+
+    def _offer_in(self, made: Any, choices: Choices) -> None:
+        if isinstance(made, ipywidgets.Combobox):
+            made.options = choices.options
+        elif isinstance(made, ipywidgets.Dropdown) and self.name == "cluster_id":
+            self._offer_clusters(made, choices)
+
+    def _offer_clusters(self, made: Any, choices: Choices) -> None:
+        current = made.value or ""
         options = [(choices.label(each), each) for each in choices.options]
         if current and current not in choices.options:
             options.append((current, current))
         empty = "choose a cluster" if choices.options else "none can be read; type the ARN below"
         self._silent = True
         try:
-            self.input.options = [(empty, ""), *options]
-            self.input.value = current
+            made.options = [(empty, ""), *options]
+            made.value = current
         finally:
             self._silent = False
 
     def _make(self, value: Any) -> Any:
         name, info = self.name, Target.model_fields[self.name]
         common: dict[str, Any] = {"description": label_of(name)}
-        made: Any
         if name == "connectors":
-            made = ConnectorPicker(value or ())
-        elif name == "cluster_id":
+            return ConnectorPicker(value or ())
+        if name == "cluster_id":
             given = value or ""
             options = [("choose a cluster", "")] + ([(given, given)] if given else [])
-            made = ipywidgets.Dropdown(options=options, value=given, **common)
-        elif name in _CHOSEN:
-            made = ipywidgets.Combobox(value=self._text(value), **common)
-        elif name == "policy_style":
+            return looking_alike(ipywidgets.Dropdown, options=options, value=given, **common)
+        if name in _CHOSEN:
+            return looking_alike(ipywidgets.Combobox, value=self._text(value), **common)
+        if name == "policy_style":
             known = get_args(info.annotation)
             chosen = value if value in known else known[0]
-            made = ipywidgets.Dropdown(options=known, value=chosen, **common)
-        elif info.annotation is bool:
-            made = ipywidgets.Checkbox(value=bool(value), indent=False, **common)
-        else:
-            made = ipywidgets.Text(value=self._text(value), **common)
-        made.observe(self._changed, names="value")
-        return made
+            return looking_alike(ipywidgets.Dropdown, options=known, value=chosen, **common)
+        if info.annotation is bool:
+            return looking_alike(ipywidgets.Checkbox, value=bool(value), indent=False, **common)
+        return looking_alike(ipywidgets.Text, value=self._text(value), **common)
 
     def _changed(self, change: Any) -> None:
         if self._silent:
@@ -204,13 +265,16 @@ class ConnectorPicker(ipywidgets.VBox):  # type: ignore[misc]
         import traitlets
 
         self.boxes = {
-            name: ipywidgets.Checkbox(
-                value=name in chosen, description=connector_profile(name).label, indent=False
+            name: looking_alike(
+                ipywidgets.Checkbox,
+                value=name in chosen,
+                description=connector_profile(name).label,
+                indent=False,
             )
             for name in connector_names()
         }
         title = page(f"<strong>{LABELS['connectors']}</strong>")
-        super().__init__([title, *self.boxes.values()])
+        super().__init__([title, *self.boxes.values()], **shared_look(ipywidgets.VBox))
         self.add_traits(value=traitlets.Tuple())
         self.value = self._ticked()
         for box in self.boxes.values():

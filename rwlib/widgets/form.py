@@ -88,6 +88,11 @@ class TargetForm(Panel):
         self.offer_choices()
         self.check()
 
+    def begin_again(self, values: Mapping[str, Any]) -> None:
+        """Show these values, and ask the accounts again what can be chosen."""
+        self._aws = None
+        self.replace(values)
+
     def check(self) -> dict[str, InputError]:
         """Say under every field what is wrong with it; makes no call."""
         self.errors = field_problems(self._values)
@@ -120,7 +125,7 @@ class TargetForm(Panel):
                 found = read(aws) if aws else choices.Choices(why_not=why)
                 self.fields[name].offer(found)
                 # Without a list to pick from, asking AWS at every key would ask for half names.
-                self.fields[name].input.continuous_update = bool(found.options)
+                self.fields[name].ask_while_typing(bool(found.options))
         self._look_at_cluster()
         self._look_at_bucket()
         self._look_at_role()
@@ -138,35 +143,46 @@ class TargetForm(Panel):
             self.fields[name].offer(read())
 
     def _lay_out(self, fields: tuple[str, ...], rest: tuple[str, ...]) -> None:
+        """Lay the form out; fields are made when somebody is to see them."""
         self.more = ipywidgets.ToggleButton(
             description=f"Show {len(rest)} more inputs", value=False
         )
-        others = ipywidgets.VBox([self.fields[name].box for name in rest])
+        others = ipywidgets.VBox()
         others.layout.display = "none"
 
         def toggle(change: Any) -> None:
+            others.children = [self.fields[name].box for name in rest]
             others.layout.display = "" if change["new"] else "none"
             verb = "Hide" if change["new"] else "Show"
             self.more.description = f"{verb} {len(rest)} more inputs"
 
+        def unfold() -> None:
+            first = [self.fields[name].box for name in fields]
+            self.unfolded.children = [*first, *([self.more, others] if rest else [])]
+
         self.more.observe(toggle, names="value")
-        first = [self.fields[name].box for name in fields]
-        self.unfolded = ipywidgets.VBox([*first, *([self.more, others] if rest else [])])
-        self.line = page()
-        self.edit = ipywidgets.ToggleButton(value=False, description="Edit")
-        self.edit.observe(self._fold, names="value")
-        self.head = ipywidgets.HBox([self.line, self.edit])
-        self.box.children = [style(), self.head, self.unfolded]
+        self._unfold = unfold
+        self.unfolded = ipywidgets.VBox()
+        self.box.children = [style(), self.unfolded]
+        if self.folded:
+            self.line = page()
+            self.edit = ipywidgets.ToggleButton(value=False, description="Edit")
+            self.edit.observe(self._fold, names="value")
+            self.head = ipywidgets.HBox([self.line, self.edit])
+            self.box.children = [style(), self.head, self.unfolded]
 
     def _fold(self, change: Any = None) -> None:
         """Show the line alone where the inputs are right and nobody edits them."""
         wrong = bool(self.errors or self._found_wrong)
-        if wrong and self.folded:
-            self.edit.value = True  # stays open until somebody folds it
-        self.edit.description = "Fold" if self.edit.value else "Edit"
-        fill(self.line, f"<p>{html.escape(self.sentence)}</p>" if self.folded else "")
-        self.head.layout.display = "" if self.folded else "none"
-        self.unfolded.layout.display = "none" if self.folded and not self.edit.value else ""
+        if self.folded:
+            if wrong:
+                self.edit.value = True  # stays open until somebody folds it
+            self.edit.description = "Fold" if self.edit.value else "Edit"
+            fill(self.line, f"<p>{html.escape(self.sentence)}</p>")
+        shown = not self.folded or self.edit.value
+        if shown and not self.unfolded.children:
+            self._unfold()
+        self.unfolded.layout.display = "" if shown else "none"
 
     @property
     def sentence(self) -> str:
@@ -175,8 +191,8 @@ class TargetForm(Panel):
         place = "/".join(str(values.get(name) or "") for name in ("bucket", "prefix")).rstrip("/")
         cluster = str(values.get("cluster_id") or "")
         if cluster and "cluster_id" in self.fields:
-            options = {each[1]: each[0] for each in self.fields["cluster_id"].input.options}
-            cluster = str(options.get(cluster, cluster)).partition(" in ")[0]
+            options = self.fields["cluster_id"].options
+            cluster = options.get(cluster, cluster).partition(" in ")[0]
         connectors = ", ".join(map(str, values.get("connectors") or ()))
         role = values.get("role_name") or Target.model_fields["role_name"].default
         parts = [f"{place or 'no bucket'} → {role}"]
@@ -269,7 +285,7 @@ class TargetForm(Panel):
         if field is None or aws is None:
             return
         name = str(self._values.get("bucket") or "")
-        offered = field.input.options
+        offered = field.options
         if (
             not name
             or "bucket" in field_problems(self._values)
@@ -302,7 +318,7 @@ class TargetForm(Panel):
         if field is None:
             return
         name = self._values.get("role_name")
-        exists = name in field.input.options
+        exists = name in field.options
         field.tell("it exists and is adopted; what it has is kept" if exists else "")
 
     def _refresh_twin(self) -> None:

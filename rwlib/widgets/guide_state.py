@@ -13,7 +13,7 @@ from rwlib.environment import EndpointSwitch, describe_endpoint
 from rwlib.errors import InputError, RunbookError
 from rwlib.runbook import Runbook
 from rwlib.steps import State, Step, StepState
-from rwlib.target import field_problems, parameter_values
+from rwlib.target import Target, field_problems, parameter_values
 from rwlib.verify import check_of_refusal
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.form import open_account
@@ -70,11 +70,13 @@ class Guide:
             use_kept_inputs()
         self.problem, self.unread, self.failure = "", "", ""
         self.blamed: dict[str, InputError] = {}
+        self._given = {name: parameters[name] for name in Target.model_fields if name in parameters}
         self.values = self._read(parameters)
         self.states: tuple[StepState, ...] = closed_states(FILL_IN)
         self.confirmed = False
         self.has_panels = False
         self.written = 0
+        self.begun = 0
         self.revision = 0
         self.refused_check: Check | None = None
         self._runbook: Runbook | None = None
@@ -333,6 +335,16 @@ class Guide:
     def _caller_key(self) -> tuple[str, ...]:
         given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
         return (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+
+    def begin_again(self) -> None:
+        """Read the inputs and the accounts as if this were the first look."""
+        if self.switch:
+            self.switch.follow()
+        use_kept_inputs()
+        self.begun += 1
+        self.unread, self._caller = "", None
+        self.values = self._read(self._given)
+        self.look()
 
     def choose_place(self, place: str) -> None:
         """Go to the sandbox or to AWS; its own inputs come along."""

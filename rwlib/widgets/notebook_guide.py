@@ -78,12 +78,14 @@ class NotebookGuide(Guide):
             self.values = made.values
             self.look()
 
-        seen = [self.written]
+        seen = [self.written, self.begun]
 
         def follow() -> None:
-            if self.written != seen[0]:
-                seen[0] = self.written
+            if self.begun != seen[1]:
+                made.begin_again(self.values)
+            elif self.written != seen[0]:
                 made.offer_roles_again()
+            seen[:] = [self.written, self.begun]
             if made.values != self.values:
                 made.replace(self.values)
             for name, problem in self.blamed.items():

@@ -95,9 +95,31 @@ _HIDE_TWINS = (
 )
 
 
+_looks: dict[type[ipywidgets.Widget], dict[str, ipywidgets.Widget]] = {}
+
+
+def shared_look(kind: type[ipywidgets.Widget]) -> dict[str, ipywidgets.Widget]:
+    """Return the layout and the style that all plain widgets of a kind have in common.
+
+    A widget makes one of each for itself where it is given none, and each of the three travels to
+    the browser on its own. What hides itself needs a layout of its own.
+    """
+    look = _looks.get(kind, {})
+    if not look or any(each.comm is None for each in look.values()):
+        traits = kind.class_traits()
+        look = {name: traits[name].klass() for name in ("layout", "style") if name in traits}
+        _looks[kind] = look
+    return look
+
+
+def looking_alike(kind: type[ipywidgets.Widget], **traits: Any) -> Any:
+    """Return a widget that looks like all others of its kind; see `shared_look`."""
+    return kind(**traits, **shared_look(kind))
+
+
 def page(body: str = "", *, first: bool = False) -> ipywidgets.HTML:
     """Return a widget that shows a part of the page."""
-    widget = ipywidgets.HTML()
+    widget = looking_alike(ipywidgets.HTML)
     fill(widget, body, first=first)
     return widget
 
@@ -108,9 +130,14 @@ def fill(widget: ipywidgets.HTML, body: str, *, first: bool = False) -> None:
     widget.value = f'{style}<div class="rw">{body}</div>' if body or style else ""
 
 
+_style: list[ipywidgets.HTML] = []
+
+
 def style() -> ipywidgets.HTML:
-    """Return the widget that brings the style and hides the twins."""
-    return page(first=True)
+    """Return the widget that brings the style and hides the twins: one, shown in every panel."""
+    if not _style or _style[0].comm is None:
+        _style[:] = [page(first=True)]
+    return _style[0]
 
 
 def note(text: str, kind: str = "") -> str:

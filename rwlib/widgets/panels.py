@@ -26,7 +26,7 @@ from rwlib.environment import AWS, SANDBOX
 from rwlib.errors import RunbookError
 from rwlib.steps import State
 from rwlib.widgets.fields import label_of
-from rwlib.widgets.panel import Panel, fill, note, page, style
+from rwlib.widgets.panel import Panel, fill, note, page, shared_look, style
 from rwlib.widgets.sql_fields import SqlFields
 from rwlib.widgets.step_states import next_link, step_links
 
@@ -43,7 +43,7 @@ class GuidePanel(Panel):
     Parameters
     ----------
     follows
-        False for a panel that listens later, after the panels inside it.
+        False for a panel that another one refreshes.
     """
 
     button: ipywidgets.Button
@@ -76,7 +76,7 @@ class Message(ipywidgets.HTML):  # type: ignore[misc]
     """
 
     def __init__(self, guide: Guide) -> None:
-        super().__init__()
+        super().__init__(**shared_look(ipywidgets.HTML))
         self._guide, self._revision = guide, -1
         self.text = ""
 
@@ -182,8 +182,8 @@ class ViewPanel(GuidePanel):
 class PreviewPanel(GuidePanel):
     """What the step would change, as a reviewer wants to see it."""
 
-    def __init__(self, guide: Guide, numbers: tuple[int, ...]) -> None:
-        super().__init__(guide)
+    def __init__(self, guide: Guide, numbers: tuple[int, ...], *, follows: bool = True) -> None:
+        super().__init__(guide, follows=follows)
         self.numbers = numbers
         self.button = ipywidgets.Button(description="Preview", tooltip="Look at AWS again")
         self.button.on_click(self._clicked)
@@ -248,8 +248,8 @@ class ApplyPanel(GuidePanel):
         The step that is applied; the notebook's own when none is given.
     """
 
-    def __init__(self, guide: Guide, step: int = 0) -> None:
-        super().__init__(guide)
+    def __init__(self, guide: Guide, step: int = 0, *, follows: bool = True) -> None:
+        super().__init__(guide, follows=follows)
         self.step = step or guide.step
         self.button = ipywidgets.Button(description="Apply", button_style="primary")
         self.button.on_click(self._clicked)

@@ -7,6 +7,7 @@ Opening one never moves the focus and never applies anything.
 from __future__ import annotations
 
 import html
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -25,7 +26,7 @@ from rwlib.widgets.panels import (
 )
 from rwlib.widgets.step_states import anchor_of
 from rwlib.widgets.tear_down import TearDownPanel
-from rwlib.widgets.verdicts import VerdictPanel, summary_of
+from rwlib.widgets.verdicts import VerdictPanel, checks_of, summary_of
 
 if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
@@ -82,18 +83,36 @@ class SectionPanel(GuidePanel):
         self.head = page()
         self.fold = ipywidgets.ToggleButton(value=False, description="Show")
         self.fold.observe(self._folded, names="value")
-        self.verdict = VerdictPanel(guide, CHECKS[number], picture=number == VERIFY, step=number)
-        self.parts: list[Any] = [self.verdict]
-        if number != VERIFY:
-            self.preview = PreviewPanel(guide, (number,))
-            self.apply = ApplyPanel(guide, number)
-            self.parts = [self.preview, self.apply, self.verdict]
-        self.body = ipywidgets.VBox([each.box for each in self.parts])
+        self.parts: list[Any] = []
+        self.body = ipywidgets.VBox()
         self.box.children = [style(), self.head, self.fold, self.body]
         guide.listen(self.refresh)
-        if number != VERIFY:
-            self.apply.result.observe(lambda change: self.refresh(), names="value")
         self.refresh()
+
+    @cached_property
+    def verdict(self) -> VerdictPanel:
+        """The step's checks."""
+        ids, picture = CHECKS[self.number], self.number == VERIFY
+        return VerdictPanel(self.guide, ids, picture=picture, step=self.number, follows=False)
+
+    @cached_property
+    def preview(self) -> PreviewPanel:
+        """What the step would change."""
+        return PreviewPanel(self.guide, (self.number,), follows=False)
+
+    @cached_property
+    def apply(self) -> ApplyPanel:
+        """The one click that writes it."""
+        made = ApplyPanel(self.guide, self.number, follows=False)
+        made.result.observe(lambda change: self._draw(), names="value")
+        return made
+
+    def _unfold(self) -> None:
+        """Make what is inside, the first time that it is seen."""
+        if not self.parts:
+            step = [] if self.number == VERIFY else [self.preview, self.apply]
+            self.parts = [*step, self.verdict]
+            self.body.children = [each.box for each in self.parts]
 
     @property
     def open(self) -> bool:
@@ -105,18 +124,32 @@ class SectionPanel(GuidePanel):
             return bool(self.fold.value)
         return True
 
+    @property
+    def done(self) -> bool:
+        """True when the step is folded to its line."""
+        guide, state = self.guide, self.guide.state_of(self.number).state
+        return state is State.SUCCESS and self.number != VERIFY and not guide.waits
+
     def refresh(self) -> None:
         """Open or fold the section as its step stands."""
-        guide, state = self.guide, self.guide.state_of(self.number)
-        done = state.state is State.SUCCESS and self.number != VERIFY and not guide.waits
-        if not done and self.fold.value:
+        if not self.done and self.fold.value:
             self.fold.value = False  # what was opened by hand folds again when it is done again
+        for each in self.parts:
+            each.refresh()
+        self._draw()
+
+    def _draw(self) -> None:
+        """Show the section's line, and what is inside where it is open."""
+        state, done = self.guide.state_of(self.number), self.done
+        if self.open:
+            self._unfold()
         self.fold.layout.display = "" if done else "none"
         self.body.layout.display = "" if self.open else "none"
         title = f"Step {self.number}: {STEPS[self.number]}" if self.number in STEPS else "Verdict"
         rest = state.sentence
         if done:
-            rest += f". {self._verdict()} {self.apply.result.text}".rstrip()
+            said = self.apply.result.text if self.parts else ""
+            rest += f". {self._verdict()} {said}".rstrip()
         said = f"{state.state.face} {state.state.word}; {rest}"
         fill(
             self.head,
@@ -128,13 +161,13 @@ class SectionPanel(GuidePanel):
         self.show(together([show_note(f"{title}: {said}"), *shown]))
 
     def _verdict(self) -> str:
-        checks = self.verdict.checks
+        checks = checks_of(self.guide, CHECKS[self.number], self.number)
         failed = sum(each.status == "fail" for each in checks)
         return summary_of(checks, failed, self.guide.planned_for(self.number))[0] if checks else ""
 
     def _folded(self, change: Any) -> None:
         self.fold.description = "Hide" if change["new"] else "Show"
-        self.body.layout.display = "" if self.open else "none"
+        self._draw()
 
 
 class TakeBackPanel(GuidePanel):

@@ -52,8 +52,16 @@ class VerdictPanel(GuidePanel):
         The step that is judged; the notebook's own when none is given.
     """
 
-    def __init__(self, guide: Guide, ids: tuple[str, ...], *, picture: bool, step: int = 0) -> None:
-        super().__init__(guide)
+    def __init__(
+        self,
+        guide: Guide,
+        ids: tuple[str, ...],
+        *,
+        picture: bool,
+        step: int = 0,
+        follows: bool = True,
+    ) -> None:
+        super().__init__(guide, follows=follows)
         self.ids, self.picture, self.step = ids, picture, step or guide.step
         self.button = ipywidgets.Button(description="Check again", tooltip="Look at AWS again")
         self.button.on_click(self._clicked)
@@ -77,10 +85,7 @@ class VerdictPanel(GuidePanel):
     @property
     def checks(self) -> list[Check]:
         """The checks that the panel shows, those that fail first."""
-        found = self.guide.runbook.checks
-        runs = [each for each in found if self.step == 5 and each.id.startswith("runs_")]
-        chosen = [each for each in found if not self.ids or each.id in self.ids or each in runs]
-        return failures_first(chosen)
+        return checks_of(self.guide, self.ids, self.step)
 
     def refresh(self) -> None:
         """Show the verdicts, or what is missing for one."""
@@ -209,6 +214,13 @@ class VerdictPanel(GuidePanel):
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
             guarded(self._judge, self.summary)
+
+
+def checks_of(guide: Guide, ids: tuple[str, ...], step: int) -> list[Check]:
+    """Return the checks with these ids, all where none is given, those that fail first."""
+    found = guide.runbook.checks
+    runs = [each for each in found if step == 5 and each.id.startswith("runs_")]
+    return failures_first(each for each in found if not ids or each.id in ids or each in runs)
 
 
 def summary_of(checks: list[Check], failed: int, planned: bool) -> tuple[str, str]:

@@ -93,8 +93,11 @@ class GuidedPage:
         """The one guide of all panels."""
         from rwlib.steps import STEPS
         from rwlib.widgets.notebook_guide import NotebookGuide
+        from rwlib.widgets.opened import when_opened
 
-        return NotebookGuide(self._parameters, acting=tuple(STEPS), tolerant=False, guided=True)
+        guide = NotebookGuide(self._parameters, acting=tuple(STEPS), tolerant=False, guided=True)
+        when_opened(guide.begin_again)
+        return guide
 
     def who(self) -> Any:
         """Show the choice between the sandbox and a real account, and who asks."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from rwlib.cli import COMMANDS
@@ -14,6 +16,7 @@ from tests.support import places
 DOCS = places.ROOT / "docs"
 
 
+@functools.cache
 def made():
     return script("make_reference").pages()
 
@@ -33,3 +36,15 @@ def test_every_command_field_check_and_cause_has_its_line():
     assert reference.codes_of_the_code() == set(reference.EXIT_CODES)
     ids = [*CLASSES, *CAUSES]
     assert [n for n in ids if f"`{n}`" not in pages["reference/causes.md"]] == []
+
+
+def test_every_room_notebook_and_lab_has_its_line():
+    pages = made()
+    library = script("make_reference")
+    for door in (places.ROOT / "rwlib").glob("*/__init__.pyi"):
+        if door.parent.name not in library._NO_LIBRARY:
+            assert f"## rwlib.{door.parent.name}\n" in pages["reference/python.md"]
+    for path in places.NOTEBOOKS.glob("*.ipynb"):
+        assert f"| `{path.name}` | " in pages["reference/notebooks.md"]
+    labs = pages["reference/notebooks.md"].partition("## Labs")[2]
+    assert labs.count("\n| ") == len(list((places.NOTEBOOKS / "labs").glob("*.ipynb"))) + 1

@@ -6,6 +6,7 @@ The concrete evaluator is the judge: every assignment of the unknown keys is put
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,20 @@ def test_two_lines_that_together_cover_every_value_decide():
     assert evaluate(REQUEST, both, {"aws:SourceIp"}).effect == "explicit-deny"
 
 
+@pytest.mark.parametrize(
+    ("key", "effect"),
+    [("s3:x-amz-copy-source", "allowed"), ("s3:prefix", "allowed"), ("aws:SourceIp", "depends")],
+)
+def test_variable_does_not_matter_where_nothing_is_compared_with_it(key, effect):
+    """The key is absent, or its value is no address, whatever the unknown address is."""
+    line = {"StringEquals": {key: ["${aws:SourceIp}"]}}
+    other = {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+    statement = {**ALLOW, "Effect": "Deny", "Condition": {**line, **other}}
+    about = {"aws:SourceIp": Unknown(kind="ip", optional=False)}
+    request = replace(REQUEST, context={**REQUEST.context, "s3:prefix": ""})
+    assert evaluate(request, under(statement), about).effect == effect
+
+
 def test_patterns_that_exclude_each_other_never_match_together():
     never = {
         **ALLOW,
@@ -104,6 +119,18 @@ def test_what_is_known_of_an_unknown_value_counts():
     about = Unknown(like=("AROA*:*",), optional=False)
     assert evaluate(REQUEST, under(statement), {"aws:userid": about}).effect == "allowed"
     assert evaluate(REQUEST, under(statement), {"aws:userid"}).effect == "depends"
+
+
+def test_value_without_wildcards_is_never_equal_to_a_pattern():
+    """``StringEquals`` with an asterisk, where ``StringLike`` was meant."""
+    statement = {**ALLOW, "Condition": {"StringEquals": {"aws:SourceVpce": ["vpce-*", "vpce-?"]}}}
+    own = Policies(identity=policy(statement))
+    about = Unknown(like=("vpce-*",), optional=False)
+    assert evaluate(REQUEST, own, {"aws:SourceVpce": about}).effect == "depends"
+    plain = replace(about, plain=True)
+    assert evaluate(REQUEST, own, {"aws:SourceVpce": plain}).effect == "implicit-deny"
+    statement["Condition"] = {"StringLike": statement["Condition"]["StringEquals"]}
+    assert evaluate(REQUEST, own, {"aws:SourceVpce": plain}).effect == "allowed"
 
 
 def test_an_unknown_value_in_the_resource_pattern_is_found():

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,7 +45,6 @@ FEW = settings(max_examples=8, deadline=None, derandomize=True,
 EXAMPLES = int(os.environ.get("RWLIB_GUARD_EXAMPLES", "150"))
 MANY = settings(FEW, max_examples=EXAMPLES)
 OBJECTS = "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
-ACTIONS = sorted(action.name for action in iam_actions().values())
 OUTSIDE = [f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", "arn:aws:iam::999999999999:root", "*"]
 
 
@@ -107,7 +107,7 @@ def test_guards_find_nothing_when_the_solution_stands(solved, number):
 
 
 extra = st.tuples(
-    st.sampled_from(ACTIONS),
+    st.deferred(lambda: st.sampled_from(sorted(action.name for action in iam_actions().values()))),
     st.sampled_from(["*", "arn:aws:s3:::*", "arn:aws:s3:::acme-*/*"]),
     st.booleans(),
 )
@@ -241,16 +241,35 @@ OTHERS = [
     *("*", {"AWS": "*"}, {"AWS": OUTSIDE[0]}, {"AWS": OUTSIDE[1]}, {"AWS": "999999999999"}),
     *({"AWS": "arn:aws:iam::444455556666:root"}, {"Service": "lambda.amazonaws.com"}),
 ]
-BOUNDED = [each for each in ACTIONS if each.startswith(("s3:Put", "s3:D", "ec2:", "kms:", "sts:"))]
-ON_OBJECTS = sorted(a.name for a in iam_actions().values() if a.name.startswith("s3:")
-                    and OBJECTS in a.shapes
-                    and a.name != "s3:PutObject")  # fmt: skip
-ON_BUCKETS = sorted(a.name for a in iam_actions().values()
-                    if tuple(a.shapes) == ("arn:${Partition}:s3:::${BucketName}",))  # fmt: skip
-ON_KEYS = sorted(a.name for a in iam_actions().values() if a.name.startswith("kms:")
-                 and any(":key/" in shape for shape in a.shapes))  # fmt: skip
-CHANGING = [name for name in ON_KEYS if iam_actions()[name.lower()].level not in "RL"
-            and not re.search("crypt|GenerateDataKey|Sign|GenerateMac|Verify", name)]  # fmt: skip
+
+
+@cache
+def actions_on(kind):
+    """The actions of AWS that a kind of test draws from; read when the first is drawn."""
+    known = iam_actions().values()
+    if kind == "bounded":
+        found = (each for each in known
+                 if each.name.startswith(("s3:Put", "s3:D", "ec2:", "kms:", "sts:")))  # fmt: skip
+    elif kind == "objects":
+        found = (each for each in known if each.name.startswith("s3:")
+                 and OBJECTS in each.shapes
+                 and each.name != "s3:PutObject")  # fmt: skip
+    elif kind == "buckets":
+        found = (each for each in known
+                 if tuple(each.shapes) == ("arn:${Partition}:s3:::${BucketName}",))  # fmt: skip
+    else:
+        found = (each for each in known if each.name.startswith("kms:")
+                 and any(":key/" in shape for shape in each.shapes)
+                 and (kind == "keys" or not _only_uses(each)))  # fmt: skip
+    return sorted(each.name for each in found)
+
+
+def _only_uses(action):
+    """Whether an action of KMS reads, or uses a key without changing it."""
+    used = re.search("crypt|GenerateDataKey|Sign|GenerateMac|Verify", action.name)
+    return action.level in "RL" or bool(used)
+
+
 OPERATIONS = ["Decrypt", "Encrypt", "GenerateDataKey", "CreateGrant", "ReEncryptFrom"]
 NARROWER = [
     {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}},
@@ -293,15 +312,15 @@ def widened_resource(draw, setup, history):
     who = draw(st.sampled_from(OTHERS))
     allow = {"Effect": "Allow", "Principal": who}
     if way == "objects":
-        action = draw(st.sampled_from(ON_OBJECTS))
+        action = draw(st.sampled_from(actions_on("objects")))
         return way, with_statements(history, bucket, {**allow, "Action": action,
                                                       "Resource": f"{arn}/*"})  # fmt: skip
     if way == "bucket":
-        action = draw(st.sampled_from(ON_BUCKETS))
+        action = draw(st.sampled_from(actions_on("buckets")))
         return way, with_statements(history, bucket, {**allow, "Action": action, "Resource": arn})
     own = {"Effect": "Allow", "Principal": {"AWS": role["arn"]}}
     if way == "own":
-        action = draw(st.sampled_from(ON_OBJECTS))
+        action = draw(st.sampled_from(actions_on("objects")))
         return way, with_statements(history, bucket, {**own, "Action": action,
                                                       "Resource": f"{arn}/*"})  # fmt: skip
     if way == "deny":
@@ -313,8 +332,8 @@ def widened_resource(draw, setup, history):
         text = json.dumps({**document, "Statement": kept}) if kept else ""
         return way, with_piece(history, bucket, policy=text)
     if way in ("key", "own key"):
-        actions = draw(st.lists(st.sampled_from(ON_KEYS if way == "key" else CHANGING), min_size=1,
-                                max_size=3, unique=True))  # fmt: skip
+        known = st.sampled_from(actions_on("keys" if way == "key" else "changing"))
+        actions = draw(st.lists(known, min_size=1, max_size=3, unique=True))
         more = {**(allow if way == "key" else own), "Action": actions, "Resource": "*"}
         return way, with_statements(history, key, more)
     if way in ("grant", "own grant"):
@@ -327,7 +346,7 @@ def widened_resource(draw, setup, history):
         return way, with_piece(history, key, grants=grants)
     name = f"role {role['arn']}"
     if way == "boundary":
-        action = draw(st.sampled_from(BOUNDED))
+        action = draw(st.sampled_from(actions_on("bounded")))
         more = {"Effect": "Allow", "Action": action, "Resource": "*"}
         return way, with_statements(history, name, more, member="boundary")
     document = document_of(role["boundary"])

@@ -19,7 +19,7 @@ ROLE = "risingwave-s3-access"
 
 def without_ids(iam):
     """The customer's IAM with each id replaced by what it is the id of."""
-    text = repr(world(iam))
+    text = repr(sorted(world(iam).items()))
     for role in iam.list_roles()["Roles"]:
         text = text.replace(role["RoleId"], f"<{role['RoleName']}>")
     for policy in iam.list_policies(Scope="Local")["Policies"]:

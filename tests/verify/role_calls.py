@@ -36,7 +36,6 @@ _IAM: dict[str, tuple[str, str]] = {
 }
 _ARGUMENTS = {"s3:prefix": "Prefix", "s3:delimiter": "Delimiter", "s3:max-keys": "MaxKeys"}
 _HEADERS = {
-    "aws:referer": "Referer",
     "aws:useragent": "User-Agent",
     "s3:x-amz-acl": "x-amz-acl",
     "s3:x-amz-storage-class": "x-amz-storage-class",

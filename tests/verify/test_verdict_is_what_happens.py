@@ -20,12 +20,15 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from rwlib.cloud import Cloud
 from rwlib.evaluate import judge
+from rwlib.sql import statements_for
 from rwlib.verify.deciding import model_of, policies_for
-from tests.verify.accounts import CUSTOMER, WORKLOAD, Account
+from tests.verify.accounts import CUSTOMER, ROLE_ARN, WORKLOAD, Account
 from tests.verify.random_policies import (
     key_grants,
     key_statements,
+    redshift_statements,
     s3_statements,
     trust_statements,
 )
@@ -264,11 +267,67 @@ def compare_key(account, on_key, own, grants=(), ways=({},)):
                 assert expected is happened, (said, way, on_key, own, grants)
 
 
+CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
+COPYING = {
+    "connectors": ["redshift"],
+    "sql_options": {
+        "jdbc.url": "jdbc:redshift://analytics.abc.us-east-1.redshift.amazonaws.com:5439/dev",
+        "user": "loader", "from": "orders", "table.name": "facts",
+    },
+}  # fmt: skip
+
+
+class Warehouse:
+    """A sink to Redshift, which assumes the role for each COPY."""
+
+    def __init__(self, aws, sandbox, example, folder):
+        self.account = Account(aws, sandbox, {**example, **COPYING})
+        self.account.come_from()
+        self.account.tag(team="data")
+        given = sandbox.environment()
+        keys = (given[each] for each in ("RWC_ENDPOINT", "RWC_API_KEY", "RWC_API_SECRET"))
+        self.cloud = Cloud(*keys, lock_folder=folder)
+        self.cloud.add_allowed_role(CLUSTER, ROLE_ARN)
+        for written in statements_for(self.account.target, ROLE_ARN, "us-east-1"):
+            for statement in written.statements:
+                self.cloud.execute_sql(CLUSTER, statement.sql)
+
+    def log(self):
+        return self.account.sandbox.switch("GET", f"clusters/{CLUSTER}/log", None)["lines"]
+
+    def copies(self):
+        """Let RisingWave write and Redshift copy, and say whether Redshift got in."""
+        before = len(self.log())
+        self.cloud.execute_sql(CLUSTER, "INSERT INTO orders VALUES (9, 1.5, now())")
+        self.cloud.execute_sql(CLUSTER, "FLUSH")
+        refused = [line for line in self.log()[before:] if "not authorized to assume" in line]
+        return not refused
+
+
+def compare_redshift(warehouse, statements, told):
+    """Compare with a COPY; what is not told of the sink is not known of the external id."""
+    account = warehouse.account
+    if not planted(account, (account.trust, [LET_IN, *statements])):
+        return
+    options = {"from": "orders", "table.name": "facts", **(COPYING["sql_options"] if told else {})}
+    account.target = account.target.model_copy(update={"sql_options": options})
+    said = account.verdict()[0]["redshift_trust"]
+    happened = warehouse.copies()
+    event(f"{said.status}, {happened}")
+    if said.status == "unknown":
+        keys = said.evidence[0].split("depends on ", 1)[1].split(";")[0].lower().split(" and ")
+        kept = {"sts:externalid"} if not told else set()
+        kept |= {"aws:sourcearn", "aws:sourceip", "aws:sourcevpce"}
+        assert set(keys) <= kept, (said, statements)
+        return
+    assert (said.status == "pass") is happened, (said, statements, warehouse.log()[-1:])
+
+
 FIXED = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 }
-MANY = int(os.environ.get("VERDICT_EXAMPLES", "500"))
+MANY = int(os.environ.get("VERDICT_EXAMPLES", "1000"))
 TWO_WAYS = st.lists(st.sampled_from(WAYS), min_size=1, max_size=2)
 ON_BUCKET = st.lists(s3_statements(True), max_size=2)
 OF_ROLE = st.lists(s3_statements(False), max_size=2)
@@ -294,6 +353,28 @@ def test_verdict_on_a_request_is_what_happens(account, on_bucket, own, boundary,
 )
 def test_verdict_on_a_key_is_what_happens(encrypted, on_key, own, grants):
     compare_key(encrypted, on_key, own, grants)
+
+
+REDSHIFT = st.lists(redshift_statements(), min_size=1, max_size=3)
+
+
+@pytest.fixture
+def warehouse(aws, sandbox, example, tmp_path):
+    yield Warehouse(aws, sandbox, example, tmp_path)
+    sandbox.set_network(secure_transport=False)
+
+
+@settings(max_examples=10, **FIXED)
+@given(REDSHIFT, st.booleans())
+def test_verdict_on_redshift_is_what_happens(warehouse, statements, told):
+    compare_redshift(warehouse, statements, told)
+
+
+@pytest.mark.long
+@settings(max_examples=MANY, **FIXED)
+@given(REDSHIFT, st.booleans())
+def test_many_verdicts_on_redshift_are_what_happens(warehouse, statements, told):
+    compare_redshift(warehouse, statements, told)
 
 
 @pytest.mark.long

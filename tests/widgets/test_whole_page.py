@@ -70,6 +70,68 @@ def test_taking_back_asks_first_and_what_was_said_grows_old(page, world):
     assert not any(map(shown, sections[1:]))
 
 
+def test_what_was_made_can_be_taken_back_after_options_and_files(page, world):
+    page.inputs()
+    sections = [page.section(number) for number in range(1, 6)]
+    for each in sections[:4]:
+        if not each.done:
+            each.apply.button.click()
+    back = page.finish()
+    options = sections[4].preview.options
+    options.fields["redshift"]["table.name"].input.value = "orders_of_today"
+    options.take.click()
+    assert page.guide.values["sql_options"] == {"redshift": {"table.name": "orders_of_today"}}
+    back.downloads.button.click()
+    assert "report.html" in back.downloads.files
+    assert not back.ask.disabled
+    back.ask.value = True
+    assert not back.panel.button.disabled
+    assert "Would delete IAM role" in repr(back.panel)
+
+
+def test_little_is_made_before_somebody_is_to_see_it(page, world):
+    from ipywidgets.widgets.widget import _instances
+
+    before = set(_instances)
+    for number in range(1, 7):
+        page.section(number)
+    first = len(set(_instances) - before)
+    form = page.inputs()
+    assert len(set(_instances) - before) - first < 80
+    assert not form.fields["permissions_boundary_arn"].is_made
+    form.more.value = True
+    assert form.fields["permissions_boundary_arn"].is_made
+    form.fields["permissions_boundary_arn"].value = "nonsense"
+    assert "nonsense" in form.fields["permissions_boundary_arn"].message.value
+
+
+def test_a_page_made_ahead_looks_again_when_opened(world, complete, monkeypatch, tmp_path):
+    from comm import get_comm_manager
+
+    monkeypatch.setenv("RWLIB_GUIDED", "1")
+    monkeypatch.setenv("VOILA_PREHEAT", "True")
+    monkeypatch.delenv("RWLIB_TARGET", raising=False)
+    monkeypatch.chdir(tmp_path)
+    made = widgets.page({})
+    form, start = made.inputs(), made.plan()
+    assert "Fill in the form first" in start.why.value
+    other = widgets.guide(complete, guided=True)
+    other.edit(complete)
+    boto3.client("s3").create_bucket(Bucket="made-meanwhile")
+    manager, answered = get_comm_manager(), []
+    monkeypatch.setattr(
+        "ipywidgets.Widget.handle_control_comm_opened",
+        classmethod(lambda cls, comm, message: answered.append(made.guide.values["bucket"])),
+    )
+    for _ in range(2):
+        manager.targets["jupyter.widget.control"](None, {})
+    assert answered == [complete["bucket"]] * 2
+    assert form.fields["bucket"].input.value == complete["bucket"]
+    assert "made-meanwhile" in form.fields["bucket"].options
+    assert made.guide.begun == 1
+    assert "Fill in" not in start.why.value
+
+
 def test_headless_page_loads_no_widget(world, complete):
     import subprocess
     import sys

@@ -21,8 +21,10 @@ from decimal import Decimal, localcontext
 from typing import Any, Protocol
 
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError
+from rwlib.sandbox.risingwave.engine.intervals import read_interval
+from rwlib.sandbox.risingwave.engine.kinds import type_name
 from rwlib.sandbox.risingwave.engine.queries import ResultRows
-from rwlib.sandbox.risingwave.engine.values import shown, type_name
+from rwlib.sandbox.risingwave.engine.values import shown
 
 _VERSION_3 = 196608
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
@@ -587,7 +589,8 @@ def _binary(value: Any, kind: str) -> bytes:
             moment = datetime.fromisoformat(text).replace(tzinfo=None)
             return struct.pack("!q", (moment - _EPOCH) // _MICROSECOND)
         case "interval":
-            return struct.pack("!qii", *_interval_parts(text))
+            months, days, micros = read_interval(text)
+            return struct.pack("!qii", micros, days, months)
     return text.encode()
 
 
@@ -623,33 +626,6 @@ def _numeric_in_binary(number: Decimal) -> bytes:
     sign = 0x4000 if number < 0 else 0
     head = struct.pack("!hhHh", len(digits), weight if digits else 0, sign, scale)
     return head + struct.pack(f"!{len(digits)}h", *digits)
-
-
-def _interval_parts(text: str) -> tuple[int, int, int]:
-    """Give microseconds, days and months of an interval as it is printed."""
-    months = days = micros = 0
-    for number, unit in _INTERVAL_PART.findall(text):
-        size = float(number)
-        match unit.lower().rstrip("s"):
-            case "year":
-                months += int(size) * 12
-            case "mon" | "month":
-                months += int(size)
-            case "day":
-                days += int(size)
-            case "hour":
-                micros += int(size * 3_600_000_000)
-            case "minute" | "min":
-                micros += int(size * 60_000_000)
-            case _:
-                micros += int(size * 1_000_000)
-    clock = _CLOCK.search(text)
-    if clock:
-        seconds = (
-            Decimal(clock["seconds"]) + 60 * int(clock["minutes"]) + 3600 * int(clock["hours"])
-        )
-        micros += int(seconds * 1_000_000) * (-1 if clock["sign"] == "-" else 1)
-    return micros, days, months
 
 
 def _binary_numeric(raw: bytes) -> str:
@@ -728,10 +704,6 @@ def _blanked(match: re.Match[str]) -> str:
 
 
 _MICROSECOND = timedelta(microseconds=1)
-_INTERVAL_PART = re.compile(
-    r"(-?\d+(?:\.\d+)?)\s*(years?|months?|mons?|days?|hours?|minutes?|mins?|seconds?|secs?)", re.I
-)
-_CLOCK = re.compile(r"(?P<sign>-?)(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?)")
 _PREPARE = "Failed to prepare the statement\n\nCaused by:\n"
 _TEXTS = re.compile(r"""'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 _PARAMETER = re.compile(

@@ -15,9 +15,9 @@ from rwlib.sandbox.risingwave.engine.failures import (
     failure,
     not_found,
 )
+from rwlib.sandbox.risingwave.engine.kinds import is_defined, type_name
 from rwlib.sandbox.risingwave.engine.objects import Database, plain_name
 from rwlib.sandbox.risingwave.engine.platform import Platform
-from rwlib.sandbox.risingwave.engine.values import DEFINED, type_name
 from rwlib.sql import parse_statements
 from rwlib.sql.language import CreateStatement, SqlSyntaxError, Token, tokenize
 
@@ -144,7 +144,7 @@ def _add_column(database: Database, table: Any, text: str, left: list[Token]) ->
         raise failure("sql parser error: expected a column after ADD COLUMN")
     column = statement.columns[0]
     kind = type_name(column.definition)
-    if kind.removesuffix("[]") not in DEFINED:
+    if not is_defined(kind):
         raise failure(f"Feature is not yet implemented: a column of type {kind} in this sandbox")
     if any(name == column.name for name, _ in table.columns):
         raise failure(f'Invalid input syntax: column "{column.name}" of table already exists')

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rwlib.sandbox.risingwave.engine.kinds import long_name
 from rwlib.sandbox.risingwave.engine.objects import Database, Relation
-from rwlib.sandbox.risingwave.engine.values import long_name
 
 Catalog = tuple[str, str, list[str], list[list[Any]]]
 """Schema, name, columns and rows."""

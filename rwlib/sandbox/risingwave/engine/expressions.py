@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rwlib.sandbox.risingwave.engine.values import DEFINED, type_name
+from rwlib.sandbox.risingwave.engine.kinds import is_defined, type_name
 from rwlib.sql.language import Token, tokenize
 
 NUMBERS = "rw_numeric"
@@ -24,6 +24,9 @@ _AFTER_ITEMS = ("FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "
 _NO_FUNCTION = ("SELECT", "IN", "AND", "OR", "NOT", "WHERE", "FROM", "BY", "ON", "VALUES", "AS",
                 "WHEN", "THEN", "ELSE", "HAVING", "LIKE", "BETWEEN", "DISTINCT",
                 "OVER")  # fmt: skip
+_CONSTRUCTORS = {("ROW", "("): "json_array", ("ARRAY", "["): "", ("MAP", "{"): "json_array"}
+_COMPARING = frozenset({"=", "<", ">", "<>", "!=", "<=", ">="})
+_CALCULATING = frozenset("+-*/%")
 _LOGICAL = ("AND", "OR", "NOT", "IS", "LIKE", "ILIKE", "IN", "BETWEEN", "EXISTS")
 _SAME_AS_ARGUMENT = ("min", "max", "coalesce", "nullif", "first_value", "last_value", "abs")
 _OF_FUNCTION = {
@@ -43,15 +46,20 @@ def collation_of(kind: str) -> str:
     return NUMBERS if kind == "numeric" else TIMES if kind in _TIMED else ""
 
 
-def translated(text: str, *, exact_numbers: bool = False) -> str:
+def translated(
+    text: str, names: Mapping[str, str] | None = None, *, exact_numbers: bool = False
+) -> str:
     """Write what SQLite says otherwise: casts, typed literals, keys of JSON objects.
 
     Parameters
     ----------
+    names
+        The types of the columns that it may name.
     exact_numbers
-        Write decimal numbers as texts, so that a numeric column gets every digit of them.
+        Write decimal numbers as texts, so that a numeric column gets every digit of them, and rows,
+        arrays and maps as JSON, which a column of such a type reads.
     """
-    tokens = tokenize(text)[:-1]
+    tokens, names = tokenize(text)[:-1], names or {}
     bodies = [text[token.start : token.end] for token in tokens]
     before = [""] * len(tokens)
     after = [""] * len(tokens)
@@ -68,22 +76,72 @@ def translated(text: str, *, exact_numbers: bool = False) -> str:
             bodies[index] = bodies[index + 1] = ""
         elif exact_numbers and _is_decimal(token):
             bodies[index] = _quoted(token.value)
+    if exact_numbers:
+        _construct(tokens, bodies)
     for start, end in _items(tokens):
         inner = _without_alias(tokens, start, end, {})
         if inner - start == 1 and _is_decimal(tokens[start]):
             bodies[start] = _quoted(tokens[start].value)
-    for cast in _casts(tokens):
-        for index in cast.blank:
-            bodies[index] = ""
-        opening, closing = _wrapping(cast.kind)
-        before[cast.start] = opening + before[cast.start]
-        after[cast.last] += closing
+    _wrap_casts(tokens, names, bodies, before, after)
     pieces: list[str] = []
     at = 0
     for index, token in enumerate(tokens):
         pieces += [text[at : token.start], before[index], bodies[index], after[index]]
         at = token.end
     return "".join([*pieces, text[at:]])
+
+
+def _wrap_casts(
+    tokens: list[Token],
+    names: Mapping[str, str],
+    bodies: list[str],
+    before: list[str],
+    after: list[str],
+) -> None:
+    """Write casts as calls of a function of our own."""
+    for cast in _casts(tokens):
+        for index in cast.blank:
+            bodies[index] = ""
+        opening, closing = _wrapping(cast.kind)
+        if (
+            cast.kind == "varchar"
+            and _type_of(tokens, cast.start, cast.last + 1, {}, names) == "bool"
+        ):
+            opening, closing = "CASE ", " WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
+        elif cast.kind == "numeric" and _is_decimal(tokens[cast.last]):
+            bodies[cast.last] = _quoted(tokens[cast.last].value)
+        before[cast.start] = opening + before[cast.start]
+        after[cast.last] += closing
+
+
+def _construct(tokens: list[Token], bodies: list[str]) -> None:
+    """Write ``ROW(…)``, ``ARRAY[…]`` and ``MAP {…}`` as JSON arrays, a map as pairs.
+
+    Source: RisingWave's documentation, "Array", "Struct" and "Map".
+    """
+    enclosing: list[str] = []
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1].value.upper() if index else ""
+        follows = tokens[index + 1].value if index + 1 < len(tokens) else ""
+        if token.kind != "symbol":
+            if (token.name.upper(), follows) in _CONSTRUCTORS and token.is_name:
+                bodies[index] = _CONSTRUCTORS[token.name.upper(), follows]
+        elif token.value in "([{":
+            inner = before == "ARRAY" or (enclosing[-1:] == ["["] and before in ("[", ","))
+            enclosing.append("" if token.value == "[" and not inner else token.value)
+            if enclosing[-1] == "[":
+                bodies[index] = "json_array("
+            elif token.value == "{":
+                bodies[index] = "(" if follows == "}" else "(json_array("
+        elif token.value in ")]}":
+            opened = enclosing.pop() if enclosing else ""
+            if opened in ("[", "{"):
+                bodies[index] = "))" if opened == "{" and before != "{" else ")"
+        elif enclosing[-1:] == ["{"]:
+            if token.value == ":":
+                bodies[index] = ","
+            elif token.value == ",":
+                bodies[index] = "),json_array("
 
 
 def selected(text: str, count: int, names: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -125,8 +183,7 @@ def calculates(text: str, names: Mapping[str, str]) -> str:
         first = index
         while first > 1 and tokens[first - 1].is_symbol("."):
             first -= 2
-        arrow = tokens[index + 2].is_symbol(">") if index + 2 < len(tokens) else False
-        if _is_operator(tokens[index + 1]) and not arrow:
+        if _is_operator(tokens[index + 1]):
             return token.name
         star = first > 1 and tokens[first - 1].is_symbol("*") and _ends_operand(tokens[first - 2])
         if first and (_is_operator(tokens[first - 1], without="*") or star):
@@ -149,8 +206,8 @@ def _casts(tokens: list[Token]) -> list[_Cast]:
     casts: list[_Cast] = []
     starts: dict[int, int] = {}
     for index, token in enumerate(tokens):
-        if token.is_symbol(":") and _symbol(tokens, index + 1, ":") and index:
-            end, kind = _type_at(tokens, index + 2)
+        if token.is_symbol("::") and index:
+            end, kind = _type_at(tokens, index + 1)
             start = starts.get(index - 1, _operand(tokens, index - 1))
             starts[end - 1] = start
             blank = list(range(index, end))
@@ -217,7 +274,7 @@ def _closing(tokens: list[Token], index: int) -> int:
 
 
 def _wrapping(kind: str) -> tuple[str, str]:
-    if kind.removesuffix("[]") not in DEFINED:
+    if not is_defined(kind):
         return "", ""
     collation = collation_of(kind)
     if collation:
@@ -270,7 +327,8 @@ def _name_of(
     first = tokens[start]
     cast = casts.get(end - 1)
     if cast is not None and cast[0] == start:
-        inner = first.name if first.is_name and not first.is_word("CAST", *_LITERALS) else ""
+        own = first.is_name and not first.is_word("CAST", *_LITERALS, *_NO_ALIAS)
+        inner = first.name if own else ""
         return inner or cast[1]
     if first.is_word("TRUE", "FALSE") and end - start == 1:
         return "bool"
@@ -300,7 +358,7 @@ def _type_of(
     first = tokens[start]
     cast = casts.get(end - 1)
     if cast is not None and cast[0] == start:
-        return cast[1] if cast[1].removesuffix("[]") in DEFINED else ""
+        return cast[1] if is_defined(cast[1]) else ""
     if end - start == 1 and (alone := _type_of_one(first)) is not None:
         return alone
     if first.is_name and all(
@@ -312,7 +370,7 @@ def _type_of(
         return "bool"
     if any(_after_arrow(tokens, place) for place in range(start, end)):
         last = [place for place in range(start, end) if _after_arrow(tokens, place)][-1]
-        return "varchar" if tokens[last - 2].is_symbol(">") else "jsonb"
+        return "varchar" if tokens[last - 1].is_symbol("->>") else "jsonb"
     if first.is_symbol("(") and _closing(tokens, start) == end - 1:
         return _type_of(tokens, start + 1, end - 1, casts, names)
     if first.is_name and _symbol(tokens, start + 1, "("):
@@ -363,8 +421,7 @@ def _is_truth(tokens: list[Token], start: int, end: int) -> bool:
         depth += token.is_symbol("(") - token.is_symbol(")")
         if depth:
             continue
-        arrow = token.is_symbol(">") and tokens[index - 1].value in ("-", ">")
-        if token.kind == "symbol" and token.value in "=<>" and not arrow:
+        if token.kind == "symbol" and token.value in _COMPARING:
             return True
         if token.is_word(*_LOGICAL):
             return True
@@ -372,13 +429,11 @@ def _is_truth(tokens: list[Token], start: int, end: int) -> bool:
 
 
 def _after_arrow(tokens: list[Token], index: int) -> bool:
-    before = "".join(token.value for token in tokens[max(0, index - 3) : index]
-                     if token.kind == "symbol")  # fmt: skip
-    return before.endswith(("->", "->>"))
+    return _symbol(tokens, index - 1, "->") or _symbol(tokens, index - 1, "->>")
 
 
 def _is_operator(token: Token, without: str = "") -> bool:
-    return token.kind == "symbol" and token.value in "+-*/%" and token.value != without
+    return token.kind == "symbol" and token.value in _CALCULATING and token.value != without
 
 
 def _ends_operand(token: Token) -> bool:
@@ -390,7 +445,7 @@ def _is_decimal(token: Token) -> bool:
 
 
 def _symbol(tokens: list[Token], index: int, symbol: str) -> bool:
-    return index < len(tokens) and tokens[index].is_symbol(symbol)
+    return 0 <= index < len(tokens) and tokens[index].is_symbol(symbol)
 
 
 def _quoted(text: str) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, config_error, from_meta
+from rwlib.sandbox.risingwave.engine.kinds import type_name
 from rwlib.sandbox.risingwave.engine.objects import (
     Changes,
     Database,
@@ -16,7 +17,6 @@ from rwlib.sandbox.risingwave.engine.opendal import OpendalError
 from rwlib.sandbox.risingwave.engine.options import bad_value_text
 from rwlib.sandbox.risingwave.engine.platform import Platform, is_on
 from rwlib.sandbox.risingwave.engine.typed_files import arrow_type, parquet_file, pyarrow_module
-from rwlib.sandbox.risingwave.engine.values import type_name
 from rwlib.sandbox.risingwave.engine.writing import (
     file_name,
     json_lines,
@@ -53,6 +53,9 @@ def validate_file_sink(platform: Platform, sink: SandboxSink, database: Database
         raise _invalid(
             "config error", "File sink only supports `PARQUET` and `JSON` encode at present."
         )
+    if sink.jsonb_handling not in ("string", "dynamic"):
+        given = f"unrecognized jsonb.handling.mode value {sink.jsonb_handling}"
+        raise config_error("CreateSink", given)
     if sink.encode == "PARQUET":
         pyarrow_module()
         for _, kind in sink.columns:
@@ -69,7 +72,11 @@ def write_file(platform: Platform, sink: SandboxSink, changes: Changes, database
     base = f"{base}/" if base else ""
     parquet = sink.encode == "PARQUET"
     path = f"{base}{partition_of(sink.options)}{file_name('parquet' if parquet else 'json')}"
-    content = parquet_file(changes.columns, changes.rows) if parquet else json_lines(changes)
+    content = (
+        parquet_file(changes.columns, changes.rows)
+        if parquet
+        else json_lines(changes, parsed=sink.jsonb_handling == "dynamic")
+    )
     platform.operator(sink.options).write(path, content)
 
 

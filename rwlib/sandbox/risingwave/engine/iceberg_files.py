@@ -15,6 +15,11 @@ from typing import Any, Protocol, TypeVar
 
 from rwlib.sandbox.risingwave.engine.iceberg_deletes import commit_changes
 from rwlib.sandbox.risingwave.engine.iceberg_errors import IcebergError, file_error
+from rwlib.sandbox.risingwave.engine.kinds import (
+    map_name,
+    struct_name,
+    type_name,
+)
 from rwlib.sandbox.risingwave.engine.objects import Row
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError
 from rwlib.sandbox.risingwave.engine.typed_files import (
@@ -24,7 +29,7 @@ from rwlib.sandbox.risingwave.engine.typed_files import (
     missing_files_extra,
     pyarrow_module,
 )
-from rwlib.sandbox.risingwave.engine.values import from_python, type_name
+from rwlib.sandbox.risingwave.engine.values import from_python
 
 Publish = Callable[[str, str, str], str]
 """Write a metadata file's content after the one that stood there; give its location."""
@@ -196,6 +201,33 @@ def _require() -> None:
         import pyiceberg  # noqa: F401
     except ImportError:
         raise missing_files_extra("pyiceberg") from None
+    _keep_nulls()
+
+
+@cache
+def _keep_nulls() -> None:
+    """Keep a list or a map of structs NULL, which pyiceberg 0.12 writes and reads as an empty one.
+
+    Its projection builds such an array again from the offsets alone, without the validity.
+    """
+    import pyarrow
+    from pyiceberg.io.pyarrow import ArrowProjectionVisitor
+
+    def keeping(visit: Callable[..., Any]) -> Callable[..., Any]:
+        def visited(self: Any, kind: Any, array: Any, *parts: Any) -> Any:
+            found = visit(self, kind, array, *parts)
+            if found is None or not array.null_count or found.null_count == array.null_count:
+                return found
+            null = array.is_null()
+            if pyarrow.types.is_map(found.type):
+                parts = (found.offsets, found.keys, found.items, found.type)
+                return pyarrow.MapArray.from_arrays(*parts, mask=null)
+            return type(found).from_arrays(found.offsets, found.values, found.type, mask=null)
+
+        return visited
+
+    for name in ("list", "map"):
+        setattr(ArrowProjectionVisitor, name, keeping(getattr(ArrowProjectionVisitor, name)))
 
 
 @cache
@@ -222,8 +254,12 @@ def _kind(iceberg_type: Any) -> str:
         return "numeric"
     if text.startswith("fixed"):
         return "bytea"
-    if text.startswith("list<") and iceberg_type.element_type.is_primitive:
-        return _kind(iceberg_type.element_type) + "[]"
+    if text.startswith("list<"):
+        return type_name(_kind(iceberg_type.element_type)) + "[]"
+    if text.startswith("struct<"):
+        return struct_name([(each.name, _kind(each.field_type)) for each in iceberg_type.fields])
+    if text.startswith("map<"):
+        return map_name(_kind(iceberg_type.key_type), _kind(iceberg_type.value_type))
     return _SCALARS.get(text, text)
 
 
@@ -240,6 +276,17 @@ def _compatible(ours: Any, theirs: Any) -> bool:
     if types.is_list(ours):
         nested = types.is_list(theirs) or types.is_large_list(theirs)
         return bool(nested and _compatible(ours.value_type, theirs.value_type))
+    if types.is_struct(ours):
+        there = {field.name: field.type for field in theirs} if types.is_struct(theirs) else {}
+        return {field.name for field in ours} == set(there) and all(
+            _compatible(field.type, there[field.name]) for field in ours
+        )
+    if types.is_map(ours):
+        return bool(
+            types.is_map(theirs)
+            and _compatible(ours.key_type, theirs.key_type)
+            and _compatible(ours.item_type, theirs.item_type)
+        )
     return bool(ours == theirs)
 
 

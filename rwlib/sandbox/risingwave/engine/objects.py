@@ -74,6 +74,7 @@ class SandboxSink:
     sent: dict[str, Row] = field(default_factory=dict)
     error: str = ""
     created_at: str = ""
+    jsonb_handling: str = "string"
 
 
 class Op(IntEnum):

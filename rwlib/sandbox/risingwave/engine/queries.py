@@ -29,8 +29,9 @@ from rwlib.sandbox.risingwave.engine.expressions import (
     translated,
 )
 from rwlib.sandbox.risingwave.engine.failures import failure
+from rwlib.sandbox.risingwave.engine.kinds import type_name
 from rwlib.sandbox.risingwave.engine.objects import Database, Relation, Row
-from rwlib.sandbox.risingwave.engine.values import canonical, from_python, type_name
+from rwlib.sandbox.risingwave.engine.values import canonical, from_python
 from rwlib.sql.language import tokenize
 
 _SELECTING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION)
@@ -79,7 +80,7 @@ def select(text: str, database: Database, version: str, read_source: SourceReade
     names = _column_types(database, words)
     _refuse_calculating(text, names)
     with _opened(database, version, words, read_source) as connection:
-        said = translated(text)
+        said = translated(text, names)
         declared = _declared_types(connection, said)
         connection.set_authorizer(_only(*_SELECTING, sqlite3.SQLITE_RECURSIVE))
         with _explained():
@@ -321,6 +322,10 @@ def _add_functions(connection: sqlite3.Connection, database: Database, version: 
     connection.create_function(CAST, 2, _cast)
     connection.create_collation(NUMBERS, _compared("numeric", Decimal))
     connection.create_collation(TIMES, _compared("timestamptz", str))
+    connection.create_function("->", 2, lambda document, place: _inside(document, place, str))
+    connection.create_function("->>", 2, lambda document, place: _inside(document, place, _bare))
+    connection.create_aggregate("bool_and", 1, _Every)
+    connection.create_aggregate("bool_or", 1, _Some)
     connection.create_window_function("sum", 1, _Sum)
     connection.create_window_function("avg", 1, _Average)
 
@@ -331,6 +336,49 @@ def _cast(value: Any, kind: str) -> Any:
     except ValueError as error:
         _refused.text = str(error)
         raise
+
+
+def _inside(document: Any, place: Any, written: Callable[[str], str | None]) -> str | None:
+    """Give what stands at a key or a position of a jsonb, whose operators SQLite has compact."""
+    if document is None or place is None:
+        return None
+    try:
+        found = json.loads(document)
+        if isinstance(place, int) and isinstance(found, list):
+            inner = found[place]
+        elif isinstance(place, str) and isinstance(found, dict):
+            inner = found[place.removeprefix('$."').removesuffix('"')]
+        else:
+            return None
+    except (ValueError, TypeError, LookupError):
+        return None
+    return written(str(canonical(json.dumps(inner), "jsonb")))
+
+
+def _bare(text: str) -> str | None:
+    """Give a JSON text without its quotes; nothing for JSON's null."""
+    return None if text == "null" else json.loads(text) if text.startswith('"') else text
+
+
+class _Every:
+    """``bool_and``: NULL of nothing."""
+
+    def __init__(self) -> None:
+        self.values: list[bool] = []
+
+    def step(self, value: Any) -> None:
+        if value is not None:
+            self.values.append(bool(value))
+
+    def finalize(self) -> Any:
+        return int(all(self.values)) if self.values else None
+
+
+class _Some(_Every):
+    """``bool_or``: NULL of nothing."""
+
+    def finalize(self) -> Any:
+        return int(any(self.values)) if self.values else None
 
 
 def _compared(kind: str, key: Callable[[str], Any]) -> Callable[[str, str], int]:

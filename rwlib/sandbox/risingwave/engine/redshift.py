@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -194,19 +195,30 @@ def _trusts_redshift(role: Reply, role_arn: str, caller: str, warehouse: _Wareho
     regions = ("", f".{region_name}")
     names = [f"{kind}{region}.amazonaws.com" for kind in kinds for region in regions]
     place = "workgroup/" if warehouse.serverless else "cluster:"
+    now = datetime.now(UTC)
+    tags = zip(role.elements("Key"), role.elements("Value"), strict=True)
     context = {
         "sts:ExternalId": caller,
         "aws:SourceAccount": account,
         "aws:SourceArn": f"arn:aws:{service}:{region_name}:{account}:{place}{warehouse.name}",
         "aws:SecureTransport": "true",
+        "aws:RequestedRegion": region_name,
+        "aws:PrincipalServiceNamesList": names,
+        "aws:CurrentTime": now,
+        "aws:EpochTime": str(int(now.timestamp())),
     }
-    return any(
+    for key, value in tags:
+        context |= {f"aws:ResourceTag/{key}": value, f"iam:ResourceTag/{key}": value}
+    effects = {
         evaluate(
             Request({"Service": name}, "sts:AssumeRole", role_arn, account, context),
             Policies(resource=trust),
-        ).allowed
+        ).effect
         for name in names
-    )
+    }
+    # All these names are the caller's, so a Deny for one of them is a Deny for it (IAM User Guide,
+    # aws:PrincipalServiceNamesList).
+    return "allowed" in effects and "explicit-deny" not in effects
 
 
 def _get(platform: Platform, keys: Keys, region_name: str, url: str) -> Reply:

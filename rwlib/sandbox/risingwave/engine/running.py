@@ -23,6 +23,7 @@ from rwlib.sandbox.risingwave.engine.platform import Platform
 from rwlib.sandbox.risingwave.engine.queries import ResultRows, select
 from rwlib.sandbox.risingwave.engine.redshift import copy_manifests, write_redshift
 from rwlib.sandbox.risingwave.engine.s3_source import read_source
+from rwlib.sandbox.risingwave.engine.writing import EncodeError
 
 Write = Callable[[Platform, SandboxSink, Changes, Database], None]
 
@@ -63,6 +64,8 @@ def checkpoint_sink(platform: Platform, database: Database, sink: SandboxSink) -
         _fail(database, sink, f"File error: {error}")
     except IcebergError as error:
         _fail(database, sink, f"Iceberg error: {error}")
+    except EncodeError as error:
+        _fail(database, sink, f"Encode error: {error}")
     else:
         sink.delivered, sink.sent = reached, sent
         sink.error = ""

@@ -12,12 +12,13 @@ import json
 from typing import Any
 
 from rwlib.sandbox.risingwave.engine.failures import from_meta
+from rwlib.sandbox.risingwave.engine.kinds import type_name
 from rwlib.sandbox.risingwave.engine.objects import Database, Relation, Row
 from rwlib.sandbox.risingwave.engine.opendal import OpendalError, OpenDalOperator
 from rwlib.sandbox.risingwave.engine.options import bad_value_text, unknown_option_text
 from rwlib.sandbox.risingwave.engine.platform import MAIN, Platform
 from rwlib.sandbox.risingwave.engine.typed_files import parquet_rows
-from rwlib.sandbox.risingwave.engine.values import from_python, type_name
+from rwlib.sandbox.risingwave.engine.values import from_python
 from rwlib.sql import listed_prefix, load_connector
 
 _LOG_TARGET = "risingwave_connector::source::filesystem::opendal_source"

@@ -132,6 +132,7 @@ def _sink(
     if from_name and from_name not in database.relations:
         raise not_found("table or source", from_name)
     clause = statement.format_encode
+    inside = {option.name: option.value for option in clause.options} if clause else {}
     return SandboxSink(
         database.new_id(),
         plain_name(statement.name),
@@ -146,4 +147,5 @@ def _sink(
         format=clause.format if clause else "PLAIN",
         encode=clause.encode if clause else "JSON",
         created_at=now(),
+        jsonb_handling=str(inside.get("jsonb.handling.mode", "string")),
     )

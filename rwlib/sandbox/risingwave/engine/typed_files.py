@@ -2,7 +2,8 @@
 
 pyarrow is imported when the first such file is written or read. The types are those of
 ``src/common/src/array/arrow/arrow_iceberg.rs``, which file sinks and Iceberg share: smallint
-becomes a 32-bit integer, every numeric ``decimal(38, 10)``, jsonb and intervals text.
+becomes a 32-bit integer, every numeric ``decimal(38, 10)``, jsonb and intervals text; structs,
+lists and maps stay what they are.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import Any
 
 from rwlib.sandbox.risingwave.engine.failures import RefusedStatementError, failure
+from rwlib.sandbox.risingwave.engine.kinds import (
+    element_of,
+    entry_of,
+    fields_of,
+    is_defined,
+    type_name,
+)
 from rwlib.sandbox.risingwave.engine.objects import Row
-from rwlib.sandbox.risingwave.engine.values import to_python, type_name
+from rwlib.sandbox.risingwave.engine.values import to_python
 
 Columns = Sequence[tuple[str, str]]
 """Names and definitions of columns."""
@@ -89,8 +97,13 @@ def arrow_type(kind: str) -> Any:
         The sandbox cannot write it.
     """
     pyarrow = pyarrow_module()
-    if kind.endswith("[]"):
-        return pyarrow.list_(arrow_type(kind[:-2]))
+    if element := element_of(kind):
+        return pyarrow.list_(arrow_type(element))
+    if fields := fields_of(kind):
+        return pyarrow.struct([(name, arrow_type(inner)) for name, inner in fields])
+    if (entry := entry_of(kind)) and is_defined(kind):
+        key = pyarrow.field("key", arrow_type(entry[0]), nullable=False)
+        return pyarrow.map_(key, pyarrow.field("value", arrow_type(entry[1])))
     types = {
         "bool": pyarrow.bool_(),
         "int2": pyarrow.int32(),
@@ -119,8 +132,21 @@ def arrow_value(value: Any, kind: str, target: Any) -> Any:
     """Give a kept value of one of RisingWave's types as Arrow's type takes it."""
     if value is None:
         return None
-    if kind.endswith("[]") and isinstance(value, list):
-        return [arrow_value(item, kind[:-2], target.value_type) for item in value]
+    if element := element_of(kind):
+        return [arrow_value(item, element, target.value_type) for item in value]
+    if fields := fields_of(kind):
+        return {
+            name: arrow_value(value.get(name), inner, target.field(name).type)
+            for name, inner in fields
+        }
+    if entry := entry_of(kind):
+        return [
+            (
+                arrow_value(key, entry[0], target.key_type),
+                arrow_value(item, entry[1], target.item_type),
+            )
+            for key, item in value
+        ]
     found = to_python(value, kind)
     return _decimal(found, target.precision, target.scale) if kind == "numeric" else found
 

@@ -1,7 +1,8 @@
 """RisingWave's types: what a value is, how it is kept, and how RisingWave writes it.
 
-A value is kept as JSON can hold it: booleans, integers and floats as such, everything else as the
-text that RisingWave prints. Texts are those of ``ToText`` in ``src/common/src/types``, JSON those
+A value is kept as JSON can hold it: booleans, integers and floats as such, a struct as an object, a
+list as a list and a map as a list of its entries, everything else as the text that RisingWave
+prints. Texts are those of ``ToText`` in ``src/common/src/types``, JSON those
 of ``src/connector/src/sink/encoder/json.rs`` with the modes that the file, Snowflake and Redshift
 sinks choose (``file_sink/opendal_sink.rs``, ``snowflake_redshift/mod.rs:53-63``).
 """
@@ -13,97 +14,20 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
+from rwlib.sandbox.risingwave.engine.intervals import interval_iso, interval_text, read_interval
+from rwlib.sandbox.risingwave.engine.kinds import element_of, entry_of, fields_of
+
 _DIGITS = 28
 """Digits of a numeric (``rust_decimal``)."""
 
-_ALIASES = {
-    "bool": "bool",
-    "boolean": "bool",
-    "smallint": "int2",
-    "int2": "int2",
-    "int": "int4",
-    "integer": "int4",
-    "int4": "int4",
-    "bigint": "int8",
-    "int8": "int8",
-    "real": "float4",
-    "float4": "float4",
-    "float": "float8",
-    "double precision": "float8",
-    "double": "float8",
-    "float8": "float8",
-    "numeric": "numeric",
-    "decimal": "numeric",
-    "dec": "numeric",
-    "varchar": "varchar",
-    "character varying": "varchar",
-    "text": "varchar",
-    "string": "varchar",
-    "date": "date",
-    "time without time zone": "time",
-    "time": "time",
-    "timestamp without time zone": "timestamp",
-    "timestamp with time zone": "timestamptz",
-    "timestamp": "timestamp",
-    "timestamptz": "timestamptz",
-    "interval": "interval",
-    "bytea": "bytea",
-    "jsonb": "jsonb",
-}
-_BY_LENGTH = sorted(_ALIASES, key=len, reverse=True)
 _INTEGER_BITS = {"int2": 16, "int4": 32, "int8": 64}
 _TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")
 _FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
-
-DEFINED = frozenset(_ALIASES.values())
-"""The scalar types that are understood."""
-
-
-def type_name(definition: str) -> str:
-    """Give a type's short name from a column's definition; unknown ones as they are written.
-
-    Examples
-    --------
-    >>> type_name("double precision NOT NULL"), type_name("int[]"), type_name("bigint PRIMARY KEY")
-    ('float8', 'int4[]', 'int8')
-    """
-    text = " ".join(definition.split()).lower()
-    for alias in _BY_LENGTH:
-        if text.startswith(alias) and not text[len(alias) : len(alias) + 1].isalnum():
-            rest = text[len(alias) :].replace(" ", "")
-            brackets = re.match(r"(\[\])*", rest)
-            return _ALIASES[alias] + (brackets[0] if brackets else "")
-    return text
-
-
-def long_name(definition: str) -> str:
-    """Give a type's name as ``information_schema`` has it.
-
-    Examples
-    --------
-    >>> long_name("int8"), long_name("varchar"), long_name("timestamptz")
-    ('bigint', 'character varying', 'timestamp with time zone')
-    """
-    short = type_name(definition)
-    scalar = short.partition("[")[0]
-    names = {
-        "bool": "boolean",
-        "int2": "smallint",
-        "int4": "integer",
-        "int8": "bigint",
-        "float4": "real",
-        "float8": "double precision",
-        "varchar": "character varying",
-        "time": "time without time zone",
-        "timestamp": "timestamp without time zone",
-        "timestamptz": "timestamp with time zone",
-    }
-    return names.get(scalar, scalar) + short[len(scalar) :]
 
 
 def canonical(value: Any, kind: str) -> Any:
@@ -116,8 +40,18 @@ def canonical(value: Any, kind: str) -> Any:
     """
     if value is None:
         return None
-    if kind.endswith("[]"):
-        return [canonical(item, kind[:-2]) for item in _items(value)]
+    if element := element_of(kind):
+        return [canonical(item, element) for item in _items(value)]
+    if fields := fields_of(kind):
+        given = _members(value, fields)
+        return {name: canonical(given.get(name), inner) for name, inner in fields}
+    if entry := entry_of(kind):
+        pairs = [(canonical(k, entry[0]), canonical(v, entry[1])) for k, v in _entries(value)]
+        if any(key is None for key, _ in pairs):
+            raise ValueError("map keys must not be NULL")
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError("map keys must be unique")
+        return [list(pair) for pair in pairs]
     read = _READERS.get(kind)
     return value if read is None else read(value, kind)
 
@@ -126,9 +60,16 @@ def shown(value: Any, kind: str) -> str | None:
     """Write a kept value as RisingWave prints it to a client; None for NULL."""
     if value is None:
         return None
-    if kind.endswith("[]") and isinstance(value, list):
-        inner = (shown(item, kind[:-2]) for item in value)
-        return "{" + ",".join("NULL" if item is None else _element(item) for item in inner) + "}"
+    if (element := element_of(kind)) and isinstance(value, list):
+        inner = (shown(item, element) for item in value)
+        quote = str if element_of(element) else _element
+        return "{" + ",".join("NULL" if item is None else quote(item) for item in inner) + "}"
+    if (fields := fields_of(kind)) and isinstance(value, dict):
+        parts = (shown(value.get(name), inner) for name, inner in fields)
+        return "(" + ",".join("" if part is None else _field(part) for part in parts) + ")"
+    if (entry := entry_of(kind)) and isinstance(value, list):
+        pairs = (f"{shown(k, entry[0])}:{shown(v, entry[1]) or 'NULL'}" for k, v in value)
+        return "{" + ",".join(pairs) + "}"
     if isinstance(value, bool):
         return "t" if value else "f"
     if isinstance(value, float):
@@ -136,12 +77,20 @@ def shown(value: Any, kind: str) -> str | None:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def to_json(value: Any, kind: str) -> Any:
-    """Encode a kept value as RisingWave's JSON encoder does in a sink that writes files."""
+def to_json(value: Any, kind: str, *, parsed: bool = False) -> Any:
+    """Encode a kept value as RisingWave's JSON encoder does in a sink that writes files.
+
+    Parameters
+    ----------
+    parsed
+        Write jsonb as JSON instead of as its text: ``jsonb.handling.mode = 'dynamic'``.
+    """
     if value is None:
         return None
-    if kind.endswith("[]") and isinstance(value, list):
-        return [to_json(item, kind[:-2]) for item in value]
+    if (element := element_of(kind)) and isinstance(value, list):
+        return [to_json(item, element, parsed=parsed) for item in value]
+    if (fields := fields_of(kind)) and isinstance(value, dict):
+        return {name: to_json(value.get(name), inner, parsed=parsed) for name, inner in fields}
     match kind:
         case "float4" | "float8":
             return float(value) if math.isfinite(value) else None
@@ -152,7 +101,11 @@ def to_json(value: Any, kind: str) -> Any:
         case "time":
             return time.fromisoformat(value).strftime("%H:%M:%S.%f")
         case "bytea":
-            return base64.b64encode(bytes.fromhex(value[2:])).decode().rstrip("=")
+            return base64.b64encode(bytes.fromhex(value[2:])).decode()
+        case "interval":
+            return interval_iso(read_interval(value))
+        case "jsonb":
+            return json.loads(value) if parsed else value
     return value
 
 
@@ -160,8 +113,12 @@ def to_python(value: Any, kind: str) -> Any:
     """Give a kept value as Python has it, for libraries that write typed files."""
     if value is None:
         return None
-    if kind.endswith("[]"):
-        return [to_python(item, kind[:-2]) for item in value]
+    if element := element_of(kind):
+        return [to_python(item, element) for item in value]
+    if fields := fields_of(kind):
+        return {name: to_python(value.get(name), inner) for name, inner in fields}
+    if entry := entry_of(kind):
+        return [(to_python(k, entry[0]), to_python(v, entry[1])) for k, v in value]
     match kind:
         case "numeric":
             return Decimal(value)
@@ -180,13 +137,84 @@ def to_python(value: Any, kind: str) -> Any:
 
 def from_python(value: Any, kind: str) -> Any:
     """Give what a typed file holds as a column of that type keeps it."""
+    return canonical(_plain(value), kind)
+
+
+def _plain(value: Any) -> Any:
+    """Write what Python has and JSON has not as RisingWave reads it, at any depth."""
     if isinstance(value, bytes | bytearray | memoryview):
-        value = "\\x" + bytes(value).hex()
-    elif isinstance(value, datetime | date | time):
-        value = value.isoformat()
-    elif isinstance(value, Decimal):
-        value = format(value, "f")
-    return canonical(value, kind)
+        return "\\x" + bytes(value).hex()
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
+
+
+def _members(value: Any, fields: tuple[tuple[str, str], ...]) -> Mapping[str, Any]:
+    """Read a struct: by name from an object, by place from a row."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith(("{", "[")):
+            value = _loaded(text, "struct")
+        elif text.startswith("(") and text.endswith(")"):
+            value = _row_items(text[1:-1])
+        else:
+            raise ValueError("Missing left parenthesis")
+    if isinstance(value, Mapping):
+        return value
+    if not isinstance(value, list | tuple) or len(value) != len(fields):
+        raise ValueError(f"cannot cast {value!r} to struct of {len(fields)} fields")
+    return {name: item for (name, _), item in zip(fields, value, strict=True)}
+
+
+def _entries(value: Any) -> list[tuple[Any, Any]]:
+    """Read a map: the members of an object, or pairs of a key and a value."""
+    if isinstance(value, str):
+        value = _loaded(value, "map")
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(pair, list | tuple) and len(pair) == 2 for pair in value
+    ):
+        raise ValueError(f"cannot cast {value!r} to map")
+    return [(key, item) for key, item in value]
+
+
+def _loaded(text: str, kind: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError(f"cannot cast {text} to {kind}") from None
+
+
+def _row_items(text: str) -> list[str | None]:
+    """Take PostgreSQL's text of a row apart: nothing is NULL, quotes and backslashes escape."""
+    found = re.findall(r'((?:"(?:[^"\\]|\\.|"")*"|[^,"])*)(?:,|$)', text)[: _commas(text) + 1]
+    return [_row_item(item) for item in found]
+
+
+def _commas(text: str) -> int:
+    return re.sub(r'"(?:[^"\\]|\\.|"")*"', "", text).count(",")
+
+
+def _row_item(text: str) -> str | None:
+    if not text:
+        return None
+    if not text.startswith('"'):
+        return text
+    return re.sub(r'\\(.)|""', lambda found: found[1] or '"', text[1:-1])
+
+
+def _field(text: str) -> str:
+    """Quote a struct's field where it has to be (``struct_array.rs``, ``quote_if_need``)."""
+    if re.fullmatch(r'[^"\\,\s()]+', text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '""') + '"'
 
 
 def _items(value: Any) -> list[Any]:
@@ -199,13 +227,26 @@ def _items(value: Any) -> list[Any]:
             return found
     if not (text.startswith("{") and text.endswith("}")):
         raise ValueError('Array literal must start with "{"')
-    items = re.findall(r'\s*("(?:[^"\\]|\\.)*"|[^,]+)\s*(?:,|$)', text[1:-1])
     return [
         re.sub(r"\\(.)", r"\1", item[1:-1])
         if item.startswith('"')
-        else (None if item.strip().upper() == "NULL" else item.strip())
-        for item in items
+        else (None if item.upper() == "NULL" else item)
+        for item in _split(text[1:-1])
     ]
+
+
+def _split(text: str) -> list[str]:
+    """Split the text of a list at the commas that stand outside of quotes and inner lists."""
+    pieces = re.findall(r'"(?:[^"\\]|\\.)*"|[{},]|[^"{},]+', text)
+    items, depth = [""], 0
+    for piece in pieces:
+        depth += (piece == "{") - (piece == "}")
+        if piece == "," and not depth:
+            items.append("")
+        else:
+            items[-1] += piece
+    found = [item.strip() for item in items]
+    return [] if found == [""] else found
 
 
 def _element(text: str) -> str:
@@ -313,7 +354,11 @@ def _json(value: Any, kind: str) -> str:
             value = json.loads(value)
         except ValueError:
             raise ValueError(f"invalid input syntax for type jsonb: {value}") from None
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _interval(value: Any, kind: str) -> str:
+    return interval_text(read_interval(str(value)))
 
 
 _READERS: dict[str, Callable[[Any, str], Any]] = {
@@ -327,7 +372,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "time": _time,
     "timestamp": _timestamp,
     "timestamptz": _timestamp,
-    "interval": _text,
+    "interval": _interval,
     "bytea": _bytes,
     "jsonb": _json,
 }

@@ -1,0 +1,1 @@
+from .beside import kernels_beside as kernels_beside
