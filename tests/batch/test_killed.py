@@ -71,13 +71,17 @@ class Killing:
             for each in TARGETS
         ]
         path.write_text("".join(json.dumps(each) + "\n" for each in self.targets))
-        self.iam = boto3.client("iam")
-        self.cloud = Cloud.from_environment()
+        # What looks at the state is not disturbed.
+        self.iam = boto3.client("iam", endpoint_url=sandbox.url)
+        values = sandbox.environment()
+        key, secret = values["RWC_API_KEY"], values["RWC_API_SECRET"]
+        self.cloud = Cloud(values["RWC_ENDPOINT"], key, secret)
         self.kills = dict.fromkeys(("run", "tear-down", "batch", "target of a batch"), 0)
         self.number = 0
 
     def state(self):
-        """What the customer's IAM and the cluster's list hold, without ids; a text for each."""
+        """What the customer's IAM and the cluster's list hold, without ids."""
+        self.sandbox.set_faults(**dict.fromkeys(FAULTS, 0.0))
         listed = sorted(self.cloud.allowed_iam_roles(CLUSTER).role_arns)
         return {**dict(ast.literal_eval(without_ids(self.iam))), "listed": listed}
 
