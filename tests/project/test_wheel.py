@@ -231,7 +231,7 @@ def served(environment, compiled, folder, *options):
             env={**outside(), "PYTHONPYCACHEPREFIX": str(compiled)},
         )  # fmt: skip
     try:
-        address = wait_until(lambda: re.search(r"http://\S+token=\S+", output.read_text()))
+        address = wait_until(lambda: re.search(r"http://\S+token=\S+", output.read_text()), 240)
         assert address, output.read_text()
         yield address[0]
     finally:
@@ -255,7 +255,7 @@ def test_app_and_lab_open_copies_and_never_write_over_an_edited_one(
     copies = tmp_path / "runs" / "lab" / "notebooks"
     with served(environment, compiled, tmp_path, "--lab") as address:
         content = address.replace("/lab/tree/", "/api/contents/")
-        assert wait_until(lambda: answer(content))
+        assert wait_until(lambda: answer(content), 240)
         assert json.loads(answer(content))["name"] == "runbook.ipynb"
     assert len(list(copies.rglob("*.ipynb"))) >= 25
     edited, left = copies / "runbook.ipynb", copies / "06_verify_setup.ipynb"
