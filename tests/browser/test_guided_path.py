@@ -187,11 +187,13 @@ def walk_the_page(walk, runs):
     clicks = 3  # the cluster, the connector, and Preview
     walk.button("Preview").first.click()
     for number in (1, 2, 4):
+        visible(walk, r"Apply \d").first.wait_for()
         walk.shot(f"{number}0-section", walk.page.locator(f"#rw-section-{number}"))
         visible(walk, r"Apply \d").click()
         clicks += 1
         walk.expect(walk.page.locator(f"#rw-section-{number}")).to_contain_text("✓ done")
         walk.expect(walk.page.locator(f"#rw-section-{number}")).to_contain_text("Done. ")
+        walk.shot(f"{number}1-done", walk.page.locator(f"#rw-section-{number}"))
     verdict = walk.page.locator(".rw-note.rw-good", has_text="None of").locator("visible=true")
     verdict.last.wait_for()
     walk.expect(walk.page.locator("#rw-section-6")).to_contain_text("✓ done")
@@ -205,6 +207,7 @@ def walk_the_page(walk, runs):
     break_it(runs)
     visible(walk, "Check again").last.click()
     walk.expect(walk.page.locator("#rw-section-6")).to_contain_text("✗ failed")
+    walk.shot("61-broken", walk.page.locator("#rw-section-6"))
     visible(walk, "Fix it").first.click()
     walk.wait_for("Would create attachment")
     walk.shot("62-fix", walk.page.locator("#rw-section-6"))
@@ -226,6 +229,19 @@ def test_voila_leads_from_nothing_to_verified_and_back_on_one_page(page, tmp_pat
         walk = AppWalk(page, address, screenshots, "app")
         walk_the_page(walk, tmp_path)
         assert page.locator(".jp-InputArea-editor, .cm-editor").count() == 0
+
+
+def test_jupyterlab_leads_from_nothing_to_verified_and_back_on_one_page(
+    page, tmp_path, screenshots
+):
+    with served(tmp_path, "--token", "browser-test") as address:
+        walk = LabWalk(page, address, screenshots, "page")
+        walk_the_page(walk, tmp_path)
+        kernels = page.evaluate(
+            "async () => (await (await fetch('/api/kernels', {headers: {Authorization:"
+            " 'token browser-test'}})).json()).length"
+        )
+        assert kernels == 1
 
 
 @pytest.fixture(scope="module")
@@ -261,14 +277,14 @@ def test_everything_can_be_reached_with_the_keyboard(page, lab, screenshots):
 
 def test_pages_fit_1024_pixels_and_the_dark_theme(page, lab, screenshots):
     walk = LabWalk(page, lab[0], screenshots, "dark")
-    page.goto(f"{walk.base}/lab/tree/00_start_here.ipynb?token={walk.token}")
+    page.goto(f"{walk.base}/lab/tree/runbook.ipynb?token={walk.token}")
     page.wait_for_function("() => window.jupyterapp?.commands?.hasCommand('apputils:change-theme')")
     page.evaluate(
         "() => window.jupyterapp.commands.execute('apputils:change-theme',"
         " {theme: 'JupyterLab Dark'})"
     )
     try:
-        walk.open("00_start_here.ipynb")
+        walk.open("runbook.ipynb")
         fill_in(walk)
         walk.button("Preview").first.click()
         walk.wait_for("Would create IAM policy")
@@ -278,7 +294,12 @@ def test_pages_fit_1024_pixels_and_the_dark_theme(page, lab, screenshots):
         )
         assert wide == 0
         walk.shot("form", walk.field("cluster"))
-        walk.shot("chain", page.locator("svg.rw-chain").first)
+        walk.shot("preview", page.locator("#rw-section-1"))
+        askew = page.evaluate(
+            "() => [...document.querySelectorAll('.rw-live .rw td')]"
+            ".filter(each => getComputedStyle(each).textAlign !== 'left').length"
+        )
+        assert askew == 0
         assert serious_faults(page) == []
     finally:
         page.evaluate(
@@ -351,7 +372,10 @@ def test_the_keyboard_alone_leads_to_the_verdict_and_to_the_files(page, tmp_path
             press(walk, page.get_by_role("link", name="report.html"))
         assert "redshift" in Path(coming.value.path()).read_text(encoding="utf-8")
         assert serious_faults(page) == []
-        tab_to(walk, visible(walk, "Take it all back"))
+        press(walk, visible(walk, "Take it all back"))
+        walk.wait_for("Would delete IAM role")
+        walk.expect(visible(walk, "Take it back")).to_be_enabled()
+        tab_to(walk, visible(walk, "Take it back"))
         assert page.faults == []
 
 

@@ -19,14 +19,14 @@ ASKED = ".jp-Dialog button.jp-mod-accept"
 IMAGES = places.ROOT / "docs" / "images"
 # README_IMAGES=write puts these screenshots where the README shows them.
 IN_THE_README = {
-    "lab-01-mistake.png": "form.png",
-    "lab-20-preview.png": "preview.png",
-    "lab-21-done.png": "applied.png",
-    "lab-60-verified.png": "verified.png",
-    "lab-61-broken.png": "broken.png",
-    "lab-62-fix.png": "fix.png",
+    "page-01-mistake.png": "form.png",
+    "page-10-section.png": "preview.png",
+    "page-11-done.png": "applied.png",
+    "page-60-verified.png": "verified.png",
+    "page-61-broken.png": "broken.png",
+    "page-62-fix.png": "fix.png",
     "app-00-empty.png": "app.png",
-    "dark-chain.png": "dark.png",
+    "dark-preview.png": "dark.png",
 }
 FIELDS = {
     "cluster": ".rw-field-cluster-id select",

@@ -114,3 +114,10 @@ def test_no_colour_on_a_terminal_where_the_user_wants_none(value, coloured):
     assert done.returncode == 0, said
     assert "invalid_client_token" in said
     assert ("\x1b[" in said) == coloured
+
+
+def test_options_are_written_with_hyphens_also_where_they_say_no():
+    code, out, _ = rwlib("run", "--help")
+    assert code == 0
+    assert "--no-run-sql" in out
+    assert "_sql" not in out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,13 +15,11 @@ import pytest
 
 from rwlib.headless import can_fork
 from rwlib.kernels import kernels_beside
+from rwlib.kernels.asking import ask, stand_for
 from rwlib.kernels.beside import NAME
 
 jupyter_client = pytest.importorskip("jupyter_client")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not can_fork(), reason="kernels are forked where there is a fork"),
-]
+pytestmark = pytest.mark.skipif(not can_fork(), reason="kernels are forked where a process can be")
 PATIENCE = 120
 
 
@@ -79,6 +78,7 @@ def wait_until_gone(process_id):
     raise AssertionError(f"process {process_id} is still there")
 
 
+@pytest.mark.slow
 def test_a_kernel_is_there_with_its_imports_and_is_somebody_elses_fork(start, tmp_path):
     environment = {**os.environ, "OF_THIS_KERNEL": "yes"}
     manager, client = start(env=environment)
@@ -94,6 +94,7 @@ def test_a_kernel_is_there_with_its_imports_and_is_somebody_elses_fork(start, tm
     assert int(said(other, "print(os.getpid())")) != mine
 
 
+@pytest.mark.slow
 def test_an_interrupt_reaches_the_cell_and_a_restart_forgets(start):
     manager, client = start()
     said(client, "kept = 1")
@@ -105,6 +106,7 @@ def test_an_interrupt_reaches_the_cell_and_a_restart_forgets(start):
     assert said(client, "print(kept)") == "NameError"
 
 
+@pytest.mark.slow
 def test_a_kernel_ends_when_what_stands_for_it_is_killed(start):
     manager, client = start()
     process_id = int(said(client, "import os; print(os.getpid())"))
@@ -112,6 +114,7 @@ def test_a_kernel_ends_when_what_stands_for_it_is_killed(start):
     wait_until_gone(process_id)
 
 
+@pytest.mark.slow
 def test_an_ordinary_kernel_starts_where_nobody_forks(beside, start):
     spec = Path(beside[0]) / "kernels" / NAME / "kernel.json"
     described = json.loads(spec.read_text(encoding="utf-8"))
@@ -127,11 +130,13 @@ def test_an_ordinary_kernel_starts_where_nobody_forks(beside, start):
     assert said(client, "import sys; print('rwlib.widgets.sections' in sys.modules)") == "False"
 
 
+@pytest.mark.slow
 def test_who_asks_with_another_python_configuration_gets_an_ordinary_kernel(start):
     client = start(env={**os.environ, "PYTHONHASHSEED": "7"})[1]
     assert said(client, "import sys; print('rwlib.widgets.sections' in sys.modules)") == "False"
 
 
+@pytest.mark.slow
 def test_nobody_else_can_ask_and_nothing_is_left(tmp_path):
     with kernels_beside(tmp_path) as variables:
         assert str(tmp_path) in variables["JUPYTER_PATH"].split(os.pathsep)
@@ -140,3 +145,28 @@ def test_nobody_else_can_ask_and_nothing_is_left(tmp_path):
         place = Path(spec["argv"][spec["argv"].index("-f") - 1]).parent
         assert place.stat().st_mode & 0o077 == 0
     assert not place.exists()
+
+
+def test_there_is_no_fork_where_nobody_answers(tmp_path):
+    assert ask(str(tmp_path / "nobody"), []) is None
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "no"))
+        door.listen()
+        refusing = threading.Thread(target=lambda: door.accept()[0].sendall(b"0"))
+        refusing.start()
+        assert ask(str(tmp_path / "no"), []) is None
+        refusing.join()
+
+
+def test_waiting_ends_with_the_fork():
+    here, there = socket.socketpair()
+    ends = threading.Timer(0.1, there.close)
+    ends.start()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with here:
+            stand_for(here, os.getpid())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    ends.join()
+    assert there.fileno() == -1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import boto3
 import pytest
 
 from rwlib import widgets
-from rwlib.widgets.panel import STORED
+from rwlib.widgets.panel import STORED, style
 from tests.widgets.test_guide import (
     CLUSTER,
     FORM,
@@ -154,3 +156,37 @@ def test_step_3_shows_the_trust_policy_when_nothing_is_to_change(world, complete
     _, preview = opened(complete, 3, "preview")
     assert "The trust policy as it stands" in preview.body.value
     assert WORKLOAD in preview.body.value
+
+
+def test_a_plan_says_would_and_passes_nothing_that_is_not_there(world, complete):
+    guide = widgets.guide(complete, step=2, guided=True)
+    check = guide.check("role_exists", "policy_attached")
+    planned = repr(check)
+    assert "would" in planned
+    assert not [line for line in planned.splitlines() if "exists" in line and "would" not in line]
+    assert "rw-good" not in check.summary.value
+    set_up(complete)
+    check.button.click()
+    assert "would" not in repr(check)
+    assert "rw-good" in check.summary.value
+
+
+def test_one_check_is_told_as_one_and_every_table_is_read_from_the_left(world, complete):
+    set_up(complete)
+    guide = widgets.guide(complete, step=2, guided=True)
+    check = guide.check("role_exists")
+    check.button.click()
+    assert "The check passes." in check.summary.value
+    assert "None of 1" not in repr(check)
+    alignment = re.findall(r"\.rw th,\.rw td\{text-align:(\w+)!important", style().value)
+    assert alignment == ["left"]
+
+
+def test_an_option_that_no_connector_has_is_refused_as_it_is_typed(world, complete):
+    form = widgets.guide(complete, step=0, guided=True).form(*FORM)
+    field = form.fields["sql_options"]
+    field.input.value = "frm=orders"
+    assert "frm" in field.message.value
+    assert "rw-fail" in field.message.value
+    field.input.value = "from=orders"
+    assert field.message.value == ""

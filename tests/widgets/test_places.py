@@ -9,7 +9,13 @@ import pytest
 
 from rwlib import widgets
 from rwlib.environment import AWS, SANDBOX, EndpointSwitch, describe_endpoint, prepare_switch
-from rwlib.launcher import app_command, copy_notebooks, jupyter_environment, lab_command
+from rwlib.launcher import (
+    app_command,
+    copy_notebooks,
+    jupyter_environment,
+    lab_command,
+    sandbox_beside,
+)
 from rwlib.widgets.panel import is_guided
 
 OWN = {"AWS_PROFILE": "mine", "RWC_API_KEY": "own-key", "HOME": "/home/ada"}
@@ -202,3 +208,10 @@ def test_notebooks_are_copied_when_they_are_new_or_changed_and_never_over_an_edi
     assert (folder / "a.new.ipynb").read_text() == "second"
     assert (folder / "labs" / "b.ipynb").read_text() == "another lab"
     assert (source / "a.ipynb").read_text() == "second"
+
+
+@pytest.mark.slow
+def test_the_app_runs_beside_the_lab_in_the_same_folder(tmp_path):
+    with sandbox_beside(tmp_path) as lab, sandbox_beside(tmp_path) as app:
+        assert app["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+        assert lab["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
