@@ -845,7 +845,7 @@ class _Search:
             shapes = [
                 each for each in self._shapes_of(action) if self._overlap(each, resource, tokens)
             ]
-            shapes = [each for each in shapes if self._is_left(name, each)]
+            shapes = [each for each in shapes if self._is_left(statement, name, each)]
             if not shapes:
                 continue
             deciders = tuple(
@@ -896,9 +896,13 @@ class _Search:
             )
         return self._overlaps[key]
 
-    def _is_left(self, name: str, shape: str) -> bool:
-        """Tell quickly whether boundary and Deny statements may leave something of an action."""
-        if self.bounds is not None:
+    def _is_left(self, statement: _Statement, name: str, shape: str) -> bool:
+        """Tell quickly whether boundary and Deny statements may leave something of an action.
+
+        What a resource's policy grants to everybody or to a session, a boundary does not limit
+        (IAM User Guide, "Policy evaluation logic").
+        """
+        if self.bounds is not None and statement.layer == "identity":
             bounds = [each for each in self.bounds if each.matches(name)]
             if not any(
                 (each.not_resources and "*" not in each.not_resources)

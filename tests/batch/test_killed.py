@@ -132,7 +132,7 @@ class Killing:
 
     def kill_run(self):
         values = self.chance.choice(self.targets)
-        number, after = self.chance.randint(4, 60), self.chance.random() < 0.5
+        number, after = self.chance.randint(2, 19), self.chance.random() < 0.5
         self.kills["run"] += killed(lambda: set_up(values), number, after)
 
     def kill_tear_down(self):

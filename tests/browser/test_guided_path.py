@@ -187,6 +187,7 @@ def walk_the_page(walk, runs):
     clicks = 3  # the cluster, the connector, and Preview
     walk.button("Preview").first.click()
     for number in (1, 2, 4):
+        visible(walk, r"Apply \d").first.wait_for()
         walk.shot(f"{number}0-section", walk.page.locator(f"#rw-section-{number}"))
         visible(walk, r"Apply \d").click()
         clicks += 1

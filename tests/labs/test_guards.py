@@ -44,6 +44,7 @@ FEW = settings(max_examples=8, deadline=None, derandomize=True,
 # Examples for each lab in the long runs; they take about half a second of a free core each.
 EXAMPLES = int(os.environ.get("RWLIB_GUARD_EXAMPLES", "150"))
 MANY = settings(FEW, max_examples=EXAMPLES)
+OBJECTS = "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
 OUTSIDE = [f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", "arn:aws:iam::999999999999:root", "*"]
 
 
@@ -124,8 +125,11 @@ def leaves(boundary, action, resource):
 def check_extra(solved, number, action, resource, conditioned):
     """An action on everything is more than any connector needs."""
     setup, history = solved(number)
-    if not action.startswith("s3:") or "/" not in "".join(iam_actions()[action.lower()].shapes):
-        resource = "*"
+    if (
+        "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
+        not in iam_actions()[action.lower()].shapes
+    ):
+        resource = "*"  # an ARN of objects grants nothing of an action on buckets or jobs
     condition = {"StringNotEquals": {"aws:RequestedRegion": "ap-south-1"}} if conditioned else None
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}
     statement |= {"Condition": condition} if condition else {}
@@ -248,7 +252,7 @@ def actions_on(kind):
                  if each.name.startswith(("s3:Put", "s3:D", "ec2:", "kms:", "sts:")))  # fmt: skip
     elif kind == "objects":
         found = (each for each in known if each.name.startswith("s3:")
-                 and "arn:${Partition}:s3:::${BucketName}/${ObjectName}" in each.shapes
+                 and OBJECTS in each.shapes
                  and each.name != "s3:PutObject")  # fmt: skip
     elif kind == "buckets":
         found = (each for each in known

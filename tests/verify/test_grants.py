@@ -337,6 +337,23 @@ def test_boundary_takes_away_what_a_policy_grants():
     assert [each.kind for each in found] == ["unused"]
 
 
+@pytest.mark.parametrize(
+    ("principal", "reached"),
+    [
+        ("*", True),
+        ({"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/risingwave-s3-access/reqsign"}, True),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:role/risingwave-s3-access"}, False),
+    ],
+)
+def test_boundary_does_not_limit_what_a_bucket_policy_gives_everybody(principal, reached):
+    policy = document(Principal=principal, Action="s3:GetObject", Resource=f"{BUCKET}/finance/*")
+    boundary = ("boundary", allow("s3:PutObject", f"{BUCKET}/risingwave/*"))
+    target = target_of()
+    situation = situation_of(target, bucket_policy=policy, boundary=boundary)
+    found = excess_grants(target, situation)
+    assert [each.sources for each in found] == [("the bucket policy",)] * reached
+
+
 def test_bucket_policy_that_names_everybody_counts():
     policy = document(Principal="*", Action="s3:GetObject", Resource=f"{BUCKET}/*")
     target = target_of()
