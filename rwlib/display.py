@@ -159,10 +159,13 @@ def show_export(runbook: Runbook) -> Shown:
         plan = export_plan(runbook.target, aws=runbook.aws)
     except RunbookError as error:
         return show_note(f"Nothing can be exported yet: {error}")
-    rows = [
-        (TOOLS[name], f"rwlib export --target FILE --format {name}", export_target(plan, name))
-        for name in FORMATS
-    ]
+    rows = []
+    for name in FORMATS:
+        try:
+            files = export_target(plan, name)
+        except RunbookError as error:  # such as a role that a tool cannot take over
+            files = {"why not": str(error)}
+        rows.append((TOOLS[name], f"rwlib export --target FILE --format {name}", files))
     text = "\n".join(f"{tool}: {', '.join(files)} ({command})" for tool, command, files in rows)
     return Shown(text, render("files", rows))
 

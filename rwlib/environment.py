@@ -19,7 +19,7 @@ FOLDER = "RWLIB_PLACES"
 SANDBOX, AWS = "sandbox", "aws"
 # Whatever leads to an account, a cluster or a database that is no sandbox: the only list of it.
 _REAL_WORLD = ("AWS_", "RWC_", "RW_")
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _ONE_RUN = ("RWLIB_TARGET", "RWLIB_RUN_DIR", "RWLIB_APPROVED")
 HEADER = "# The inputs as they were last typed into the form, which rewrites this file."
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -120,7 +120,7 @@ def prepare_switch(folder: Path, sandbox_environment: Mapping[str, str], chosen:
 
 def is_real_world(name: str) -> bool:
     """Say whether a variable leads out of a sandbox: keys, endpoints, databases and proxies."""
-    return name.startswith(_REAL_WORLD) or name.upper() in _PROXIES
+    return name.startswith(_REAL_WORLD) or name.upper() in PROXIES
 
 
 def without_real_world(environ: Mapping[str, str]) -> dict[str, str]:

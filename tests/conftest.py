@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 
-from rwlib.environment import enter_sandbox
+from rwlib.environment import PROXIES, enter_sandbox
 
 _DEAD_END = "http://127.0.0.1:9"  # the discard port: nobody answers
 # What a run of the tests may be told: to fail where it would skip, and how long to wait.
 _FOR_TESTS = {
     *("RWLIB_BROWSER_TESTS", "RWLIB_BROWSER_SECONDS"),
     *("RWLIB_CLIENT_TESTS", "RWLIB_ORACLE_REQUIRED", "RWLIB_WHEEL_TESTS"),
+    *("RWLIB_EXPORT_STATES", "RWLIB_PROXIES"),
 }
 
 
 def _leave_the_real_world() -> None:
+    # Only who installs the wheel from a registry gets these back; see tests/project/test_wheel.py.
+    proxies = {name: value for name, value in os.environ.items() if name.upper() in PROXIES}
+    os.environ.setdefault("RWLIB_PROXIES", json.dumps(proxies))
     for name in list(os.environ):
         if name.startswith("RWLIB_") and name not in _FOR_TESTS:
             del os.environ[name]

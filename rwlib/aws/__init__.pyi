@@ -24,6 +24,7 @@ from .iam import policy_versions as policy_versions
 from .iam import read_policy as read_policy
 from .iam import read_role as read_role
 from .iam import role_call as role_call
+from .iam import spelled_otherwise as spelled_otherwise
 from .iam import version_call as version_call
 from .iam import version_document as version_document
 from .pacing import open_pacing as open_pacing

@@ -66,6 +66,24 @@ def read_role(
     return dict(answer["Role"]) if answer else None
 
 
+def spelled_otherwise(aws: Aws, role_name: str) -> str:
+    """Return how a role is spelled that has the name in other capitals; empty where none is seen.
+
+    IAM lets no two roles of an account differ in case alone (API reference, CreateRole). Nobody
+    needs to be allowed to list roles for a run, so a refusal says nothing.
+    """
+    unknown: dict[str, str] = {}
+    roles = looked(
+        "roles",
+        lambda: aws.read_all("iam", "list_roles", "Roles", about=f"role {role_name}"),
+        "listing roles",
+        unknown,
+    )
+    names = [each["RoleName"] for each in roles or []]
+    same = [each for each in names if each.casefold() == role_name.casefold()]
+    return same[0] if same and role_name not in same else ""
+
+
 def attached_policies(
     session: boto3.Session | Aws, role_name: str, unknown: dict[str, str] | None = None
 ) -> list[str]:

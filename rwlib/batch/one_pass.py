@@ -246,7 +246,8 @@ def headline_of(
         for status, count in counts.items()
         if status != NOT_RUN
     )
-    head = f"{bad} of {total} targets failed: " if bad else f"{total} targets: "
+    named = "1 target" if total == 1 else f"{total} targets"
+    head = f"{bad} of {named} failed: " if bad else f"{named}: "
     rest = f"; {not_run} not reached ({stopped})" if not_run else ""
     return f"{head}{said or 'none'}{rest}"
 

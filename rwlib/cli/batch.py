@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
 from rwlib.headless import notebook_path
+from rwlib.target import example_path
 
 if TYPE_CHECKING:
     from rwlib.batch import BatchResult
@@ -74,7 +74,7 @@ def command(
 
     own = {name: rest.pop(name) for name in ("timeout", "new", "executor", "scheduler")}
     options = Options(
-        targets=Path(targets),
+        targets=example_path(targets),
         notebook=notebook_path("runbook.ipynb"),
         apply=apply,
         plan=plan,
@@ -87,7 +87,7 @@ def command(
         overrides={"aws_profile": ""} if sandbox else {},
         **own,
     )
-    say_row_notes(targets, options.common)
+    say_row_notes(options.targets, options.common)
     with ExitStack() as stack:
         if sandbox:
             _start_sandbox(options, stack)

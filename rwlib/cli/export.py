@@ -11,6 +11,7 @@ from rwlib.cli.files import write_files
 from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
+from rwlib.target import example_path
 
 
 @click.command("export", cls=TargetCommand)
@@ -50,6 +51,8 @@ def command(
 
     if targets:
         from rwlib.batch import read_targets
+
+        targets = str(example_path(targets))
 
         common = row_fields(target_file, fields)
         say_row_notes(targets, common)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
@@ -139,7 +140,7 @@ def row_fields(target_file: str | None, options: dict[str, Any]) -> dict[str, An
     return {name: value for name, value in found.items() if name not in ("apply", "name")}
 
 
-def say_row_notes(targets: str, common: Mapping[str, Any]) -> None:
+def say_row_notes(targets: str | Path, common: Mapping[str, Any]) -> None:
     """Say the first notes on the rows of a file, and that there are more."""
     from rwlib.batch import row_notes
 

@@ -11,7 +11,7 @@ import click
 from rwlib.cli.groups import TargetCommand
 from rwlib.cli.options import read_target, row_fields, say_row_notes, target_options
 from rwlib.errors import InputError
-from rwlib.target import refuse_options
+from rwlib.target import example_path, refuse_options
 
 
 @click.command("verify", cls=TargetCommand)
@@ -73,13 +73,13 @@ def _watch(
 
     name = fields.pop("name", None) or ""
     options = Options(
-        targets=Path(targets),
+        targets=example_path(targets),
         notebook=Path(),
         workers=workers,
         name=name,
         common=row_fields(target_file, fields),
     )
-    say_row_notes(targets, options.common)
+    say_row_notes(options.targets, options.common)
     result = watch_targets(options, None if as_json else sys.stderr)
     if as_json:
         echo_json({**result.to_dict(), **read_drift(result.folder)})

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from rwlib.errors import RunbookError
-from rwlib.evaluate.patterns import Part, Values, Wild, fill, parse
+from rwlib.evaluate.patterns import Part, Values, Wild, arn_fields, fill, parse
 
 _PREFERRED = "xzqwkvyjabcdefghilmnoprstu0123456789-_~"
 _LARGEST = 200_000
@@ -61,14 +61,7 @@ def arn_tokens(
         return None
     if not any(isinstance(part, Wild) for part in parts):
         return literal_tokens("".join(str(part) for part in parts))
-    fields: list[list[Part]] = [[]]
-    for part in parts:
-        if isinstance(part, Wild):
-            fields[-1].append(part)
-            continue
-        first, *others = part.split(":", 6 - len(fields))
-        fields[-1].append(first)
-        fields.extend([other] for other in others)
+    fields = arn_fields(parts)
     tokens: list[PatternToken] = []
     for number, field in enumerate(fields):
         if number:

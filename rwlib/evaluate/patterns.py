@@ -155,6 +155,19 @@ def glob(parts: tuple[Part, ...]) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=8192)
+def arn_fields(parts: tuple[Part, ...]) -> list[list[Part]]:
+    """Divide an ARN pattern at its first five colons; a wildcard stays in its field."""
+    fields: list[list[Part]] = [[]]
+    for part in parts:
+        if isinstance(part, Wild):
+            fields[-1].append(part)
+            continue
+        first, *others = part.split(":", 6 - len(fields))
+        fields[-1].append(first)
+        fields.extend([other] for other in others)
+    return fields
+
+
 def arn_glob(parts: tuple[Part, ...], expand: bool) -> re.Pattern[str]:
     """Compile an ARN pattern: the first five fields keep their wildcards to themselves.
 
@@ -164,14 +177,7 @@ def arn_glob(parts: tuple[Part, ...], expand: bool) -> re.Pattern[str]:
     Source: IAM User Guide, "IAM JSON policy elements: Resource" and "Amazon Resource Name (ARN)
     condition operators".
     """
-    fields: list[list[Part]] = [[]]
-    for part in parts:
-        if isinstance(part, Wild):
-            fields[-1].append(part)
-            continue
-        first, *others = part.split(":", 6 - len(fields))
-        fields[-1].append(first)
-        fields.extend([other] for other in others)
+    fields = arn_fields(parts)
     if len(fields) < 6 and not expand:
         return _NEVER
     pieces = []

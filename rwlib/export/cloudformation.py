@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
-from rwlib.export.plan import ROLE_ARN, ExportPlan
+from rwlib.export.plan import ROLE_ARN, ExportPlan, refuse_shared_role
 from rwlib.export.shell import tag_list
 from rwlib.export.words import NOT_EXPORTED, comment, far_characters, principal_steps
 
@@ -68,7 +69,8 @@ _Dumper.add_representer(If, lambda dumper, data: dumper.represent_sequence("!If"
 def template(plan: ExportPlan) -> dict[str, Any]:
     """Return the template of one target as plain values and tagged texts.
 
-    The role and the policy are deleted with the stack, as they hold nothing. ``${`` in a policy
+    The role and the policy are deleted with the stack, as they hold nothing; what somebody else
+    made before stays. ``${`` in a policy
     document stays as it is outside ``!Sub``; inside it is written ``${!``. CloudFormation has no
     tags for a managed policy.
 
@@ -78,7 +80,7 @@ def template(plan: ExportPlan) -> dict[str, Any]:
     role: dict[str, Any] = {
         "RoleName": Ref("RoleName"),
         "Path": plan.role_path,
-        "MaxSessionDuration": target.max_session_duration,
+        "MaxSessionDuration": plan.max_session_duration,
         "AssumeRolePolicyDocument": _with_workload(plan),
         "ManagedPolicyArns": [Ref("Policy")],
         "Tags": tag_list(plan.role_tags(TOOL)),
@@ -109,8 +111,10 @@ def template(plan: ExportPlan) -> dict[str, Any]:
             "PolicyName": {"Type": "String", "Default": target.policy_name, "MaxLength": 128},
         },
         "Resources": {
-            "Policy": resource("AWS::IAM::ManagedPolicy", policy),
-            "Role": resource("AWS::IAM::Role", role),
+            "Policy": resource(
+                "AWS::IAM::ManagedPolicy", policy, stays=plan.existing.policy_is_foreign
+            ),
+            "Role": resource("AWS::IAM::Role", role, stays=plan.existing.role_is_foreign),
         },
         "Outputs": outputs,
     }
@@ -127,13 +131,16 @@ WORKLOAD_PARAMETER = {
 }
 
 
-def resource(kind: str, properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Return a resource that goes with its stack."""
+def resource(
+    kind: str, properties: Mapping[str, Any], *, stays: bool = False, **more: Any
+) -> dict[str, Any]:
+    """Return a resource that goes with its stack, or stays where others had it before."""
+    kept = "Retain" if stays else "Delete"
     return {
         "Type": kind,
         **more,
-        "DeletionPolicy": "Delete",
-        "UpdateReplacePolicy": "Delete",
+        "DeletionPolicy": kept,
+        "UpdateReplacePolicy": kept,
         "Properties": dict(properties),
     }
 
@@ -157,41 +164,94 @@ def written(head: str, body: Mapping[str, Any]) -> str:
 
 def cloudformation(plan: ExportPlan) -> dict[str, str]:
     """Return the template's file for one target."""
+    refuse_shared_role(plan)
     head = (
         "Deploy with: aws cloudformation deploy --template-file template.yaml --stack-name "
         f"{_stack_name(plan)} --capabilities CAPABILITY_NAMED_IAM. {principal_steps(plan)} "
         f"{NOT_EXPORTED} {far_characters([plan], WHO)}"
     )
     found = plan.existing
+    known = _import_list(plan)
+    if not known:
+        return {"template.yaml": written(head, template(plan))}
+    head += (
+        " What exists already is imported first, as it is: aws cloudformation create-change-set "
+        "--change-set-type IMPORT --resources-to-import file://import.json --template-body "
+        "file://import.yaml; deploy template.yaml after it, which changes what is different."
+    )
+    files = {
+        "template.yaml": written(head, template(plan)),
+        "import.yaml": written(head, _as_it_is(plan)),
+        "import.json": json.dumps(known, indent=2) + "\n",
+    }
+    if found.policy_is_ours:
+        files["policy_tags.sh"] = _policy_tags(plan)
+        files["template.yaml"] = written(f"{head} {_TAGS_APART}", template(plan))
+    return files
+
+
+_TAGS_APART = "Run policy_tags.sh too: a template cannot tag a managed policy."
+
+
+def _import_list(plan: ExportPlan) -> list[dict[str, Any]]:
+    """Return what a change set of type IMPORT is told about what is there."""
+    found = plan.existing
     there = [
         ("AWS::IAM::ManagedPolicy", "Policy", {"PolicyArn": found.policy_arn}),
         ("AWS::IAM::Role", "Role", {"RoleName": found.role_name}),
     ]
-    known = [
+    return [
         {"ResourceType": kind, "LogicalResourceId": name, "ResourceIdentifier": identifier}
         for kind, name, identifier in there
         if all(identifier.values())
     ]
-    if not found.policy_arn:
-        return {"template.yaml": written(head, template(plan))}
-    head += (
-        " What exists already is imported first; an import cannot have outputs: aws "
-        "cloudformation create-change-set --change-set-type IMPORT --resources-to-import "
-        "file://import.json --template-body file://import.yaml; deploy template.yaml after it."
-    )
-    body = template(plan)
-    ids = [each["LogicalResourceId"] for each in known]
-    needed = ["PolicyName", *(("RoleName", "WorkloadIdentityArn") if "Role" in ids else ())]
-    import_body = {
-        **{name: value for name, value in body.items() if name != "Outputs"},
-        "Parameters": {name: body["Parameters"][name] for name in needed},
-        "Resources": {name: body["Resources"][name] for name in ids},
-    }
+
+
+def _as_it_is(plan: ExportPlan) -> dict[str, Any]:
+    """Return the template of the import: what is there, so that the next one makes a difference.
+
+    An import writes nothing, and an update writes what differs between two templates. Of the
+    role's policies only the target's is in it; the others stay attached.
+
+    Source: CloudFormation User Guide, "Import AWS resources into a CloudFormation stack".
+    """
+    found, body = plan.existing, template(plan)
+    resources = {
+        name: body["Resources"][name] for name in (each["LogicalResourceId"] for each in
+                                                   _import_list(plan))
+    }  # fmt: skip
+    if "Policy" in resources:
+        resources["Policy"]["Properties"]["PolicyDocument"] = found.policy_there
+    if "Role" in resources:
+        role = resources["Role"]["Properties"]
+        role |= {
+            "MaxSessionDuration": found.max_session_duration,
+            "AssumeRolePolicyDocument": found.trust_there,
+            "Tags": tag_list(found.role_tags_there),
+            "PermissionsBoundary": found.permissions_boundary_arn,
+        }
+        absent = [name for name in ("Tags", "PermissionsBoundary") if not role[name]]
+        for name in [*absent, *([] if found.attached else ["ManagedPolicyArns"])]:
+            del role[name]
     return {
-        "template.yaml": written(head, body),
-        "import.yaml": written(head, import_body),
-        "import.json": json.dumps(known, indent=2) + "\n",
+        "AWSTemplateFormatVersion": body["AWSTemplateFormatVersion"],
+        "Description": body["Description"],
+        "Parameters": {f"{name}Name": body["Parameters"][f"{name}Name"] for name in resources},
+        "Resources": resources,
     }
+
+
+def _policy_tags(plan: ExportPlan) -> str:
+    """Return a script that puts this tool's tags on a policy in place of the runbook's."""
+    arn, tags = plan.existing.policy_arn, json.dumps(tag_list(plan.policy_tags(TOOL)))
+    gone = " ".join(shlex.quote(each) for each in plan.existing.policy_marks)
+    return (
+        "#!/bin/sh\n"
+        + comment("The tags of the policy, which a template cannot write. Safe to run again.", "#")
+        + "set -eu\n"
+        + f"aws iam untag-policy --policy-arn {shlex.quote(arn)} --tag-keys {gone}\n"
+        + f"aws iam tag-policy --policy-arn {shlex.quote(arn)} --tags {shlex.quote(tags)}\n"
+    )
 
 
 def _stack_name(plan: ExportPlan) -> str:

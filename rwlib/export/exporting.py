@@ -27,7 +27,7 @@ def _documents(plan: ExportPlan) -> dict[str, str]:
             "path": plan.role_path,
             "trust_policy": plan.trust,
             "permissions_boundary_arn": plan.permissions_boundary_arn,
-            "max_session_duration": target.max_session_duration,
+            "max_session_duration": plan.max_session_duration,
         },
         "tags": target.tags,
         "allowed_principal": {

@@ -17,15 +17,25 @@ from rwlib.aws import (
     read_policy,
     read_role,
 )
-from rwlib.errors import ConflictError
 from rwlib.export.plan import Existing, ExportPlan, make_plan
 from rwlib.steps import (
+    MANAGED_BY,
+    REDSHIFT_SID,
     canonical,
+    ensure_attached,
+    ensure_policy,
+    ensure_role,
+    ensure_trust,
     fetch_workload_identity,
     is_ours,
+    other_claims,
+    other_manager,
     others_tags,
     remove_own_statements,
     statement_key,
+    statements_of,
+    tag_map,
+    trust_policy,
     written_statements,
 )
 from rwlib.target import Target
@@ -71,29 +81,75 @@ def export_plan(
         kms_key_arn=bucket.kms_key_arn,
         account_id=account_id or aws.account_id,
         existing=_existing(
+            target,
             role,
             policy,
+            default_document(aws, policy["Arn"]) if policy else None,
             attached_policies(aws, target.role_name) if role else [],
             cloud.allowed_iam_roles(target.cluster_id).role_arns if cloud else (),
         ),
     )
-    if policy is not None and not is_ours(policy, tags=target.tags):
-        _refuse_another(plan, default_document(aws, policy["Arn"]))
-    return plan
+    return _as_steps_would(aws, plan, str(role["RoleId"]) if role else "")
 
 
-def _refuse_another(plan: ExportPlan, document: Mapping[str, Any] | None) -> None:
-    """Refuse a policy of somebody else's that the export would write over, as Step 1 does."""
-    if document is not None and canonical(document) != canonical(plan.policy):
-        raise ConflictError(
-            f"policy_name: {plan.target.policy_name!r} exists with another document and was not "
-            "made by this runbook; give another policy_name"
-        )
+def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
+    """Refuse what Steps 1-3 refuse, and take the trust policy that Step 3 would write."""
+    target = plan.target
+    ensure_policy(
+        aws,
+        target.policy_name,
+        plan.policy,
+        tags=target.tags,
+        owner=target.name,
+        used_by=target.role_name,
+    )
+    role = ensure_role(
+        aws,
+        target.role_name,
+        trust_policy(plan.workload_identity_arn, target.connectors),
+        path=target.role_path,
+        permissions_boundary_arn=target.permissions_boundary_arn,
+        max_session_duration=target.max_session_duration,
+        tags=target.tags,
+        owner=target.name,
+    )
+    if not role_id:
+        return plan
+    ensure_attached(aws, target.role_name, target.policy_arn_in(aws.account_id))
+    change = ensure_trust(
+        aws,
+        target.role_name,
+        plan.workload_identity_arn,
+        target.connectors,
+        owner=target.name,
+        region_name=plan.region_name,
+    )
+    before = {canonical(each) for each in statements_of(change.before)}
+    added = [each for each in statements_of(change.after) if canonical(each) not in before]
+    # Whose a statement is stands in a tag, too, on a role that this runbook made.
+    marks = {
+        **role.after["tags"],
+        **{statement_key(each): role_id for each in added},
+    }
+    existing = plan.existing
+    if existing.role_is_ours:
+        there = existing.role_tags_there
+        differing = {key: text for key, text in marks.items() if there.get(key) != text}
+        existing = replace(existing, role_marks=differing)
+    return replace(plan, trust=change.after, existing=existing)
+
+
+def _by_hand(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a role or policy that can be written: AWS's own cannot."""
+    tags = tag_map(item.get("Tags", []))
+    return {key: value for key, value in tags.items() if not key.startswith("aws:")}
 
 
 def _existing(
+    target: Target,
     role: Mapping[str, Any] | None,
     policy: Mapping[str, Any] | None,
+    document: dict[str, Any] | None,
     attached: Collection[str],
     principals: Iterable[str],
 ) -> Existing:
@@ -105,11 +161,18 @@ def _existing(
             policy_arn=policy["Arn"],
             policy_description=policy.get("Description", ""),
             policy_tags=others_tags(policy),
+            policy_marks=tuple(
+                sorted(_by_hand(policy).keys() - others_tags(policy).keys() - {MANAGED_BY})
+            ),
+            policy_there=document,
+            policy_is_ours=is_ours(policy, tags=target.tags),
             attached=policy["Arn"] in attached,
         )
     if role is None:
         return existing
     written = written_statements(role)
+    # Another target on this role has it in COPY.
+    kept = REDSHIFT_SID if any(each.redshift for each in other_claims(role, target.name)) else ""
     there = policy_json(role["AssumeRolePolicyDocument"])
     return replace(
         existing,
@@ -117,13 +180,18 @@ def _existing(
         role_path=role["Path"],
         role_description=role.get("Description", ""),
         role_tags=others_tags(role),
+        role_tags_there=_by_hand(role),
+        role_is_ours=is_ours(role, tags=target.tags),
+        role_manager=other_manager(role, target.tags),
+        shared_with=tuple(sorted(each.target for each in other_claims(role, target.name))),
         permissions_boundary_arn=role.get("PermissionsBoundary", {}).get(
             "PermissionsBoundaryArn", ""
         ),
+        max_session_duration=role.get("MaxSessionDuration", 3600),
         # Nothing is left where it was made by this runbook alone.
         trust_there=there,
         trust=remove_own_statements(
             there,
-            lambda statement: statement_key(statement) in written,
+            lambda statement: statement_key(statement) in written and statement.get("Sid") != kept,
         ),
     )

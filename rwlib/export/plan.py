@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rwlib.connectors import uses_service
 from rwlib.errors import InputError
 from rwlib.sql import statements_for
 from rwlib.steps import (
     MANAGED_BY,
+    REDSHIFT_SERVICE,
     canonical,
+    exported_tags,
     merge_trust,
     policy_document,
     trust_policy,
@@ -31,13 +34,27 @@ class Existing:
     trust
         The role's trust policy without what this runbook wrote; what it says stays in what is
         exported.
-    trust_there
-        The role's trust policy as it stands, for the order of its statements.
-    role_path, role_description, policy_description, permissions_boundary_arn
+    trust_there, policy_there
+        The documents as they stand: for the order of the trust policy's statements, and for a
+        tool that writes over nothing but what was seen.
+    role_path, role_description, policy_description, permissions_boundary_arn, max_session_duration
         As they are: a tool would replace the role or the policy, or lift the boundary, where the
         files say nothing.
     role_tags, policy_tags
         Those that this runbook did not write.
+    role_tags_there
+        All of them.
+    policy_marks
+        Keys of those with which this runbook marks a policy as its own, but for ``managed-by``.
+    role_is_ours, policy_is_ours
+        True for what this runbook made. Steps 1-3 bring that to what the target asks for, and
+        leave the settings and tags of everybody else's as they are.
+    shared_with
+        Names of the other targets of this runbook that are on the role.
+    role_marks
+        What a run would write beside the target's tags onto a role that this runbook made.
+    role_manager
+        The tag by which somebody says that they manage the role.
     principals
         The role ARNs in the cluster's Allowed Principals, all of them.
     """
@@ -48,12 +65,31 @@ class Existing:
     principals: tuple[str, ...] = ()
     trust: dict[str, Any] | None = None
     trust_there: dict[str, Any] | None = None
+    policy_there: dict[str, Any] | None = None
     role_path: str = ""
     role_description: str = ""
     policy_description: str = ""
     permissions_boundary_arn: str = ""
+    max_session_duration: int = 0
     role_tags: dict[str, str] = field(default_factory=dict)
     policy_tags: dict[str, str] = field(default_factory=dict)
+    role_tags_there: dict[str, str] = field(default_factory=dict)
+    policy_marks: tuple[str, ...] = ()
+    role_is_ours: bool = False
+    policy_is_ours: bool = False
+    role_manager: str = ""
+    shared_with: tuple[str, ...] = ()
+    role_marks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def role_is_foreign(self) -> bool:
+        """True for a role that is there and that somebody else made."""
+        return bool(self.role_name) and not self.role_is_ours
+
+    @property
+    def policy_is_foreign(self) -> bool:
+        """True for a policy that is there and that somebody else made."""
+        return bool(self.policy_arn) and not self.policy_is_ours
 
 
 @dataclass(frozen=True)
@@ -70,6 +106,8 @@ class ExportPlan:
         The role's account, 12 digits; empty where it is not known.
     kms_key_arn
         The bucket's key, empty for none.
+    shares_role
+        True when another target of the same export is on the role.
     """
 
     target: Target
@@ -81,6 +119,7 @@ class ExportPlan:
     existing: Existing = Existing()
     account_id: str = ""
     kms_key_arn: str = ""
+    shares_role: bool = False
 
     @property
     def role_path(self) -> str:
@@ -90,15 +129,29 @@ class ExportPlan:
     @property
     def permissions_boundary_arn(self) -> str:
         """The role's boundary: the target's, else the one that is there; empty for none."""
-        return self.target.permissions_boundary_arn or self.existing.permissions_boundary_arn
+        there = self.existing.permissions_boundary_arn
+        return there if self.existing.role_is_foreign else (
+            self.target.permissions_boundary_arn or there
+        )  # fmt: skip
+
+    @property
+    def max_session_duration(self) -> int:
+        """The role's longest session in seconds: the target's, but for a role of others."""
+        there = self.existing.max_session_duration if self.existing.role_is_foreign else 0
+        return there or self.target.max_session_duration
 
     def role_tags(self, tool: str) -> dict[str, str]:
-        """Tags of the role: the target's, those of others, and which tool manages it."""
-        return {**self.existing.role_tags, **self.target.tags, MANAGED_BY: tool}
+        """Tags of the role: those of others, the target's, and which tool manages it."""
+        own = {} if self.existing.role_is_foreign else self.target.tags
+        return {**self.existing.role_tags, **own, MANAGED_BY: tool}
 
     def policy_tags(self, tool: str) -> dict[str, str]:
-        """Tags of the policy: the target's, those of others, and which tool manages it."""
-        return {**self.existing.policy_tags, **self.target.tags, MANAGED_BY: tool}
+        """Tags of the policy: those of others, the target's, and which tool manages it."""
+        own = {} if self.existing.policy_is_foreign else dict(self.target.tags)
+        if self.shares_role:
+            redshift = uses_service(self.target.connectors, REDSHIFT_SERVICE)
+            own |= exported_tags(self.target.name, redshift)
+        return {**self.existing.policy_tags, **own, MANAGED_BY: tool}
 
 
 def make_plan(
@@ -172,6 +225,24 @@ def make_plan(
     )
 
 
+def refuse_shared_role(plan: ExportPlan) -> None:
+    """Refuse to hand a role to a tool on which there are targets that are not exported with it.
+
+    Raises
+    ------
+    InputError
+        Names them.
+    """
+    if others := plan.existing.shared_with:
+        raise InputError(
+            "role_name",
+            plan.target.role_name,
+            f"serves target {', '.join(others)} of this runbook too, and a tool takes over the "
+            "whole role; export all of them together with --targets, or give this target a "
+            "role_name of its own",
+        )
+
+
 def _account_of(arn: str) -> str:
     return arn.split(":")[4] if arn else ""
 
@@ -205,14 +276,21 @@ def check_together(plans: Sequence[ExportPlan]) -> list[ExportPlan]:
         policies[policy] = target.name
         roles.setdefault((plan.account_id, target.role_name.lower()), []).append(plan)
     merged = {key: _one_role(sharing) for key, sharing in roles.items()}
-    return [
-        replace(plan, trust=merged[plan.account_id, plan.target.role_name.lower()])
-        for plan in plans
-    ]
+    found = []
+    for plan in plans:
+        key = (plan.account_id, plan.target.role_name.lower())
+        names = {each.target.name for each in roles[key]}
+        left = tuple(each for each in plan.existing.shared_with if each not in names)
+        existing = replace(plan.existing, shared_with=left)
+        shares = len(names) > 1
+        found.append(replace(plan, trust=merged[key], existing=existing, shares_role=shares))
+    return found
 
 
 def _one_role(plans: Sequence[ExportPlan]) -> dict[str, Any]:
     first = plans[0]
+    if len(plans) == 1:
+        return first.trust
     for plan in plans[1:]:
         if plan.workload_identity_arn != first.workload_identity_arn:
             raise InputError(
@@ -265,7 +343,7 @@ def role_settings(plan: ExportPlan) -> dict[str, Any]:
         "path": plan.role_path,
         "description": plan.existing.role_description,
         "boundary": plan.permissions_boundary_arn,
-        "duration": plan.target.max_session_duration,
+        "duration": plan.max_session_duration,
         "tags": plan.role_tags(""),
     }
 

@@ -9,16 +9,19 @@ from typing import Any
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan
 from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
+from rwlib.steps import MANAGED_BY
 
 TOOL = "aws-cli"
+_AGAIN = "Safe to run again: it looks before it writes, and changes only what the export saw."
 
 
 def script(plans: Sequence[ExportPlan]) -> str:
     """Return the script of one target or of several.
 
-    It creates what is not there. A role or policy of that name with another document is left as
-    it is, and the script ends with 1 and a sentence: it never writes over anything. A target of
-    another account than that of the credentials is passed over.
+    It looks at everything, then creates what is not there, and brings what is still as it was at
+    the export to what Steps 1-3 would make of it. Where something is different from both, the
+    script ends with 1 and a sentence before it writes: it never writes over what the export did
+    not see. A target of another account than that of the credentials is passed over.
     """
     what = (
         f"The IAM role that RisingWave Cloud assumes for {plans[0].target.name}."
@@ -28,7 +31,10 @@ def script(plans: Sequence[ExportPlan]) -> str:
     head = [
         "#!/bin/sh\n",
         comment(what, "#"),
-        comment("Safe to run again: it looks before it creates, and changes nothing.", "#"),
+        comment(
+            "Safe to run again: it looks before it writes, and changes only what the export saw.",
+            "#",
+        ),
         comment(NOT_EXPORTED, "#"),
         "set -eu\n\n",
     ]
@@ -54,20 +60,33 @@ def _values(plan: ExportPlan) -> str:
 
     Source: IAM API Reference, "CreatePolicy", pattern of PolicyDocument.
     """
-    target = plan.target
+    target, found = plan.target, plan.existing
     words = {
         "account_id": plan.account_id,
         "role_name": target.role_name,
         "role_path": plan.role_path,
-        "duration": str(target.max_session_duration),
+        "duration": str(plan.max_session_duration),
         "boundary": plan.permissions_boundary_arn,
         "policy_name": target.policy_name,
         "policy": json.dumps(plan.policy, indent=2),
         "trust": json.dumps(plan.trust, indent=2),
         "tags": json.dumps(tag_list(plan.role_tags(TOOL))),
         "policy_tags": json.dumps(tag_list(plan.policy_tags(TOOL))),
-        "policy_as_asked": f"PolicyVersion.Document == {_literal(plan.policy)}",
-        "trust_as_asked": f"Role.AssumeRolePolicyDocument == {_literal(plan.trust)}",
+        "compare_policy": _compared(
+            "PolicyVersion.Document",
+            plan.policy,
+            found.policy_there if found.policy_is_ours else None,
+        ),
+        "compare_trust": _compared("Role.AssumeRolePolicyDocument", plan.trust, found.trust_there),
+        "compare_settings": _compared(
+            "[Role.MaxSessionDuration, Role.PermissionsBoundary.PermissionsBoundaryArn || '']",
+            [plan.max_session_duration, plan.permissions_boundary_arn],
+            [found.max_session_duration, found.permissions_boundary_arn]
+            if found.role_name
+            else None,
+        ),
+        **_more_tags("role", "Role", _tags_to_add(plan)),
+        **_more_tags("policy", "Policy", target.tags if found.policy_is_ours else {}),
     }
     return "".join(f"{name}={shlex.quote(text)}\n" for name, text in words.items())
 
@@ -103,11 +122,10 @@ there() {
   exit 1
 }
 
-same() {
-  if [ "$2" = true ]; then
-    say "Unchanged: $1"
-  else
-    say "error: the $1 is there with another document; nothing was changed" >&2
+# Ends the script where a thing is neither as asked for nor as the export saw it.
+known() {
+  if [ "$2" = other ]; then
+    say "error: the $1 is there with another $3; nothing was changed" >&2
     exit 1
   fi
 }
@@ -120,35 +138,81 @@ set_up() {
     return 0
   fi
 
-  # Step 1: the policy
+  # What is there; all of it is looked at before anything is written
   policy_arn="arn:aws:iam::$account:policy/$policy_name"
+  policy_is=missing
   if there aws iam get-policy --policy-arn "$policy_arn"; then
-    version=$(aws iam get-policy --policy-arn "$policy_arn" \\
+    version=$(aws iam get-policy --policy-arn "$policy_arn" \
       --query Policy.DefaultVersionId --output text)
-    found=$(aws iam get-policy-version --policy-arn "$policy_arn" \\
-      --version-id "$version" --query "$policy_as_asked" --output json)
-    same "policy $policy_name" "$found"
-  else
-    aws iam create-policy --policy-name="$policy_name" --policy-document "$policy" \\
+    policy_is=$(aws iam get-policy-version --policy-arn "$policy_arn" \
+      --version-id "$version" --query "$compare_policy" --output text)
+    known "policy $policy_name" "$policy_is" document
+  fi
+  trust_is=missing
+  if there aws iam get-role --role-name="$role_name"; then
+    trust_is=$(aws iam get-role --role-name="$role_name" \
+      --query "$compare_trust" --output text)
+    known "trust policy of role $role_name" "$trust_is" document
+    settings_are=$(aws iam get-role --role-name="$role_name" \
+      --query "$compare_settings" --output text)
+    known "role $role_name" "$settings_are" "permissions boundary or session duration"
+  fi
+
+  # Step 1: the policy
+  if [ "$policy_is" = missing ]; then
+    aws iam create-policy --policy-name="$policy_name" --policy-document "$policy" \
       --tags "$policy_tags" >/dev/null
     aws iam wait policy-exists --policy-arn "$policy_arn"
     say "Created policy $policy_arn"
+  elif [ "$policy_is" = seen ]; then
+    aws iam create-policy-version --policy-arn "$policy_arn" --policy-document "$policy" \
+      --set-as-default >/dev/null
+    say "Updated policy $policy_name"
+  else
+    say "Unchanged: policy $policy_name"
+  fi
+  if [ "$policy_is" != missing ] && [ -n "$more_policy_tags" ]; then
+    found=$(aws iam get-policy --policy-arn "$policy_arn" \
+      --query "$compare_policy_tags" --output json)
+    if [ "$found" != true ]; then
+      aws iam tag-policy --policy-arn "$policy_arn" --tags "$more_policy_tags"
+      say "Tagged policy $policy_name"
+    fi
   fi
 
   # Steps 2 and 3: the role, made at once with its final trust policy
-  if there aws iam get-role --role-name="$role_name"; then
-    found=$(aws iam get-role --role-name="$role_name" \\
-      --query "$trust_as_asked" --output json)
-    same "trust policy of role $role_name" "$found"
-  else
+  if [ "$trust_is" = missing ]; then
     set -- --path "$role_path" --max-session-duration "$duration"
     if [ -n "$boundary" ]; then
       set -- "$@" --permissions-boundary "$boundary"
     fi
-    aws iam create-role --role-name="$role_name" --assume-role-policy-document "$trust" \\
+    aws iam create-role --role-name="$role_name" --assume-role-policy-document "$trust" \
       --tags "$tags" "$@" >/dev/null
     aws iam wait role-exists --role-name="$role_name"
     say "Created role $role_name"
+  else
+    if [ "$settings_are" = seen ]; then
+      aws iam update-role --role-name="$role_name" --max-session-duration "$duration" >/dev/null
+      if [ -n "$boundary" ]; then
+        aws iam put-role-permissions-boundary --role-name="$role_name" \
+          --permissions-boundary "$boundary"
+      fi
+      say "Updated role $role_name"
+    fi
+    if [ "$trust_is" = seen ]; then
+      aws iam update-assume-role-policy --role-name="$role_name" --policy-document "$trust"
+      say "Updated the trust policy of role $role_name"
+    else
+      say "Unchanged: trust policy of role $role_name"
+    fi
+    if [ -n "$more_role_tags" ]; then
+      found=$(aws iam get-role --role-name="$role_name" \
+        --query "$compare_role_tags" --output json)
+      if [ "$found" != true ]; then
+        aws iam tag-role --role-name="$role_name" --tags "$more_role_tags"
+        say "Tagged role $role_name"
+      fi
+    fi
   fi
 
   # Step 2: the attachment
@@ -165,8 +229,34 @@ set_up() {
 """
 
 
-def _literal(document: Mapping[str, Any]) -> str:
-    """Write a document as a literal of JMESPath, in which equality does not ask for an order.
+def _compared(what: str, asked: Any, seen: Any) -> str:
+    """Return the question whether a thing is as asked for, as the export saw it, or ``other``."""
+    known = [f"{what} == {_literal(asked)} && 'asked'"]
+    if seen is not None:
+        known.append(f"{what} == {_literal(seen)} && 'seen'")
+    return " || ".join([*known, "'other'"])
+
+
+def _tags_to_add(plan: ExportPlan) -> dict[str, str]:
+    """Return what a role that is there is tagged with: as a run does it, or with who manages it."""
+    found = plan.existing
+    if found.role_is_ours:
+        return found.role_marks
+    return {MANAGED_BY: TOOL} if found.role_is_foreign and not found.role_manager else {}
+
+
+def _more_tags(what: str, member: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags to add and the question whether they are all there; both empty for none."""
+    listed = tag_list(tags)
+    there = f"({member}.Tags || `[]`)[?contains({_literal(listed)}, @)]"
+    return {
+        f"more_{what}_tags": json.dumps(listed) if listed else "",
+        f"compare_{what}_tags": f"length({there}) == `{len(listed)}`" if listed else "",
+    }
+
+
+def _literal(document: Any) -> str:
+    """Write a value as a literal of JMESPath, in which equality does not ask for an order.
 
     Source: JMESPath specification, "Literal Expressions" and "Comparison Operators".
     """

@@ -18,7 +18,7 @@ from rwlib.export.cloudformation import (
     resource,
     written,
 )
-from rwlib.export.plan import ExportPlan, slug
+from rwlib.export.plan import ExportPlan, refuse_shared_role, slug
 from rwlib.export.shell import tag_list
 from rwlib.export.words import NOT_EXPORTED, far_characters
 from rwlib.steps import canonical, escape_pattern, policy_document, trust_policy
@@ -174,7 +174,7 @@ def _values(plan: ExportPlan) -> dict[str, str]:
         "Prefix": escape_pattern(target.prefix),
         "RegionName": plan.region_name,
         "KmsKeyArn": plan.kms_key_arn,
-        "MaxSessionDuration": str(target.max_session_duration),
+        "MaxSessionDuration": str(plan.max_session_duration),
         "PermissionsBoundaryArn": plan.permissions_boundary_arn,
     }
 
@@ -281,6 +281,7 @@ def _plain(item: Any) -> Any:
 def _refuse_shared_roles(plans: Sequence[ExportPlan]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for plan in plans:
+        refuse_shared_role(plan)
         key = (plan.account_id, plan.target.role_name.lower())
         if key in seen:
             raise InputError(

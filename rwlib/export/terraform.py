@@ -7,7 +7,7 @@ from typing import Any
 
 from rwlib.errors import InputError
 from rwlib.export.hcl import Expression, attributes, block, quoted, value
-from rwlib.export.plan import ROLE_ARN, ExportPlan
+from rwlib.export.plan import ROLE_ARN, ExportPlan, refuse_shared_role
 from rwlib.export.words import NOT_EXPORTED, comment, far_characters, principal_steps
 
 TOOL = "terraform"
@@ -34,6 +34,7 @@ def terraform(plan: ExportPlan) -> dict[str, str]:
     Resources and their arguments are those of the providers ``hashicorp/aws`` (5 and later) and
     ``risingwavelabs/risingwavecloud`` (``internal/provider``, allowed IAM roles resource).
     """
+    refuse_shared_role(plan)
     main = [comment(f"The IAM role that RisingWave Cloud assumes for {plan.target.name}.", "#")]
     main += [comment(far, "#")] if (far := far_characters([plan], _WHO)) else []
     main += [_versions([plan]), _provider([plan]), *_resources(plan), *_imports(plan)]
@@ -60,6 +61,8 @@ def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
             "are several accounts, and a Terraform module works in one; export the targets of "
             "each account by themselves",
         )
+    for plan in plans:
+        refuse_shared_role(plan)
     roles: dict[str, ExportPlan] = {}
     for plan in plans:
         roles.setdefault(plan.target.role_name, plan)
@@ -116,7 +119,7 @@ def _role_row(plan: ExportPlan) -> dict[str, Any]:
     return {
         "path": plan.role_path,
         "description": plan.existing.role_description or None,
-        "max_session_duration": plan.target.max_session_duration,
+        "max_session_duration": plan.max_session_duration,
         "permissions_boundary": plan.permissions_boundary_arn or None,
         "tags": plan.role_tags(TOOL),
         "trust": plan.trust,
@@ -253,7 +256,7 @@ def _resources(plan: ExportPlan) -> list[str]:
         role["description"] = existing.role_description
     if plan.permissions_boundary_arn:
         role["permissions_boundary"] = plan.permissions_boundary_arn
-    role["max_session_duration"] = target.max_session_duration
+    role["max_session_duration"] = plan.max_session_duration
     role["assume_role_policy"] = _encoded(plan.trust)
     role["tags"] = plan.role_tags(TOOL)
     blocks = [

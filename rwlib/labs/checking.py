@@ -13,8 +13,9 @@ from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Mistake, Result
 from rwlib.labs.retry import as_tried, attempt, fits
 from rwlib.labs.setup_calls import LabSetup
-from rwlib.labs.terraform import plan
-from rwlib.sandbox import WORKLOAD_IDENTITY_ARN
+from rwlib.labs.terraform import Planned, forgotten, plan
+from rwlib.sandbox import CUSTOMER, WORKLOAD_IDENTITY_ARN
+from rwlib.verify import newly_allowed
 
 if TYPE_CHECKING:
     from rwlib.verify import Check
@@ -100,9 +101,21 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
 
 def _drift(setup: LabSetup) -> list[str]:
     try:
-        return [each.headline for each in plan(setup)]
+        changes = [f"{each.headline}{_opens(setup, each)}" for each in plan(setup)]
+        gone = forgotten(setup, setup.target.role_name)
     except InputError as error:
-        return [str(error)]
+        return [f"{error}; so nothing says who may call sts:AssumeRole after it"]
+    return [*changes, *([f"{gone}; nobody may call sts:AssumeRole on it then"] if gone else ())]
+
+
+def _opens(setup: LabSetup, change: Planned) -> str:
+    """Say with one request what a planned change lets through or refuses."""
+    place = setup.role_arn if change.attribute == "assume_role_policy" else "*"
+    pairs = ((change.now, change.then, "lets through"), (change.then, change.now, "refuses"))
+    for old, new, what in pairs:
+        for each in newly_allowed(old, new, place=place, account_id=CUSTOMER):
+            return f"; it {what} {each.line}"
+    return ""
 
 
 def _finding(title: str, wrong: Sequence[str], mistakes: tuple[Mistake, ...] = ()) -> Finding:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from rwlib.evaluate import Policies, Request, evaluate
@@ -392,7 +393,11 @@ def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> I
     if before.boundary is None or now.boundary == before.boundary or now.trust_policy is None:
         return
     if now.boundary is None:
-        yield Observed("the role no longer has its permissions boundary", "boundary_removed")
+        old = _as_resource_policy(before.boundary[1])
+        more = newly_allowed(old, denials(None), place="*", account_id=CUSTOMER, alone=True)
+        asked = "".join(f": it may be granted {each.request.action}" for each in islice(more, 1))
+        line = f"the role no longer has its permissions boundary{asked}"
+        yield Observed(line, "boundary_removed")
         return
     everything = (("everything", _ALL),)
     first = next(

@@ -168,6 +168,8 @@ class OpenLab:
     def terraform_plan(self) -> Shown:
         """Show what Terraform's next apply would change; changes nothing."""
         lines = [each.line for each in terraform.plan(self.setup)]
+        if gone := terraform.forgotten(self.setup, self.role_name):
+            lines.append(gone)
         return show_text("\n".join(lines) or _NO_CHANGES)
 
     def terraform_apply(self) -> Shown:

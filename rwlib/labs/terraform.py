@@ -77,6 +77,23 @@ def plan(setup: _Setup) -> list[Planned]:
     return found
 
 
+def forgotten(setup: _Setup, role_name: str) -> str:
+    """Say that the next apply destroys a role, where its configuration has it no more.
+
+    Terraform destroys what its state has and its configuration has not (Terraform, "Remove a
+    resource"); empty where the role is written.
+
+    Raises
+    ------
+    InputError
+        The configuration is gone, or is none.
+    """
+    written = [block.get("name") for kind, _, block in _resources(setup) if kind == "aws_iam_role"]
+    if role_name in written:
+        return ""
+    return f"- the role {role_name} would be destroyed: no aws_iam_role is written for it any more"
+
+
 def apply(setup: _Setup) -> list[Planned]:
     """Make IAM what the configuration says; return what was changed."""
     changed = plan(setup)

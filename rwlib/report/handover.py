@@ -7,8 +7,11 @@ SQL. Nobody is asked: both are made of an `ExportPlan` alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from rwlib.errors import InputError
 from rwlib.export import ExportPlan, export_target
 from rwlib.report.html import template
 from rwlib.sql import statements_for
@@ -38,7 +41,7 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
     Never asks anybody, and never says that something works: what cannot be seen from the
     documents, such as the bucket's own policy, is named as not looked at.
     """
-    target = plan.target
+    target = _as_it_is(plan)
     role_arn = target.role_arn_in(plan.account_id or ACCOUNT)
     sql = statements_for(target, role_arn, plan.region_name)
     common: dict[str, Any] = {
@@ -57,7 +60,7 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
             allowed=[each for each in judged["requests"] if each["should_be"] == "allowed"],
             refused=[each for each in judged["requests"] if each["should_be"] != "allowed"],
             reasons={sid: REASONS[sid] for sid in sids if sid in REASONS},
-            ways={title: export_target(plan, name) for name, title in _WAYS.items()},
+            ways=dict(_ways(plan)),
         ),
         RISINGWAVE_FILE: template("handover_risingwave.html.j2").render(
             **common,
@@ -67,9 +70,21 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
     }
 
 
+def _ways(plan: ExportPlan) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each tool that can make it, with its files."""
+    for name, title in _WAYS.items():
+        with suppress(InputError):  # a role that other targets have cannot be handed over
+            yield title, export_target(plan, name)
+
+
+def _as_it_is(plan: ExportPlan) -> Target:
+    """Return the target with the path of a role that is there, which is part of its ARN."""
+    return plan.target.model_copy(update={"role_path": plan.role_path})
+
+
 def _judged(plan: ExportPlan, role_arn: str) -> dict[str, Any]:
     """Return what the documents come to, in the shape of a report."""
-    target = plan.target
+    target = _as_it_is(plan)
     situation = _situation(plan)
     verdicts = probe_role(target, situation)
     check, grants, beside = judge_reach(target, situation, plan.workload_identity_arn)
@@ -104,14 +119,14 @@ def _situation(plan: ExportPlan) -> Situation:
     """Return what will be there, with everything that the documents do not say as not looked at."""
     from rwlib.aws import BucketFacts
 
-    target: Target = plan.target
+    target = _as_it_is(plan)
     account = plan.account_id or _STAND_IN
     policy_arn = target.policy_arn_in(account)
     unread = ("bucket policy", "block public access", "kms key", "kms key policy", "kms grants")
     unknown = dict.fromkeys(unread, _NOT_LOOKED_AT)
     if not plan.kms_key_arn:
         unknown["encryption"] = _NOT_LOOKED_AT
-    boundary = target.permissions_boundary_arn
+    boundary = plan.permissions_boundary_arn
     return Situation(
         caller_arn="",
         account_id=account,

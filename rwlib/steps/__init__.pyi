@@ -6,8 +6,12 @@ from .changes import document_diff as document_diff
 from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
+from .ownership import exported_for as exported_for
+from .ownership import exported_tags as exported_tags
 from .ownership import is_asked_for as is_asked_for
 from .ownership import is_ours as is_ours
+from .ownership import other_claims as other_claims
+from .ownership import other_manager as other_manager
 from .ownership import others_tags as others_tags
 from .ownership import same_cluster_claims as same_cluster_claims
 from .ownership import statement_key as statement_key
@@ -32,6 +36,7 @@ from .step2_attachment import ensure_attached as ensure_attached
 from .step2_attachment import wait_until_seen as wait_until_seen
 from .step2_role import ensure_role as ensure_role
 from .step3_documents import REDSHIFT_SERVICE as REDSHIFT_SERVICE
+from .step3_documents import REDSHIFT_SID as REDSHIFT_SID
 from .step3_documents import SID as SID
 from .step3_documents import condition_keys as condition_keys
 from .step3_documents import corrected_trust as corrected_trust

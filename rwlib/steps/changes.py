@@ -258,6 +258,10 @@ def _entries_about(path: Path, name: str) -> Iterator[dict[str, Any]]:
             yield entry
 
 
+# What each entry has; a line without it is none of a run's.
+_EVERY_ENTRY = ("time", "phase", "action", "resource", "name")
+
+
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -271,7 +275,7 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
             entry = json.loads(line)
         except json.JSONDecodeError:  # the last line of a run that was killed while writing
             continue
-        if isinstance(entry, dict):
+        if isinstance(entry, dict) and all(isinstance(entry.get(k), str) for k in _EVERY_ENTRY):
             yield entry
 
 

@@ -153,7 +153,10 @@ def _made_then(item: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     made = item.get("CreateDate")
     if not isinstance(made, datetime):
         return True
-    intended = datetime.fromisoformat(str(entry["time"]))
+    try:
+        intended = datetime.fromisoformat(str(entry["time"]))
+    except ValueError:  # a damaged ledger
+        return False
     aware = made if made.tzinfo else made.replace(tzinfo=UTC)
     return abs(aware - intended) <= _SKEW
 
@@ -227,6 +230,27 @@ def same_cluster_claims(
         if claim.key == claim_key(owner) and not workload:
             workload = claim.workload
     return [each for each in other_claims(role, owner) if workload in ("", each.workload)]
+
+
+EXPORTED_BY = ("terraform", "cloudformation", "aws-cli")
+"""What ``managed-by`` says of what an export made."""
+
+
+def exported_tags(owner: str, redshift: bool) -> dict[str, str]:
+    """Return the tag that says for which target an export makes a policy on a shared role."""
+    return {TARGET_TAG: f"{'redshift' if redshift else '-'} {owner}"}
+
+
+def exported_for(policy: Mapping[str, Any], role: Mapping[str, Any]) -> Claim | None:
+    """Return the claim of the target for which an export made a policy on this role, or None.
+
+    Policy and role are managed by one tool then; a tag on a policy alone says nothing.
+    """
+    tags, manager = tags_of(policy), tags_of(policy).get(MANAGED_BY)
+    if manager not in EXPORTED_BY or manager != tags_of(role).get(MANAGED_BY):
+        return None
+    redshift, _, owner = tags.get(TARGET_TAG, "").partition(" ")
+    return Claim.of(owner, redshift=redshift == "redshift") if owner else None
 
 
 def is_asked_for(policy: Mapping[str, Any], claims: Iterable[Claim]) -> bool:

@@ -223,7 +223,8 @@ class _Policy:
         if policy is None:
             self.ledger.abandoned(change)
             raise ConflictError(
-                f"policy_name: {policy_name!r} exists under another path; give another name"
+                f"policy_name: {policy_name!r} exists under another path, or in other capitals, "
+                "which IAM takes for the same; give another name"
             )
         return policy
 

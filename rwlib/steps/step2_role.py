@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rwlib.aws import policy_json, read_role
+from rwlib.aws import policy_json, read_role, spelled_otherwise
 from rwlib.errors import ForeignTrustError, InputError, ServiceError
-from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
+from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     ID_TAG,
     MANAGED_BY,
@@ -38,7 +38,7 @@ from rwlib.steps.ownership import (
     written_statements,
 )
 from rwlib.steps.quotas import TRUST_SIZE_QUOTA, check_size, policy_text, size_quota
-from rwlib.steps.step3_documents import claimed_by_trust, statements_of
+from rwlib.steps.step3_documents import claimed_by_trust, merge_trust, statements_of
 
 if TYPE_CHECKING:
     import boto3
@@ -271,9 +271,17 @@ class _Role:
                 return role
         if role is not None:
             return role
+        if other := spelled_otherwise(self.aws, self.name):
+            raise InputError(
+                "role_name",
+                self.name,
+                f"differs from the name of role {other} in capitals alone, and IAM ignores case "
+                "in names; write it as it is there, or choose another",
+            )
         raise ServiceError(
             f"role {self.name}: AWS says that it exists, but does not show it; run it again: "
-            "nothing is lost"
+            "nothing is lost. Where that does not help, a role has this name in other capitals, "
+            "which IAM takes for the same"
         )
 
     def adopt(self, role: Mapping[str, Any], apply: bool) -> Change:
@@ -353,9 +361,18 @@ class _Role:
         manager = other_manager(role, self.tags)
         if not manager or any(key.startswith(RECORD) for key in tags_of(role)):
             return False
-        there = statements_of(policy_json(role["AssumeRolePolicyDocument"]))
-        wanted = statements_of(self.trust_policy)
-        return {canonical(each) for each in wanted} <= {canonical(each) for each in there}
+        workload, redshift = claimed_by_trust(self.trust_policy)
+        try:
+            # As Step 3 judges it: somebody else's words may say the same.
+            merge = merge_trust(
+                policy_json(role["AssumeRolePolicyDocument"]),
+                workload,
+                ["redshift"] if redshift else [],
+                role_arn=str(role["Arn"]),
+            )
+        except ForeignTrustError:
+            return False
+        return not merge.changed
 
     def _record(self, role: Mapping[str, Any], ours: bool) -> dict[str, str]:
         """Return the tags that record whose the role is: the target's claim, and our own id."""

@@ -1,3 +1,5 @@
+from .examples import FIRST_EXAMPLE as FIRST_EXAMPLE
+from .examples import example_path as example_path
 from .parameters import parameter_values as parameter_values
 from .parameters import target_from_parameters as target_from_parameters
 from .rules.identities import account_id as account_id

@@ -216,9 +216,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     import yaml
 
+    from rwlib.target.examples import example_path
     from rwlib.target.yaml_file import Loader, problem_of
 
-    file = Path(path)
+    file = example_path(path)
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -169,6 +169,12 @@ _BY_ENDPOINT = _ENDPOINT_ALWAYS | {
     *("aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths")
 }
 _AN_ENDPOINT = "vpce-0123456789abcdef0"
+# What stands for any value of a key whose values have a form.
+_SOME_VALUE = {
+    "aws:sourcevpce": _AN_ENDPOINT, "aws:sourcevpc": "vpc-0123456789abcdef0",
+    "aws:sourceip": "203.0.113.9", "aws:vpcsourceip": "10.0.0.9",
+    "aws:principalorgid": "o-a1b2c3d4e5", "aws:resourceorgid": "o-a1b2c3d4e5",
+}  # fmt: skip
 _LONGEST_SESSION = timedelta(hours=12)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 # Source: AWS General Reference, "Amazon S3 endpoints and quotas".
@@ -793,8 +799,8 @@ class _Search:
                 value for _, tested, _, values in statement.tests if tested == key
                 for value in values if not re.search(r"[*?$]", value)
             ]  # fmt: skip
-            region = self.situation.bucket.region_name if key == "aws:requestedregion" else ""
-            texts: list[str | None] = [*named, region or "xxx"]
+            somewhere = {"aws:requestedregion": self.situation.bucket.region_name, **_SOME_VALUE}
+            texts: list[str | None] = [*named, somewhere.get(key, "xxx")]
             if found[2] is not None:
                 texts.append(None)
             free.setdefault(key, texts)
@@ -839,7 +845,7 @@ class _Search:
             shapes = [
                 each for each in self._shapes_of(action) if self._overlap(each, resource, tokens)
             ]
-            shapes = [each for each in shapes if self._is_left(name, each)]
+            shapes = [each for each in shapes if self._is_left(statement, name, each)]
             if not shapes:
                 continue
             deciders = tuple(
@@ -890,9 +896,13 @@ class _Search:
             )
         return self._overlaps[key]
 
-    def _is_left(self, name: str, shape: str) -> bool:
-        """Tell quickly whether boundary and Deny statements may leave something of an action."""
-        if self.bounds is not None:
+    def _is_left(self, statement: _Statement, name: str, shape: str) -> bool:
+        """Tell quickly whether boundary and Deny statements may leave something of an action.
+
+        What a resource's policy grants to everybody or to a session, a boundary does not limit
+        (IAM User Guide, "Policy evaluation logic").
+        """
+        if self.bounds is not None and statement.layer == "identity":
             bounds = [each for each in self.bounds if each.matches(name)]
             if not any(
                 (each.not_resources and "*" not in each.not_resources)
@@ -942,6 +952,11 @@ class _Search:
             kept = [{k: v for k, v in each.items() if k.lower() not in bound} for each in contexts]
             distinct = {tuple(sorted(each.items())): each for each in kept}
             contexts = [each | given for each in distinct.values()]
+            if not action.name.startswith("kms:"):
+                tested = {key for each in (statement, *deciding) for _, key, _, _ in each.tests}
+                tested |= set(bound)
+                possible = (each for each in contexts if _one_way(each, tested))
+                contexts = [_with_endpoint(each, tested) for each in possible]
         if not contexts:
             return
         for shape in shapes:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import BucketFacts
 from rwlib.errors import InputError
-from rwlib.steps import Change, ChangeSubject, is_asked_for, same_cluster_claims, tag_map
+from rwlib.steps import (
+    Change,
+    ChangeSubject,
+    exported_for,
+    is_asked_for,
+    same_cluster_claims,
+    tag_map,
+)
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws, Read
@@ -158,11 +165,10 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
     identity = [(arn, default_document(aws, arn, unknown)) for arn in attached]
     claims = same_cluster_claims(role, target.name, target.workload_identity_arn)
     # The documents were read through the same answers, so this asks for nothing more.
-    ours = frozenset(
-        arn
-        for arn in attached
-        if arn != own_arn and is_asked_for(read_policy(aws, arn, unknown) or {}, claims)
-    )
+    others = {arn: read_policy(aws, arn, unknown) or {} for arn in attached if arn != own_arn}
+    ours = {arn for arn, policy in others.items() if is_asked_for(policy, claims)}
+    exported = {arn: exported_for(policy, role) for arn, policy in others.items()}
+    made = {arn: claim for arn, claim in exported.items() if claim and claim.target != target.name}
     identity += [
         (f"inline policy {name}", document)
         for name, document in inline_policies(aws, target.role_name, unknown).items()
@@ -177,8 +183,8 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
         boundary=(boundary_arn, boundary) if boundary else None,
         boundary_arn=boundary_arn,
         role_tags=tag_map(role.get("Tags", [])),
-        ours=ours,
-        redshift_claimed=any(claim.redshift for claim in claims),
+        ours=frozenset({*ours, *made}),
+        redshift_claimed=any(claim.redshift for claim in (*claims, *made.values())),
         **base,
     )
 

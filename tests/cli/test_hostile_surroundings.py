@@ -199,12 +199,13 @@ def test_role_of_the_same_name_in_other_letters_is_one_sentence(
 
 
 def test_ledger_that_is_damaged_is_read_as_far_as_it_goes(tmp_path):
-    good = {"name": "a", "time": "1", "phase": "done"}
+    good = {"name": "a", "time": "1", "phase": "done", "action": "create", "resource": "IAM role"}
     first, second, third = (tmp_path / name for name in ("one", "two", "three"))
     for folder in (first, second, third):
         folder.mkdir()
+    no_entries = b'\xff\xfe{"half\n[1]\nnull\n{"name": "a"}\n{"name": "a", "target": "orders"}\n'
     (first / "ledger.jsonl").write_bytes(
-        b'\xff\xfe{"half\n[1]\nnull\n' + json.dumps(good).encode() + b'\n{"name": "a", "ti'
+        no_entries + json.dumps(good).encode() + b'\n{"name": "a", "ti'
     )
     os.mkfifo(second / "ledger.jsonl")
     (third / "ledger.jsonl").mkdir()

@@ -69,7 +69,7 @@ def test_notebooks_are_copied_and_an_edited_one_stays(tmp_path):
     code, out, _ = rwlib("app", "--copy", folder)
     assert code == 0
     assert f"begin with {folder / 'runbook.ipynb'}" in out
-    assert (folder / "labs" / "03_wrong_principal.ipynb").is_file()
+    assert (folder / "labs" / "03_copied_from_the_console.ipynb").is_file()
     (folder / "runbook.ipynb").write_text("mine")
     assert rwlib("app", "--copy", folder)[0] == 0
     assert (folder / "runbook.ipynb").read_text() == "mine"

@@ -128,20 +128,18 @@ def some(count):
     )
 
 
-@pytest.mark.slow
 @TOOLS
-@given(values=any_target())
-@some(2)
-def test_any_target(make, values, world, aws_on_path):
-    made_and_judged(make, values, world, aws_on_path)
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param(2, marks=pytest.mark.slow), pytest.param(12, marks=pytest.mark.long)],
+)
+def test_any_target(make, count, world, aws_on_path):
+    @given(values=any_target())
+    @some(count)
+    def round_trip(values):
+        made_and_judged(make, values, world, aws_on_path)
 
-
-@pytest.mark.long
-@TOOLS
-@given(values=any_target())
-@some(12)
-def test_many_targets(make, values, world, aws_on_path):
-    made_and_judged(make, values, world, aws_on_path)
+    round_trip()
 
 
 @pytest.mark.slow

@@ -89,7 +89,11 @@ def test_terraform_for_many(world):
     batch = [values_of(path) for path in EXAMPLES]
     # Another target on a role that serves one already.
     batch.append(
-        {**batch[0], "name": "more", "prefix": "risingwave/more", "connectors": ["redshift"]}
+        {
+            **batch[0],
+            **{"name": "more", "prefix": "risingwave/more", "connectors": ["redshift"]},
+            "sql_options": {"from": "orders"},
+        }
     )
     files = export_targets([export_plan(Target(**each)) for each in batch], "terraform")
     found = locals_of(files["main.tf"])

@@ -610,6 +610,14 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
         trust(TEAM, RISINGWAVE), terraform_trust(TEAM, trusts({"AWS": ROOT}), apply=False)
     ),
     (19, "right, and an administrator"): solved_and(managed("AdministratorAccess")),
+    (19, "role not written any more, right by hand"): all_of(
+        trust(TEAM, RISINGWAVE),
+        lambda lab: lab.setup.client("s3").put_object(
+            Bucket="acme-terraform",
+            Key="risingwave/main.tf.json",
+            Body=json.dumps({"resource": {"aws_iam_role": {}}}),
+        ),
+    ),
     (19, "configuration emptied, right by hand"): all_of(
         trust(TEAM, RISINGWAVE),
         lambda lab: lab.setup.client("s3").put_object(

@@ -303,6 +303,14 @@ def test_a_thousand_requests_of_eight_clients_get_the_right_verdicts():
     assert {call["status"] for call in calls} == {200, 403}
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/nobodys-bucket", "/acme-analytics", "/acme-analytics/key"])
+def test_request_without_a_signature_is_refused(sandbox, method, path):
+    answer = requests.request(method, sandbox.url + path, timeout=30)
+    assert is_aws_error(answer)
+    assert 400 <= answer.status_code < 500, answer.text
+
+
 def s3_parts() -> list[tuple[str, bool, str]]:
     """Every method on every part of a bucket and of an object that S3's model has."""
     model = botocore.session.get_session().get_service_model("s3")

@@ -236,6 +236,10 @@ def test_alter_when_it_can_be_done_or_not(connection: Any) -> None:
     ):
         with pytest.raises(psycopg.Error):
             connection.execute(statement)
+    connection.execute("ALTER SYSTEM SET barrier_interval_ms = 1000")
+    for name, text in (("x", 'unrecognized system parameter "x"'), ("state_store", "is immutable")):
+        with pytest.raises(psycopg.Error, match=text):
+            connection.execute(f"ALTER SYSTEM SET {name} = 1")
     names = connection.execute("SELECT * FROM truths LIMIT 0").description
     assert [column.name for column in names] == ["id", "amount", "paid", "at", "day", "tags"]
 

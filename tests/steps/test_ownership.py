@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 
-import boto3
 import pytest
 
 from rwlib.aws.calls import policy_json
@@ -42,11 +41,6 @@ GLUE = {
     "Principal": {"Service": "glue.amazonaws.com"},
     "Action": "sts:AssumeRole",
 }
-
-
-@pytest.fixture
-def iam(aws_environment):
-    return boto3.client("iam")
 
 
 @pytest.fixture

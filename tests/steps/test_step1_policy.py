@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from itertools import chain, combinations
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -444,11 +443,6 @@ def test_policy_document_has_no_catalog_when_nobody_uses_glue(example):
 
 DOCUMENT = documented_policy("acme-analytics", "risingwave")
 OTHER = documented_policy("acme-analytics", "elsewhere")
-
-
-@pytest.fixture
-def iam(aws_environment):
-    return boto3.client("iam")
 
 
 def live_document(iam):

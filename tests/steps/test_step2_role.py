@@ -6,7 +6,6 @@ import json
 import time
 from types import SimpleNamespace
 
-import boto3
 import pytest
 
 from rwlib.aws.calls import policy_json
@@ -35,11 +34,6 @@ ALLOW = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
 }
-
-
-@pytest.fixture
-def iam(aws_environment):
-    return boto3.client("iam")
 
 
 def make_policy(iam, name):
@@ -191,6 +185,12 @@ def test_role_gives_up_with_a_sentence_when_aws_never_shows_it(iam):
     )
     with pytest.raises(ServiceError, match="AWS says that it exists, but does not show it"):
         ensure_role(hidden, ROLE, TRUST, apply=True, sleep=Sleeps())
+
+
+def test_role_in_other_capitals_is_bad_input_that_names_it(iam):
+    iam.create_role(RoleName=ROLE.title(), AssumeRolePolicyDocument=json.dumps(TRUST))
+    with pytest.raises(InputError, match=f"differs from the name of role {ROLE.title()} in capit"):
+        ensure_role(BusyAws(), ROLE, TRUST, apply=True, sleep=Sleeps())
 
 
 def test_role_is_not_called_created_when_another_run_of_ours_was_quicker(aws, iam):

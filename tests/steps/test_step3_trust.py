@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -412,11 +411,6 @@ def test_remove_leaves_nothing_when_only_the_runbooks_own_were_there():
 
 
 # The role in AWS ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def iam(aws_environment):
-    return boto3.client("iam")
 
 
 def make_role(iam, trust, **more):

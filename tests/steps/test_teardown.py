@@ -37,11 +37,6 @@ ALLOW = {
 
 
 @pytest.fixture
-def iam(aws_environment):
-    return boto3.client("iam")
-
-
-@pytest.fixture
 def runs(tmp_path):
     return tmp_path / "runs"
 

@@ -139,6 +139,49 @@ def test_variable_that_the_caller_fills_in_reaches_wherever_it_likes(resource, c
         assert decision.allowed
 
 
+ADDRESS = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "condition", "kind"),
+    [
+        # By the internet there is no endpoint, and through an endpoint no address.
+        ("arn:aws:s3:::other/*", {**ADDRESS, "StringEquals": {"aws:SourceVpce": "vpce-1"}}, ""),
+        ("arn:aws:s3:::other/${aws:SourceVpce}/*", ADDRESS, ""),
+        ("arn:aws:s3:::other/${aws:SourceVpce, 'x'}/*", ADDRESS, "outside"),
+        ("arn:aws:s3:::other/*", {"Null": {"aws:SourceIp": "true"}}, "outside"),
+        ("arn:aws:s3:::other/*", {"Null": {"aws:SourceIp": "true", "aws:SourceVpce": "true"}}, ""),
+        # A bucket is asked in its Region, and always in some Region; a session is at most 12 h old.
+        ("arn:aws:s3:::acme-analytics/*", {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}},
+         ""),
+        ("arn:aws:s3:::acme-analytics/*", {"StringLike": {"aws:RequestedRegion": "us-*"}},
+         "outside"),
+        ("arn:aws:s3:::other/*", {"StringLike": {"aws:RequestedRegion": "me-*"}}, "outside"),
+        ("arn:aws:s3:::other/*", {"StringLike": {"aws:RequestedRegion": "nowhere-*"}}, ""),
+        ("arn:aws:s3:::other/*", {"Null": {"aws:RequestedRegion": "true"}}, ""),
+        ("arn:aws:s3:::other/*", {"DateLessThan": {"aws:TokenIssueTime": "2020-01-01T00:00:00Z"}},
+         ""),
+    ],
+)  # fmt: skip
+def test_grant_that_no_request_can_use_is_none(resource, condition, kind):
+    target = target_of()
+    extra = allow("s3:PutObjectAcl", resource, Condition=condition)
+    found = excess_grants(target, situation_of(target, extra), WORKLOAD)
+    assert [each.kind for each in found] == ([kind] if kind else [])
+    for each in found:
+        names = {key.lower() for key in each.witness.context}
+        assert not {"aws:sourceip", "aws:sourcevpce"} <= names
+
+
+def test_key_policy_that_leaves_it_to_the_account_grants_nothing_itself():
+    root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    policy = document(Principal=root, Action="s3:*", Resource=[BUCKET, f"{BUCKET}/*"])
+    target = target_of()
+    assert excess_grants(target, situation_of(target, bucket_policy=policy), WORKLOAD) == ()
+    policy["Statement"][0]["Principal"]["AWS"] = [root["AWS"], target.role_arn_in(ACCOUNT)]
+    assert excess_grants(target, situation_of(target, bucket_policy=policy), WORKLOAD) != ()
+
+
 def test_answer_is_unknown_where_variables_have_more_values_than_were_tried():
     names = {"StringEquals": {"aws:Referer": ["a", "b", "c", "d"],
                               "aws:UserAgent": ["e", "f", "g", "h"]}}  # fmt: skip
@@ -292,6 +335,23 @@ def test_boundary_takes_away_what_a_policy_grants():
     boundary = ("boundary", allow("s3:*", f"{BUCKET}/risingwave/*"))
     found = excess_grants(target, situation_of(target, allow("*", "*"), boundary=boundary))
     assert [each.kind for each in found] == ["unused"]
+
+
+@pytest.mark.parametrize(
+    ("principal", "reached"),
+    [
+        ("*", True),
+        ({"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/risingwave-s3-access/reqsign"}, True),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:role/risingwave-s3-access"}, False),
+    ],
+)
+def test_boundary_does_not_limit_what_a_bucket_policy_gives_everybody(principal, reached):
+    policy = document(Principal=principal, Action="s3:GetObject", Resource=f"{BUCKET}/finance/*")
+    boundary = ("boundary", allow("s3:PutObject", f"{BUCKET}/risingwave/*"))
+    target = target_of()
+    situation = situation_of(target, bucket_policy=policy, boundary=boundary)
+    found = excess_grants(target, situation)
+    assert [each.sources for each in found] == [("the bucket policy",)] * reached
 
 
 def test_bucket_policy_that_names_everybody_counts():

@@ -296,12 +296,17 @@ class Warehouse:
         return self.account.sandbox.switch("GET", f"clusters/{CLUSTER}/log", None)["lines"]
 
     def copies(self):
-        """Let RisingWave write and Redshift copy, and say whether Redshift got in."""
+        """Let RisingWave write and Redshift copy, and say whether Redshift got in.
+
+        None where RisingWave itself did not get in, so that nothing was copied.
+        """
         before = len(self.log())
         self.cloud.execute_sql(CLUSTER, "INSERT INTO orders VALUES (9, 1.5, now())")
         self.cloud.execute_sql(CLUSTER, "FLUSH")
-        refused = [line for line in self.log()[before:] if "not authorized to assume" in line]
-        return not refused
+        said = self.log()[before:]
+        if any("request to AWS STS Services failed" in line for line in said):
+            return None
+        return not any("not authorized to assume" in line for line in said)
 
 
 def compare_redshift(warehouse, statements, told):
@@ -314,6 +319,8 @@ def compare_redshift(warehouse, statements, told):
     said = account.verdict()[0]["redshift_trust"]
     happened = warehouse.copies()
     event(f"{said.status}, {happened}")
+    if happened is None:
+        return
     if said.status == "unknown":
         keys = said.evidence[0].split("depends on ", 1)[1].split(";")[0].lower().split(" and ")
         kept = {"sts:externalid"} if not told else set()
@@ -364,7 +371,7 @@ def warehouse(aws, sandbox, example, tmp_path):
     sandbox.set_network(secure_transport=False)
 
 
-@settings(max_examples=10, **FIXED)
+@settings(max_examples=6, **FIXED)
 @given(REDSHIFT, st.booleans())
 def test_verdict_on_redshift_is_what_happens(warehouse, statements, told):
     compare_redshift(warehouse, statements, told)

@@ -83,6 +83,9 @@ class Authorizer:
         AwsError
             The caller may not.
         """
+        if not caller.is_known and ask.account == caller.account:
+            # What is nobody's, such as a list of buckets, is not open to nobody.
+            raise AwsError("AccessDenied", "Access Denied", 403)
         try:
             decision = self.decide(request, caller, ask)
         except InputError as error:

@@ -16,8 +16,11 @@ from rwlib.environment import without_real_world
 from rwlib.errors import ServiceError
 from rwlib.sandbox.endpoint import Endpoint
 
-PATIENCE = 30.0
-"""Seconds a child may take until it answers."""
+PATIENCE = 180.0
+"""Seconds a child may take until it answers; the first start of an installation compiles moto.
+
+A child that ends is noticed at once.
+"""
 
 
 def end_children(processes: Sequence[subprocess.Popen[Any]], patience: float) -> None:
@@ -100,5 +103,6 @@ class Spawned(Endpoint):
         except (ValueError, KeyError, TypeError):
             self.process.kill()
             _, complaint = self.process.communicate()
-            reason = complaint.decode(errors="replace").strip() or "it said nothing"
+            silent = "it said nothing" if ready else f"no answer within {PATIENCE:.0f} seconds"
+            reason = complaint.decode(errors="replace").strip() or silent
             raise ServiceError(f"sandbox: the child process did not start: {reason}") from None

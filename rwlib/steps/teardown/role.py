@@ -92,6 +92,8 @@ def _detach_own(
         return str(arn)
     if policy_is_ours or not work.created_here(attachment, role_id):
         return ""
+    if _was_handed_over(work, role) or _was_handed_over(work, policy):
+        return ""
     work.do(
         Change("delete", ChangeSubject.ATTACHMENT, attachment, calls=("iam:DetachRolePolicy",)),
         ("detach_role_policy", {"RoleName": name, "PolicyArn": arn}),
@@ -99,6 +101,13 @@ def _detach_own(
         same=lambda: _why_another(work, name, role_id),
     )
     return str(arn)
+
+
+def _was_handed_over(work: Work, item: Mapping[str, Any]) -> bool:
+    """True for a role or policy that this runbook made and that another tool manages now."""
+    return bool(other_manager(item, work.target.tags)) and work.created_here(
+        item["Arn"], id_of(item)
+    )
 
 
 def _say_what_is_kept(
@@ -175,7 +184,10 @@ def _without_ours(
     work: Work, role: Mapping[str, Any], trust: Mapping[str, Any], claims: list[Claim]
 ) -> dict[str, Any] | None:
     """Return the trust policy without what only this target needs of what we wrote."""
-    written = written_statements(role, work.ledger)
+    # A tool that takes a role over takes our marks off it; what the ledger remembers is the
+    # tool's from then on.
+    managed = other_manager(role, work.target.tags)
+    written = written_statements(role, None if managed else work.ledger)
 
     def goes(statement: Mapping[str, Any]) -> bool:
         if statement_key(statement) not in written:

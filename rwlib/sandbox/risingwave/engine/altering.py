@@ -23,6 +23,27 @@ from rwlib.sql.language import CreateStatement, SqlSyntaxError, Token, tokenize
 
 _KINDS = ("MATERIALIZED VIEW", "TABLE", "SOURCE", "SINK", "CONNECTION", "SECRET", "SYSTEM")
 
+_PARAMETERS = {
+    **dict.fromkeys(
+        (
+            *("barrier_interval_ms", "checkpoint_frequency", "backup_storage_url"),
+            *("backup_storage_directory", "max_concurrent_creating_streaming_jobs"),
+            *("pause_on_next_bootstrap", "enable_tracing", "license_key"),
+            *("time_travel_retention_ms", "per_database_isolation", "enforce_secret"),
+        ),
+        True,
+    ),
+    **dict.fromkeys(
+        (
+            *("sstable_size_mb", "parallel_compact_size_mb", "block_size_kb"),
+            *("bloom_false_positive", "state_store", "data_directory"),
+            "use_new_object_prefix_strategy",
+        ),
+        False,
+    ),
+}
+"""Whether a system parameter can be changed (``src/common/src/system_param/mod.rs``)."""
+
 
 def alter(platform: Platform, database: Database, text: str) -> str:
     """Do what an ALTER says, and give the command tag.
@@ -40,6 +61,7 @@ def alter(platform: Platform, database: Database, text: str) -> str:
     if kind == "SYSTEM":
         match words:
             case ["set", name, ("to" | "="), *_]:
+                _check_parameter(name)
                 database.settings[name] = rest[3].value if len(rest) > 3 else ""
                 return tag
         raise _unsupported(text)
@@ -66,6 +88,19 @@ def _kind(tokens: list[Token]) -> str:
         if said == kind or said.startswith(f"{kind} "):
             return kind
     raise failure(f"Feature is not yet implemented: ALTER {said.split(' ')[0]} in this sandbox")
+
+
+def _check_parameter(name: str) -> None:
+    changes = _PARAMETERS.get(name)
+    if not changes:
+        said = f'"{name}" is immutable'
+        if changes is None:
+            said = f'unrecognized system parameter "{name}"'
+        raise failure(
+            "gRPC request to meta service (call `/meta.SystemParamsService/SetSystemParam`) "
+            "failed: Internal error",
+            f"SystemParams error: {said}",
+        )
 
 
 def _unsupported(text: str) -> RefusedStatementError:
