@@ -17,10 +17,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
+from rwlib.evaluate.conditions import hangs_on
 from rwlib.evaluate.documents import PolicyStatement, compile_policies
 from rwlib.evaluate.evaluator import evaluate
 from rwlib.evaluate.model import Decision, Layer, Policies, Request, Unknown
 from rwlib.evaluate.operators import moment
+from rwlib.evaluate.patterns import variables_of
 
 Facts = Mapping[str, Any]
 """Condition key to its value, None where it is certainly absent, or an `Unknown`."""
@@ -145,15 +147,18 @@ def _joined(tried: list[_Tried], policies: Policies) -> Decision:
 
 
 def _network_keys(policies: Policies) -> tuple[str, ...]:
-    """Name the keys of the network that the policies ask for, as they write them."""
-    names = {key.lower() for key in _ENDPOINT}
-    found = [
-        test.shown_key
-        for statement in _statements(policies)
-        for test in statement.conditions
-        if test.key in names
-    ]
-    return tuple({key.lower(): key for key in reversed(found)}.values())
+    """Name the keys of the network that the policies look at, also to fill in variables."""
+    names = {key.lower(): key for key in _ENDPOINT}
+    found: dict[str, str] = {}
+    for statement in _statements(policies):
+        for test in statement.conditions:
+            if test.key in names:
+                found.setdefault(test.key, test.shown_key)
+            found |= {key: names[key] for key in hangs_on(test) & names.keys() - found.keys()}
+        for template in statement.resources.templates if statement.resources else ():
+            filled = variables_of(template) & names.keys()
+            found |= {key: names[key] for key in filled - found.keys()}
+    return tuple(found.values())
 
 
 def _as_known(way: Facts, key: str) -> str:

@@ -471,13 +471,13 @@ def some(count):
     )
 
 
+# One of them takes seconds, so the other tools come with the many.
 @pytest.mark.slow
 @needs_terraform
-@TOOLS
 @given(state=states())
 @some(1)
-def test_what_is_there_becomes_what_a_run_would_make_of_it(tool, state, world, aws_on_path):
-    judged(tool, state, world, aws_on_path)
+def test_what_is_there_becomes_what_a_run_would_make_of_it(state, world, aws_on_path):
+    judged(with_terraform, state, world, aws_on_path)
 
 
 @pytest.mark.long

@@ -125,10 +125,7 @@ def leaves(boundary, action, resource):
 def check_extra(solved, number, action, resource, conditioned):
     """An action on everything is more than any connector needs."""
     setup, history = solved(number)
-    if (
-        "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
-        not in iam_actions()[action.lower()].shapes
-    ):
+    if OBJECTS not in iam_actions()[action.lower()].shapes:
         resource = "*"  # an ARN of objects grants nothing of an action on buckets or jobs
     condition = {"StringNotEquals": {"aws:RequestedRegion": "ap-south-1"}} if conditioned else None
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}

@@ -166,6 +166,21 @@ def test_deny_of_the_bucket_policy_is_judged_as_it_works(
         assert account.happens(put, keys) is works
 
 
+def test_variable_of_the_network_in_a_resource_counts(account):
+    """By the internet its default stands there, through an endpoint the endpoint."""
+    account.bucket_policy(
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "NotResource": "arn:aws:s3:::acme-analytics/${aws:SourceVpce, 'risingwave'}/*",
+        }
+    )
+    checks, _ = account.verdict()
+    assert checks["bucket_policy"].status == checks["requests_allowed"].status == "unknown"
+    assert "aws:sourcevpce" in checks["bucket_policy"].evidence[0].lower()
+
+
 KEY_TARGET = {"bucket": "acme-encrypted", "connectors": ["s3_sink"]}
 
 

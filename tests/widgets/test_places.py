@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import pytest
 
 from rwlib import widgets
 from rwlib.environment import AWS, SANDBOX, EndpointSwitch, describe_endpoint, prepare_switch
+from rwlib.errors import RunbookError
 from rwlib.launcher import (
     app_command,
     copy_notebooks,
@@ -211,7 +213,12 @@ def test_notebooks_are_copied_when_they_are_new_or_changed_and_never_over_an_edi
 
 
 @pytest.mark.slow
-def test_the_app_runs_beside_the_lab_in_the_same_folder(tmp_path):
-    with sandbox_beside(tmp_path) as lab, sandbox_beside(tmp_path) as app:
-        assert app["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
-        assert lab["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+def test_the_app_beside_the_lab_is_told_at_once_who_has_the_sandbox(tmp_path):
+    with sandbox_beside(tmp_path):
+        began = time.monotonic()
+        with (
+            pytest.raises(RunbookError, match=r"in use by another sandbox .*another folder"),
+            sandbox_beside(tmp_path),
+        ):
+            raise AssertionError("two sandboxes write the same state")
+        assert time.monotonic() - began < 25
