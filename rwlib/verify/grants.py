@@ -176,6 +176,15 @@ _SOME_VALUE = {
     "aws:principalorgid": "o-a1b2c3d4e5", "aws:resourceorgid": "o-a1b2c3d4e5",
 }  # fmt: skip
 _LONGEST_SESSION = timedelta(hours=12)
+# What S3 asks for beside s3:PutObject, by the condition key of a header that the request then has.
+# Source: Amazon S3 API Reference, PutObject, "Permissions".
+_ASKED_TOO = (
+    ("s3:x-amz-acl", "s3:PutObjectAcl"),
+    ("s3:x-amz-grant-", "s3:PutObjectAcl"),
+    ("s3:requestobjecttag", "s3:PutObjectTagging"),
+    ("s3:object-lock-legal-hold", "s3:PutObjectLegalHold"),
+    ("s3:object-lock-", "s3:PutObjectRetention"),
+)
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 # Source: AWS General Reference, "Amazon S3 endpoints and quotas".
 _REGIONS = (
@@ -988,10 +997,8 @@ class _Search:
             only = Policies(resource=alone)
         if not evaluate(request, only).allowed:
             return
-        if not evaluate(
-            request,
-            Policies(identity=self.identity, resource=side, boundary=self.situation.boundary),
-        ).allowed:
+        whole = Policies(identity=self.identity, resource=side, boundary=self.situation.boundary)
+        if not all(evaluate(each, whole).allowed for each in (request, *_asked_too(request))):
             return
         if evaluate(
             request, Policies(identity=self.needed, resource=_open_to(self.account))
@@ -1096,6 +1103,18 @@ class _Search:
 
     def _holds(self, statement: _Statement, key: str, value: tuple[str, str] | None) -> bool:
         return _holds(statement, key, value, self.session, self.base)
+
+
+def _asked_too(request: Request) -> Iterator[Request]:
+    """Yield what S3 asks for beside a request that writes an object, because of its headers."""
+    if request.action.lower() == "s3:putobject":
+        given = [key.lower() for key, value in request.context.items() if value is not None]
+        for name in dict.fromkeys(
+            next((action for head, action in _ASKED_TOO if key.startswith(head)), "")
+            for key in given
+        ):
+            if name:
+                yield replace(request, action=name)
 
 
 def _can_be(key: str, value: tuple[str, str] | None) -> bool:

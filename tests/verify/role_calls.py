@@ -35,9 +35,9 @@ _IAM: dict[str, tuple[str, str]] = {
     "iam:listroletags": ("list_role_tags", "RoleName"),
 }
 _ARGUMENTS = {"s3:prefix": "Prefix", "s3:delimiter": "Delimiter", "s3:max-keys": "MaxKeys"}
-# Not an ACL: S3 asks for s3:PutObjectAcl beside s3:PutObject then.
 _HEADERS = {
     "aws:useragent": "User-Agent",
+    "s3:x-amz-acl": "x-amz-acl",
     "s3:x-amz-storage-class": "x-amz-storage-class",
 }
 _NETWORK = {

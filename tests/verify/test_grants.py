@@ -597,6 +597,27 @@ def test_many_random_roles_hold_nothing_that_is_not_reported(extra, boundary):
     agrees_with_brute_force(extra, boundary)
 
 
+HEADERS_ASK = [
+    ("s3:x-amz-acl", "private", "s3:PutObjectAcl"),
+    ("s3:x-amz-grant-read", "id=1", "s3:PutObjectAcl"),
+    ("s3:RequestObjectTag/team", "data", "s3:PutObjectTagging"),
+    ("s3:object-lock-mode", "GOVERNANCE", "s3:PutObjectRetention"),
+    ("s3:object-lock-legal-hold", "ON", "s3:PutObjectLegalHold"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "too"), HEADERS_ASK)
+def test_write_with_a_header_is_a_grant_only_with_what_s3_asks_for_too(key, value, too):
+    target = target_of()
+    place = "arn:aws:s3:::acme-other/x/*"
+    condition = {"StringEquals": {key: value}}
+    alone = document(Action="s3:PutObject", Resource=place, Condition=condition)
+    assert excess_grants(target, situation_of(target, alone)) == ()
+    both = situation_of(target, alone, document(Action=too, Resource=place))
+    written = [each for each in excess_grants(target, both) if "extra-0" in each.sources]
+    assert [each.witness.action for each in written] == ["s3:PutObject"]
+
+
 # The gate ------------------------------------------------------------------------------------
 
 
