@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,11 +37,16 @@ def kernels_beside(folder: Path) -> Iterator[dict[str, str]]:
     # https://man7.org/linux/man-pages/man7/unix.7.html
     place = Path(tempfile.mkdtemp(prefix="rwlib-"))
     address = place / "kernels"
-    process = subprocess.Popen(
-        [sys.executable, "-m", _FORKING, str(address)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
+    # Open before the process is there, so that who asks early waits at the door.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+        door.bind(str(address))
+        door.listen(16)
+        process = subprocess.Popen(
+            [sys.executable, "-m", _FORKING, str(door.fileno())],
+            stdin=subprocess.PIPE,
+            pass_fds=[door.fileno()],
+            start_new_session=True,
+        )
     try:
         _describe(folder, address)
         given = os.environ.get("JUPYTER_PATH", "")

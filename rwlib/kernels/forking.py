@@ -1,8 +1,9 @@
 """The process that has imported everything, and forks a kernel for whoever asks.
 
-Run as ``python -m rwlib.kernels.forking ADDRESS``. It starts no thread, makes no call and keeps
-no credentials; it ends when its standard input does, which its parent holds open. Only who may
-enter the folder of the address can ask (``AF_UNIX``, mode 0700).
+Run as ``python -m rwlib.kernels.forking N``, where N is the file number of a socket that listens
+already. It starts no thread, makes no call and keeps no credentials; it ends when its standard
+input does, which its parent holds open. Only who may enter the folder of the socket can ask
+(``AF_UNIX``, mode 0700).
 """
 
 from __future__ import annotations
@@ -38,13 +39,11 @@ _MODULES = (
 )
 
 
-def serve(address: str) -> None:
+def serve(number: int) -> None:
     """Fork a kernel for whoever asks, until standard input ends."""
     # Ctrl-C in the terminal is the launcher's, which then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.bind(address)
-        door.listen(16)  # who asks early waits at the door
+    with socket.socket(fileno=number) as door:
         import_ahead()
         signal.signal(signal.SIGCHLD, _bury)
         while True:
@@ -168,4 +167,4 @@ def _end_with(line: socket.socket) -> None:
 _BEGUN_IN = Path.cwd()
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(int(sys.argv[1]))

@@ -140,7 +140,7 @@ def test_commands_refuse_a_lab_that_was_not_started(given):
 
 def test_state_that_cannot_be_read_is_one_sentence(given):
     start_lab(4, "ada", environment=False)
-    (given / "ada" / "04_external_id" / "lab.json").write_text("{")
+    (workplace("ada", given).folder(find_lab(4)) / "lab.json").write_text("{")
     with pytest.raises(RunbookError, match="reset the lab"):
         run("check", "4", "--learner", "ada")
 

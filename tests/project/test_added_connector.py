@@ -192,6 +192,7 @@ STAND_INS = {
     # A statement for Redshift, and names of AWS's own services.
     ("steps/step3_documents.py", "redshift"),
     ("steps/ownership.py", "redshift"),
+    ("steps/step2_role.py", "redshift"),
     ("verify/connectors.py", "redshift"),
     ("verify/trust.py", "redshift"),
     ("export/operator.py", "redshift"),

@@ -126,7 +126,7 @@ def outcome(fault):
         for text in ERRORS
         for each in diagnose(text, target=TARGET, live=CheckedFacts(checks))
     ]
-    ended = SimpleNamespace(checks=checks, situation=SimpleNamespace(planned=False))
+    ended = SimpleNamespace(checks=checks, situation=SimpleNamespace(planned=False), stopped="")
     return {
         "checks": [(each.id, each.status, each.reason, each.fixed_by) for each in checks],
         "causes": causes,
