@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from rwlib.connectors import connector_names
+from rwlib.connectors import connector_names, connector_profile
 from rwlib.errors import InputError
 from rwlib.target.rules import RULES
 from rwlib.target.rules.text import split_bucket_url, split_text, unknown_name, wrong_type
@@ -180,9 +180,21 @@ class Target(BaseModel):
                     self.glue_database,
                     self.glue_table,
                 ],
-                "options": _catalog_options(self.sql_options),
+                "options": _catalog_options(self._options_of_catalogs()),
             }
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
+
+    def _options_of_catalogs(self) -> dict[str, Any]:
+        """Return the options of connectors that work with a catalog: no other policy has them."""
+        catalogs = [name for name in self.connectors if connector_profile(name).catalog]
+        if not catalogs:
+            return {}
+        own = {name: value for name, value in self.sql_options.items() if name in self.connectors}
+        return {
+            name: value
+            for name, value in self.sql_options.items()
+            if name in catalogs or name not in own
+        }
 
     def role_arn_in(self, account_id: str) -> str:
         """ARN of the role in the given 12-digit account."""

@@ -14,6 +14,7 @@ import ipywidgets
 from rwlib.connectors import connector_names, connector_profile
 from rwlib.errors import InputError
 from rwlib.sql import OptionField, option_fields, statements_for
+from rwlib.steps import State
 from rwlib.target import Target
 from rwlib.widgets.panel import fill, note, page, small
 
@@ -233,5 +234,19 @@ class SqlFields:
     def _taken(self, button: Any) -> None:
         """Take the fields into the inputs and look again; writes nothing."""
         guide = self.guide
-        guide.edit({**guide.values, "sql_options": self._chosen()})
+        guide.edit({**guide.values, **self._policy_kept(), "sql_options": self._chosen()})
         guide.look()
+
+    def _policy_kept(self) -> dict[str, str]:
+        """Name the policy that Step 1 has written, where it would have another name after this.
+
+        A target without a name tells its policy from others by the tables of its catalogs too.
+        """
+        guide = self.guide
+        target = guide.runbook.target
+        catalogs = any(connector_profile(name).catalog for name in target.connectors)
+        written = guide.state_of(1).state is State.SUCCESS
+        given = guide.values.get("policy_name") or guide.values.get("name")
+        if not catalogs or not written or given:
+            return {}
+        return {"policy_name": target.policy_name}

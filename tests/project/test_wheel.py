@@ -231,7 +231,9 @@ def served(environment, compiled, folder, *options):
             env={**outside(), "PYTHONPYCACHEPREFIX": str(compiled)},
         )  # fmt: skip
     try:
-        address = wait_until(lambda: re.search(r"http://\S+token=[\w-]{20,}", output.read_text()), 240)
+        address = wait_until(
+            lambda: re.search(r"http://\S+token=[\w-]{20,}", output.read_text()), 240
+        )
         assert address, output.read_text()
         yield address[0]
     finally:

@@ -430,3 +430,19 @@ def test_options_that_one_version_takes_are_left_to_whoever_knows_the_version():
     since_main = {"from": "orders", "path_partition_prefix": "day"}
     values = {**VALUES, "connectors": ["s3_sink"], "sql_options": since_main}
     assert field_errors(values) == {}
+
+
+def test_options_that_no_policy_holds_leave_the_policy_its_name():
+    place = {"cluster_id": "019d023e-68a6-74db-b73c-e18859fc5171", "bucket": "acme-analytics"}
+    options = {"table.name": "orders_of_today", "schema.name": "public"}
+    for connectors in (["redshift"], ["s3_sink"], ["redshift", "s3_source"]):
+        plain = Target(**place, connectors=connectors)
+        assert Target(**place, connectors=connectors, sql_options=options).policy_name == (
+            plain.policy_name
+        )
+    of_both = {"connectors": ["redshift", "iceberg_sink"]}
+    plain = Target(**place, **of_both)
+    theirs = Target(**place, **of_both, sql_options={"redshift": options})
+    assert theirs.policy_name == plain.policy_name
+    tables = Target(**place, **of_both, sql_options={"iceberg_sink": options})
+    assert tables.policy_name != plain.policy_name

@@ -70,7 +70,13 @@ def test_taking_back_asks_first_and_what_was_said_grows_old(page, world):
     assert not any(map(shown, sections[1:]))
 
 
-def test_what_was_made_can_be_taken_back_after_options_and_files(page, world):
+@pytest.mark.parametrize("connector", ["redshift", "iceberg_sink"])
+@pytest.mark.parametrize("name", ["orders", ""])
+def test_what_was_made_can_be_taken_back_after_options_and_files(
+    name, connector, world, complete, monkeypatch
+):
+    monkeypatch.setenv("RWLIB_GUIDED", "1")
+    page = widgets.page({**complete, "name": name, "connectors": [connector], "sql_options": {}})
     page.inputs()
     sections = [page.section(number) for number in range(1, 6)]
     for each in sections[:4]:
@@ -78,9 +84,9 @@ def test_what_was_made_can_be_taken_back_after_options_and_files(page, world):
             each.apply.button.click()
     back = page.finish()
     options = sections[4].preview.options
-    options.fields["redshift"]["table.name"].input.value = "orders_of_today"
+    options.fields[connector]["table.name"].input.value = "orders_of_today"
     options.take.click()
-    assert page.guide.values["sql_options"] == {"redshift": {"table.name": "orders_of_today"}}
+    assert page.guide.values["sql_options"] == {connector: {"table.name": "orders_of_today"}}
     back.downloads.button.click()
     assert "report.html" in back.downloads.files
     assert not back.ask.disabled
