@@ -154,7 +154,6 @@ def glob(parts: tuple[Part, ...]) -> re.Pattern[str]:
     return re.compile(_regex(parts, ".", ".*") + r"\Z", re.DOTALL)
 
 
-@lru_cache(maxsize=8192)
 def arn_fields(parts: tuple[Part, ...]) -> list[list[Part]]:
     """Divide an ARN pattern at its first five colons; a wildcard stays in its field."""
     fields: list[list[Part]] = [[]]
@@ -168,6 +167,7 @@ def arn_fields(parts: tuple[Part, ...]) -> list[list[Part]]:
     return fields
 
 
+@lru_cache(maxsize=8192)
 def arn_glob(parts: tuple[Part, ...], expand: bool) -> re.Pattern[str]:
     """Compile an ARN pattern: the first five fields keep their wildcards to themselves.
 
