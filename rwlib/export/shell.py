@@ -31,10 +31,7 @@ def script(plans: Sequence[ExportPlan]) -> str:
     head = [
         "#!/bin/sh\n",
         comment(what, "#"),
-        comment(
-            "Safe to run again: it looks before it writes, and changes only what the export saw.",
-            "#",
-        ),
+        comment(_AGAIN, "#"),
         comment(NOT_EXPORTED, "#"),
         "set -eu\n\n",
     ]

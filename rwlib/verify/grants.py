@@ -183,7 +183,8 @@ _ASKED_TOO = (
     ("s3:x-amz-grant-", "s3:PutObjectAcl"),
     ("s3:requestobjecttag", "s3:PutObjectTagging"),
     ("s3:object-lock-legal-hold", "s3:PutObjectLegalHold"),
-    ("s3:object-lock-", "s3:PutObjectRetention"),
+    ("s3:object-lock-mode", "s3:PutObjectRetention"),
+    ("s3:object-lock-re", "s3:PutObjectRetention"),  # retain-until-date, remaining-retention-days
 )
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 # Source: AWS General Reference, "Amazon S3 endpoints and quotas".
@@ -409,15 +410,8 @@ class Reach(NamedTuple):
     beside: Situation
 
 
-def check_grants(
-    target: Target, situation: Situation, workload_identity_arn: str = ""
-) -> tuple[Check, tuple[ExcessGrant, ...]]:
-    """See that the role reaches nothing beyond what its connectors need; see `judge_reach`."""
-    return judge_reach(target, situation, workload_identity_arn)[:2]
-
-
 def judge_reach(target: Target, situation: Situation, workload_identity_arn: str = "") -> Reach:
-    """Judge everything that the role reaches beyond what its connectors need.
+    """See that the role reaches nothing beyond what its connectors need.
 
     A grant outside that ``accept_findings`` doesn't name fails. What stays inside the target's
     prefix, bucket and key is reported and passes, so that the documented policy can be used. Where
@@ -1109,12 +1103,9 @@ def _asked_too(request: Request) -> Iterator[Request]:
     """Yield what S3 asks for beside a request that writes an object, because of its headers."""
     if request.action.lower() == "s3:putobject":
         given = [key.lower() for key, value in request.context.items() if value is not None]
-        for name in dict.fromkeys(
-            next((action for head, action in _ASKED_TOO if key.startswith(head)), "")
-            for key in given
-        ):
-            if name:
-                yield replace(request, action=name)
+        for head, action in _ASKED_TOO:
+            if any(key.startswith(head) for key in given):
+                yield replace(request, action=action)
 
 
 def _can_be(key: str, value: tuple[str, str] | None) -> bool:

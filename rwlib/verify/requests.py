@@ -54,7 +54,7 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
 def check_refused(
     situation: Situation, verdicts: list[Verdict], beside: Situation | None = None
 ) -> Check:
-    """See that the sampled requests that must fail do; `check_grants` is the complete answer.
+    """See that the sampled requests that must fail do; `judge_reach` is the complete answer.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from rwlib.runbook.criteria import plan_problem
 from rwlib.runbook.runbook import Runbook
 from rwlib.steps import policy_document, trust_policy
 from rwlib.target import Target
-from rwlib.verify.grants import check_grants, excess_grants, judge_reach, needed_documents
+from rwlib.verify.grants import excess_grants, judge_reach, needed_documents
 from rwlib.verify.hops import check_situation
 from rwlib.verify.situation import Situation
 from tests.support.interference import BusyAws, client_error
@@ -98,17 +98,17 @@ def test_answer_is_unknown_where_not_every_combination_was_looked_at():
              "Condition": {"StringNotEquals": {f"aws:RequestTag/k{number}": "v"}}}
         )  # fmt: skip
     target = target_of()
-    check, found = check_grants(target, situation_of(target, trust=trust), WORKLOAD)
+    check, found, _ = judge_reach(target, situation_of(target, trust=trust), WORKLOAD)
     assert (check.status, check.reason, found) == ("unknown", "grants_not_decided", ())
     assert "not every combination was looked at" in check.evidence[0]
     (found_id,) = re.findall(r"\[(undecided-[0-9a-f]{8})\]", check.evidence[0])
     assert found_id in check.fix
     accepting = target_of(accept_findings=[found_id])
-    check, _ = check_grants(accepting, situation_of(accepting, trust=trust), WORKLOAD)
+    check, *_ = judge_reach(accepting, situation_of(accepting, trust=trust), WORKLOAD)
     assert (check.status, check.reason) == ("unknown", "undecided_grants_accepted")
     # Accepted is what was judged by hand, and not what comes to it later.
     trust["Statement"][2]["Condition"] = {"Bool": {"aws:ViaAWSService": "false"}}
-    check, _ = check_grants(accepting, situation_of(accepting, trust=trust), WORKLOAD)
+    check, *_ = judge_reach(accepting, situation_of(accepting, trust=trust), WORKLOAD)
     assert check.reason == "grants_not_decided"
 
 
@@ -188,7 +188,7 @@ def test_answer_is_unknown_where_variables_have_more_values_than_were_tried():
     place = "arn:aws:s3:::acme-analytics/risingwave/${aws:Referer}/${aws:UserAgent}"
     extra = allow("s3:PutObjectAcl", place, Condition=names)
     target = target_of()
-    check, found = check_grants(target, situation_of(target, extra), WORKLOAD)
+    check, found, _ = judge_reach(target, situation_of(target, extra), WORKLOAD)
     assert [each.kind for each in found] == ["unused"]
     assert (check.status, check.reason) == ("unknown", "grants_not_decided")
 
@@ -203,11 +203,11 @@ def test_accepting_what_is_outside_does_not_accept_what_is_undecided():
     trust["Statement"] += denials
     target = target_of()
     situation = situation_of(target, allow("s3:GetObject", "arn:aws:s3:::other/*"), trust=trust)
-    check, (grant,) = check_grants(target, situation, WORKLOAD)
+    check, (grant,), _ = judge_reach(target, situation, WORKLOAD)
     assert check.reason == "grant_beyond_need"
     assert "undecided-" in check.fix
     accepting = target_of(accept_findings=[grant.id])
-    check, _ = check_grants(accepting, situation, WORKLOAD)
+    check, *_ = judge_reach(accepting, situation, WORKLOAD)
     assert check.reason == "grants_not_decided"
 
 
@@ -402,14 +402,14 @@ def test_policy_of_another_target_of_this_runbook_counts_as_asked_for():
     assert [each.kind for each in excess_grants(target, situation)] == ["outside"]
     shared = replace(situation, ours=frozenset({"extra-0"}), redshift_claimed=True)
     assert excess_grants(target, shared) == ()
-    check, _ = check_grants(target, shared)
+    check, *_ = judge_reach(target, shared)
     assert check.status == "pass"
     (line,) = check.evidence
     assert "extra-0 is another target's of this runbook on the same role" in line
     without = target_of(connectors=["s3_sink"])
     trusting = replace(situation_of(without), redshift_claimed=True)
     trusting = replace(trusting, trust_policy=trust_policy(WORKLOAD, ["redshift"]))
-    check, found = check_grants(without, trusting)
+    check, found, _ = judge_reach(without, trusting)
     assert (check.status, found) == ("pass", ())
     assert "may let Redshift in" in check.evidence[0]
 
@@ -417,11 +417,11 @@ def test_policy_of_another_target_of_this_runbook_counts_as_asked_for():
 def test_accepted_finding_is_reported_and_passes():
     target = target_of()
     situation = situation_of(target, allow("*", "*"))
-    check, (found,) = check_grants(target, situation)
+    check, (found,), _ = judge_reach(target, situation)
     assert check.status == "fail"
     assert found.id in check.fix
     accepting = target_of(accept_findings=[found.id, "outside-00000000"])
-    check, _ = check_grants(accepting, situation)
+    check, *_ = judge_reach(accepting, situation)
     assert check.status == "pass"
     assert check.evidence[0].startswith("accepted: ")
     assert "outside-00000000" in check.evidence[1]
@@ -743,17 +743,17 @@ def test_samples_do_not_fail_for_what_another_target_asked_for():
 def test_reach_is_not_decided_while_a_policy_of_the_role_was_not_read(what):
     target = target_of()
     unread = replace(situation_of(target), unknown={what: "AccessDenied: no"})
-    check, grants = check_grants(target, unread, WORKLOAD)
+    check, grants, _ = judge_reach(target, unread, WORKLOAD)
     assert (check.status, check.reason, grants) == ("unknown", "grants_not_decided", ())
     (found_id,) = re.findall(r"\[(undecided-[0-9a-f]{8})\]", check.evidence[0])
     assert plan_problem(target, grants, [check]).count(found_id) == 2
     accepting = target_of(accept_findings=[found_id])
-    check, _ = check_grants(accepting, unread, WORKLOAD)
+    check, *_ = judge_reach(accepting, unread, WORKLOAD)
     assert (check.status, check.reason) == ("unknown", "undecided_grants_accepted")
     assert plan_problem(accepting, grants, [check]) == ""
     # Another policy that may not be read is another question.
     more = replace(unread, unknown={what: "AccessDenied: no", "another": "AccessDenied: no"})
-    assert check_grants(accepting, more, WORKLOAD)[0].reason == "grants_not_decided"
+    assert judge_reach(accepting, more, WORKLOAD)[0].reason == "grants_not_decided"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from rwlib.evaluate import Policies, Request, evaluate
-from rwlib.verify.grants import check_grants, needed_documents
+from rwlib.verify.grants import judge_reach, needed_documents
 from tests.verify.accounts import CUSTOMER, ROLE_ARN, WORKLOAD, Account, document
 from tests.verify.random_policies import OWN_ROOT, ROLE_SESSION
 from tests.verify.role_calls import can_be_made, role_may
@@ -132,7 +132,7 @@ def compare_grants(account, extra, boundary, on_bucket, asked):
     if not plant(account, extra, boundary, on_bucket):
         return
     situation = account.situation()
-    check, found = check_grants(account.target, situation, WORKLOAD)
+    check, found, _ = judge_reach(account.target, situation, WORKLOAD)
     keys = account.assume()
     for each in found:
         if not can_be_made(each.witness):
