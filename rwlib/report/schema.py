@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from types import ModuleType
 from typing import Any, cast
+
+from rwlib.imports import without_modules
 
 SCHEMA = "report.schema.json"
 
@@ -32,16 +33,8 @@ def quick_jsonschema() -> ModuleType:
     (https://github.com/python-jsonschema/jsonschema/issues/1428). jsonschema does without the
     package when it cannot be imported, and so it is for this import.
     """
-    name = "rfc3987_syntax"
-    modules = cast("dict[str, ModuleType | None]", sys.modules)
-    hidden = name not in modules
-    if hidden:
-        modules[name] = None
-    try:
+    with without_modules("rfc3987_syntax"):
         import jsonschema  # type: ignore[import-untyped]
-    finally:
-        if hidden and modules.get(name, ...) is None:
-            del modules[name]
     return cast("ModuleType", jsonschema)
 
 

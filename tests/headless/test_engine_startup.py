@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from rwlib.headless.engine import execute, plugin
 from rwlib.headless.engine.progress import headings
-from rwlib.headless.engine.startup import without_modules
+from rwlib.imports import without_modules
 from tests.support import places
 from tests.support.engine_comparison import DATA
 

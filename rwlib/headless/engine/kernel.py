@@ -29,9 +29,9 @@ from tornado.ioloop import IOLoop
 from traitlets import Type
 
 from rwlib.headless.engine.profile import MemoryStore, ReadOnlyProfile, ipython_dir, profile_config
-from rwlib.headless.engine.startup import without_modules
 from rwlib.headless.engine.streams import Capture, Header
 from rwlib.headless.engine.wire import Channel, Deliver, new_session
+from rwlib.imports import without_modules
 
 with without_modules("debugpy"):
     # No debugger can attach, and its import takes longer than that of everything else here.

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import sys
 from collections.abc import Iterator
-from types import ModuleType
-from typing import cast
 
 AWS_SERVICES = ("iam", "s3", "sts", "kms")
 
@@ -25,21 +22,6 @@ _SHELL_MODULES = (
     "stack_data",
     "tornado.platform.asyncio",
 )
-
-
-@contextlib.contextmanager
-def without_modules(*names: str) -> Iterator[None]:
-    """Let imports of these modules fail while the block runs, unless they are imported already."""
-    missing = [name for name in names if name not in sys.modules]
-    modules = cast("dict[str, ModuleType | None]", sys.modules)
-    for name in missing:
-        modules[name] = None
-    try:
-        yield
-    finally:
-        for name in missing:
-            if modules.get(name, ...) is None:
-                del modules[name]
 
 
 @contextlib.contextmanager
