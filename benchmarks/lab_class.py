@@ -45,8 +45,10 @@ class Worked:
     lab: int
     seconds: float
     waited: float
-    kernel: int = 0
-    """Memory of the kernel in bytes, shared pages by halves, at the end of the lab."""
+    processor: float
+    """Processor seconds of the kernel."""
+    kernel: int
+    """Memory of the kernel in bytes at the end of the lab, shared pages by their share."""
 
 
 def cells(number: int) -> list[str]:
@@ -77,7 +79,9 @@ def run(client: Any, code: str) -> str:
             return "\n".join(shown)
 
 
-def work(seat: dict[str, Any], lab: int, think: float, together: threading.Barrier | None) -> Worked:
+def work(
+    seat: dict[str, Any], lab: int, think: float, together: threading.Barrier | None
+) -> Worked:
     """Do a lab in a kernel of one's own; who works together waits until all are done."""
     started = time.monotonic()
     manager = KernelManager()
@@ -96,13 +100,14 @@ def work(seat: dict[str, Any], lab: int, think: float, together: threading.Barri
         seconds = time.monotonic() - started
         if not shown.endswith("Lab solved."):
             raise RuntimeError(f"{seat['learner']}, lab {lab}: {shown}")
-        kernel = psutil.Process(manager.provisioner.pid).memory_full_info().pss
+        process = psutil.Process(manager.provisioner.pid)
+        kernel, processor = process.memory_full_info().pss, sum(process.cpu_times()[:2])
         if together is not None:
             together.wait(timeout=600)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-    return Worked(seat["learner"], lab, seconds, seconds - thought, kernel)
+    return Worked(seat["learner"], lab, seconds, seconds - thought, processor, kernel)
 
 
 @contextmanager
@@ -124,7 +129,7 @@ def served(learners: int, home: Path) -> Iterator[tuple[list[dict[str, Any]], ps
 
 
 def memory(server: psutil.Process) -> int:
-    """Bytes of memory of the server and its processes, shared pages by halves."""
+    """Bytes of memory of the server and its processes, shared pages by their share."""
     every = [server, *server.children(recursive=True)]
     return sum(int(each.memory_full_info().pss) for each in every)
 
@@ -178,7 +183,7 @@ def main() -> int:
         with served(2 * count + 1, home) as (seats, server):
             first, second = seats[:count], seats[count : 2 * count]
             chosen = list(zip(first, labs, strict=True))[: given.alone or count]
-            work(seats[-1], labs[0], 0.0, None)  # the first lab of all imports what every lab needs
+            work(seats[-1], labs[0], 0.0)  # the first lab of all imports what every lab needs
             begun = spent(server)
             alone = [work(seat, lab, given.think, None) for seat, lab in chosen]
             each = (spent(server) - begun) / len(alone)
@@ -189,7 +194,9 @@ def main() -> int:
             seconds = time.monotonic() - clock
             processor = (spent(server) - begun) / count
         learners, broken = read_class([home / "class"], class_key(home / "key"))
-    print(f"{'learner':<12} {'lab':>3} {'alone s':>8} {'at once s':>9} {'ratio':>6} {'waits s':>14}")
+    print(
+        f"{'learner':<12} {'lab':>3} {'alone s':>8} {'at once s':>9} {'ratio':>6} {'waits s':>14}"
+    )
     for w in sorted(everybody, key=lambda w: w.learner):
         alone_s, wait = usual[w.lab], waits[w.lab]
         waited = f"{wait:.1f} -> {w.waited:.1f}"
@@ -203,7 +210,9 @@ def main() -> int:
     passed = [each for each in learners if each.passed == 1 and each.trust == "signed"]
     right = not broken and len(passed) == count + len(chosen) + 1
     print(f"{count} learners, {seconds:.0f} s; slowest {slowest:.2f} times its time alone")
+    kernels = sum(w.processor for w in everybody) / max(1, len(everybody))
     print(f"processor of the server for a lab: alone {each:.2f} s, at once {processor:.2f} s")
+    print(f"processor of a kernel for a lab: {kernels:.2f} s")
     print(f"memory: kernel {kernel:.0f} MB, server {server_each:.0f} MB for each open lab")
     print(f"scores right and signed: {right}")
     good = right and len(everybody) == count and slowest <= 3
