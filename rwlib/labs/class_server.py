@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from rwlib.environment import without_real_world
 from rwlib.errors import InputError, ServiceError
-from rwlib.labs.learner_folder import GIVEN, workplace
+from rwlib.labs.learner_folder import GIVEN, LOG, workplace
 from rwlib.labs.seal import KEY_FILE, class_key
 from rwlib.labs.seat import SEAT, Seat
 
@@ -172,7 +172,7 @@ class ClassServer:
         if self._key_file is not None:
             environment[KEY_FILE] = str(self._key_file)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.home / "class.log").open("a", encoding="utf-8") as log:
+        with (self.home / LOG).open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "rwlib.labs.class_worker"],
                 stdin=subprocess.PIPE,
@@ -193,7 +193,7 @@ class ClassServer:
 
     @property
     def _not_started(self) -> str:
-        return f"class: a process that serves seats did not start; see {self.home}/class.log"
+        return f"class: a process that serves seats did not start; see {self.home}/{LOG}"
 
     def _told(
         self, process: subprocess.Popen[str], seats: Sequence[tuple[str, str, int]]

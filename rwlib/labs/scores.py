@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import secrets
 import stat
 import unicodedata
@@ -28,6 +29,7 @@ _MOST = 1_000_000
 _LONGEST_NAME = 60
 _LONGEST_TITLE = 200
 _WIDEST_NAME = 28
+_LAB_FOLDER = re.compile(r"\d\d_")
 # Joiners are letters' companions in Persian and Hindi; every other character without a shape of its
 # own could hide, or turn round, what stands beside it on the trainer's screen.
 _JOINERS = "\u200c\u200d"
@@ -217,7 +219,7 @@ def record(
             altered = str(data.get("altered", ""))
             if key is not None and trust_of(data, key) != "signed":
                 altered = altered or now()
-            if data["learner"] != place.learner:
+            if learner.name.casefold() != place.learner.casefold():
                 altered = altered or now()  # another learner's results, put into this place
         old = learner.of(number)
         values = {each.name: getattr(old, each.name) for each in fields(Score)}
@@ -480,8 +482,10 @@ def _json_files(place: Path) -> Iterator[Path]:
             inner.clear()
             continue
         been.add((here.st_dev, here.st_ino))
-        # A sandbox's state, and what is hidden, holds no results.
-        inner[:] = [each for each in inner if each != "sandbox" and not each.startswith(".")]
+        # A lab's folder holds a sandbox's state; only a learner may be called sandbox too.
+        if _LAB_FOLDER.match(Path(folder).name):
+            inner[:] = [each for each in inner if each != "sandbox"]
+        inner[:] = [each for each in inner if not each.startswith(".")]
         for name in names:
             file = Path(folder, name)
             if file.suffix.lower() == ".json" and name not in _OTHERS and name[0] != ".":
@@ -594,6 +598,11 @@ class LabSummary:
     now_missed: tuple[tuple[str, int], ...]
     """What the latest checks of those who have not passed refuse, most frequent first."""
     minutes: float | None
+
+    @property
+    def stuck_count(self) -> int:
+        """How many are stuck."""
+        return len(self.stuck)
 
 
 def summarise(learners: Sequence[Learner], at: str = "") -> list[LabSummary]:
