@@ -33,7 +33,15 @@ GIVEN = "RWLIB_LAB_SANDBOX"
 It is emptied by every start of a lab.
 """
 HOME = "RWLIB_LABS"
-_LEARNER = re.compile(r"[^\W_][\w.@+' -]{0,39}")
+_LONGEST = 40
+_BETWEEN = frozenset("_.@+'’ -\u200c\u200d")
+"""What a name may have between its letters; the last two are joiners, which Persian and Hindi need.
+"""
+# A share of Windows holds no folder of these names, whatever follows a dot:
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file#naming-conventions
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+LOG = "class.log"
+"""The file beside learners' folders in which a served class says what went wrong."""
 _PATIENCE = 60.0
 _children: dict[Path, Any] = {}
 
@@ -130,14 +138,27 @@ def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
     """
     # One name however it was typed: a letter with its ring may be one character or two.
     name = unicodedata.normalize("NFC", learner).strip() or "me"
-    if not _LEARNER.fullmatch(name) or name.endswith("."):
+    if not (len(name) <= _LONGEST and name[0].isalnum() and all(map(_is_of_a_name, name))):
         raise InputError(
             "learner",
             learner,
-            "is not a valid learner's name; use up to 40 letters of any language, digits, spaces, "
-            '".", "_", "-", "@", "+" or "\'", and begin with a letter or a digit',
+            f"is not a valid learner's name; use up to {_LONGEST} letters of any language, digits, "
+            'spaces, ".", "_", "-", "@", "+" or "\'", and begin with a letter or a digit',
+        )
+    if name.endswith(".") or _DEVICES.fullmatch(name) or name.casefold() == LOG:
+        raise InputError(
+            "learner",
+            learner,
+            "is not a valid learner's name: not every system has folders of that name; "
+            "use another one",
         )
     return Workplace(name, Path(home) if home else labs_home())
+
+
+def _is_of_a_name(character: str) -> bool:
+    # Vowel signs of Hindi or Thai are marks, which no `isalnum` counts as letters.
+    is_mark = unicodedata.category(character)[0] == "M"
+    return character.isalnum() or is_mark or character in _BETWEEN
 
 
 class ServedLab:
