@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, cast
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
+from moto.core import responses
 from moto.core.request import Request
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.exceptions import HTTPException
@@ -95,3 +97,14 @@ def _answer_of(response: Any, environ: dict[str, Any]) -> Answer:
     finally:
         response.close()
     return Answer(response.status_code, tuple(headers.items()), content)
+
+
+def _request_id(headers: dict[str, Any]) -> str:
+    """Put a request's id into the answer; AWS's are UUIDs, moto's 52 letters drawn one by one."""
+    found = headers["x-amzn-requestid"] = str(uuid4())
+    return found
+
+
+responses.gen_amzn_requestid_long = _request_id  # type: ignore[assignment,attr-defined]
+# moto lists the names of a class's methods again for every request.
+responses.method_names_from_class = cache(responses.method_names_from_class)  # type: ignore[attr-defined]

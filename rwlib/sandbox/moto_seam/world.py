@@ -22,6 +22,7 @@ from rwlib.sandbox.moto_seam.iam import MotoIam, aws_managed_policy
 from rwlib.sandbox.moto_seam.kms import MotoKms
 from rwlib.sandbox.moto_seam.pickling import Fetch, Store, UnreadableStateError, dumps, loads
 from rwlib.sandbox.moto_seam.s3 import MotoS3
+from rwlib.sandbox.moto_seam.unique_ids import give_unique_ids
 
 MOTO_VERSION = moto.__version__
 _PIECE = re.compile(r"(?P<service>[a-z0-9]+)\.(?P<account>\d{12})\.(?P<region>[a-z0-9-]+)")
@@ -168,3 +169,4 @@ def _validation(validator: BaseIAMPolicyValidator) -> None:
 
 FakeBucket.get_permission = _permission  # type: ignore[method-assign,assignment]
 BaseIAMPolicyValidator.validate = _validation  # type: ignore[method-assign,assignment]
+give_unique_ids()
