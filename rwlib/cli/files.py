@@ -18,7 +18,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """
     try:
         for name, text in files.items():
-            _refuse_others(folder / name, text)
+            _refuse_others(folder, name, text)
         for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,8 +30,12 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _refuse_others(path: Path, text: str) -> None:
+def _refuse_others(folder: Path, name: str, text: str) -> None:
     """Refuse a file that is there and holds something else, and what is no file at all."""
+    path = folder / name
+    for parent in (folder / above for above in Path(name).parents):
+        if parent.exists() and not parent.is_dir():
+            raise InputError("out", str(parent), "is not a folder; give another one")
     if path.is_symlink() and not path.exists():
         # Writing would make a file wherever it leads.
         raise InputError("out", str(path), "is a link that leads nowhere; give another folder")

@@ -115,10 +115,10 @@ def export_plan(
         ),
         looked=True,
     )
-    return _as_steps_would(aws, plan, str(role["RoleId"]) if role else "")
+    return _as_steps_would(aws, plan, role)
 
 
-def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
+def _as_steps_would(aws: Aws, plan: ExportPlan, there: Mapping[str, Any] | None) -> ExportPlan:
     """Refuse what Steps 1-3 refuse, and take the trust policy that Step 3 would write."""
     target = plan.target
     written = ensure_policy(
@@ -141,7 +141,7 @@ def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
         tags=target.tags,
         owner=target.name,
     )
-    if not role_id:
+    if there is None:
         return plan
     ensure_attached(aws, target.role_name, target.policy_arn_in(aws.account_id))
     change = ensure_trust(
@@ -157,12 +157,14 @@ def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
     # Whose a statement is stands in a tag, too, on a role that this runbook made.
     marks = {
         **role.after["tags"],
-        **{statement_key(each): role_id for each in added},
+        **{statement_key(each): str(there["RoleId"]) for each in added},
     }
-    existing = plan.existing
+    left = {statement_key(each) for each in statements_of(change.after)}
+    stale = tuple(sorted(written_statements(there) - left))
+    existing = replace(plan.existing, stale_marks=stale)
     if existing.role_is_ours:
-        there = existing.role_tags_there
-        differing = {key: text for key, text in marks.items() if there.get(key) != text}
+        tags = existing.role_tags_there
+        differing = {key: text for key, text in marks.items() if tags.get(key) != text}
         existing = replace(existing, role_marks=differing)
     return replace(plan, trust=change.after, existing=existing)
 

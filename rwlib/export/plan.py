@@ -54,6 +54,8 @@ class Existing:
         Names of the other targets of this runbook that are on the role.
     role_marks
         What a run would write beside the target's tags onto a role that this runbook made.
+    stale_marks
+        Keys of tags that mark statements of this runbook which are not in what is exported.
     role_manager
         The tag by which somebody says that they manage the role.
     principals
@@ -86,6 +88,7 @@ class Existing:
     shared_with: tuple[str, ...] = ()
     role_marks: dict[str, str] = field(default_factory=dict)
     version_in_the_way: str = ""
+    stale_marks: tuple[str, ...] = ()
 
     @property
     def role_is_foreign(self) -> bool:

@@ -84,6 +84,9 @@ def _values(plan: ExportPlan) -> str:
         ),
         "old_version": found.version_in_the_way,
         **_more_tags("role", "Role", _tags_to_add(plan)),
+        "stale_role_tags": json.dumps(found.stale_marks) if found.stale_marks else "",
+        "compare_stale_tags": f"length((Role.Tags || `[]`)[?contains({_literal(found.stale_marks)},"
+        " Key)])",
         **_more_tags("policy", "Policy", target.tags if found.policy_is_ours else {}),
     }
     return "".join(f"{name}={shlex.quote(text)}\n" for name, text in words.items())
@@ -222,6 +225,14 @@ set_up() {
       if [ "$found" != true ]; then
         aws iam tag-role --role-name="$role_name" --tags "$more_role_tags"
         say "Tagged role $role_name"
+      fi
+    fi
+    if [ -n "$stale_role_tags" ]; then
+      found=$(aws iam get-role --role-name="$role_name" \
+        --query "$compare_stale_tags" --output json)
+      if [ "$found" != 0 ]; then
+        aws iam untag-role --role-name="$role_name" --tag-keys "$stale_role_tags"
+        say "Untagged role $role_name"
       fi
     fi
   fi

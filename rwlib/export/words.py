@@ -14,8 +14,9 @@ NOT_EXPORTED = (
 
 
 NOT_LOOKED = (
-    "Nobody looked at what is there already: this is for an account that has neither this policy "
-    "nor this role. Export again with credentials where it might."
+    "Nobody looked at AWS for this: it is for an account that has neither this policy nor this "
+    "role, and for a bucket without a key of its own unless kms_key_arn names it. Where that may "
+    "not be so, export again with credentials."
 )
 
 
