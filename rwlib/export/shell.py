@@ -85,8 +85,7 @@ def _values(plan: ExportPlan) -> str:
         "old_version": found.version_in_the_way,
         **_more_tags("role", "Role", _tags_to_add(plan)),
         "stale_role_tags": json.dumps(found.stale_marks) if found.stale_marks else "",
-        "compare_stale_tags": f"length((Role.Tags || `[]`)[?contains({_literal(found.stale_marks)},"
-        " Key)])",
+        "compare_stale_tags": _count_of(found.stale_marks),
         **_more_tags("policy", "Policy", target.tags if found.policy_is_ours else {}),
     }
     return "".join(f"{name}={shlex.quote(text)}\n" for name, text in words.items())
@@ -276,6 +275,11 @@ def _more_tags(what: str, member: str, tags: Mapping[str, str]) -> dict[str, str
         f"more_{what}_tags": json.dumps(listed) if listed else "",
         f"compare_{what}_tags": f"length({there}) == `{len(listed)}`" if listed else "",
     }
+
+
+def _count_of(keys: Sequence[str]) -> str:
+    """Return the question how many tags of these keys a role has; empty for no keys."""
+    return f"length((Role.Tags || `[]`)[?contains({_literal(keys)}, Key)])" if keys else ""
 
 
 def _literal(document: Any) -> str:

@@ -8,7 +8,14 @@ from typing import Any
 from rwlib.errors import InputError
 from rwlib.export.hcl import Expression, attributes, block, quoted, value
 from rwlib.export.plan import ROLE_ARN, ExportPlan, refuse_shared_role
-from rwlib.export.words import NOT_LOOKED, comment, far_characters, principal_steps, said_of
+from rwlib.export.words import (
+    NOT_EXPORTED,
+    NOT_LOOKED,
+    comment,
+    far_characters,
+    principal_steps,
+    said_of,
+)
 
 TOOL = "terraform"
 _HEAD = """terraform {
@@ -381,7 +388,7 @@ def _outputs(plan: ExportPlan) -> str:
                 },
             )
         )
-    return "\n".join([comment(said_of(plan), "#"), *blocks])
+    return "\n".join([comment(NOT_EXPORTED, "#"), *blocks])
 
 
 def _encoded(document: Mapping[str, Any]) -> Expression:
