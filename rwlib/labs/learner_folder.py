@@ -17,6 +17,7 @@ import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -43,6 +44,13 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?",
 LOG = "class.log"
 """The file beside learners' folders in which a served class says what went wrong."""
 _PATIENCE = 60.0
+_NEEDED = ("moto", "flask", "flask_cors", "pyparsing", "py_partiql_parser", "pyarrow", "pyiceberg")
+# Looked for, not imported: a learner's kernel and `rwlib lab` have their sandbox elsewhere.
+_START_PATIENCE = 600.0
+"""Seconds that a sandbox may take to its first answer while its process lives.
+
+The first start of an installation compiles moto, and a class of twenty starts at the same moment.
+"""
 _children: dict[Path, Any] = {}
 
 
@@ -207,13 +215,13 @@ class _StandIn:
             self._child.stop()
 
     def _wait(self) -> None:
-        from rwlib.sandbox import Sandbox
+        from rwlib.sandbox import Spawned
 
         while not self._ended.wait(0.25):
             if in_use(self._state):
                 continue
             try:
-                self._child = Sandbox.spawn(port=self._port, state=self._state)
+                self._child = Spawned(port=self._port, state=self._state)
             except RunbookError:
                 continue  # another kernel was quicker
             return
@@ -242,15 +250,29 @@ def serve(place: Workplace, lab: Lab, how: Serving, secret: str = "") -> ServedL
     if (running := running_at(place, lab)) is not None:
         follows = how == "child" and not _address_file(state).exists()
         return ServedLab(running, _StandIn(state, running.url) if follows else None)
+    try:
+        return _started(state, how, secret)
+    except RunbookError:
+        # Another kernel or shell has started the same lab at the same moment.
+        if (running := running_at(place, lab)) is None:
+            raise
+        return ServedLab(running, None)
+
+
+def _started(state: Path, how: Serving, secret: str) -> ServedLab:
+    """Start a sandbox on a state that nobody serves."""
+    need_sandbox()
     if how == "background":
         return ServedLab(_background(state), None)
-    from rwlib.sandbox import Sandbox
-
     if how == "child":
+        from rwlib.sandbox import Spawned
+
         # Kept here: it would end with the last reference, and a notebook's set-up cell may run
         # twice under one name.
-        child = _children[state] = Sandbox.spawn(state=state)
+        child = _children[state] = Spawned(state=state)
         return ServedLab(child, child)
+    from rwlib.sandbox import Sandbox
+
     own = Sandbox(state=state, secret=secret).start()
     return ServedLab(own, own)
 
@@ -261,7 +283,7 @@ def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
     The address alone is no proof, another process may have it by now; the lock on the state is.
     """
     state = place.folder(lab) / "sandbox"
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + 3 * _PATIENCE
     while state.exists() and in_use(state):
         for url in _addresses(place, lab):
             endpoint = Endpoint(url)
@@ -320,13 +342,17 @@ def _background(state: Path) -> Endpoint:
             raise ServiceError(f"the lab's sandbox did not start; see {state.parent}/sandbox.log")
         return address.exists()
 
-    _until(ready, f"the lab's sandbox does not answer; see {state.parent}/sandbox.log")
+    _until(
+        ready,
+        f"the lab's sandbox does not answer; see {state.parent}/sandbox.log",
+        patience=_START_PATIENCE,
+    )
     return Endpoint(json.loads(address.read_text(encoding="utf-8"))["url"])
 
 
-def _until(done: Any, problem: str) -> None:
+def _until(done: Any, problem: str, *, patience: float = _PATIENCE) -> None:
     """Look again until something is so."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + patience
     while not done():
         if time.monotonic() > end:
             raise RunbookError(problem)
@@ -341,10 +367,9 @@ def need_sandbox() -> None:
     RunbookError
         Names the package and what installs it.
     """
-    try:
-        from rwlib.sandbox import Sandbox  # noqa: F401
-    except ModuleNotFoundError as error:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
         raise RunbookError(
-            f"labs need {error.name}; install it with "
+            f"labs need {missing[0]}; install it with "
             "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        ) from None
+        )
