@@ -108,7 +108,7 @@ def start(
         facts = {
             "lab": lab.number,
             "title": lab.title,
-            "learner": learner,
+            "learner": opened.place.learner,
             "bucket": opened.bucket,
             "prefix": opened.prefix,
             "role_arn": opened.role_arn,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from urllib.parse import parse_qs, unquote
+from uuid import uuid4
 
 from rwlib.sandbox.answer import Answer, AwsError, xml_answer
 from rwlib.sandbox.aws.authorize import Ask, Authorizer
@@ -41,6 +42,15 @@ WRITES_VERSION = frozenset(
     }
 )
 """Operations whose answers name a version, where the bucket has versions."""
+OF_MOTO = frozenset(
+    {
+        *("access-control-allow-origin", "access-control-allow-methods"),
+        *("access-control-allow-headers", "access-control-expose-headers"),
+        *("access-control-max-age", "access-control-allow-credentials"),
+        *("x-amzn-requestid", "x-amz-content-sha256", "x-amz-sdk-checksum-algorithm"),
+    }
+)
+"""Headers of moto's answers that S3 does not give, or that are given elsewhere."""
 TAGGED = ("s3:GetObject", "s3:DeleteObject", "s3:PutObjectTagging", "s3:PutObjectAcl")
 
 
@@ -297,8 +307,14 @@ class S3Service:
             uri = request.raw_path + (f"?{query}" if query else "")
             environ["REQUEST_URI"] = environ["RAW_URI"] = uri
         answer = self.world.call("s3", environ, request.body, account)
-        kept = tuple(h for h in answer.headers if not h[0].lower().startswith("access-control-"))
-        return replace(answer, headers=kept)
+        kept = tuple(h for h in answer.headers if h[0].lower() not in OF_MOTO)
+        given = answer.header("x-amzn-requestid") or str(uuid4())
+        request_id = given.replace("-", "")[:16].upper()
+        ids = (("x-amz-request-id", request_id), ("x-amz-id-2", uuid4().hex))
+        body = answer.body
+        if answer.status >= 400:
+            body = body.replace(given.encode(), request_id.encode())
+        return Answer(answer.status, (*ids, *kept), body)
 
     def _after(self, call: S3Call, answer: Answer) -> Answer:
         if answer.status >= 300:
