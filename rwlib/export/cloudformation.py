@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan, refuse_shared_role
-from rwlib.export.shell import tag_list
+from rwlib.export.shell import AS_IT_STANDS, tag_list
 from rwlib.export.words import comment, far_characters, principal_steps, said_of
 
 TOOL = "cloudformation"
@@ -263,6 +263,7 @@ def _policy_tags(plan: ExportPlan) -> str:
     return (
         "#!/bin/sh\n"
         + comment("The tags of the policy, which a template cannot write. Safe to run again.", "#")
+        + AS_IT_STANDS
         + "set -eu\n"
         + f"aws iam untag-policy --policy-arn {shlex.quote(arn)} --tag-keys {gone}\n"
         + f"aws iam tag-policy --policy-arn {shlex.quote(arn)} --tags {shlex.quote(tags)}\n"

@@ -84,7 +84,6 @@ def export_plan(
         raise
     cloud = Cloud.from_environment() if target.cluster_id else None
     workload, _ = fetch_workload_identity(cloud, target)
-    bucket = describe_bucket(aws, locate_bucket(aws, target.bucket, target.region_name))
     principals = (
         tuple(cloud.allowed_iam_roles(target.cluster_id).role_arns) if cloud is not None else None
     )
@@ -92,11 +91,10 @@ def export_plan(
         return make_plan(
             target,
             workload_identity_arn=workload,
-            region_name=bucket.region_name,
-            kms_key_arn=bucket.kms_key_arn,
             account_id=account_id,
             existing=Existing(principals=principals),
         )
+    bucket = describe_bucket(aws, locate_bucket(aws, target.bucket, target.region_name))
     role = read_role(aws, target.role_name)
     policy = read_policy(aws, target.policy_arn_in(caller))
     plan = make_plan(

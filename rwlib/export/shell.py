@@ -12,6 +12,8 @@ from rwlib.export.words import comment, principal_steps, said_of
 from rwlib.steps import MANAGED_BY
 
 TOOL = "aws-cli"
+# Single quotes are meant: nothing in a value is filled in. Before the first command it is for all.
+AS_IT_STANDS = "# shellcheck disable=SC2016\n"
 _AGAIN = "Safe to run again: it looks before it writes, and changes only what the export saw."
 
 
@@ -33,6 +35,7 @@ def script(plans: Sequence[ExportPlan]) -> str:
         comment(what, "#"),
         comment(_AGAIN, "#"),
         comment(said_of(*plans), "#"),
+        AS_IT_STANDS,
         "set -eu\n\n",
     ]
     if len(plans) == 1:
