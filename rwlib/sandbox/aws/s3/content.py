@@ -23,7 +23,6 @@ SMALLEST_CHUNK = 8192
 """Bytes that every chunk but the last must have."""
 LONGEST_LINE = 1024
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 
 _HEADER = "x-amz-checksum-"
 _NOT_A_VALUE = frozenset({f"{_HEADER}algorithm", f"{_HEADER}type", f"{_HEADER}mode"})
