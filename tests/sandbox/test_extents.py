@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,28 @@ def test_place_of_a_content_that_is_gone_is_taken_again(small):
     assert again.whole() == b"y" * 60
     del many, again
     assert contents.EXTENTS.size == 0
+
+
+def test_place_is_taken_back_although_the_file_is_in_use(small):
+    """The garbage collector may free a content while another one is being written."""
+    content = contents.Content()
+    content.write(b"x" * 100)
+    with contents.EXTENTS._lock:
+        del content
+    again = contents.Content()
+    again.write(b"y" * 60)
+    assert contents.EXTENTS.size == 60
+
+
+def test_forked_process_leaves_its_parents_contents(small):
+    content = contents.Content()
+    content.write(b"x" * 100)
+    child = os.fork()
+    if not child:
+        content.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert content.whole() == b"x" * 100
 
 
 def open_files():

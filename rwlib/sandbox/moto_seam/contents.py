@@ -15,6 +15,7 @@ import os
 import tempfile
 import threading
 import weakref
+from collections import deque
 from typing import Any
 
 from moto.s3 import models
@@ -28,16 +29,20 @@ class Extents:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._owner = os.getpid()
         self._file: Any = None
         self._end = 0
         self._free: list[tuple[int, int]] = []
         """Start and size of what is not lent, by start; no two of them touch."""
+        self._returned: deque[tuple[int, int]] = deque()
+        """What was given back while the file was in use."""
 
     def put(self, content: bytes) -> tuple[int, int]:
         """Write a content; give its place."""
         with self._lock:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open for good
+            self._take_back()
             start = self._take(len(content))
         written, view = 0, memoryview(content)
         try:
@@ -60,8 +65,28 @@ class Extents:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def give_back(self, start: int, size: int) -> None:
-        """Let a place be used again; the file gets shorter when it was the last."""
-        with self._lock:
+        """Let a place be used again; the file gets shorter when it was the last.
+
+        A forked process that forgets a content of its parent's leaves the parent's file alone.
+        """
+        if os.getpid() != self._owner:
+            return
+        self._returned.append((start, size))
+        # The garbage collector can call this in the midst of `put`, by the same thread.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_back()
+            finally:
+                self._lock.release()
+
+    @property
+    def size(self) -> int:
+        """Bytes from the start of the file to its end."""
+        return self._end
+
+    def _take_back(self) -> None:
+        while self._returned:
+            start, size = self._returned.popleft()
             at = bisect.bisect_left(self._free, (start, 0))
             if at < len(self._free) and start + size == self._free[at][0]:
                 size += self._free.pop(at)[1]
@@ -70,14 +95,9 @@ class Extents:
                 size, at = size + before, at - 1
             if start + size < self._end:
                 self._free.insert(at, (start, size))
-                return
-            self._end = start
-            os.ftruncate(self._file.fileno(), start)
-
-    @property
-    def size(self) -> int:
-        """Bytes from the start of the file to its end."""
-        return self._end
+            else:
+                self._end = start
+                os.ftruncate(self._file.fileno(), start)
 
     def _take(self, size: int) -> int:
         """Give the smallest free place that is large enough, or one at the end."""
