@@ -282,3 +282,30 @@ def test_pages_of_both_versions_hold_everything_once(s3, size, delimiter):
 )
 def test_listing_must_be_asked_for_rightly(s3, named):
     assert outcome(s3.list_objects_v2, **named) == "InvalidArgument"
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [
+        ({"Metadata": {"a": "b" * 2047}}, "200"),
+        ({"Metadata": {"a": "b" * 2048}}, "MetadataTooLarge"),
+        ({"Metadata": {"a": "b" * 1024, "c": "d" * 1024}}, "MetadataTooLarge"),
+        ({"Tagging": "a=1&b=2"}, "200"),
+        ({"Tagging": "a=1&a=2"}, "InvalidArgument"),
+    ],
+)
+def test_what_is_said_about_an_object_has_limits(s3, named, code):
+    assert outcome(s3.put_object, Key="described", **named) == code
+
+
+def test_part_has_the_checksum_of_its_upload(s3):
+    key = {"Bucket": BUCKET, "Key": "sums"}
+    upload = s3.create_multipart_upload(**key, ChecksumAlgorithm="SHA256")["UploadId"]
+    part = {"Key": "sums", "UploadId": upload, "PartNumber": 1, "Body": b"1"}
+    assert outcome(s3.upload_part, **part, ChecksumAlgorithm="SHA1") == "InvalidRequest"
+    found = s3.upload_part(Bucket=BUCKET, **part, ChecksumAlgorithm="SHA256")
+    listed = {"PartNumber": 1, "ETag": found["ETag"], "ChecksumSHA256": found["ChecksumSHA256"]}
+    wrong = {**listed, "ChecksumSHA256": "A" * 43 + "="}
+    call, named = s3.complete_multipart_upload, {"Key": "sums", "UploadId": upload}
+    assert outcome(call, **named, MultipartUpload={"Parts": [wrong]}) == "InvalidPart"
+    assert outcome(call, **named, MultipartUpload={"Parts": [listed]}) == "200"
