@@ -6,7 +6,6 @@ content as plain HTML too, which the widget hides while it is alive.
 
 from __future__ import annotations
 
-import html
 import uuid
 from typing import Any
 
@@ -95,6 +94,10 @@ _HIDE_TWINS = (
     "cursor:not-allowed}.rw-live .widget-checkbox{width:auto;max-width:none}"
     ".rw-live .widget-checkbox .widget-label-basic{width:auto;max-width:none;height:24px;"
     "line-height:24px}.rw-live .widget-checkbox{height:24px}"
+    # Its own arrow is black in every theme.
+    "[data-jp-theme-light='false'] .rw-field select{--jp-widgets-dropdown-arrow:url(\"data:image/"
+    "svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill='%23ddd'"
+    " d='M5.2 5.9 9 9.7l3.8-3.8 1.2 1.2-4.9 5-5.1-5z'/%3E%3C/svg%3E\")}"
     ".rw-live .widget-radio-box{width:auto}.rw-live .widget-radio{width:auto}</style>"
 )
 
@@ -155,4 +158,4 @@ def small(text: str, kind: str = "") -> str:
         return ""
     role = ' role="alert"' if kind == "fail" else ""
     mark = "✗ " if kind == "fail" else ""
-    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{html.escape(text)}</span>'
+    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{page_parts().said(text)}</span>'
