@@ -6,6 +6,7 @@ content as plain HTML too, which the widget hides while it is alive.
 
 from __future__ import annotations
 
+import html
 import uuid
 from typing import Any
 
@@ -152,10 +153,17 @@ def note(text: str, kind: str = "") -> str:
     return str(page_parts().note(text, kind)) if text else ""
 
 
+def marked(text: str) -> str:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    from markupsafe import Markup
+
+    return str(page_parts().said(Markup(html.escape(text))))
+
+
 def small(text: str, kind: str = "") -> str:
     """Return a line under a field; a fault is told to screen readers at once."""
     if not text:
         return ""
     role = ' role="alert"' if kind == "fail" else ""
     mark = "✗ " if kind == "fail" else ""
-    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{page_parts().said(text)}</span>'
+    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{marked(text)}</span>'
