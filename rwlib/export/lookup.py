@@ -21,6 +21,7 @@ from rwlib.export.plan import Existing, ExportPlan, make_plan
 from rwlib.steps import (
     MANAGED_BY,
     REDSHIFT_SID,
+    WrittenStatements,
     canonical,
     ensure_attached,
     ensure_policy,
@@ -36,7 +37,6 @@ from rwlib.steps import (
     statements_of,
     tag_map,
     trust_policy,
-    written_statements,
 )
 from rwlib.target import Target
 
@@ -170,7 +170,7 @@ def _existing(
         )
     if role is None:
         return existing
-    written = written_statements(role)
+    written = WrittenStatements(role)
     # Another target on this role has it in COPY.
     kept = REDSHIFT_SID if any(each.redshift for each in other_claims(role, target.name)) else ""
     there = policy_json(role["AssumeRolePolicyDocument"])
