@@ -24,6 +24,7 @@ from rwlib.export.plan import Existing, ExportPlan, make_plan
 from rwlib.steps import (
     MANAGED_BY,
     REDSHIFT_SID,
+    WrittenStatements,
     canonical,
     ensure_attached,
     ensure_policy,
@@ -40,7 +41,6 @@ from rwlib.steps import (
     tag_map,
     trust_policy,
     version_in_the_way,
-    written_statements,
 )
 from rwlib.target import Target
 
@@ -205,7 +205,7 @@ def _existing(
         )
     if role is None:
         return existing
-    written = written_statements(role)
+    written = WrittenStatements(role)
     # Another target on this role has it in COPY.
     kept = REDSHIFT_SID if any(each.redshift for each in other_claims(role, target.name)) else ""
     there = policy_json(role["AssumeRolePolicyDocument"])
