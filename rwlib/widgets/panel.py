@@ -34,6 +34,7 @@ class Panel:
     """
 
     says_stored = False
+    brings_style = True
 
     def __init__(self, *, guided: bool) -> None:
         self.guided = guided
@@ -53,8 +54,11 @@ class Panel:
             return self.shown
         # Seen only where no widget is alive: after a reload with another kernel, and on the web.
         said = f'<p class="rw-note">{STORED}</p>' if self.says_stored else ""
-        body = f'{page_parts().style()}<div class="rw">{said}</div>' if said else ""
-        return Shown(self.shown.text, f'<div class="rw-twin">{body}{self.shown.html}</div>')
+        style = str(page_parts().style())
+        body = f'{style}<div class="rw">{said}</div>' if said else ""
+        # The browser looks at the whole page anew for each style that it meets.
+        shown = self.shown.html if self.brings_style else self.shown.html.replace(style, "")
+        return Shown(self.shown.text, f'<div class="rw-twin">{body}{shown}</div>')
 
     def __repr__(self) -> str:
         return self.shown.text
