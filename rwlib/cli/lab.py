@@ -53,16 +53,18 @@ def list_labs(learner: str, state: str | None, as_json: bool) -> int:
     """List the labs, and how far the learner has come."""
     from rwlib.labs import Learner, all_labs, own_seat, read_results, workplace
 
-    seat = own_seat()
-    place = workplace(seat.learner, seat.home) if seat else workplace(learner, state)
-    file = place.results_file
-    known = read_results(file) if file.exists() else Learner(learner)
+    if (seat := own_seat()) is not None:
+        words = seat.words()
+    else:
+        file = workplace(learner, state).results_file
+        known = read_results(file) if file.exists() else Learner(learner)
+        words = {lab.number: known.of(lab.number).word for lab in all_labs()}
     rows = [
         {
             "lab": lab.number,
             "title": lab.title,
             "minutes": lab.minutes,
-            "status": known.of(lab.number).word,
+            "status": words[lab.number],
             "notebook": f"notebooks/labs/{lab.file_name}",
         }
         for lab in all_labs()
