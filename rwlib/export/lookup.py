@@ -158,7 +158,7 @@ def _as_steps_would(aws: Aws, plan: ExportPlan, there: Mapping[str, Any] | None)
         **{statement_key(each): str(there["RoleId"]) for each in added},
     }
     left = {statement_key(each) for each in statements_of(change.after)}
-    stale = tuple(sorted(written_statements(there) - left))
+    stale = tuple(sorted(WrittenStatements(there).tagged - left))
     existing = replace(plan.existing, stale_marks=stale)
     if existing.role_is_ours:
         tags = existing.role_tags_there
