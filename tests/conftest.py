@@ -54,23 +54,32 @@ WORKLOAD_IDENTITY_ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvok
 OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"
 
 
-# Files that take a minute or more, longest first: one that begins last leaves a worker idle.
-_LONGEST = (
+# Files that take long, longest first: one that begins last leaves a worker idle.
+LONGEST = (
     "browser/test_guided_path.py",
     "batch/test_runner.py",
+    "project/test_wheel.py",
     "notebooks/test_labs.py",
     "labs/test_labs.py",
-    "batch/test_dask.py",
     "batch/test_watch.py",
+    "batch/test_dask.py",
     "runbook/test_runbook.py",
     "headless/test_engine.py",
+    "notebooks/test_stored.py",
     "steps/test_ownership.py",
+    "labs/test_class.py",
     "cli/test_hostile_surroundings.py",
     "headless/test_engine_errors.py",
     "batch/test_plan.py",
-    "export/test_operator.py",
     "steps/test_strangers.py",
-    "notebooks/test_stored.py",
+    "export/test_operator.py",
+    "notebooks/test_notebooks.py",
+    "docs/test_samples.py",
+    "labs/test_repairs.py",
+    "cli/test_lab.py",
+    "export/test_any_target.py",
+    "steps/test_killed.py",
+    "clients/test_clients.py",
     "verify/test_mutations.py",
 )
 
@@ -119,11 +128,11 @@ def _left_out(expression):
 
 
 def pytest_collection_modifyitems(items):
-    places = {name: number for number, name in enumerate(_LONGEST)}
+    places = {name: number for number, name in enumerate(LONGEST)}
 
     @functools.cache
     def place(path):
-        return places.get("/".join(path.parts[-2:]), len(places))
+        return places.get("/".join(path.parts[-2:]), len(LONGEST))
 
     items.sort(key=lambda item: place(item.path))
 

@@ -12,7 +12,7 @@ from rwlib.runbook import Runbook
 from rwlib.steps import STEPS
 from rwlib.target.rules.names import CONNECTORS
 from rwlib.verify import HOPS
-from tests.conftest import WORKLOAD_IDENTITY_ARN
+from tests.conftest import LONGEST, WORKLOAD_IDENTITY_ARN
 from tests.support import tree
 
 ROOT = tree.ROOT
@@ -183,6 +183,11 @@ def test_tests_stand_in_the_rooms_of_what_they_test():
     }
     assert folders - set(tree.ROOMS) - OTHER_TESTS == set()
     assert set(tree.ROOMS) - folders == set()
+
+
+def test_files_that_begin_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
+    assert len(set(LONGEST)) == len(LONGEST)
 
 
 def is_slow(node):
