@@ -107,22 +107,22 @@ def _prepare():
     settings.load_profile("any-machine")
 
 
-_MARKED_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)$", re.MULTILINE)
+MARKED_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)$", re.MULTILINE)
 _NOT = re.compile(r"\bnot (\w+)")
 _NOTHING_BUT_NOT = re.compile(r"not \w+( and not \w+)*$")
 
 
 def pytest_ignore_collect(collection_path, config):
     """Leave a file unread that is marked as a whole with what this run leaves out."""
-    left_out = _left_out(config.option.markexpr)
+    left_out = marks_left_out(config.option.markexpr)
     if left_out and collection_path.name.startswith("test_"):
-        whole = _MARKED_WHOLE.search(collection_path.read_text(encoding="utf-8"))
+        whole = MARKED_WHOLE.search(collection_path.read_text(encoding="utf-8"))
         return True if whole and whole[1] in left_out else None
     return None
 
 
 @functools.cache
-def _left_out(expression):
+def marks_left_out(expression):
     """The marks of which each is enough for a test to be left out, whatever else it has."""
     return set(_NOT.findall(expression)) if _NOTHING_BUT_NOT.match(expression) else set()
 
