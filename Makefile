@@ -39,7 +39,7 @@ test-fast: $(VENV)/with-sandbox-test-risingwave ## Run the tests that take a sec
 	@$(BIN)/python -m pytest -m 'not slow and not long'
 
 .PHONY: test-long
-test-long: $(VENV)/with-sandbox-test-risingwave ## Run what takes minutes: a thousand random accounts and the like
+test-long: $(VENV)/with-sandbox-test-lab-risingwave-hub ## Run what takes minutes: a thousand random accounts and the like
 	@$(BIN)/python -m pytest -m long
 
 .PHONY: lint
@@ -113,7 +113,7 @@ coverage: $(VENV)/with-sandbox-test-risingwave ## Run the tests and print which 
 	@$(BIN)/python -m pytest --cov rwlib --cov-report term:skip-covered
 
 .PHONY: constraints
-constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave-oracle ## Write the installed versions into constraints.txt
+constraints: $(VENV)/with-sandbox-test-lint-lab-hub-app-browser-dask-risingwave-oracle ## Write the installed versions into constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 .PHONY: clean

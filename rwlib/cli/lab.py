@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +110,7 @@ def start(
         facts = {
             "lab": lab.number,
             "title": lab.title,
-            "learner": learner,
+            "learner": opened.place.learner,
             "bucket": opened.bucket,
             "prefix": opened.prefix,
             "role_arn": opened.role_arn,
@@ -302,8 +304,10 @@ def live(
 
     places = paths or (state or labs_home(),)
     with LiveSheet(places, key=class_key(key_file), port=port, every=every) as sheet:
+        told = _told_to_end()
         click.echo(f"Score sheet, for this machine alone: {sheet.url}\nEnd it with Ctrl-C.")
-        _until_told()
+        sys.stdout.flush()
+        _until(told)
     return 0
 
 
@@ -383,6 +387,7 @@ def serve(
             }
             for seat in served.seats
         ]
+        told = _told_to_end()
         if as_json:
             click.echo(json.dumps({"signed": served.is_signed, "seats": seats}))
         else:
@@ -392,17 +397,19 @@ def serve(
                 click.echo(f"  {each['learner']:<16} {each['url']}  RWLIB_SEAT={each['seat']}")
             click.echo("The class's score sheet: rwlib lab live. End the class with Ctrl-C.")
         sys.stdout.flush()
-        return 4 if _until_told(served.ended) else 0
+        return 4 if _until(told, served.ended) else 0
 
 
-def _until_told(ended: Callable[[], list[int]] = list) -> list[int]:
-    """Wait for SIGINT or SIGTERM, or until something has ended by itself; give what did."""
-    import signal
-    import threading
-
+def _told_to_end() -> threading.Event:
+    """Give what SIGINT and SIGTERM set; taken before anybody is told to press Ctrl-C."""
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
+    return told
+
+
+def _until(told: threading.Event, ended: Callable[[], list[int]] = list) -> list[int]:
+    """Wait until told to end, or until something has ended by itself; give what did."""
     while not told.wait(timeout=0.5):
         if codes := ended():
             return codes

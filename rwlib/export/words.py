@@ -13,6 +13,18 @@ NOT_EXPORTED = (
 )
 
 
+NOT_LOOKED = (
+    "Nobody looked at AWS for this: it is for an account that has neither this policy nor this "
+    "role, and for a bucket without a key of its own unless kms_key_arn names it. Where that may "
+    "not be so, export again with credentials."
+)
+
+
+def said_of(*plans: ExportPlan) -> str:
+    """Say what is not in the files, and whether nobody looked at what is there."""
+    return NOT_EXPORTED if all(each.looked for each in plans) else f"{NOT_EXPORTED} {NOT_LOOKED}"
+
+
 def comment(text: str, mark: str) -> str:
     """Return a text as comment lines; what could end a line becomes a blank."""
     text = "".join(each if each.isprintable() else " " for each in text)

@@ -161,18 +161,33 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
         for arn in extra
         if own is None or arn != own["arn"]
     ]
-    found = list(now)
+    found, target = list(now), setup.target
     for state in history.states[1:-1]:
         grants = _excess(setup, state, history.before)
         then = [
             *(_of_grant(each, setup.target) for each in grants),
             *_let_in_elsewhere(setup, history, state),
             *_opened(setup, history, state),
+            *_registered(state, known, target.role_name),
         ]
         if fresh := [each for each in then if each not in found]:
             when = f"after {state.call} at {state.at[11:19]} UTC, and closed again since"
             found.append(Observed(f"{when}: {fresh[0].line}", "closed_again"))
     return found[:_SHOWN] if len(found) <= _SHOWN else [*found[:_SHOWN], Observed(_more(found))]
+
+
+def _registered(state: LabState, known: set[str], role_name: str) -> Iterator[Observed]:
+    """Yield who was in Allowed Principals for a while, and let RisingWave in.
+
+    An entry that names no role, such as one with a letter missing, opened nothing.
+    """
+    for arn in sorted(set(state.allowed_principals) - known):
+        role = state.pieces.get(f"role {arn}")
+        if role is None or role.get("name") == role_name:
+            continue
+        if may_assume(document_of(str(role["trust"])), arn, WORKLOAD_IDENTITY_ARN):
+            line = f"{arn} was added to Allowed Principals: RisingWave may assume it too"
+            yield Observed(line, "allowed_principal_added")
 
 
 def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
@@ -182,6 +197,8 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
     ids = _other_ids(setup, history, now)
     for what, place, old, new, wanted, but in _documents(setup, history, now):
         for each in newly_allowed(new, old, place=place, account_id=CUSTOMER, but=but, but_ids=ids):
+            if _without_tls(each.request):
+                continue  # to refuse it is what AWS advises, and no SDK asks so
             if wanted is None or passes_through(each.request, wanted):
                 line = f"{what} now refuses what it allowed: {each.line}"
                 losses.append(Observed(line, "refuses_what_it_allowed"))
@@ -205,6 +222,13 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
     ]
     there = setup.keys() if history.objects else []
     return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+
+
+def _without_tls(request: Request) -> bool:
+    return any(
+        key.lower() == "aws:securetransport" and str(value).lower() == "false"
+        for key, value in request.context.items()
+    )
 
 
 def _said_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -15,7 +15,15 @@ from rwlib.labs import terraform
 from rwlib.labs.checking import ask, check, live_checks
 from rwlib.labs.documents import layer_text
 from rwlib.labs.guards import read_history, who_may_assume
-from rwlib.labs.learner_folder import GIVEN, ServedLab, Serving, Workplace, serve, workplace
+from rwlib.labs.learner_folder import (
+    GIVEN,
+    ServedLab,
+    Serving,
+    Workplace,
+    as_through_tls,
+    serve,
+    workplace,
+)
 from rwlib.labs.model import (
     CLUSTER_ID,
     DEFAULT_SEED,
@@ -607,6 +615,7 @@ def _set_up(
 ) -> dict[str, Any]:
     """Make the lab's world and its faults in an emptied sandbox, and remember how it stands."""
     served.endpoint.reset()
+    as_through_tls(served.endpoint)
     setup = LabSetup(served.endpoint, lab)
     base = shared()["base"] if lab.base else ()
     faults = [call for fault in lab.faults for call in fault.breaks]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rwlib.report.indented import indented_json
 from rwlib.report.schema import validate_report
 
 _MARKED = re.compile(r"`([^`\n]+)`")
@@ -19,7 +19,7 @@ def write_report(report: Mapping[str, Any], run_dir: Path) -> None:
     """Write the report as JSON and as one HTML page that opens without a network."""
     validate_report(report)
     run_dir.mkdir(parents=True, exist_ok=True)
-    write_text(run_dir / "report.json", json.dumps(report, indent=2) + "\n")
+    write_text(run_dir / "report.json", indented_json(report) + "\n")
     write_text(run_dir / "report.html", render_html(report))
 
 
@@ -63,7 +63,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2)
+    environment.filters["pretty"] = indented_json
     environment.filters["said"] = said
     environment.filters["documents"] = lambda change: list(
         documents_of(change["before"], change["after"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 Policies = tuple[tuple[str, str], ...]
@@ -55,6 +56,24 @@ class ObjectView:
     kms_key: str | None
     tags: Mapping[str, str]
     public_read: bool = False
+
+
+@dataclass(frozen=True)
+class StampView:
+    """What tells one content of an object from another; ``parts`` are its parts' sizes."""
+
+    etag: str
+    modified: datetime
+    size: int
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartView:
+    """A part of a multipart upload."""
+
+    etag: str
+    size: int
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,8 @@ def test_names_of_a_class(tmp_path):
     listed.write_text("ada\n\n grace \nada\nada\n")
     assert learner_names(0, listed) == ["ada", "grace", "ada-2", "ada-3"]
     assert learner_names(5, listed)[4:] == ["learner05"]
+    listed.write_text("Ada\nada\nÅsa\nA\u030asa\nlearner06\n", encoding="utf-8")
+    assert learner_names(6, listed) == ["Ada", "ada-2", "Åsa", "Åsa-2", "learner06", "learner06-2"]
     with pytest.raises(InputError, match="is not a valid class size"):
         learner_names(0)
     with pytest.raises(InputError, match="cannot be read"):

@@ -21,6 +21,7 @@ SKEW = 15 * 60
 """Seconds by which a request's time may differ."""
 
 _SPACES = re.compile(r" +")
+_STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 _SUBRESOURCES = frozenset(
     {
         *("acl", "accelerate", "analytics", "cors", "delete", "encryption", "inventory"),
@@ -107,10 +108,12 @@ def _time_of(request: AwsRequest, given: Authorization) -> datetime:
     text = (
         request.argument("X-Amz-Date") if given.presigned else request.headers.get("x-amz-date")
     ) or ""
-    try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        pass
+    found = _STAMP.fullmatch(text)
+    if found is not None:
+        try:
+            return datetime(*map(int, found.groups()), tzinfo=UTC)  # type: ignore[arg-type,misc]
+        except ValueError:
+            pass
     try:
         date = request.headers.get("date", "")
         return datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)

@@ -16,7 +16,9 @@ from rwlib.sandbox.aws.documents import (
     statements_of,
 )
 from rwlib.sandbox.aws.s3.operations import BUCKET, OBJECT, WITH_VERSION, not_allowed
+from rwlib.sandbox.aws.s3.preconditions import CHANGES, check_write, is_conditional
 from rwlib.sandbox.aws.s3.public import is_public
+from rwlib.sandbox.aws.s3.uploads import check_completion, check_part_number, no_such_upload
 from rwlib.sandbox.aws.s3.xml import malformed_xml
 from rwlib.sandbox.aws.saved_principals import InvalidPrincipalError, check_principals
 from rwlib.sandbox.moto_seam.world import World
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 LARGEST_POLICY = 20 * 1024
 PLAIN_ACLS = ("private", "bucket-owner-full-control")
 _OF_UPLOAD = frozenset({"UploadPart", "UploadPartCopy", "ListParts", "AbortMultipartUpload"})
-"""CompleteMultipartUpload may come again when it has been answered: moto decides there."""
+"""CompleteMultipartUpload may come again when it has been answered."""
 _OF_OBJECT = frozenset(
     {
         *("GetObjectAcl", "PutObjectAcl", "GetObjectLegalHold", "PutObjectLegalHold"),
@@ -77,8 +79,14 @@ def check_request(call: S3Call, directory: Directory) -> None:
         raise not_allowed(call.request, "OBJECT")
     if name == "PutBucketVersioning":
         _check_versioning(call)
+    if name in ("UploadPart", "UploadPartCopy"):
+        check_part_number(call.request)
     if name in _OF_UPLOAD:
         _check_upload(call, directory.world)
+    if name == "CompleteMultipartUpload":
+        check_completion(call, directory.world)
+    if name in CHANGES and is_conditional(call):
+        check_write(call, directory.world.s3.stamp(call.bucket.name, call.operation.key))
     if name in _OF_OBJECT:
         _check_object(call, directory.world)
     _check_acl(call, directory.world)
@@ -108,12 +116,7 @@ def _check_upload(call: S3Call, world: World) -> None:
     """
     upload = world.s3.upload(call.bucket.name, call.request.argument("uploadId") or "")
     if upload is None or upload.key != call.operation.key:
-        raise AwsError(
-            "NoSuchUpload",
-            "The specified upload does not exist. The upload ID may be invalid, or the upload may "
-            "have been aborted or completed.",
-            404,
-        )
+        raise no_such_upload()
 
 
 def _check_versioning(call: S3Call) -> None:
