@@ -39,7 +39,7 @@ test-fast: $(VENV)/with-sandbox-test-risingwave ## Run the tests that take a sec
 	@$(BIN)/python -m pytest -m 'not slow and not long'
 
 .PHONY: test-long
-test-long: $(VENV)/with-sandbox-test-risingwave ## Run what takes minutes: a thousand random accounts and the like
+test-long: $(VENV)/with-sandbox-test-lab-risingwave-hub ## Run what takes minutes: a thousand random accounts and the like
 	@$(BIN)/python -m pytest -m long
 
 .PHONY: lint
@@ -99,13 +99,14 @@ dist: $(VENV)/python-ok ## Build the wheel and the source distribution into dist
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	@rm -rf dist build && $(BIN)/python -m build --outdir dist . > /dev/null && ls dist
 
+BUNDLE ?= build/bundle
 .PHONY: bundle
 bundle: $(VENV)/python-ok ## Download the wheels of a class without a network into build/bundle
-	@rm -rf build/bundle && mkdir -p build/bundle
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/bundle .
+	@rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(BUNDLE) .
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --dest build/bundle "$$(ls build/bundle/*.whl)[sandbox,lab]"
-	@cp docs/training/install.sh build/bundle/ && du -sh build/bundle
+	  --dest $(BUNDLE) "$$(ls $(BUNDLE)/*.whl)[sandbox,lab]"
+	@cp docs/training/install.sh $(BUNDLE)/ && du -sh $(BUNDLE)
 
 .PHONY: coverage
 coverage: $(VENV)/with-sandbox-test-risingwave ## Run the tests and print which lines they reach
@@ -113,7 +114,7 @@ coverage: $(VENV)/with-sandbox-test-risingwave ## Run the tests and print which 
 	@$(BIN)/python -m pytest --cov rwlib --cov-report term:skip-covered
 
 .PHONY: constraints
-constraints: $(VENV)/with-sandbox-test-lint-lab-app-browser-dask-risingwave-oracle ## Write the installed versions into constraints.txt
+constraints: $(VENV)/with-sandbox-test-lint-lab-hub-app-browser-dask-risingwave-oracle ## Write the installed versions into constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 .PHONY: clean

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
 
 from rwlib.environment import PROXIES, enter_sandbox
 
@@ -41,28 +43,12 @@ _leave_the_real_world()
 
 import gc  # noqa: E402
 
+import pytest  # noqa: E402
+
 # All that is imported and collected is kept; looking at it again and again takes seconds.
 gc.disable()
-
-import boto3  # noqa: E402
-import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
-
-from rwlib.aws.calls import Aws  # noqa: E402
-from rwlib.report.schema import quick_jsonschema  # noqa: E402
-from rwlib.sandbox.server.server import Sandbox  # noqa: E402
-from tests.support.quick_clients import keep_what_all_clients_share  # noqa: E402
-from tests.support.quick_sandbox import keep_the_example_world  # noqa: E402
-
-keep_what_all_clients_share()
-keep_the_example_world()
-quick_jsonschema()
-
-# How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile(
-    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("any-machine")
+# A test makes more objects than a process of a user: what is young is looked at less often.
+gc.set_threshold(20_000, 20, 20)
 
 WORKLOAD_IDENTITY_ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"
@@ -89,13 +75,57 @@ _LONGEST = (
 )
 
 
+def pytest_sessionstart(session):
+    # The process that hands out the tests runs none: it needs neither clients nor sandboxes.
+    if not session.config.pluginmanager.hasplugin("dsession"):
+        _prepare()
+
+
+def _prepare():
+    from hypothesis import HealthCheck, settings
+
+    from rwlib.report.schema import quick_jsonschema
+    from tests.support.quick_clients import keep_what_all_clients_share
+    from tests.support.quick_sandbox import keep_the_example_world
+
+    keep_what_all_clients_share()
+    keep_the_example_world()
+    quick_jsonschema()
+    # How long an example takes says how busy the machine is, not whether the code is right.
+    settings.register_profile(
+        "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("any-machine")
+
+
+_MARKED_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)$", re.MULTILINE)
+_NOT = re.compile(r"\bnot (\w+)")
+_NOTHING_BUT_NOT = re.compile(r"not \w+( and not \w+)*$")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave a file unread that is marked as a whole with what this run leaves out."""
+    left_out = _left_out(config.option.markexpr)
+    if left_out and collection_path.name.startswith("test_"):
+        whole = _MARKED_WHOLE.search(collection_path.read_text(encoding="utf-8"))
+        return True if whole and whole[1] in left_out else None
+    return None
+
+
+@functools.cache
+def _left_out(expression):
+    """The marks of which each is enough for a test to be left out, whatever else it has."""
+    return set(_NOT.findall(expression)) if _NOTHING_BUT_NOT.match(expression) else set()
+
+
 def pytest_collection_modifyitems(items):
     places = {name: number for number, name in enumerate(_LONGEST)}
 
-    def place(item):
-        return places.get("/".join(item.path.parts[-2:]), len(places))
+    @functools.cache
+    def place(path):
+        return places.get("/".join(path.parts[-2:]), len(places))
 
-    items.sort(key=place)
+    items.sort(key=lambda item: place(item.path))
 
 
 def pytest_collection_finish():
@@ -113,6 +143,8 @@ def no_run_of_another_test(monkeypatch):
 
 @pytest.fixture(scope="session")
 def shared_sandbox():
+    from rwlib.sandbox.server.server import Sandbox
+
     with Sandbox() as running:
         yield running
 
@@ -139,6 +171,10 @@ def aws_environment(sandbox, monkeypatch, tmp_path):
 @pytest.fixture
 def aws(aws_environment):
     """AWS calls as the customer's account, nothing remembered."""
+    import boto3
+
+    from rwlib.aws.calls import Aws
+
     return Aws(boto3.Session())
 
 

@@ -9,6 +9,7 @@ from .calls import policy_json as policy_json
 from .clients import ClientsAhead as ClientsAhead
 from .errors import error_code as error_code
 from .errors import error_message as error_message
+from .errors import has_no_credentials as has_no_credentials
 from .errors import is_missing as is_missing
 from .errors import refused as refused
 from .errors import unanswered as unanswered

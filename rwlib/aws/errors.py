@@ -81,6 +81,10 @@ _S3_ACTIONS = {
 }
 
 
+# Source: IAM user guide, "IAM policy elements: Variables and tags", special characters.
+_AS_IT_IS = str.maketrans({each: f"${{{each}}}" for each in "*?$"})
+
+
 def what_is_missing(error: botocore.exceptions.ClientError, resource: str = "") -> str:
     """Say which statement the caller's policy lacks; empty where AWS does not name the action.
 
@@ -103,7 +107,9 @@ def what_is_missing(error: botocore.exceptions.ClientError, resource: str = "") 
     for layer in ("permissions boundary", "service control policy", "session policy"):
         if f"because no {layer}" in text:
             return f"; the operator's {layer} must allow {action} too"
-    statement = {"Effect": "Allow", "Action": action, "Resource": where or resource or "*"}
+    # A role's path may hold what IAM would read as a pattern.
+    named = where if where == "*" else where.translate(_AS_IT_IS)
+    statement = {"Effect": "Allow", "Action": action, "Resource": named or resource or "*"}
     return f"; add to the operator's policy: {json.dumps(statement)}"
 
 
@@ -189,6 +195,11 @@ def unreadable(error: Exception) -> InputError:
     return InputError(
         "aws_profile", str(error), "so the AWS configuration cannot be read; correct that file"
     )
+
+
+def has_no_credentials(error: CredentialsError) -> bool:
+    """Say whether there are none at all, rather than some that AWS or a program refuses."""
+    return isinstance(error.__cause__, botocore.exceptions.NoCredentialsError)
 
 
 class plain_errors:  # noqa: N801

@@ -30,6 +30,11 @@ from rwlib.target import example_path
 @click.option(
     "--offline", is_flag=True, help="Make no calls; what the target leaves open is an error"
 )
+@click.option(
+    "--account-id",
+    default="",
+    help="Account of the role, 12 digits, where it is not the caller's or nobody is asked",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the files as one JSON object")
 def command(
     target_file: str | None,
@@ -37,6 +42,7 @@ def command(
     format_name: str,
     out: str | None,
     offline: bool,
+    account_id: str,
     as_json: bool,
     **fields: Any,
 ) -> int:
@@ -44,11 +50,13 @@ def command(
 
     The documents are those that `rwlib run` writes, so `rwlib verify` afterwards gives the same
     verdict. AWS is read only for what the target leaves open: the bucket's region and key, and
-    what is there already.
+    what is there already. Without any credentials it is made as with --offline.
     """
     from rwlib.cli.printing import echo_json
     from rwlib.export import export_plan, export_target, export_targets
+    from rwlib.target import account_id as check_account_id
 
+    account_id = check_account_id("account_id", account_id)
     if targets:
         from rwlib.batch import read_targets
 
@@ -59,12 +67,20 @@ def command(
         rows = list(read_targets(targets, common))
         if not rows:
             raise InputError("targets", targets, "holds no target; write one in each row")
-        files = export_targets(
-            [export_plan(each, offline=offline) for _, each in rows], format_name
-        )
+        plans = [
+            # An operator role stands in the account that it works in.
+            export_plan(
+                each, offline=offline, account_id="" if each.operator_role_arn else account_id
+            )
+            for _, each in rows
+        ]
+        files = export_targets(plans, format_name)
     else:
         target = read_target(target_file, fields, apply=False)
-        files = export_target(export_plan(target, offline=offline), format_name)
+        plans = [export_plan(target, offline=offline, account_id=account_id)]
+        files = export_target(plans[0], format_name)
+    if not offline and not all(each.looked for each in plans):
+        click.echo("Nobody looked at what is there already; the files say so", err=True)
     if out:
         for path in write_files(Path(out), files):
             click.echo(f"Wrote {path}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,16 +53,18 @@ def list_labs(learner: str, state: str | None, as_json: bool) -> int:
     """List the labs, and how far the learner has come."""
     from rwlib.labs import Learner, all_labs, own_seat, read_results, workplace
 
-    seat = own_seat()
-    place = workplace(seat.learner, seat.home) if seat else workplace(learner, state)
-    file = place.results_file
-    known = read_results(file) if file.exists() else Learner(learner)
+    if (seat := own_seat()) is not None:
+        words = seat.words()
+    else:
+        file = workplace(learner, state).results_file
+        known = read_results(file) if file.exists() else Learner(learner)
+        words = {lab.number: known.of(lab.number).word for lab in all_labs()}
     rows = [
         {
             "lab": lab.number,
             "title": lab.title,
             "minutes": lab.minutes,
-            "status": known.of(lab.number).word,
+            "status": words[lab.number],
             "notebook": f"notebooks/labs/{lab.file_name}",
         }
         for lab in all_labs()
@@ -108,7 +112,7 @@ def start(
         facts = {
             "lab": lab.number,
             "title": lab.title,
-            "learner": learner,
+            "learner": opened.place.learner,
             "bucket": opened.bucket,
             "prefix": opened.prefix,
             "role_arn": opened.role_arn,
@@ -161,7 +165,7 @@ def symptom(number: str, learner: str, state: str | None, as_json: bool) -> int:
 @_options
 def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
     """Show what happened in a lab, and its tasks."""
-    lab, texts = _texts(number)
+    lab, texts = _texts(number, learner, state)
     if as_json:
         facts = {"lab": lab.number, "title": lab.title, "story": texts.story, "tasks": texts.tasks}
         click.echo(json.dumps(facts, indent=2))
@@ -181,12 +185,11 @@ def hint(number: str, which: int, learner: str, state: str | None, as_json: bool
     """Show one hint, the first without WHICH; the score sheet notes it."""
     from rwlib.errors import InputError
 
-    lab, texts = _texts(number)
+    lab, texts = _texts(number, learner, state)
     if which > len(texts.hints):
         raise InputError("hint", which, f"is not there; lab {lab.number} has {len(texts.hints)}")
     with _opened(number, learner, state) as opened:
-        opened.hint_opened(which)
-    text = texts.hints[which - 1]
+        text = opened.hint(which).text
     if as_json:
         click.echo(json.dumps({"lab": lab.number, "hint": which, "text": text}, indent=2))
         return 0
@@ -202,8 +205,8 @@ def hint(number: str, which: int, learner: str, state: str | None, as_json: bool
 @_options
 def solution(number: str, applies: bool, learner: str, state: str | None, as_json: bool) -> int:
     """Show a lab's solution; the score sheet notes it."""
-    lab, texts = _texts(number)
     with _opened(number, learner, state) as opened:
+        lab, texts = opened.lab, opened.texts
         code = opened.repair_code()
         shown = opened.solution(apply=applies)
     if as_json:
@@ -302,8 +305,10 @@ def live(
 
     places = paths or (state or labs_home(),)
     with LiveSheet(places, key=class_key(key_file), port=port, every=every) as sheet:
+        told = _told_to_end()
         click.echo(f"Score sheet, for this machine alone: {sheet.url}\nEnd it with Ctrl-C.")
-        _until_told()
+        sys.stdout.flush()
+        _until(told)
     return 0
 
 
@@ -383,6 +388,7 @@ def serve(
             }
             for seat in served.seats
         ]
+        told = _told_to_end()
         if as_json:
             click.echo(json.dumps({"signed": served.is_signed, "seats": seats}))
         else:
@@ -392,29 +398,36 @@ def serve(
                 click.echo(f"  {each['learner']:<16} {each['url']}  RWLIB_SEAT={each['seat']}")
             click.echo("The class's score sheet: rwlib lab live. End the class with Ctrl-C.")
         sys.stdout.flush()
-        return 4 if _until_told(served.ended) else 0
+        return 4 if _until(told, served.ended) else 0
 
 
-def _until_told(ended: Callable[[], list[int]] = list) -> list[int]:
-    """Wait for SIGINT or SIGTERM, or until something has ended by itself; give what did."""
-    import signal
-    import threading
-
+def _told_to_end() -> threading.Event:
+    """Give what SIGINT and SIGTERM set; taken before anybody is told to press Ctrl-C."""
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
+    return told
+
+
+def _until(told: threading.Event, ended: Callable[[], list[int]] = list) -> list[int]:
+    """Wait until told to end, or until something has ended by itself; give what did."""
     while not told.wait(timeout=0.5):
         if codes := ended():
             return codes
     return []
 
 
-def _texts(number: str) -> tuple[Lab, LabTexts]:
+def _texts(number: str, learner: str, state: str | None) -> tuple[Lab, LabTexts]:
+    """Return a lab's texts, in the names of the learner's own where it was started."""
     from rwlib.headless import notebook_path
-    from rwlib.labs import find_lab, read_texts
+    from rwlib.labs import drawn_lab, find_lab, own_seat, texts_of, workplace
 
     lab = find_lab(number)
-    return lab, read_texts(notebook_path(f"labs/{lab.file_name}"))
+    seat = own_seat()
+    place = workplace(seat.learner, seat.home) if seat else workplace(learner, state)
+    if (known := place.remembered(lab)) is not None:
+        lab = drawn_lab(lab, int(known["seed"]), known)
+    return lab, texts_of(lab, notebook_path(f"labs/{lab.file_name}"))
 
 
 def _as_learner(learner: str, state: str | None) -> str:

@@ -11,8 +11,14 @@ from typing import Any
 import yaml
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan, refuse_shared_role
-from rwlib.export.shell import tag_list
-from rwlib.export.words import NOT_EXPORTED, comment, far_characters, principal_steps
+from rwlib.export.shell import AS_IT_STANDS, tag_list
+from rwlib.export.words import (
+    comment,
+    far_characters,
+    managed_elsewhere,
+    principal_steps,
+    said_of,
+)
 
 TOOL = "cloudformation"
 WHO = "a template cannot say that CloudFormation writes them so"
@@ -44,9 +50,16 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
+# What one version of YAML or another reads as a number, or as yes or no. The dumper itself quotes
+# what it would read so, and knows neither 1e3 nor y, and takes the zero of 0123456789 for a letter.
+# Source: YAML 1.1, "Language-Independent Types"; YAML 1.2, "Core Schema".
+_NO_TEXT = re.compile(r"[-+.]*[0-9].*|[yn]", re.IGNORECASE | re.DOTALL)
+
+
 def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-    # What YAML 1.1 would read as a date, a number or a boolean is quoted by the dumper itself.
-    style = "|" if "\n" in data and not re.search(r"[ \t]\n|\r|^\s", data) else None
+    style = "'" if _NO_TEXT.fullmatch(data) and "\n" not in data else None
+    if "\n" in data and not re.search(r"[ \t]\n|\r|^\s", data):
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
@@ -97,7 +110,7 @@ def template(plan: ExportPlan) -> dict[str, Any]:
     for connector, text in plan.sql:
         outputs[f"Sql{connector.title().replace('_', '')}"] = {
             "Description": f"Step 5 for {connector}; secrets are yours to fill in",
-            "Value": Sub(text.replace("${", "${!").replace(ROLE_ARN, "${Role.Arn}")),
+            "Value": Sub(text.replace("${", "${!").replace(ROLE_ARN, _arn_in_sql(plan))),
         }
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -118,6 +131,14 @@ def template(plan: ExportPlan) -> dict[str, Any]:
         },
         "Outputs": outputs,
     }
+
+
+def _arn_in_sql(plan: ExportPlan) -> str:
+    """Return what ``!Sub`` fills in for the role's ARN; a quote in a path is two in SQL."""
+    if not plan.has_quote:
+        return "${Role.Arn}"
+    path = plan.role_path.replace("'", "''").replace("${", "${!")
+    return f"arn:aws:iam::${{AWS::AccountId}}:role{path}${{RoleName}}"
 
 
 _ROLE_OUTPUT = {
@@ -168,7 +189,7 @@ def cloudformation(plan: ExportPlan) -> dict[str, str]:
     head = (
         "Deploy with: aws cloudformation deploy --template-file template.yaml --stack-name "
         f"{_stack_name(plan)} --capabilities CAPABILITY_NAMED_IAM. {principal_steps(plan)} "
-        f"{NOT_EXPORTED} {far_characters([plan], WHO)}"
+        f"{said_of(plan)} {managed_elsewhere([plan])} {far_characters([plan], WHO)}"
     )
     found = plan.existing
     known = _import_list(plan)
@@ -248,6 +269,7 @@ def _policy_tags(plan: ExportPlan) -> str:
     return (
         "#!/bin/sh\n"
         + comment("The tags of the policy, which a template cannot write. Safe to run again.", "#")
+        + AS_IT_STANDS
         + "set -eu\n"
         + f"aws iam untag-policy --policy-arn {shlex.quote(arn)} --tag-keys {gone}\n"
         + f"aws iam tag-policy --policy-arn {shlex.quote(arn)} --tags {shlex.quote(tags)}\n"

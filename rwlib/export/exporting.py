@@ -8,38 +8,47 @@ from typing import Final
 
 from rwlib.errors import InputError
 from rwlib.export.cloudformation import cloudformation
-from rwlib.export.plan import ROLE_ARN, ExportPlan, check_together
+from rwlib.export.plan import ExportPlan, check_together
 from rwlib.export.shell import shell, shell_for_many
 from rwlib.export.stack_set import stack_set
 from rwlib.export.terraform import terraform, terraform_for_many
-from rwlib.export.words import NOT_EXPORTED, principal_steps
+from rwlib.export.words import principal_steps, said_of
+
+TOOL = "pipeline"
+"""Stands in ``managed-by`` where nobody knows what the documents are put into."""
 
 
 def _documents(plan: ExportPlan) -> dict[str, str]:
     """Return the documents and names as one JSON file, for a tool that is not listed here."""
     target = plan.target
+    named = target.model_copy(update={"role_path": plan.role_path})
+    role_arn = named.role_arn_in(plan.account_id or "<account-id>")
     documents = {
         "target": target.name,
         "region_name": plan.region_name,
-        "policy": {"name": target.policy_name, "document": plan.policy},
+        "policy": {
+            "name": target.policy_name,
+            "document": plan.policy,
+            "tags": plan.policy_tags(TOOL),
+        },
         "role": {
             "name": target.role_name,
             "path": plan.role_path,
             "trust_policy": plan.trust,
             "permissions_boundary_arn": plan.permissions_boundary_arn,
             "max_session_duration": plan.max_session_duration,
+            "tags": plan.role_tags(TOOL),
         },
-        "tags": target.tags,
         "allowed_principal": {
             "cluster_id": target.cluster_id,
             "workload_identity_arn": plan.workload_identity_arn,
             "how": principal_steps(plan),
         },
         "sql": [
-            {"connector": connector, "sql": text.replace(ROLE_ARN, "<the role's ARN>")}
-            for connector, text in plan.sql
+            {"connector": connector, "sql": text}
+            for connector, text in plan.sql_for(role_arn.replace("'", "''"))
         ],
-        "not_exported": NOT_EXPORTED,
+        "not_exported": said_of(plan),
     }
     return {"set_up.json": json.dumps(documents, indent=2, ensure_ascii=False) + "\n"}
 

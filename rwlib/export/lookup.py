@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +12,14 @@ from rwlib.aws import (
     attached_policies,
     default_document,
     describe_bucket,
+    has_no_credentials,
     locate_bucket,
     open_session,
     policy_json,
     read_policy,
     read_role,
 )
+from rwlib.errors import CredentialsError, InputError
 from rwlib.export.plan import Existing, ExportPlan, make_plan
 from rwlib.steps import (
     MANAGED_BY,
@@ -37,6 +40,7 @@ from rwlib.steps import (
     statements_of,
     tag_map,
     trust_policy,
+    version_in_the_way,
 )
 from rwlib.target import Target
 
@@ -46,7 +50,8 @@ def export_plan(
 ) -> ExportPlan:
     """Return what is exported for a target; reads AWS only for what the target leaves open.
 
-    Never writes anything.
+    Never writes anything. Where there are no credentials at all, it is built from the target
+    alone, as with ``offline``; the plan says that nobody looked.
 
     Parameters
     ----------
@@ -55,7 +60,8 @@ def export_plan(
     aws
         A session that is open already, with what it remembers; else the target's is opened.
     account_id
-        The role's account, where it is not the caller's or nobody is asked.
+        The role's account, where it is not the caller's or nobody is asked. What stands in
+        another account than the caller's is not looked at.
 
     Raises
     ------
@@ -68,34 +74,52 @@ def export_plan(
         return make_plan(target, account_id=account_id)
     from rwlib.cloud import Cloud
 
-    aws = aws or open_session(target)
+    try:
+        aws = aws or open_session(target)
+        caller = aws.account_id
+    except CredentialsError as error:
+        with suppress(InputError):
+            if has_no_credentials(error):
+                return make_plan(target, account_id=account_id)
+        raise
     cloud = Cloud.from_environment() if target.cluster_id else None
     workload, _ = fetch_workload_identity(cloud, target)
+    principals = (
+        tuple(cloud.allowed_iam_roles(target.cluster_id).role_arns) if cloud is not None else None
+    )
+    if account_id not in ("", caller):
+        return make_plan(
+            target,
+            workload_identity_arn=workload,
+            account_id=account_id,
+            existing=Existing(principals=principals),
+        )
     bucket = describe_bucket(aws, locate_bucket(aws, target.bucket, target.region_name))
     role = read_role(aws, target.role_name)
-    policy = read_policy(aws, target.policy_arn_in(aws.account_id))
+    policy = read_policy(aws, target.policy_arn_in(caller))
     plan = make_plan(
         target,
         workload_identity_arn=workload,
         region_name=bucket.region_name,
         kms_key_arn=bucket.kms_key_arn,
-        account_id=account_id or aws.account_id,
+        account_id=caller,
         existing=_existing(
             target,
             role,
             policy,
             default_document(aws, policy["Arn"]) if policy else None,
             attached_policies(aws, target.role_name) if role else [],
-            cloud.allowed_iam_roles(target.cluster_id).role_arns if cloud else (),
+            principals,
         ),
+        looked=True,
     )
-    return _as_steps_would(aws, plan, str(role["RoleId"]) if role else "")
+    return _as_steps_would(aws, plan, role)
 
 
-def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
+def _as_steps_would(aws: Aws, plan: ExportPlan, there: Mapping[str, Any] | None) -> ExportPlan:
     """Refuse what Steps 1-3 refuse, and take the trust policy that Step 3 would write."""
     target = plan.target
-    ensure_policy(
+    written = ensure_policy(
         aws,
         target.policy_name,
         plan.policy,
@@ -103,6 +127,8 @@ def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
         owner=target.name,
         used_by=target.role_name,
     )
+    if "iam:DeletePolicyVersion" in written.calls:
+        plan = replace(plan, existing=_with_version_in_the_way(aws, plan.existing))
     role = ensure_role(
         aws,
         target.role_name,
@@ -113,7 +139,7 @@ def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
         tags=target.tags,
         owner=target.name,
     )
-    if not role_id:
+    if there is None:
         return plan
     ensure_attached(aws, target.role_name, target.policy_arn_in(aws.account_id))
     change = ensure_trust(
@@ -129,14 +155,23 @@ def _as_steps_would(aws: Aws, plan: ExportPlan, role_id: str) -> ExportPlan:
     # Whose a statement is stands in a tag, too, on a role that this runbook made.
     marks = {
         **role.after["tags"],
-        **{statement_key(each): role_id for each in added},
+        **{statement_key(each): str(there["RoleId"]) for each in added},
     }
-    existing = plan.existing
+    left = {statement_key(each) for each in statements_of(change.after)}
+    stale = tuple(sorted(WrittenStatements(there).tagged - left))
+    existing = replace(plan.existing, stale_marks=stale)
     if existing.role_is_ours:
-        there = existing.role_tags_there
-        differing = {key: text for key, text in marks.items() if there.get(key) != text}
+        tags = existing.role_tags_there
+        differing = {key: text for key, text in marks.items() if tags.get(key) != text}
         existing = replace(existing, role_marks=differing)
     return replace(plan, trust=change.after, existing=existing)
+
+
+def _with_version_in_the_way(aws: Aws, existing: Existing) -> Existing:
+    """Name the version that Step 1 would delete to make room."""
+    policy = read_policy(aws, existing.policy_arn)
+    version = version_in_the_way(aws, policy) if policy else ""
+    return replace(existing, version_in_the_way=version)
 
 
 def _by_hand(item: Mapping[str, Any]) -> dict[str, str]:
@@ -151,10 +186,10 @@ def _existing(
     policy: Mapping[str, Any] | None,
     document: dict[str, Any] | None,
     attached: Collection[str],
-    principals: Iterable[str],
+    principals: tuple[str, ...] | None,
 ) -> Existing:
     """Return what is there, as its new owner has to write it so that nothing of it is lost."""
-    existing = Existing(principals=tuple(principals))
+    existing = Existing(principals=principals)
     if policy is not None:
         existing = replace(
             existing,

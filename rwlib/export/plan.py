@@ -13,6 +13,7 @@ from rwlib.sql import statements_for
 from rwlib.steps import (
     MANAGED_BY,
     REDSHIFT_SERVICE,
+    TAGS_QUOTA,
     canonical,
     exported_tags,
     merge_trust,
@@ -53,16 +54,22 @@ class Existing:
         Names of the other targets of this runbook that are on the role.
     role_marks
         What a run would write beside the target's tags onto a role that this runbook made.
+    stale_marks
+        Keys of tags that mark statements of this runbook which are not in what is exported.
     role_manager
         The tag by which somebody says that they manage the role.
     principals
-        The role ARNs in the cluster's Allowed Principals, all of them.
+        The role ARNs in the cluster's Allowed Principals, all of them; None where nobody could
+        read the list.
+    version_in_the_way
+        The version of a policy of this runbook that goes when another one is written, empty while
+        there is room.
     """
 
     policy_arn: str = ""
     role_name: str = ""
     attached: bool = False
-    principals: tuple[str, ...] = ()
+    principals: tuple[str, ...] | None = None
     trust: dict[str, Any] | None = None
     trust_there: dict[str, Any] | None = None
     policy_there: dict[str, Any] | None = None
@@ -80,6 +87,8 @@ class Existing:
     role_manager: str = ""
     shared_with: tuple[str, ...] = ()
     role_marks: dict[str, str] = field(default_factory=dict)
+    version_in_the_way: str = ""
+    stale_marks: tuple[str, ...] = ()
 
     @property
     def role_is_foreign(self) -> bool:
@@ -108,6 +117,8 @@ class ExportPlan:
         The bucket's key, empty for none.
     shares_role
         True when another target of the same export is on the role.
+    looked
+        True when somebody looked at what is there already.
     """
 
     target: Target
@@ -120,6 +131,7 @@ class ExportPlan:
     account_id: str = ""
     kms_key_arn: str = ""
     shares_role: bool = False
+    looked: bool = False
 
     @property
     def role_path(self) -> str:
@@ -143,7 +155,7 @@ class ExportPlan:
     def role_tags(self, tool: str) -> dict[str, str]:
         """Tags of the role: those of others, the target's, and which tool manages it."""
         own = {} if self.existing.role_is_foreign else self.target.tags
-        return {**self.existing.role_tags, **own, MANAGED_BY: tool}
+        return _tags(self.existing.role_tags, own, tool)
 
     def policy_tags(self, tool: str) -> dict[str, str]:
         """Tags of the policy: those of others, the target's, and which tool manages it."""
@@ -151,7 +163,32 @@ class ExportPlan:
         if self.shares_role:
             redshift = uses_service(self.target.connectors, REDSHIFT_SERVICE)
             own |= exported_tags(self.target.name, redshift)
-        return {**self.existing.policy_tags, **own, MANAGED_BY: tool}
+        return _tags(self.existing.policy_tags, own, tool)
+
+    def sql_for(self, role_arn: str) -> tuple[tuple[str, str], ...]:
+        """Connector and statements of Step 5 for a role, whose ARN a text of SQL holds."""
+        return tuple((name, text.replace(ROLE_ARN, role_arn)) for name, text in self.sql)
+
+    @property
+    def has_quote(self) -> bool:
+        """True when the role's ARN holds a quote, which SQL writes as two."""
+        return "'" in self.role_path
+
+
+def _tags(others: Mapping[str, str], own: Mapping[str, str], tool: str) -> dict[str, str]:
+    """Return all tags; who manages it is not said where IAM has no room for one more.
+
+    IAM takes two keys that differ in capitals alone for one.
+
+    Source: IAM User Guide, "Tags for AWS IAM resources".
+    """
+    wanted = {**own, MANAGED_BY: tool}
+    replaced = {key.lower() for key in wanted}
+    kept = {key: text for key, text in others.items() if key.lower() not in replaced}
+    found = {**kept, **wanted}
+    if len(found) > TAGS_QUOTA:
+        del found[MANAGED_BY]
+    return found
 
 
 def make_plan(
@@ -162,6 +199,7 @@ def make_plan(
     kms_key_arn: str = "",
     account_id: str = "",
     existing: Existing | None = None,
+    looked: bool = False,
 ) -> ExportPlan:
     """Build what is exported from values alone; touches nothing.
 
@@ -171,6 +209,8 @@ def make_plan(
         Of the bucket; the target's own go before them.
     account_id
         The role's account, 12 digits; only a Glue catalog needs it.
+    looked
+        True when somebody looked at what is there already, in ``existing``.
 
     Raises
     ------
@@ -222,6 +262,7 @@ def make_plan(
         existing,
         account_id or _account_of(target.operator_role_arn),
         target.kms_key_arn or kms_key_arn,
+        looked=looked,
     )
 
 

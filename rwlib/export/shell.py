@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan
-from rwlib.export.words import NOT_EXPORTED, comment, principal_steps
+from rwlib.export.words import comment, principal_steps, said_of
 from rwlib.steps import MANAGED_BY
 
 TOOL = "aws-cli"
+# Single quotes are meant: nothing in a value is filled in. Before the first command it is for all.
+AS_IT_STANDS = "# shellcheck disable=SC2016\n"
 _AGAIN = "Safe to run again: it looks before it writes, and changes only what the export saw."
 
 
@@ -32,7 +34,8 @@ def script(plans: Sequence[ExportPlan]) -> str:
         "#!/bin/sh\n",
         comment(what, "#"),
         comment(_AGAIN, "#"),
-        comment(NOT_EXPORTED, "#"),
+        comment(said_of(*plans), "#"),
+        AS_IT_STANDS,
         "set -eu\n\n",
     ]
     if len(plans) == 1:
@@ -82,7 +85,10 @@ def _values(plan: ExportPlan) -> str:
             if found.role_name
             else None,
         ),
+        "old_version": found.version_in_the_way,
         **_more_tags("role", "Role", _tags_to_add(plan)),
+        "stale_role_tags": json.dumps(found.stale_marks) if found.stale_marks else "",
+        "compare_stale_tags": _count_of(found.stale_marks),
         **_more_tags("policy", "Policy", target.tags if found.policy_is_ours else {}),
     }
     return "".join(f"{name}={shlex.quote(text)}\n" for name, text in words.items())
@@ -97,14 +103,18 @@ def _steps(plan: ExportPlan) -> str:
         comment(principal_steps(plan), "#").rstrip(),
         'say "Allowed Principals: add $role_arn"',
     ]
+    name = "role_arn"
+    if plan.has_quote:
+        name = "role_in_sql"
+        lines += ["# A quote is two in SQL", f'{name}=$(say "$role_arn" | sed "s/\'/\'\'/g")']
     for connector, text in plan.sql:
-        lines += [f"# Step 5: the SQL of {connector}", f"say {_with_role(text)}"]
+        lines += [f"# Step 5: the SQL of {connector}", f"say {_with_role(text, name)}"]
     return "\n".join([*lines, "fi"]) + "\n"
 
 
 # Names may begin with a hyphen, which only `--name=value` does not take for an option.
-_FUNCTIONS = """say() {
-  printf '%s\\n' "$1"
+_FUNCTIONS = r"""say() {
+  printf '%s\n' "$1"
 }
 
 # Whether AWS shows a thing; ends the script where it says neither.
@@ -162,6 +172,15 @@ set_up() {
     aws iam wait policy-exists --policy-arn "$policy_arn"
     say "Created policy $policy_arn"
   elif [ "$policy_is" = seen ]; then
+    if [ -n "$old_version" ]; then
+      found=$(aws iam list-policy-versions --policy-arn "$policy_arn" \
+        --query "length(Versions) > \`4\` && Versions[?VersionId=='$old_version' && \
+          !IsDefaultVersion] && 'full' || 'room'" --output text)
+      if [ "$found" = full ]; then
+        aws iam delete-policy-version --policy-arn "$policy_arn" --version-id "$old_version"
+        say "Deleted version $old_version of policy $policy_name, the oldest of five"
+      fi
+    fi
     aws iam create-policy-version --policy-arn "$policy_arn" --policy-document "$policy" \
       --set-as-default >/dev/null
     say "Updated policy $policy_name"
@@ -210,10 +229,18 @@ set_up() {
         say "Tagged role $role_name"
       fi
     fi
+    if [ -n "$stale_role_tags" ]; then
+      found=$(aws iam get-role --role-name="$role_name" \
+        --query "$compare_stale_tags" --output json)
+      if [ "$found" != 0 ]; then
+        aws iam untag-role --role-name="$role_name" --tag-keys "$stale_role_tags"
+        say "Untagged role $role_name"
+      fi
+    fi
   fi
 
   # Step 2: the attachment
-  found=$(aws iam list-attached-role-policies --role-name="$role_name" \\
+  found=$(aws iam list-attached-role-policies --role-name="$role_name" \
     --query "AttachedPolicies[?PolicyArn=='$policy_arn'].PolicyName" --output text)
   if [ -n "$found" ]; then
     say "Unchanged: the policy is attached to role $role_name"
@@ -239,7 +266,8 @@ def _tags_to_add(plan: ExportPlan) -> dict[str, str]:
     found = plan.existing
     if found.role_is_ours:
         return found.role_marks
-    return {MANAGED_BY: TOOL} if found.role_is_foreign and not found.role_manager else {}
+    room = MANAGED_BY in plan.role_tags(TOOL)
+    return {MANAGED_BY: TOOL} if found.role_is_foreign and not found.role_manager and room else {}
 
 
 def _more_tags(what: str, member: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -250,6 +278,11 @@ def _more_tags(what: str, member: str, tags: Mapping[str, str]) -> dict[str, str
         f"more_{what}_tags": json.dumps(listed) if listed else "",
         f"compare_{what}_tags": f"length({there}) == `{len(listed)}`" if listed else "",
     }
+
+
+def _count_of(keys: Sequence[str]) -> str:
+    """Return the question how many tags of these keys a role has; empty for no keys."""
+    return f"length((Role.Tags || `[]`)[?contains({_literal(keys)}, Key)])" if keys else ""
 
 
 def _literal(document: Any) -> str:
@@ -265,9 +298,9 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": text} for key, text in tags.items()]
 
 
-def _with_role(text: str) -> str:
-    """Quote a text in which the role's ARN is filled in by the shell."""
-    return '"$role_arn"'.join(shlex.quote(part) for part in text.split(ROLE_ARN))
+def _with_role(text: str, name: str) -> str:
+    """Quote a text in which the role's ARN is filled in by the shell, from a variable."""
+    return f'"${name}"'.join(shlex.quote(part) for part in text.split(ROLE_ARN))
 
 
 def shell(plan: ExportPlan) -> dict[str, str]:

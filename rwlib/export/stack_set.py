@@ -15,12 +15,13 @@ from rwlib.export.cloudformation import (
     If,
     Ref,
     Sub,
+    cloudformation,
     resource,
     written,
 )
 from rwlib.export.plan import ExportPlan, refuse_shared_role, slug
 from rwlib.export.shell import tag_list
-from rwlib.export.words import NOT_EXPORTED, far_characters
+from rwlib.export.words import far_characters, said_of
 from rwlib.steps import canonical, escape_pattern, policy_document, trust_policy
 
 # Values that stand in a document where a parameter goes. None of them needs escaping anywhere.
@@ -45,13 +46,46 @@ def stack_set(plans: Sequence[ExportPlan]) -> dict[str, str]:
 
     Targets whose documents differ in bucket, prefix, key, region and names alone share a policy
     and a role of the template; the others have their own, chosen by the parameter ``SetUp``.
+    Where the policy or the role is there already, a target is a stack of its own in a folder of
+    its name: a stack set imports nothing.
 
     Raises
     ------
     InputError
-        Two targets share a role, which CloudFormation makes in one stack only.
+        Two targets share a role, which CloudFormation makes in one stack only, or there are more
+        kinds of them than a template holds.
+
+    Notes
+    -----
+    Source: CloudFormation User Guide, "Creating stacks from existing resources" and "Import a
+    stack into a StackSet".
     """
     _refuse_shared_roles(plans)
+    files: dict[str, str] = {}
+    rows: list[dict[str, str]] = []
+    for plan in plans:
+        if plan.existing.role_name or plan.existing.policy_arn:
+            name = plan.target.name
+            files |= {f"{name}/{file}": text for file, text in cloudformation(plan).items()}
+            rows.append({**_place(plan), "folder": name})
+    new = [plan for plan in plans if not (plan.existing.role_name or plan.existing.policy_arn)]
+    if new:
+        made, instances = _for_new(new)
+        files, rows = {**made, **files}, [*instances, *rows]
+    files["instances.json"] = _json(rows)
+    return files
+
+
+def _place(plan: ExportPlan) -> dict[str, str]:
+    return {
+        "target": plan.target.name,
+        "account_id": plan.account_id,
+        "region_name": plan.region_name,
+    }
+
+
+def _for_new(plans: Sequence[ExportPlan]) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return the template and the parameters of targets of which nothing is there yet."""
     kinds: dict[str, _Kind] = {}
     chosen: dict[str, _Kind] = {}
     for plan in plans:
@@ -60,9 +94,27 @@ def stack_set(plans: Sequence[ExportPlan]) -> dict[str, str]:
     for number, kind in enumerate(kinds.values(), 1):
         kind.name = f"{number}-{slug('-'.join(kind.plan.target.connectors)).replace('_', '-')}"
         kind.suffix = str(number) if len(kinds) > 1 else ""
+    if len(kinds) > _MOST_OUTPUTS:
+        raise InputError(
+            "targets",
+            f"{len(plans)} targets",
+            f"are {len(kinds)} kinds of set-up, and a CloudFormation template holds "
+            f"{_MOST_OUTPUTS}; export them in several parts",
+        )
     body = _template(list(kinds.values()))
     known = set(body["Parameters"])
-    files = {"template.yaml": written(f"{_HEAD} {far_characters(plans, WHO)}", body)}
+    head = f"{_HEAD} {said_of(*plans)} {far_characters(plans, WHO)}"
+    text = written(head, body)
+    if len(text.encode()) + len(_LARGE) > _LARGEST_IN_A_CALL:
+        text = written(f"{_LARGE} {head}", body)
+    if len(text.encode()) > _LARGEST:
+        raise InputError(
+            "targets",
+            f"{len(plans)} targets",
+            f"make a template of {len(text.encode()):,} bytes, and CloudFormation takes "
+            f"{_LARGEST:,}; export them in several parts",
+        )
+    files = {"template.yaml": text}
     rows = []
     for plan in plans:
         kind, path = chosen[plan.target.name], f"parameters/{plan.target.name}.json"
@@ -74,18 +126,17 @@ def stack_set(plans: Sequence[ExportPlan]) -> dict[str, str]:
                 if name in known
             ]
         )
-        rows.append(
-            {
-                "target": plan.target.name,
-                "account_id": plan.account_id,
-                "region_name": plan.region_name,
-                "parameters": path,
-            }
-        )
-    files["instances.json"] = _json(rows)
-    return files
+        rows.append({**_place(plan), "parameters": path})
+    return files, rows
 
 
+# Source: CloudFormation User Guide, "CloudFormation quotas".
+_MOST_OUTPUTS = 200
+_LARGEST_IN_A_CALL, _LARGEST = 51_200, 1_048_576
+_LARGE = (
+    "This template is larger than what fits into a call: put it into a bucket, and give "
+    "--template-url with its address in place of --template-body."
+)
 _HEAD = (
     "One stack for each target: aws cloudformation create-stack-set --stack-set-name risingwave "
     "--template-body file://template.yaml --capabilities CAPABILITY_NAMED_IAM, with the "
@@ -93,9 +144,11 @@ _HEAD = (
     "create-stack-instances --stack-set-name risingwave --accounts <account_id> --regions "
     "<region_name> --parameter-overrides file://<parameters>. A stack set has one instance in an "
     "account and a region; a second target there is a stack of its own, from the same template "
-    "and parameters. Step 4 is manual: add each stack's role under Network Access, Allowed "
-    "Principals, of its cluster in RisingWave Cloud's console. `rwlib sql` prints the SQL. "
-    + NOT_EXPORTED
+    "and parameters. An entry with a folder is there already, and a stack set imports nothing: "
+    "make that stack from the folder's files; aws cloudformation import-stacks-to-stack-set takes "
+    "it into a stack set of the same template. Step 4 is manual: add each stack's role under "
+    "Network Access, Allowed Principals, of its cluster in RisingWave Cloud's console. `rwlib sql` "
+    "prints the SQL."
 )
 
 
@@ -105,10 +158,8 @@ class _Kind:
     def __init__(self, plan: ExportPlan) -> None:
         self.plan = plan
         self.name = self.suffix = ""
-        policy = trust = None
-        if plan.existing.trust is None:
-            policy = _filled(plan, _stand_in_policy(plan), plan.policy)
-            trust = _filled(plan, trust_policy(_WORKLOAD, plan.target.connectors), plan.trust)
+        policy = _filled(plan, _stand_in_policy(plan), plan.policy)
+        trust = _filled(plan, trust_policy(_WORKLOAD, plan.target.connectors), plan.trust)
         # What does not come out as it should with this target's values is written as it is.
         self.policy = policy if policy is not None else plan.policy
         self.trust = trust if trust is not None else plan.trust

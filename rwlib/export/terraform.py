@@ -8,7 +8,15 @@ from typing import Any
 from rwlib.errors import InputError
 from rwlib.export.hcl import Expression, attributes, block, quoted, value
 from rwlib.export.plan import ROLE_ARN, ExportPlan, refuse_shared_role
-from rwlib.export.words import NOT_EXPORTED, comment, far_characters, principal_steps
+from rwlib.export.words import (
+    NOT_EXPORTED,
+    NOT_LOOKED,
+    comment,
+    far_characters,
+    managed_elsewhere,
+    principal_steps,
+    said_of,
+)
 
 TOOL = "terraform"
 _HEAD = """terraform {
@@ -36,7 +44,9 @@ def terraform(plan: ExportPlan) -> dict[str, str]:
     """
     refuse_shared_role(plan)
     main = [comment(f"The IAM role that RisingWave Cloud assumes for {plan.target.name}.", "#")]
-    main += [comment(far, "#")] if (far := far_characters([plan], _WHO)) else []
+    looked = "" if plan.looked else NOT_LOOKED
+    notes = (far_characters([plan], _WHO), managed_elsewhere([plan]), looked)
+    main += [comment(each, "#") for each in notes if each]
     main += [_versions([plan]), _provider([plan]), *_resources(plan), *_imports(plan)]
     return {
         "main.tf": "\n".join(main),
@@ -76,23 +86,24 @@ def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
     }
     if clusters:
         local["clusters"] = {name: _cluster_row(each) for name, each in clusters.items()}
+    notes = (far_characters(plans, _WHO), managed_elsewhere(plans))
     head = comment("The IAM roles that RisingWave Cloud assumes, one policy for each target.", "#")
     by_hand = "" if all(each.target.cluster_id for each in plans) else comment(_BY_HAND, "#")
     main = [
         head,
-        *([comment(far, "#")] if (far := far_characters(plans, _WHO)) else []),
+        *(comment(each, "#") for each in notes if each),
         _versions(plans),
         _provider(plans),
-        comment(NOT_EXPORTED, "#") + by_hand,
+        comment(said_of(*plans), "#") + by_hand,
         "locals {\n" + attributes(local, "  ") + "}\n",
         *_RESOURCES_OF_MANY,
-        *((_LIST_OF_MANY,) if clusters else ()),
+        *_lists_of_many(clusters),
         *_imports_of_many(plans, roles, clusters),
     ]
     return {
         "main.tf": "\n".join(main),
-        "variables.tf": _variables(plans),
-        "outputs.tf": _OUTPUTS_OF_MANY,
+        "variables.tf": _variables(plans, many=True),
+        "outputs.tf": _outputs_of_many(plans),
     }
 
 
@@ -128,11 +139,12 @@ def _role_row(plan: ExportPlan) -> dict[str, Any]:
 
 def _cluster_row(plans: Sequence[ExportPlan]) -> dict[str, Any]:
     names = {plan.target.role_name for plan in plans}
-    others = [
-        arn
-        for arn in plans[0].existing.principals
-        if not any(_is_role(arn, each) for each in plans)
-    ]
+    there = plans[0].existing.principals
+    others: Any = (
+        Expression(f"var.other_allowed_principals[{quoted(plans[0].target.cluster_id)}]")
+        if there is None
+        else [arn for arn in there if not any(_is_role(arn, each) for each in plans)]
+    )
     return {"others": others, "roles": sorted(names)}
 
 
@@ -174,7 +186,11 @@ _WHOLE_LIST = (
     "Step 4: this resource owns the cluster's whole list. The entries of others are those that "
     "existed at the export; keep them up to date, or they are removed."
 )
-_LIST_OF_MANY = comment(_WHOLE_LIST, "#") + _each(
+_UNREAD_LIST = (
+    "Step 4: this resource owns the cluster's whole list, and nobody could read it at the export: "
+    "what others have in it has to be in the variable other_allowed_principals, or it is removed."
+)
+_LIST_OF_MANY = _each(
     "risingwavecloud_cluster_allowed_iam_roles",
     "clusters",
     {
@@ -183,7 +199,7 @@ _LIST_OF_MANY = comment(_WHOLE_LIST, "#") + _each(
         "[for name in each.value.roles : aws_iam_role.risingwave[name].arn])",
     },
 )
-_OUTPUTS_OF_MANY = block(
+_ROLES_OF_MANY = block(
     'output "role_arns"',
     {
         "description": "ARN of each target's role, for Allowed Principals and the SQL.",
@@ -193,6 +209,38 @@ _OUTPUTS_OF_MANY = block(
         ),
     },
 )
+
+
+def _outputs_of_many(plans: Sequence[ExportPlan]) -> str:
+    statements = {
+        plan.target.name: {
+            connector: _sql(plan, text, f"aws_iam_role.risingwave[{quoted(plan.target.role_name)}]")
+            for connector, text in plan.sql
+        }
+        for plan in plans
+    }
+    sql = block(
+        'output "sql"',
+        {
+            "description": "Step 5 for each target and connector; secrets are yours to fill in.",
+            "value": statements,
+        },
+    )
+    return "\n".join([_ROLES_OF_MANY, sql])
+
+
+def _sql(plan: ExportPlan, text: str, role: str) -> Expression:
+    """Return a statement in which the ARN of a role of the module is filled in."""
+    arn = f"{role}.arn"
+    if plan.has_quote:
+        arn = f'replace({arn}, "\'", "\'\'")'
+    return Expression(quoted(text).replace(ROLE_ARN, f"${{{arn}}}"))
+
+
+def _lists_of_many(clusters: Mapping[str, Sequence[ExportPlan]]) -> list[str]:
+    read = {each[0].existing.principals is not None for each in clusters.values()}
+    said = [text for text, known in ((_WHOLE_LIST, True), (_UNREAD_LIST, False)) if known in read]
+    return ["".join(comment(each, "#") for each in said) + _LIST_OF_MANY] if clusters else []
 
 
 def _imports_of_many(
@@ -224,10 +272,10 @@ def _versions(plans: Sequence[ExportPlan]) -> str:
     return _HEAD.replace("@CLOUD@", _CLOUD if with_cluster else "")
 
 
-def _variables(plans: Sequence[ExportPlan]) -> str:
+def _variables(plans: Sequence[ExportPlan], *, many: bool = False) -> str:
     """Return what a pipeline may give in place of what the targets say."""
     regions = [plan.region_name for plan in plans]
-    return block(
+    found = block(
         'variable "region_name"',
         {
             "description": "Region that the provider works in; IAM itself is the same in all.",
@@ -235,6 +283,18 @@ def _variables(plans: Sequence[ExportPlan]) -> str:
             "default": regions[0],
         },
     )
+    unread = [plan for plan in plans if plan.target.cluster_id and plan.existing.principals is None]
+    if not unread:
+        return found
+    of = "of each cluster, by its id, " if many else ""
+    principals = block(
+        'variable "other_allowed_principals"',
+        {
+            "description": f"ARNs in Allowed Principals {of}that are not this module's and stay.",
+            "type": Expression("map(list(string))" if many else "list(string)"),
+        },
+    )
+    return f"{found}\n{principals}"
 
 
 def _provider(plans: Sequence[ExportPlan]) -> str:
@@ -274,11 +334,15 @@ def _resources(plan: ExportPlan) -> list[str]:
     ]
     if not target.cluster_id:
         return [*blocks, comment(f"{principal_steps(plan)} {_AS_RESOURCE}", "#")]
-    others = [arn for arn in existing.principals if not _is_role(arn, plan)]
-    arns = [*others, Expression("aws_iam_role.risingwave.arn")]
+    own = Expression("aws_iam_role.risingwave.arn")
+    arns: Any
+    if existing.principals is None:
+        arns = Expression(f"concat(var.other_allowed_principals, [{own.text}])")
+    else:
+        arns = [*(arn for arn in existing.principals if not _is_role(arn, plan)), own]
     return [
         *blocks,
-        comment(_WHOLE_LIST, "#")
+        comment(_UNREAD_LIST if existing.principals is None else _WHOLE_LIST, "#")
         + block(
             'resource "risingwavecloud_cluster_allowed_iam_roles" "risingwave"',
             {"cluster_id": target.cluster_id, "role_arns": arns},
@@ -317,13 +381,13 @@ def _outputs(plan: ExportPlan) -> str:
         )
     ]
     for connector, text in plan.sql:
-        sql = quoted(text).replace(ROLE_ARN, "${aws_iam_role.risingwave.arn}")
+        sql = _sql(plan, text, "aws_iam_role.risingwave")
         blocks.append(
             block(
                 f'output "sql_{connector}"',
                 {
                     "description": f"Step 5 for {connector}; secrets are yours to fill in.",
-                    "value": Expression(sql),
+                    "value": sql,
                 },
             )
         )

@@ -13,6 +13,18 @@ NOT_EXPORTED = (
 )
 
 
+NOT_LOOKED = (
+    "Nobody looked at AWS for this: it is for an account that has neither this policy nor this "
+    "role, and for a bucket without a key of its own unless kms_key_arn names it. Where that may "
+    "not be so, export again with credentials."
+)
+
+
+def said_of(*plans: ExportPlan) -> str:
+    """Say what is not in the files, and whether nobody looked at what is there."""
+    return NOT_EXPORTED if all(each.looked for each in plans) else f"{NOT_EXPORTED} {NOT_LOOKED}"
+
+
 def comment(text: str, mark: str) -> str:
     """Return a text as comment lines; what could end a line becomes a blank."""
     text = "".join(each if each.isprintable() else " " for each in text)
@@ -27,6 +39,17 @@ def principal_steps(plan: ExportPlan) -> str:
         f"Identity is {plan.workload_identity_arn}, add the role's ARN under Network Access, "
         "Allowed Principals."
     )
+
+
+def managed_elsewhere(plans: Sequence[ExportPlan]) -> str:
+    """Say which roles somebody manages already, empty for none: two tools undo each other."""
+    said = {
+        f"Role {plan.target.role_name} is managed already ({plan.existing.role_manager}): what "
+        "manages it has to let go of it before this takes it over."
+        for plan in plans
+        if plan.existing.role_manager
+    }
+    return " ".join(sorted(said))
 
 
 def far_characters(plans: Sequence[ExportPlan], who: str) -> str:

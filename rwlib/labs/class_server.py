@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from rwlib.environment import without_real_world
 from rwlib.errors import InputError, ServiceError
-from rwlib.labs.learner_folder import GIVEN, workplace
+from rwlib.labs.learner_folder import GIVEN, LOG, workplace
 from rwlib.labs.seal import KEY_FILE, class_key
 from rwlib.labs.seat import SEAT, Seat
 
@@ -52,18 +52,30 @@ def learner_names(count: int = 0, listed: Path | None = None) -> list[str]:
                 "names", str(listed), "cannot be read as a list of names, one per line"
             ) from error
         for line in lines:
-            if name := line.strip():
-                same = sum(1 for each in names if each.rpartition("-")[0] == name or each == name)
-                names.append(f"{name}-{same + 1}" if same else name)
+            if line.strip():
+                # Refuses what cannot be a folder, and gives one name however it was typed.
+                names.append(_free(workplace(line).learner, names))
     width = max(2, len(str(count)))
-    names += [f"learner{number:0{width}}" for number in range(len(names) + 1, count + 1)]
+    for number in range(len(names) + 1, count + 1):
+        names.append(_free(f"learner{number:0{width}}", names))
     if not 1 <= len(names) <= MOST_LEARNERS:
         raise InputError(
             "learners", len(names), f"is not a valid class size; give 1 to {MOST_LEARNERS} learners"
         )
-    for name in names:
-        workplace(name)  # refuses what cannot be a folder
     return names
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Return a name that nobody has yet: the second of a name gets a number behind it.
+
+    Two names that differ in capitals alone are one folder on some systems.
+    """
+    known = {each.casefold() for each in taken}
+    found, number = name, 1
+    while found.casefold() in known:
+        number += 1
+        found = f"{name}-{number}"
+    return found
 
 
 class ClassServer:
@@ -172,7 +184,7 @@ class ClassServer:
         if self._key_file is not None:
             environment[KEY_FILE] = str(self._key_file)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.home / "class.log").open("a", encoding="utf-8") as log:
+        with (self.home / LOG).open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "rwlib.labs.class_worker"],
                 stdin=subprocess.PIPE,
@@ -193,7 +205,7 @@ class ClassServer:
 
     @property
     def _not_started(self) -> str:
-        return f"class: a process that serves seats did not start; see {self.home}/class.log"
+        return f"class: a process that serves seats did not start; see {self.home}/{LOG}"
 
     def _told(
         self, process: subprocess.Popen[str], seats: Sequence[tuple[str, str, int]]

@@ -17,6 +17,7 @@ import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -33,8 +34,23 @@ GIVEN = "RWLIB_LAB_SANDBOX"
 It is emptied by every start of a lab.
 """
 HOME = "RWLIB_LABS"
-_LEARNER = re.compile(r"[^\W_][\w.@+' -]{0,39}")
+_LONGEST = 40
+_BETWEEN = frozenset("_.@+'’ -\u200c\u200d")
+"""What a name may have between its letters; the last two are joiners, which Persian and Hindi need.
+"""
+# A share of Windows holds no folder of these names, whatever follows a dot:
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file#naming-conventions
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+LOG = "class.log"
+"""The file beside learners' folders in which a served class says what went wrong."""
 _PATIENCE = 60.0
+_NEEDED = ("moto", "flask", "flask_cors", "pyparsing", "py_partiql_parser", "pyarrow", "pyiceberg")
+# Looked for, not imported: a learner's kernel and `rwlib lab` have their sandbox elsewhere.
+_START_PATIENCE = 600.0
+"""Seconds that a sandbox may take to its first answer while its process lives.
+
+The first start of an installation compiles moto, and a class of twenty starts at the same moment.
+"""
 _children: dict[Path, Any] = {}
 
 
@@ -68,7 +84,8 @@ class Workplace:
         folders = [
             self.folder_of_learner / f"{lab.number:02d}_{name}" for name in (lab.name, *lab.also)
         ]
-        return next((each for each in folders if each.exists()), folders[0])
+        # A learner at a seat may not look there, and `Path.exists` would raise.
+        return next((each for each in folders if os.path.exists(each)), folders[0])  # noqa: PTH110
 
     @property
     def folder_of_learner(self) -> Path:
@@ -130,14 +147,27 @@ def workplace(learner: str = "", home: Path | str | None = None) -> Workplace:
     """
     # One name however it was typed: a letter with its ring may be one character or two.
     name = unicodedata.normalize("NFC", learner).strip() or "me"
-    if not _LEARNER.fullmatch(name) or name.endswith("."):
+    if not (len(name) <= _LONGEST and name[0].isalnum() and all(map(_is_of_a_name, name))):
         raise InputError(
             "learner",
             learner,
-            "is not a valid learner's name; use up to 40 letters of any language, digits, spaces, "
-            '".", "_", "-", "@", "+" or "\'", and begin with a letter or a digit',
+            f"is not a valid learner's name; use up to {_LONGEST} letters of any language, digits, "
+            'spaces, ".", "_", "-", "@", "+" or "\'", and begin with a letter or a digit',
+        )
+    if name.endswith(".") or _DEVICES.fullmatch(name) or name.casefold() == LOG:
+        raise InputError(
+            "learner",
+            learner,
+            "is not a valid learner's name: not every system has folders of that name; "
+            "use another one",
         )
     return Workplace(name, Path(home) if home else labs_home())
+
+
+def _is_of_a_name(character: str) -> bool:
+    # Vowel signs of Hindi or Thai are marks, which no `isalnum` counts as letters.
+    is_mark = unicodedata.category(character)[0] == "M"
+    return character.isalnum() or is_mark or character in _BETWEEN
 
 
 class ServedLab:
@@ -186,15 +216,17 @@ class _StandIn:
             self._child.stop()
 
     def _wait(self) -> None:
-        from rwlib.sandbox import Sandbox
+        from rwlib.sandbox import Spawned
 
         while not self._ended.wait(0.25):
             if in_use(self._state):
                 continue
             try:
-                self._child = Sandbox.spawn(port=self._port, state=self._state)
+                child = Spawned(port=self._port, state=self._state)
             except RunbookError:
                 continue  # another kernel was quicker
+            self._child = child
+            as_through_tls(child)
             return
 
 
@@ -214,6 +246,20 @@ def serve(place: Workplace, lab: Lab, how: Serving, secret: str = "") -> ServedL
     ServiceError
         It does not start.
     """
+    served = _served(place, lab, how, secret)
+    as_through_tls(served.endpoint)
+    return served
+
+
+def as_through_tls(endpoint: Endpoint) -> None:
+    """Let requests count as made through TLS, as those to AWS are.
+
+    Else a policy that asks for it, as many companies' do, would shut the learner out.
+    """
+    endpoint.set_network(secure_transport=True)
+
+
+def _served(place: Workplace, lab: Lab, how: Serving, secret: str) -> ServedLab:
     if given := os.environ.get(GIVEN, ""):
         return ServedLab(Endpoint(given), None)
     state = place.folder(lab) / "sandbox"
@@ -221,15 +267,29 @@ def serve(place: Workplace, lab: Lab, how: Serving, secret: str = "") -> ServedL
     if (running := running_at(place, lab)) is not None:
         follows = how == "child" and not _address_file(state).exists()
         return ServedLab(running, _StandIn(state, running.url) if follows else None)
+    try:
+        return _started(state, how, secret)
+    except RunbookError:
+        # Another kernel or shell has started the same lab at the same moment.
+        if (running := running_at(place, lab)) is None:
+            raise
+        return ServedLab(running, None)
+
+
+def _started(state: Path, how: Serving, secret: str) -> ServedLab:
+    """Start a sandbox on a state that nobody serves."""
+    need_sandbox()
     if how == "background":
         return ServedLab(_background(state), None)
-    from rwlib.sandbox import Sandbox
-
     if how == "child":
+        from rwlib.sandbox import Spawned
+
         # Kept here: it would end with the last reference, and a notebook's set-up cell may run
         # twice under one name.
-        child = _children[state] = Sandbox.spawn(state=state)
+        child = _children[state] = Spawned(state=state)
         return ServedLab(child, child)
+    from rwlib.sandbox import Sandbox
+
     own = Sandbox(state=state, secret=secret).start()
     return ServedLab(own, own)
 
@@ -240,7 +300,7 @@ def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
     The address alone is no proof, another process may have it by now; the lock on the state is.
     """
     state = place.folder(lab) / "sandbox"
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + 3 * _PATIENCE
     while state.exists() and in_use(state):
         for url in _addresses(place, lab):
             endpoint = Endpoint(url)
@@ -299,13 +359,17 @@ def _background(state: Path) -> Endpoint:
             raise ServiceError(f"the lab's sandbox did not start; see {state.parent}/sandbox.log")
         return address.exists()
 
-    _until(ready, f"the lab's sandbox does not answer; see {state.parent}/sandbox.log")
+    _until(
+        ready,
+        f"the lab's sandbox does not answer; see {state.parent}/sandbox.log",
+        patience=_START_PATIENCE,
+    )
     return Endpoint(json.loads(address.read_text(encoding="utf-8"))["url"])
 
 
-def _until(done: Any, problem: str) -> None:
+def _until(done: Any, problem: str, *, patience: float = _PATIENCE) -> None:
     """Look again until something is so."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + patience
     while not done():
         if time.monotonic() > end:
             raise RunbookError(problem)
@@ -320,10 +384,9 @@ def need_sandbox() -> None:
     RunbookError
         Names the package and what installs it.
     """
-    try:
-        from rwlib.sandbox import Sandbox  # noqa: F401
-    except ModuleNotFoundError as error:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
         raise RunbookError(
-            f"labs need {error.name}; install it with "
+            f"labs need {missing[0]}; install it with "
             "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        ) from None
+        )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+import stat
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,14 @@ from rwlib.labs.seal import TRUST_WORDS, Trust, class_key, sealed, trust_of
 FORMAT = 2
 _READ = (1, FORMAT)
 _LARGEST = 1_000_000
+_MOST = 1_000_000
+_LONGEST_NAME = 60
+_LONGEST_TITLE = 200
+_WIDEST_NAME = 28
+_LAB_FOLDER = re.compile(r"\d\d_")
+# Joiners are letters' companions in Persian and Hindi; every other character without a shape of its
+# own could hide, or turn round, what stands beside it on the trainer's screen.
+_JOINERS = "\u200c\u200d"
 # What a learner's folder holds besides results.
 _OTHERS = frozenset({"lab.json", "address.json", "seat.json", "class.json"})
 STUCK_CHECKS = 3
@@ -67,10 +79,25 @@ class Score:
 
     @property
     def minutes(self) -> float | None:
-        """Minutes from the start to the first pass; None when it was not passed."""
+        """Minutes from the start to the first pass; None where there are no two such times."""
         if not self.passed or not self.started:
             return None
-        return _minutes(self.started, self.passed)
+        taken = _minutes(self.started, self.passed)
+        return taken if taken >= 0 else None
+
+    def doubt(self, at: str) -> str:
+        """Say why these times or numbers cannot be, at a time; nothing where they can."""
+        latest = (datetime.fromisoformat(at) + _CLOCKS_DIFFER).isoformat()
+        known = [each for each in (self.started, self.changed, self.passed, self.seen) if each]
+        if any(_minutes(latest, each) > 0 for each in known):
+            return "a time that has not come yet"
+        if self.passed and not (self.started and self.checks):
+            return "passed without a start or without a check"
+        if self.passed and _minutes(self.started, self.passed) < 0:
+            return "passed before it was started"
+        if self.after_change > self.checks:
+            return "more tries than checks"
+        return ""
 
     @property
     def word(self) -> str:
@@ -96,6 +123,10 @@ class Score:
         return busy and _minutes(self.started, at) > planned
 
 
+_CLOCKS_DIFFER = timedelta(days=1)
+"""How far the clock of a learner's machine may be ahead without a word about it."""
+
+
 def _minutes(start: str, end: str) -> float:
     taken = datetime.fromisoformat(end) - datetime.fromisoformat(start)
     return round(taken.total_seconds() / 60, 1)
@@ -111,12 +142,15 @@ class Learner:
         Tells two learners of one name apart; empty in results that older versions wrote.
     trust
         What the seal on the results is worth.
+    notes
+        What a trainer should know of where the results come from.
     """
 
     name: str
     scores: Mapping[int, Score] = field(default_factory=dict)
     id: str = ""
     trust: Trust = "unsigned"
+    notes: tuple[str, ...] = ()
 
     def of(self, number: int) -> Score:
         """Return the result in one lab."""
@@ -124,8 +158,8 @@ class Learner:
 
     @property
     def passed(self) -> int:
-        """Number of labs that were passed."""
-        return sum(1 for score in self.scores.values() if score.passed)
+        """Number of labs that were passed; labs that this version does not know do not count."""
+        return sum(1 for lab in all_labs() if self.of(lab.number).passed)
 
     @property
     def answered(self) -> tuple[int, int]:
@@ -140,6 +174,11 @@ class Unreadable:
 
     file: Path
     reason: str
+
+    @property
+    def name(self) -> str:
+        """The file's name as it can be shown: a name on disk may be any bytes."""
+        return _shown(os.fsencode(self.file.name).decode("utf-8", "replace"), _LONGEST_NAME)
 
 
 def now() -> str:
@@ -180,6 +219,8 @@ def record(
             altered = str(data.get("altered", ""))
             if key is not None and trust_of(data, key) != "signed":
                 altered = altered or now()
+            if learner.name.casefold() != place.learner.casefold():
+                altered = altered or now()  # another learner's results, put into this place
         old = learner.of(number)
         values = {each.name: getattr(old, each.name) for each in fields(Score)}
         for name, value in changes.items():
@@ -287,52 +328,117 @@ def read_results(file: Path, key: bytes | None = None) -> Learner:
 
 def _data(file: Path) -> Mapping[str, Any]:
     try:
-        if file.stat().st_size > _LARGEST:
-            raise ValueError("too long")
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
-        if data["format"] not in _READ:
-            raise ValueError(f"format {data['format']}")
+        kind = file.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise _not_results(file, "it is a folder that cannot be looked through")
+        # What waits for a writer or never ends, such as a pipe or a device, is not opened.
+        if not stat.S_ISREG(kind):
+            raise _not_results(file, "it is not a regular file")
+        with file.open("rb") as given:
+            content = given.read(_LARGEST + 1)
     except OSError as error:
+        broken = file.is_symlink() and not file.exists()
+        why = "it is a link to nowhere" if broken else error.strerror
         raise InputError(
-            "results", str(file), f"cannot be read: {error.strerror}", reason="cannot_be_read"
+            "results", str(file), f"cannot be read: {why}", reason="cannot_be_read"
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError("results", str(file), "is not a learner's results.json") from error
-    return dict(data)
+    if len(content) > _LARGEST:
+        raise _not_results(file, f"it is larger than {_LARGEST // 1_000_000} MB")
+    try:
+        data = json.loads(content)  # of UTF-8, 16 and 32, with a mark at the beginning or without
+    except UnicodeDecodeError as error:
+        raise _not_results(file, "it is not text in UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise _not_results(file, "it is not whole, or not JSON") from error
+    if not isinstance(data, dict) or not {"format", "learner", "labs"} <= data.keys():
+        raise _not_results(file)
+    if data["format"] not in _READ:
+        raise _not_results(file, "it has another format, perhaps of a newer version")
+    return data
+
+
+def _not_results(file: Path, why: str = "") -> InputError:
+    text = "is not a learner's results.json"
+    return InputError("results", str(file), f"{text}: {why}" if why else text)
 
 
 def _learner(file: Path, data: Mapping[str, Any], key: bytes | None = None) -> Learner:
     try:
         scores = {int(number): _score(int(number), each) for number, each in data["labs"].items()}
-        for score in scores.values():
-            _ = score.minutes
-            for moment in (score.started, score.passed, score.seen):
-                if moment and datetime.fromisoformat(moment).tzinfo is None:
-                    raise ValueError(f"{moment} has no time zone")
-        learner_id = str(data.get("id", ""))
-        return Learner(str(data["learner"]), scores, learner_id, trust_of(data, key))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError("results", str(file), "is not a learner's results.json") from error
+        name = _shown(_text(data["learner"]), _LONGEST_NAME)
+        learner_id = _text(data.get("id", ""))
+        return Learner(name or "(no name)", scores, learner_id, trust_of(data, key))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise _not_results(file) from error
 
 
 def _score(number: int, each: Mapping[str, Any]) -> Score:
     seed = each.get("seed")
     return Score(
         number,
-        started=str(each["started"]),
-        passed=str(each["passed"]),
-        checks=int(each["checks"]),
-        resets=int(each.get("resets", 0)),
-        missed=tuple(str(title) for title in each.get("missed", ())),
-        after_change=int(each.get("after_change", 0)),
-        changed=str(each.get("changed", "")),
-        last=tuple(str(title) for title in each.get("last", ())),
-        seed=None if seed is None else int(seed),
-        hints=int(each.get("hints", 0)),
-        solution=str(each.get("solution", "")),
-        answers={str(name): bool(right) for name, right in each.get("answers", {}).items()},
-        seen=str(each.get("seen", "")),
+        started=_time(each["started"]),
+        passed=_time(each["passed"]),
+        checks=_count(each["checks"]),
+        resets=_count(each.get("resets", 0)),
+        missed=_titles(each.get("missed", [])),
+        after_change=_count(each.get("after_change", 0)),
+        changed=_time(each.get("changed", "")),
+        last=_titles(each.get("last", [])),
+        seed=None if seed is None else _whole(seed),
+        hints=_count(each.get("hints", 0)),
+        solution=_shown(_text(each.get("solution", "")), _LONGEST_NAME),
+        answers={_text(name): _yes(right) for name, right in each.get("answers", {}).items()},
+        seen=_time(each.get("seen", "")),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    value.encode()  # half a character of two is refused here, not on the trainer's screen
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
+        raise TypeError("not a whole number")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not 0 <= _whole(value) <= _MOST:
+        raise ValueError("not a number of checks")
+    return int(value)
+
+
+def _yes(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not true or false")
+    return value
+
+
+def _time(value: Any) -> str:
+    moment = _text(value)
+    if moment and datetime.fromisoformat(moment).tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    return moment
+
+
+def _titles(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return tuple(_shown(_text(title), _LONGEST_TITLE) for title in value)
+
+
+def _shown(text: str, longest: int) -> str:
+    """Return a text in one line, without what a terminal or a page obeys instead of showing."""
+    plain = "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") and each not in _JOINERS
+        else each
+        for each in " ".join(text.split())
+    )
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
 def find_results(paths: Sequence[Path]) -> list[Path]:
@@ -350,15 +456,7 @@ def find_results(paths: Sequence[Path]) -> list[Path]:
         if place.is_file():
             files.append(place)
         elif place.is_dir():
-            files += sorted(
-                file
-                for file in place.rglob("*")
-                if file.suffix.lower() == ".json"
-                and file.name not in _OTHERS
-                and not file.name.startswith(".")
-                and not _is_of_a_lab(file, place)
-                and file.is_file()
-            )
+            files += sorted(_json_files(place))
         else:
             raise InputError(
                 "results", str(place), "is neither a file nor a folder", reason="does_not_exist"
@@ -369,10 +467,30 @@ def find_results(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _is_of_a_lab(file: Path, place: Path) -> bool:
-    """Whether a file is part of a sandbox's state or of a run, not a result."""
-    inner = file.relative_to(place).parts[:-1]
-    return any(part == "sandbox" or part.startswith(".") for part in inner)
+def _json_files(place: Path) -> Iterator[Path]:
+    """Give what may be results below a folder, linked folders too, each folder once."""
+    been: set[tuple[int, int]] = set()
+    closed: list[Path] = []
+    for folder, inner, names in os.walk(
+        place, followlinks=True, onerror=lambda error: closed.append(Path(error.filename))
+    ):
+        try:
+            here = Path(folder).stat()
+        except OSError:
+            continue  # gone meanwhile: a class is at work here
+        if (here.st_dev, here.st_ino) in been:
+            inner.clear()
+            continue
+        been.add((here.st_dev, here.st_ino))
+        # A lab's folder holds a sandbox's state; only a learner may be called sandbox too.
+        if _LAB_FOLDER.match(Path(folder).name):
+            inner[:] = [each for each in inner if each != "sandbox"]
+        inner[:] = [each for each in inner if not each.startswith(".")]
+        for name in names:
+            file = Path(folder, name)
+            if file.suffix.lower() == ".json" and name not in _OTHERS and name[0] != ".":
+                yield file
+    yield from (each for each in closed if each.exists())
 
 
 def read_class(
@@ -388,23 +506,41 @@ def read_class(
     learners, unreadable = [], []
     for file in find_results(paths):
         try:
-            learners.append(read_results(file, key))
+            learner = read_results(file, key)
         except InputError as error:
             unreadable.append(Unreadable(file, error.hint))
+            continue
+        seat = _seat_beside(file)
+        if seat and seat != learner.name:
+            unreadable.append(
+                Unreadable(file, f"holds the results of {learner.name}, not {seat}'s")
+            )
+            continue
+        learners.append(learner)
     return merge(learners), unreadable
+
+
+def _seat_beside(file: Path) -> str:
+    """Return whose folder of a served class a file is in; nothing where it is in none."""
+    try:
+        found = json.loads((file.parent / "seat.json").read_text(encoding="utf-8"))
+        return _text(found["learner"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def merge(learners: Iterable[Learner]) -> list[Learner]:
     """Return one entry for each learner, best first; of two results of one lab the better counts.
 
-    A pass is better than none, and an earlier pass than a later one. Learners are one where their
-    ids are; results without an id go by the name. Two learners of one name keep two entries, with
-    the beginning of their ids behind the name. What is not signed never replaces what is.
+    A pass is better than none, and an earlier pass than a later one. Results are one learner's
+    where their ids and names are the same; results without an id go by the name. Two learners of
+    one name keep two entries, with the beginning of their ids behind the name. What is not signed
+    never replaces what is. One id under two names is a copy, and both are told so.
     """
-    found: dict[tuple[str, str], Learner] = {}
+    found: dict[tuple[str, str, str], Learner] = {}
     for learner in learners:
         trusted = "signed" if learner.trust == "signed" else ""
-        who = (learner.id or f"name {learner.name}", trusted)
+        who = (learner.id, learner.name, trusted)
         known = found.get(who)
         scores = dict(known.scores) if known else {}
         for number, score in learner.scores.items():
@@ -413,19 +549,33 @@ def merge(learners: Iterable[Learner]) -> list[Learner]:
                 scores[number] = score
         trust = learner.trust if known is None or known.trust == learner.trust else "unsigned"
         found[who] = Learner(learner.name, scores, learner.id, trust)
-    names = Counter(each.name for each in found.values())
-    told = [
-        Learner(
-            f"{each.name} ({', '.join(filter(None, [each.id[:4], each.trust]))})",
-            each.scores,
-            each.id,
-            each.trust,
-        )
-        if names[each.name] > 1
-        else each
-        for each in found.values()
-    ]
+    told = _told_apart(list(found.values()))
     return sorted(told, key=lambda each: (-each.passed, _checks(each), each.name))
+
+
+def _told_apart(learners: Sequence[Learner]) -> Iterator[Learner]:
+    """Give learners of one name a sign of their own, and note whose results are a copy."""
+    names = Counter(each.name for each in learners)
+    same = defaultdict(set)
+    for each in learners:
+        same[each.id].add(each.name)
+    for each in learners:
+        name = each.name
+        if names[name] > 1:
+            name = f"{name} ({', '.join(filter(None, [_shown(each.id[:4], 4), each.trust]))})"
+        others = sorted(same[each.id] - {each.name}) if each.id else []
+        note = f"the same results as {', '.join(others)}: one is a copy"
+        yield replace(each, name=name, notes=(note,) if others else ())
+
+
+def doubts(learner: Learner, at: str = "") -> list[str]:
+    """Return what does not fit in a learner's results, for the trainer to ask about."""
+    at = at or now()
+    found = list(learner.notes)
+    for number in sorted(learner.scores):
+        if why := learner.scores[number].doubt(at):
+            found.append(f"lab {number}: {why}")
+    return found
 
 
 def _rank(score: Score) -> tuple[bool, str, int]:
@@ -448,6 +598,11 @@ class LabSummary:
     now_missed: tuple[tuple[str, int], ...]
     """What the latest checks of those who have not passed refuse, most frequent first."""
     minutes: float | None
+
+    @property
+    def stuck_count(self) -> int:
+        """How many are stuck."""
+        return len(self.stuck)
 
 
 def summarise(learners: Sequence[Learner], at: str = "") -> list[LabSummary]:
@@ -481,8 +636,9 @@ def as_csv(learners: Sequence[Learner], unreadable: Sequence[Unreadable] = ()) -
     writer = csv.writer(out, lineterminator="\n")
     heads = ["learner", "lab", "title", "status", "checks", "resets", "minutes", "planned"]
     heads += ["passed", "tries", "hints", "solution", "seed", "answers_right", "answers", "seal"]
-    writer.writerow([*heads, "id"])
+    writer.writerow([*heads, "id", "notes"])
     for learner in learners:
+        notes = "; ".join(doubts(learner))
         for lab in all_labs():
             score = learner.of(lab.number)
             minutes = "" if score.minutes is None else score.minutes
@@ -505,10 +661,11 @@ def as_csv(learners: Sequence[Learner], unreadable: Sequence[Unreadable] = ()) -
                     len(score.answers),
                     learner.trust,
                     _plain(learner.id),
+                    notes,
                 ]
             )
     for each in unreadable:
-        writer.writerow([_plain(each.file.name), "", _plain(each.reason), "cannot be read"])
+        writer.writerow([_plain(each.name), "", _plain(each.reason), "cannot be read"])
     return out.getvalue()
 
 
@@ -525,6 +682,7 @@ def as_json(learners: Sequence[Learner], unreadable: Sequence[Unreadable] = ()) 
             "id": learner.id,
             "seal": learner.trust,
             "passed": learner.passed,
+            "notes": doubts(learner),
             "labs": {
                 str(lab.number): {
                     "status": learner.of(lab.number).word,
@@ -575,6 +733,7 @@ def as_html(
             summaries=summarise(learners, at),
             stuck=stuck,
             unreadable=unreadable,
+            doubts={each.name: found for each in learners if (found := doubts(each, at))},
             words=TRUST_WORDS,
             refresh=refresh,
             written=at[:19].replace("T", " "),
@@ -588,7 +747,8 @@ def as_text(
     """Return a class's scores as a table for a terminal."""
     labs = all_labs()
     at = at or now()
-    width = max([len("learner"), *(len(each.name) for each in learners)])
+    shown = {each.name: _shown(each.name, _WIDEST_NAME) for each in learners}
+    width = max([len("learner"), *map(_columns, shown.values())])
     marks = {"passed": "✓", "open": "…", "not started": "·"}
     lines = [f"{'learner':<{width}}  {' '.join(f'{lab.number:>2}' for lab in labs)}  passed"]
     for learner in learners:
@@ -604,13 +764,31 @@ def as_text(
         seal = "" if learner.trust in ("signed", "unsigned") else f"  {learner.trust}"
         if learner.trust == "signed":
             seal = "  signed"
-        lines.append(
-            f"{learner.name:<{width}}  {row}  {f'{learner.passed}/{len(labs)}':<6}{seal}".rstrip()
-        )
+        passed = f"{learner.passed}/{len(labs)}"
+        line = f"{_padded(shown[learner.name], width)}  {row}  {passed:<6}{seal}"
+        lines.append(line.rstrip())
     for each in unreadable:
-        lines.append(f"{each.file.name}: {each.reason}")
+        lines.append(f"{each.name}: {each.reason}")
+    for learner in learners:
+        lines += [f"{learner.name}: {each}" for each in doubts(learner, at)]
     for summary in summarise(learners, at):
         if summary.stuck:
             what = f": {summary.now_missed[0][0]}" if summary.now_missed else ""
             lines.append(f"Stuck in lab {summary.lab.number}: {', '.join(summary.stuck)}{what}")
     return "\n".join(lines)
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: some letters take two, some none."""
+    return sum(
+        0
+        if unicodedata.combining(each) or each in _JOINERS
+        else 2
+        if unicodedata.east_asian_width(each) in "WF"
+        else 1
+        for each in text
+    )
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _columns(text))

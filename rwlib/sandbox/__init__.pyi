@@ -7,5 +7,6 @@ from .example_world import WORKLOAD_IDENTITY_ARN as WORKLOAD_IDENTITY_ARN
 from .example_world import WORKLOAD_ROLE as WORKLOAD_ROLE
 from .server.serve import serve as serve
 from .server.server import Sandbox as Sandbox
+from .server.spawn import Spawned as Spawned
 from .server.spawn import end_children as end_children
 from .server.state_lock import in_use as in_use

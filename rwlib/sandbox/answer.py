@@ -115,15 +115,20 @@ def error_answer(
 def _s3_error(
     error: AwsError, resource: str, extra: tuple[tuple[str, str], ...], head: bool
 ) -> Answer:
-    request_id = uuid4().hex[:16].upper()
-    headers = (("Content-Type", "application/xml"), ("x-amz-request-id", request_id), *extra)
+    request_id, host_id = uuid4().hex[:16].upper(), uuid4().hex
+    headers = (
+        ("Content-Type", "application/xml"),
+        ("x-amz-request-id", request_id),
+        ("x-amz-id-2", host_id),
+        *extra,
+    )
     if head:
         return Answer(error.status, headers)
     further = "".join(f"<{k}>{xml_text(v)}</{k}>" for k, v in error.fields.items())
     where = f"<Resource>{xml_text(resource)}</Resource>" if resource else ""
     text = (
         f"{XML_HEAD}<Error><Code>{error.code}</Code><Message>{xml_text(error.message)}</Message>"
-        f"{further}{where}<RequestId>{request_id}</RequestId><HostId>{uuid4().hex}</HostId></Error>"
+        f"{further}{where}<RequestId>{request_id}</RequestId><HostId>{host_id}</HostId></Error>"
     )
     return Answer(error.status, headers, text.encode())
 

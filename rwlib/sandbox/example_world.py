@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from rwlib.sandbox.aws.wire import environ_of
-from rwlib.sandbox.moto_seam.world import World
+
+if TYPE_CHECKING:
+    from rwlib.sandbox.moto_seam.world import World
 
 CUSTOMER = "111122223333"
 RISINGWAVE_CLOUD = "444455556666"

@@ -6,6 +6,7 @@ from .changes import document_diff as document_diff
 from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
+from .ownership import TAGS_QUOTA as TAGS_QUOTA
 from .ownership import WrittenStatements as WrittenStatements
 from .ownership import exported_for as exported_for
 from .ownership import exported_tags as exported_tags
@@ -32,6 +33,7 @@ from .step1_documents import listed_at_create as listed_at_create
 from .step1_documents import policy_document as policy_document
 from .step1_policy import ensure_policy as ensure_policy
 from .step1_policy import remove_policy as remove_policy
+from .step1_policy import version_in_the_way as version_in_the_way
 from .step2_attachment import ensure_attached as ensure_attached
 from .step2_attachment import wait_until_seen as wait_until_seen
 from .step2_role import ensure_role as ensure_role

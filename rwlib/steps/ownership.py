@@ -288,10 +288,11 @@ class WrittenStatements:
         self._ledger = ledger
 
     def __contains__(self, key: str) -> bool:
-        return key in self._tagged or key in self._made_now or key in self._recorded
+        return key in self.tagged or key in self._made_now or key in self._recorded
 
     @cached_property
-    def _tagged(self) -> set[str]:
+    def tagged(self) -> set[str]:
+        """The keys that the role's tags name."""
         own = id_of(self._role)
         tags = tags_of(self._role)
         return {key for key, value in tags.items() if key.startswith(STATEMENT) and value == own}

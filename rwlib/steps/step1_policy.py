@@ -241,7 +241,7 @@ class _Policy:
         check_tags(tags_of(policy), missing, f"policy {policy['PolicyName']}")
         if equal and not missing:
             return Change("none", ChangeSubject.POLICY, arn, before=current, after=current)
-        oldest = "" if equal else self._version_in_the_way(policy)
+        oldest = "" if equal else version_in_the_way(self.aws, policy, self.ledger)
         details = [] if equal else [f"new default version, {policy['DefaultVersionId']} stays"]
         details += [f"tags {', '.join(missing)}"] if missing else []
         change = Change(
@@ -302,33 +302,6 @@ class _Policy:
                 "target a policy_name of its own"
             )
 
-    def _version_in_the_way(self, policy: Mapping[str, Any]) -> str:
-        """Return the oldest of our versions but the default when there is no room for another.
-
-        A managed policy has at most five versions (IAM user guide, versioning IAM policies).
-
-        Raises
-        ------
-        ConflictError
-            None of them is this runbook's.
-        """
-        versions = policy_versions(self.aws, self.arn)
-        if len(versions) < VERSIONS_QUOTA:
-            return ""
-        others = others_versions(self.aws, policy, self.ledger)
-        spare = [
-            each["VersionId"]
-            for each in versions
-            if not each["IsDefaultVersion"] and each["VersionId"] not in others
-        ]
-        if not spare:
-            raise ConflictError(
-                f"policy_name: {policy['PolicyName']!r} has {len(versions)} versions, as many as "
-                f"AWS allows, and somebody else wrote {', '.join(others)}; delete one that is no "
-                "longer needed"
-            )
-        return str(min(spare, key=lambda version: int(version[1:])))
-
     def _delete_version(self, version: str, policy_id: str) -> None:
         before = version_document(self.aws, self.arn, version)
         removal = Change(
@@ -364,6 +337,34 @@ class _Policy:
             policy = read_policy(self.aws, self.arn)
             if policy is not None and id_of(policy) != policy_id:
                 raise taken_over(f"policy {self.arn}")
+
+
+def version_in_the_way(aws: Aws, policy: Mapping[str, Any], ledger: Ledger | None = None) -> str:
+    """Return the oldest of our versions but the default when there is no room for another.
+
+    A managed policy has at most five versions (IAM user guide, versioning IAM policies).
+
+    Raises
+    ------
+    ConflictError
+        None of them is this runbook's.
+    """
+    versions = policy_versions(aws, policy["Arn"])
+    if len(versions) < VERSIONS_QUOTA:
+        return ""
+    others = others_versions(aws, policy, ledger or Ledger())
+    spare = [
+        each["VersionId"]
+        for each in versions
+        if not each["IsDefaultVersion"] and each["VersionId"] not in others
+    ]
+    if not spare:
+        raise ConflictError(
+            f"policy_name: {policy['PolicyName']!r} has {len(versions)} versions, as many as "
+            f"AWS allows, and somebody else wrote {', '.join(others)}; delete one that is no "
+            "longer needed"
+        )
+    return str(min(spare, key=lambda version: int(version[1:])))
 
 
 def others_versions(aws: Aws, policy: Mapping[str, Any], ledger: Ledger) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -26,7 +27,7 @@ from rwlib.evaluate import (
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
 from rwlib.verify.grants import TestedKeys, _shape_tokens, _Statement, too_many
-from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
+from rwlib.verify.iam_actions import IamAction, actions_like, glob, unlisted
 
 _MOST = 30_000
 _STRANGER = "999999999999"
@@ -152,24 +153,41 @@ def _passes(request: Request, document: Document, alone: bool = False) -> bool:
     return evaluate(request, Policies(identity=identity, resource=document)).allowed
 
 
-def _actions(statements: Sequence[_Statement], place: str) -> Iterator[IamAction]:
-    """Yield one action for each set of statements that speak of the same actions."""
+def _actions(statements: Sequence[_Statement], place: str) -> tuple[IamAction, ...]:
+    """Return one action for each set of statements that speak of the same actions."""
+    spoken = dict.fromkeys((each.actions, each.not_actions) for each in statements)
+    return _telling(tuple(spoken), place)
+
+
+@lru_cache(maxsize=64)
+def _telling(
+    spoken: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], place: str
+) -> tuple[IamAction, ...]:
+    """Return one action for each set of what statements speak of; remembered, for it is slow.
+
+    Two versions of a document are compared in both directions, and by themselves, each time with
+    the same statements.
+    """
     service = place.split(":")[2] if place != "*" else ""
     if service == "iam":
         service = "sts"
     seen: set[tuple[bool, ...]] = set()
+    found = []
     known = dict(actions_like(f"{service or '*'}:*"))
     named = [
         text.lower()
-        for each in statements
-        for text in (*each.actions, *each.not_actions)
+        for actions, excluded in spoken
+        for text in (*actions, *excluded)
         if ":" in text and not set(text) & {"*", "?"}
     ]
+    patterns = [(glob(*(excluded or actions)), bool(excluded)) for actions, excluded in spoken]
     for name in (*named, *known):
         if service and not name.startswith(f"{service}:"):
             continue
         action = known.get(name) or unlisted(name)
-        matching = tuple(each.matches(name) for each in statements)
+        matching = tuple(
+            (pattern.fullmatch(name) is None) is negated for pattern, negated in patterns
+        )
         shapes = action.shapes if service == "s3" else ()
         if (
             place.startswith("arn:aws:s3:")
@@ -182,7 +200,8 @@ def _actions(statements: Sequence[_Statement], place: str) -> Iterator[IamAction
         if not any(matching) or signature in seen:
             continue
         seen.add(signature)
-        yield action
+        found.append(action)
+    return tuple(found)
 
 
 def _place_of(shape: str, place: str) -> tuple[PatternToken, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from rwlib.display import page_parts, show_note
+from rwlib.display import page_parts, show_export, show_note
 from rwlib.errors import RunbookError
 from rwlib.widgets.panel import fill, note, page, style
 from rwlib.widgets.panels import GuidePanel, Message, guarded
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 EXPLAINED = (
     "The report and the documents, to keep or to send; and for somebody without rights in IAM one "
     "page for the administrator of the AWS account and one for the owner of the RisingWave cluster."
+)
+EXPORTED = (
+    "The same set-up as files for Terraform, CloudFormation and the AWS CLI, where a page may not "
+    "write IAM; `rwlib export --target FILE --format terraform --out FOLDER` writes them."
 )
 _KINDS = {"html": "text/html", "json": "application/json", "sql": "application/sql"}
 
@@ -67,6 +71,44 @@ class DownloadsPanel(GuidePanel):
             said = note(f"No pages to hand over: {error}", "bad")
         rows = [(name, what, _address(name, text)) for name, (text, what) in self.files.items()]
         self.links.say_html(said + str(page_parts().downloads(rows)), ", ".join(self.files))
+
+
+class ExportPanel(GuidePanel):
+    """One click shows the set-up as files for Terraform, CloudFormation and the AWS CLI.
+
+    What is there already is looked at then, and not with every key that is pressed.
+    """
+
+    def __init__(self, guide: Guide) -> None:
+        super().__init__(guide)
+        self.button = ipywidgets.Button(description="Show the files", tooltip=EXPORTED)
+        self.button.on_click(self._clicked)
+        self.why = page()
+        self.body = Message(guide)
+        self.box.children = [style(), self.button, self.why, self.body]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Open the button as soon as there is something to export; what was shown before goes."""
+        guide = self.guide
+        self.body.grow_old()
+        self.button.disabled = bool(guide.errors)
+        text = "; ".join(guide.blockers) if guide.waits else EXPORTED
+        fill(self.why, note(text))
+        self.show(show_note(text))
+
+    def _clicked(self, button: Any) -> None:
+        with self.busy("Making the files …"):
+            guarded(self._make, self.body)
+
+    def _make(self) -> None:
+        guide = self.guide
+        if guide.waits:
+            guide.look()
+        if not guide.waits:
+            shown = show_export(guide.runbook)
+            self.body.say_html(shown.html, shown.text)
+            self.show(shown)
 
 
 def files_of_the_run(guide: Guide) -> dict[str, tuple[str, str]]:

@@ -65,6 +65,16 @@ class HeadlessPage:
         show(show_checks(self.runbook.checks))
         return show_access_map(self.runbook)
 
+    def export(self) -> Shown:
+        """Say how the set-up is had as files; the page shows them."""
+        from rwlib.display import TOOLS, show_note
+
+        ways = "|".join(TOOLS)
+        return show_note(
+            f"rwlib export --target FILE --format {ways} writes this set-up as files; on the page "
+            "they are shown here."
+        )
+
     def finish(self) -> None:
         """Write the report and show its headline.
 
@@ -122,6 +132,12 @@ class GuidedPage:
     def verdict(self) -> Any:
         """Show the picture and the verdict of every hop."""
         return self.section(6)
+
+    def export(self) -> Any:
+        """Show the set-up as files for somebody else's pipeline."""
+        from rwlib.widgets.downloads import ExportPanel
+
+        return ExportPanel(self.guide)
 
     def finish(self) -> Any:
         """Offer the files to take away, and to take it all back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 
@@ -9,6 +10,7 @@ import pytest
 
 from rwlib.diagnose.diagnosis import classify_line, diagnose
 from rwlib.diagnose.ids import CAUSES, CLASSES, UNRELATED
+from rwlib.diagnose.model import Diagnosis
 from rwlib.diagnose.normalise import flatten
 from rwlib.diagnose.rules import CODES, REFUSALS, VAGUE
 from rwlib.diagnose.rules.base import Rule
@@ -29,26 +31,31 @@ def denied(action: str, resource: str, reason: str = "") -> str:
     return f"User: {SESSION} is not authorized to perform: {action} on resource: {resource}{reason}"
 
 
+@functools.cache
+def found_in(text: str) -> list[Diagnosis]:
+    return diagnose(text)
+
+
 def name(row: dict[str, str]) -> str:
     return f"{row['class']}-{row['source'][:30]}"
 
 
 @pytest.mark.parametrize("row", KNOWN, ids=name)
 def test_class_of_known_text(row: dict[str, str]) -> None:
-    found = diagnose(row["text"])
+    found = found_in(row["text"])
     assert [each.error_class for each in found] == [row["class"]]
     assert classify_line(row["text"]) == row["class"]
 
 
 @pytest.mark.parametrize("row", [row for row in KNOWN if "cause" in row], ids=name)
 def test_first_cause_of_known_text(row: dict[str, str]) -> None:
-    (found,) = diagnose(row["text"])
+    (found,) = found_in(row["text"])
     assert found.causes[0].id == row["cause"]
 
 
 @pytest.mark.parametrize("row", KNOWN, ids=name)
 def test_certain_cause_of_known_text_is_the_true_one(row: dict[str, str]) -> None:
-    (found,) = diagnose(row["text"])
+    (found,) = found_in(row["text"])
     certain = {cause.id for cause in found.causes if cause.confidence == "certain"}
     assert len(certain) <= 1
     assert not certain or row.get("cause", found.causes[0].id) in certain
@@ -155,13 +162,19 @@ def test_consequence_is_not_an_error_of_its_own_where_its_reason_is_said() -> No
     assert found[0].caller == SESSION
 
 
+@pytest.fixture(scope="module")
+def flat_texts() -> list[tuple[str, str]]:
+    flat = [flatten(text) for text in [row["text"] for row in KNOWN] + UNRELATED_LINES]
+    return [(text, text.lower()) for text in flat]
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.error_class)
-def test_words_of_a_rule_stand_wherever_it_matches(rule: Rule) -> None:
-    for text in [row["text"] for row in KNOWN] + UNRELATED_LINES:
-        flat = flatten(text)
-        lower = flat.lower()
+def test_words_of_a_rule_stand_wherever_it_matches(
+    rule: Rule, flat_texts: list[tuple[str, str]]
+) -> None:
+    for flat, lower in flat_texts:
         if rule.pattern.search(flat) and (rule.needs is None or rule.needs.search(flat)):
-            assert all(any(word in lower for word in words) for words in rule.words), text
+            assert all(any(word in lower for word in words) for words in rule.words), flat
 
 
 def test_rules_name_only_public_classes() -> None:

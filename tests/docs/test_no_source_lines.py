@@ -52,6 +52,7 @@ def words(value, key=""):
         yield value
 
 
+@pytest.mark.slow
 def test_no_sentence_of_the_code_names_a_source_line():
     found = {
         path.relative_to(tree.PACKAGE).as_posix(): texts

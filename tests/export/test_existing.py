@@ -235,7 +235,7 @@ def plain(tags: dict[str, str]) -> dict[str, str]:
     """Tags but for whose it is."""
     return {
         key: value for key, value in tags.items()
-        if key != "managed-by" and not key.startswith("risingwave-iam-runbook")
+        if key.lower() != "managed-by" and not key.startswith("risingwave-iam-runbook")
     }  # fmt: skip
 
 
@@ -253,6 +253,7 @@ def take_over(policy: dict[str, Any], role: dict[str, Any], imported: dict[str, 
         assert found.get("Description", "") == policy.get("description", "")
         now = iam.get_policy_version(PolicyArn=arn, VersionId=found["DefaultVersionId"])
         if canonical(now["PolicyVersion"]["Document"]) != canonical(policy["policy"]):
+            prune(arn)
             iam.create_policy_version(
                 PolicyArn=arn, PolicyDocument=json.dumps(policy["policy"]), SetAsDefault=True
             )
@@ -287,6 +288,22 @@ def take_over(policy: dict[str, Any], role: dict[str, Any], imported: dict[str, 
             **({"PermissionsBoundary": boundary} if boundary else {}),
         )  # fmt: skip
     iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+
+
+def prune(arn: str) -> None:
+    """Make room for a version, as both tools do.
+
+    Source: hashicorp/aws, internal/service/iam/policy.go, policyPruneVersions; CloudFormation
+    User Guide, "AWS::IAM::ManagedPolicy", PolicyDocument.
+    """
+    iam = boto3.client("iam")
+    versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+    if len(versions) == 5:
+        oldest = min(
+            (each["VersionId"] for each in versions if not each["IsDefaultVersion"]),
+            key=lambda name: int(name[1:]),
+        )
+        iam.delete_policy_version(PolicyArn=arn, VersionId=oldest)
 
 
 def retag(found, tags, untag, tag, **what):
@@ -487,3 +504,43 @@ def test_what_is_there_becomes_what_a_run_would_make_of_it(state, world, aws_on_
 @some(int(os.environ.get("RWLIB_EXPORT_STATES", "6")))
 def test_many_states_become_what_a_run_would_make_of_them(tool, state, world, aws_on_path):
     judged(tool, state, world, aws_on_path)
+
+
+PLAIN = {
+    "name": "any", "workload_identity_arn": WORKLOAD, "cluster_id": CLUSTER, "prefix": "a",
+    "bucket": "acme-analytics", "role_name": ROLE, "policy_name": POLICY, "run_sql": False,
+    "permissions_boundary_arn": BOUNDARIES[1], "max_session_duration": 7200,
+    "tags": {"team": "asked"}, "connectors": ["s3_sink"], "sql_options": {"from": "orders"},
+}  # fmt: skip
+THEIRS = [statement({"Service": "ec2.amazonaws.com"})]
+
+
+def theirs(**tags: str) -> There:
+    return There(trust=THEIRS, role_tags=tags, policy="same", policy_tags=tags)
+
+
+# Found by the states above, or by reading; each in every tool.
+FOUND = {
+    "statement that nobody needs": There(
+        earlier=[{**PLAIN, "connectors": ["redshift"]}], inline=True, others_policy=True
+    ),
+    "five versions": There(earlier=[{**PLAIN, "prefix": f"p{number}"} for number in range(5)]),
+    "as many tags as IAM takes": theirs(**{f"t{number}": "x" for number in range(50)}),
+    "another manager in capitals": theirs(**{"Managed-By": "somebody"}),
+    "a tag of the target in capitals": theirs(Team="theirs"),
+}
+
+
+@pytest.mark.long
+@needs_terraform
+@TOOLS
+@pytest.mark.parametrize("found", FOUND)
+def test_state_that_was_found_becomes_what_a_run_would_make_of_it(tool, found, world, aws_on_path):
+    judged(tool, (PLAIN, FOUND[found]), world, aws_on_path)
+
+
+@pytest.mark.long
+@needs_terraform
+@TOOLS
+def test_path_that_sql_writes_with_two_quotes(tool, world, aws_on_path):
+    judged(tool, ({**PLAIN, "role_path": "/o'k/${x}/"}, There()), world, aws_on_path)

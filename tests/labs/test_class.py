@@ -16,7 +16,9 @@ import boto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
+from rwlib.cli.lab import command
 from rwlib.errors import InputError, ServiceError
 from rwlib.labs.class_server import ClassServer, learner_names
 from rwlib.labs.clients import only_lab
@@ -79,6 +81,23 @@ def test_learner_at_a_seat_works_as_ever_and_is_signed_for(served, sit):
     again = open_lab(3)
     assert again.setup.endpoint.url == lab.setup.endpoint.url
     assert not again.reset().check().passed
+
+
+def test_seat_needs_nothing_of_the_servers_folder(served, sit, monkeypatch):
+    seat = sit(1)
+    elsewhere = {**seat.to_dict(), "home": "/nowhere/that/a/learner/could/read"}
+    monkeypatch.setenv("RWLIB_SEAT", json.dumps(elsewhere))
+    run = CliRunner().invoke
+    for words in (
+        ["start", "3", "--json"],
+        ["hint", "3"],
+        ["solution", "3", "--apply"],
+        ["check", "3"],
+    ):
+        assert run(command, words, standalone_mode=False).return_value == 0
+    listed = run(command, ["list"], standalone_mode=False).output
+    assert [line.split()[3] for line in listed.splitlines()[:3]] == ["not", "not", "passed"]
+    assert result_of(served, "grace").of(3).hints == 1
 
 
 def test_learner_at_a_seat_cannot_write_a_pass(served, sit):
@@ -145,6 +164,8 @@ def test_names_of_a_class(tmp_path):
     listed.write_text("ada\n\n grace \nada\nada\n")
     assert learner_names(0, listed) == ["ada", "grace", "ada-2", "ada-3"]
     assert learner_names(5, listed)[4:] == ["learner05"]
+    listed.write_text("Ada\nada\nÅsa\nA\u030asa\nlearner06\n", encoding="utf-8")
+    assert learner_names(6, listed) == ["Ada", "ada-2", "Åsa", "Åsa-2", "learner06", "learner06-2"]
     with pytest.raises(InputError, match="is not a valid class size"):
         learner_names(0)
     with pytest.raises(InputError, match="cannot be read"):

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from types import SimpleNamespace
 
 import pytest
 from traitlets.config.loader import PyFileConfigLoader
 
 from rwlib.labs.class_server import ClassServer
+from rwlib.labs.scores import read_class
+from rwlib.labs.seal import class_key, make_key
 from rwlib.labs.session import start_lab
 from tests.support import places
 
@@ -63,7 +73,14 @@ def test_user_of_the_hub_opens_labs_at_the_own_seat(config, monkeypatch, tmp_pat
         assert served.seats[1].token == json.loads(seats["grace"])["token"]
 
 
-@pytest.mark.skipif(shutil.which("jupyterhub") is None, reason="JupyterHub is not installed")
+# Beside this Python, for the one on the path may be of another environment.
+HUB = shutil.which(
+    "jupyterhub", path=os.pathsep.join([f"{sys.exec_prefix}/bin", os.environ["PATH"]])
+)
+needs_hub = pytest.mark.skipif(HUB is None, reason="no JupyterHub; pip install '.[hub]'")
+
+
+@needs_hub
 def test_jupyterhub_itself_takes_the_configuration(config):
     from jupyterhub.app import JupyterHub
     from jupyterhub.spawner import Spawner
@@ -71,3 +88,126 @@ def test_jupyterhub_itself_takes_the_configuration(config):
     for name, owner in (("JupyterHub", JupyterHub), ("Spawner", Spawner)):
         assert set(config[name]) <= set(owner.class_trait_names(config=True))
     assert JupyterHub(config=config).services == config.JupyterHub.services
+
+
+# What a test needs beside the documented file: no users of the machine, and ports of its own.
+TRIED = """
+load_subconfig({file!r})
+c.JupyterHub.authenticator_class = "dummy"
+c.JupyterHub.spawner_class = "simple"
+c.JupyterHub.bind_url = "http://127.0.0.1:{ports[0]}"
+c.JupyterHub.hub_port = {ports[1]}
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{ports[2]}"
+c.JupyterHub.services.append({{"name": "trainer", "api_token": {token!r}}})
+scopes = ["admin:users", "admin:servers", "access:servers"]
+c.JupyterHub.load_roles = [{{"name": "trainer", "services": ["trainer"], "scopes": scopes}}]
+c.Spawner.args = ["--allow-root"]
+c.Spawner.start_timeout = c.Spawner.http_timeout = 240
+"""
+LEARNS = """
+from rwlib.labs import start_lab
+lab = start_lab(3)
+lab.solution(apply=True)
+print(lab.place.learner, repr(lab.check())[-11:])
+"""
+
+
+class Hub:
+    """A running hub, asked as its trainer."""
+
+    def __init__(self, port, token):
+        self._place = f"127.0.0.1:{port}"
+        self._token = token
+
+    def ask(self, method, path, body=None):
+        request = urllib.request.Request(
+            f"http://{self._place}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self._token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            text = answer.read()
+            return json.loads(text) if text else {}
+
+    def run(self, user, code):
+        """Run code in a new kernel of a user, and give what it printed."""
+        import websocket
+
+        kernel = self.ask("POST", f"/user/{user}/api/kernels", {})["id"]
+        line = websocket.create_connection(
+            f"ws://{self._place}/user/{user}/api/kernels/{kernel}/channels",
+            header=[f"Authorization: token {self._token}"],
+            timeout=240,
+        )
+        header = {"msg_id": "1", "msg_type": "execute_request", "username": "", "session": "s"}
+        message = {"header": {**header, "version": "5.3"}, "parent_header": {}, "metadata": {}}
+        content = {"code": code, "silent": False}
+        line.send(json.dumps({**message, "content": content, "channel": "shell", "buffers": []}))
+        printed = ""
+        while True:
+            found = json.loads(line.recv())
+            if found["parent_header"].get("msg_id") != "1":
+                continue
+            printed += found["content"].get("text", "")
+            printed += "\n".join(found["content"].get("traceback", []))
+            if found["content"].get("execution_state") == "idle":
+                line.close()
+                return printed
+
+
+def until(done, seconds=240):
+    """Ask again until something is there."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if found := done():
+                return found
+        except OSError:
+            pass
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+@pytest.mark.long
+@needs_hub
+def test_hub_with_the_documented_file_serves_two_learners(tmp_path):
+    """A hub, its proxy, two servers and two kernels: a lab is solved in each and signed for."""
+    folder = tmp_path / "class"
+    folder.mkdir()
+    (folder / "names").write_text("ada\ngrace\n")
+    make_key(folder / "key")
+    doors = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    ports = [each.getsockname()[1] for each in doors]
+    for each in doors:
+        each.close()
+    token = "token-of-the-trainer"
+    text = TRIED.format(file=str(FILE), ports=ports, token=token)
+    (tmp_path / "config.py").write_text(text)
+    binaries = os.pathsep.join([f"{sys.exec_prefix}/bin", str(places.ROOT / ".venv" / "bin")])
+    environment = {
+        **os.environ,
+        "RWLIB_CLASS": str(folder),
+        "PATH": os.pathsep.join([binaries, os.environ["PATH"]]),
+    }
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [HUB, "-f", "config.py"], cwd=tmp_path, env=environment, stdout=log, stderr=log
+        )
+    hub = Hub(ports[0], token)
+    try:
+        until(lambda: hub.ask("GET", "/hub/api/"))
+        until((folder / "learners" / "grace" / "seat.json").exists)
+        for name in ("ada", "grace"):
+            hub.ask("POST", f"/hub/api/users/{name}")
+            hub.ask("POST", f"/hub/api/users/{name}/server")
+        for name in ("ada", "grace"):
+            until(lambda: hub.ask("GET", f"/hub/api/users/{name}")["servers"][""]["ready"])  # noqa: B023
+            assert hub.run(name, LEARNS).strip() == f"{name} Lab solved."
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=120)
+    learners, broken = read_class([folder / "learners"], class_key(folder / "key"))
+    assert not broken
+    found = {(each.name, each.passed, each.trust) for each in learners}
+    assert found == {("ada", 1, "signed"), ("grace", 1, "signed")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import stat
 import urllib.error
@@ -168,6 +169,18 @@ BROKEN = {
     b'"2026-01-01T10:00:00", "passed": "2026-01-01T10:00:00+00:00", "checks": 1}}}',
     "labs.json": b'{"format": 2, "learner": "x", "labs": []}',
     "newer.json": b'{"format": 99, "learner": "x", "labs": {}}',
+    "latin 1.json": '{"format": 2, "learner": "Åsa", "labs": {}}'.encode("latin-1"),
+    "huge.json": b'{"format": 2, "learner": "' + b"x" * 1_100_000 + b'", "labs": {}}',
+    "half.json": b'{"format": 2, "learner": "x", "labs": {"1": {"started": "2026-0',
+    "half a character.json": b'{"format": 2, "learner": "\\ud800", "labs": {}}',
+    "name.json": b'{"format": 2, "learner": ["x"], "labs": {}}',
+    "of something else.json": b'{"name": "x", "version": "1"}',
+    "new\nline.json": b"{",
+    **{
+        f"checks {number}.json": b'{"format": 2, "learner": "x", "labs": {"1": {"started": "", '
+        b'"passed": "", "checks": %s}}}' % value
+        for number, value in enumerate((b"1e999", b"NaN", b"-1", b"true", b"9" * 3000, b'"1"'))
+    },
 }
 
 
@@ -178,18 +191,98 @@ def test_folder_of_any_names_is_read_and_a_broken_file_costs_its_own_row(tmp_pat
     for name, content in BROKEN.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "notes.txt").write_text("no result")
+    os.mkfifo(tmp_path / "pipe.json")
+    links = {"nowhere.json": "/nowhere", "itself.json": "itself.json", "endless.json": "/dev/zero"}
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "round").symlink_to(tmp_path)
+    names = sorted(name.replace("\n", " ") for name in [*BROKEN, *links, "pipe.json"])
     out = tmp_path / "out" / "s.csv"
     shown = run("score", tmp_path, "--csv", out, "--html", tmp_path / "out" / "s.html")
-    assert sum("ada" in line for line in shown.output.splitlines()) == 1
+    assert sum(line.startswith("ada ") for line in shown.output.splitlines()) == 1
     rows = list(csv.DictReader(out.open()))
-    assert sorted(row["learner"] for row in rows if row["status"] == "cannot be read") == sorted(
-        BROKEN
-    )
-    assert len(rows) == len(all_labs()) + len(BROKEN)
+    assert sorted(row["learner"] for row in rows if row["status"] == "cannot be read") == names
+    assert len(rows) == len(all_labs()) + len(names)
     page = (tmp_path / "out" / "s.html").read_text()
-    assert all(name in page for name in BROKEN)
+    assert all(name in page for name in names)
     found = json.loads(run("score", tmp_path, "--json").output)
-    assert sum("problem" in row for row in found) == len(BROKEN)
+    assert sum("problem" in row for row in found) == len(names)
+
+
+def test_results_in_any_unicode_encoding_below_a_linked_folder_are_read(tmp_path):
+    there = tmp_path / "elsewhere"
+    scores.record_check(Workplace("Åsa", there), 1, [], changed=True, seed=1)
+    file = there / "Åsa" / "results.json"
+    file.write_bytes(file.read_text().encode("utf-16"))
+    (tmp_path / "collected").mkdir()
+    (tmp_path / "collected" / "asa").symlink_to(there)
+    learners, broken = scores.read_class([tmp_path / "collected"])
+    assert [(each.name, each.passed) for each in learners] == [("Åsa", 1)]
+    assert not broken
+
+
+def test_name_is_shown_and_obeyed_by_no_terminal(tmp_path):
+    data = {"format": 2, "learner": "", "id": "1", "labs": {}}
+    names = {"1": "a\x1b[31mb\nc", "2": "\u202eadA", "3": "x" * 500, "4": "王小明", "5": ""}
+    for number, name in names.items():
+        told = json.dumps({**data, "id": number, "learner": name})
+        (tmp_path / f"{number}.json").write_text(told)
+    lines = run("score", tmp_path).output.splitlines()
+    assert len(lines) == 1 + len(names)
+    assert not any(each in "".join(lines) for each in "\x1b\u202e")
+    assert max(map(len, lines)) <= 110
+    assert any("(no name)" in line for line in lines)
+    column = {len(line) for line in lines if "王" not in line}
+    (chinese,) = (line for line in lines[1:] if "王" in line)
+    assert {len(chinese) + 3} <= column  # three letters of two columns each
+
+
+def test_another_learners_file_in_ones_own_place_is_found(tmp_path, signing):
+    ada, grace = (Workplace(name, tmp_path) for name in ("ada", "grace"))
+    scores.record_check(ada, 1, [], changed=True, seed=1)
+    grace.folder_of_learner.mkdir()
+    grace.results_file.write_text(ada.results_file.read_text())
+    (grace.folder_of_learner / "seat.json").write_text(json.dumps({"learner": "grace"}))
+    learners, broken = scores.read_class([tmp_path], KEY)
+    assert [(each.name, each.trust) for each in learners] == [("ada", "signed")]
+    assert [each.reason for each in broken] == ["holds the results of ada, not grace's"]
+    # Nor does the next check of hers sign them as her own.
+    scores.record_check(grace, 2, [], changed=True, seed=1)
+    learners, broken = scores.read_class([tmp_path], KEY)
+    assert not broken
+    assert {(each.name, each.trust) for each in learners} == {
+        ("ada", "signed"),
+        ("grace", "altered"),
+    }
+
+
+def test_copy_under_another_name_keeps_both_rows_and_both_are_told(tmp_path):
+    ada = Workplace("ada", tmp_path / "a")
+    scores.record_check(ada, 1, [], changed=True, seed=1)
+    data = json.loads(ada.results_file.read_text())
+    (tmp_path / "grace.json").write_text(json.dumps({**data, "learner": "grace"}))
+    shown = run("score", tmp_path).output
+    assert "ada: the same results as grace: one is a copy" in shown
+    assert "grace: the same results as ada: one is a copy" in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "doubt"),
+    [
+        ({"started": 9, "passed": 8, "checks": 1}, "passed before it was started"),
+        ({"passed": 8, "checks": 1}, "passed without a start"),
+        ({"started": 8, "passed": 9}, "without a check"),
+        ({"started": 9, "after_change": 2, "checks": 1}, "more tries than checks"),
+        ({"started": 8, "passed": 9, "checks": 2, "after_change": 1, "seen": 9}, ""),
+    ],
+)
+def test_times_and_numbers_that_cannot_be_are_asked_about(values, doubt):
+    times = {"started", "passed", "seen"}
+    ada = learner("ada", **{n: at(v) if n in times else v for n, v in values.items()})
+    assert (doubt in scores.as_text([ada], at=at(30))) if doubt else not scores.doubts(ada, at(30))
+    assert ("What to ask about" in scores.as_html([ada], at=at(30))) is bool(doubt)
+    yesterday = "2025-12-30T10:00:00+00:00"
+    assert "has not come yet" in scores.as_text([ada], at=yesterday)
 
 
 def test_score_of_broken_files_alone_is_one_sentence(tmp_path):
@@ -251,6 +344,12 @@ def test_live_sheet_shows_a_shared_folder_as_it_fills(tmp_path):
         page = read(sheet.url)
         assert "ada" in page
         assert "1 learner," in page
+        # Another machine's file while it is being copied: a row until it is whole.
+        whole = (shared / "ada" / "results.json").read_bytes().replace(b"ada", b"grace")
+        for part, count in ((whole[:70], 1), (b"", 1), (whole, 2)):
+            (shared / "grace.json").write_bytes(part)
+            assert f"{count} learner" in read(sheet.url)
+            assert ("it is not whole" in read(sheet.url)) is (count == 1)
         with pytest.raises(urllib.error.HTTPError, match="404"):
             read(sheet.url.rstrip("/").rpartition("/")[0] + "/")
 

@@ -36,7 +36,10 @@ def test_texts_of_every_lab_are_read_from_its_notebook(lab):
     assert "details" not in "".join([texts.tasks, *texts.hints])
 
 
-@pytest.mark.parametrize("name", ["Åsa", "A\u030asa", "ada@example.com", "李雷", "O'Neil", "ada l"])
+@pytest.mark.parametrize(
+    "name",
+    ["Åsa", "A\u030asa", "ada@example.com", "李雷", "O'Neil", "O’Neil", "ada l", "प्रिया", "สมชาย"],
+)
 def test_names_of_any_language_are_taken(name, tmp_path):
     place = workplace(name, tmp_path)
     assert place.results_file.parent.parent == tmp_path
@@ -44,7 +47,13 @@ def test_names_of_any_language_are_taken(name, tmp_path):
     assert workplace("A\u030asa", tmp_path) == workplace("Åsa", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "-rf", ".hidden", "x" * 41, "a\nb", "_", "Ada L."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../x", "a/b", "-rf", ".hidden", "x" * 41, "x" * 200, "a\nb", "_", "Ada L.", "😀", "a😀"),
+        *('a"b', "con", "NUL.txt", "Com1", "class.log"),
+    ],
+)
 def test_names_that_cannot_be_a_folder_are_refused(name, tmp_path):
     with pytest.raises(InputError, match="is not a valid learner's name"):
         workplace(name, tmp_path)

@@ -68,6 +68,7 @@ def test_every_name_of_a_door_is_there(room):
     assert missing == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", DOORS)
 def test_door_gives_public_names_that_somebody_takes(room):
     used = {(each.module, each.name) for each in tree.taken_by_modules()}

@@ -164,6 +164,7 @@ def test_name_of_a_room_is_given_once():
     assert set(tree.ROOMS) & (inner | files) == set()
 
 
+@pytest.mark.slow
 def test_name_of_a_public_class_is_given_once():
     classes = Counter(
         node.name

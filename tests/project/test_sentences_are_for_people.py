@@ -7,6 +7,7 @@ What other code has to know stands beside the sentence as a code: `Check.reason`
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -123,6 +124,7 @@ def readings(function: ast.AST) -> Iterator[ast.AST]:
                 yield node
 
 
+@functools.cache
 def all_readings() -> dict[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     for path in tree.modules():
@@ -141,6 +143,7 @@ def test_no_code_reads_a_sentence():
     assert {place: what for place, what in all_readings().items() if place not in THEIRS} == {}
 
 
+@pytest.mark.slow
 def test_what_is_left_out_reads_words_of_others():
     assert set(THEIRS) - set(all_readings()) == set()
 

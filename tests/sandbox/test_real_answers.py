@@ -18,6 +18,7 @@ from botocore.credentials import Credentials
 
 from rwlib.sandbox.server.server import Sandbox
 from tests.support.sandbox_clients import (
+    CLOUD,
     CUSTOMER,
     WORKLOAD,
     allow,
@@ -369,3 +370,38 @@ def test_preflight_answers_as_the_bucket_says(sandbox):
     foreign = {**page, "Origin": "https://app.other"}
     assert requests.put(url, data=b"2", headers=foreign, timeout=20).status_code == 403
     assert s3.get_object(Bucket="with-cors", Key="key")["Body"].read() == b"1"
+
+
+def test_unique_ids_tell_what_kind_of_thing_they_are_of(sandbox):
+    """Source: IAM User Guide, "IAM identifiers", section "Unique identifiers"."""
+    iam, sts = client(sandbox, "iam"), client(sandbox, "sts")
+    name = "of-a-kind"
+    policy, trust = document(allow("s3:*")), trusting(WORKLOAD)
+    found = {
+        "AIDA": iam.create_user(UserName=name)["User"]["UserId"],
+        "AROA": iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["RoleId"],
+        "AGPA": iam.create_group(GroupName=name)["Group"]["GroupId"],
+        "ANPA": iam.create_policy(PolicyName=name, PolicyDocument=policy)["Policy"]["PolicyId"],
+        "AIPA": iam.create_instance_profile(InstanceProfileName=name)["InstanceProfile"][
+            "InstanceProfileId"
+        ],
+    }
+    assert {prefix: value[:4] for prefix, value in found.items()} == {p: p for p in found}
+    assert {len(value) for value in found.values()} == {21}
+    assert all(value.isalnum() and value.isupper() for value in found.values())
+    key = iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    session = sts.get_session_token()["Credentials"]["AccessKeyId"]
+    assert (key[:4], session[:4], len(key), len(session)) == ("AKIA", "ASIA", 20, 20)
+    account = {sts.get_access_key_info(AccessKeyId=each)["Account"] for each in (key, session)}
+    assert account == {CUSTOMER}
+    aws_policy = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    ids = {
+        client(sandbox, "iam", account=account).get_policy(PolicyArn=aws_policy)["Policy"][
+            "PolicyId"
+        ]
+        for account in (CUSTOMER, CLOUD)
+    }
+    assert len(ids) == 1
+    assert ids.pop().startswith("ANPA")
+    shown = iam.get_user(UserName=name)["User"]["UserId"]
+    assert shown == found["AIDA"]

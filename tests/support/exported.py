@@ -106,14 +106,30 @@ def writes_in(sandbox: Endpoint) -> list[str]:
 
 def make_what_terraform_says(policy: dict[str, Any], role: dict[str, Any]) -> None:
     """Create a policy, a role and the attachment from the arguments of the provider's resources."""
-    iam = boto3.client("iam")
-    arn = iam.create_policy(
+    arn = make_policy(policy)
+    make_role(role)
+    attach(role["name"], arn)
+
+
+def make_policy(policy: dict[str, Any]) -> str:
+    """Create a policy from the arguments of its resource; return its ARN."""
+    made = boto3.client("iam").create_policy(
         PolicyName=policy["name"],
         PolicyDocument=json.dumps(policy["policy"]),
         Tags=tag_list(policy["tags"]),
-    )["Policy"]["Arn"]
+    )
+    return str(made["Policy"]["Arn"])
+
+
+def attach(role_name: str, arn: str) -> None:
+    """Attach a policy to a role."""
+    boto3.client("iam").attach_role_policy(RoleName=role_name, PolicyArn=arn)
+
+
+def make_role(role: dict[str, Any]) -> None:
+    """Create a role from the arguments of its resource."""
     boundary = role.get("permissions_boundary")
-    iam.create_role(
+    boto3.client("iam").create_role(
         RoleName=role["name"],
         Path=role["path"],
         AssumeRolePolicyDocument=json.dumps(role["assume_role_policy"]),
@@ -121,7 +137,6 @@ def make_what_terraform_says(policy: dict[str, Any], role: dict[str, Any]) -> No
         Tags=tag_list(role["tags"]),
         **({"PermissionsBoundary": boundary} if boundary else {}),
     )
-    iam.attach_role_policy(RoleName=role["name"], PolicyArn=arn)
 
 
 def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -13,13 +13,15 @@ def keep_the_example_world():
     seed = app.seed_world
     pieces, bodies = {}, {}
 
+    def keep(digest, body):
+        bodies[digest] = body()
+
     def kept(world):
         with world.entered():
             if not pieces:
                 seed(world)
                 pieces.update(
-                    (name, world.write_piece(piece, bodies.__setitem__))
-                    for name, piece in world.pieces()
+                    (name, world.write_piece(piece, keep)) for name, piece in world.pieces()
                 )
                 return
             for name, data in pieces.items():

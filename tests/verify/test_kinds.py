@@ -54,6 +54,7 @@ def own_titles(code):
     return found
 
 
+@pytest.mark.slow
 def test_no_module_holds_a_title_beside_the_table():
     assert {where: titles for where, code in modules() if (titles := own_titles(code))} == {}
 
@@ -74,6 +75,7 @@ def test_title_of_its_own_is_found(code):
     assert own_titles(ast.parse(code))
 
 
+@pytest.mark.slow
 def test_checks_of_the_code_stand_in_the_table_with_their_hop():
     seen = {}
     for _, code in modules():

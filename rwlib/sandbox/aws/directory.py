@@ -76,8 +76,8 @@ class Directory:
         found = self.world.iam.user_of_key(account, access_key) if account else None
         if account is None or found is None:
             return None, ""
-        view = self.user(account, found[0].name)
-        return view, found[1]
+        past = self._past(account)
+        return (past.users.get(found[0].name) if past else found[0]), found[1]
 
     def principal(self, arn: str) -> PrincipalView | None:
         """Give the role or user of that ARN."""

@@ -15,14 +15,24 @@ from rwlib.sandbox.views import Policies, PrincipalView
 class MotoIam:
     """What the sandbox asks of moto's IAM; the world must be entered."""
 
+    def __init__(self) -> None:
+        self._role_ids: dict[tuple[str, str], str] = {}
+        self._key_owners: dict[tuple[str, str], str] = {}
+        # Where a role and a key were found the last time: moto keeps roles by id, keys by user.
+
     def accounts(self) -> list[str]:
         """Give the accounts that have anything in IAM."""
         return list(dict.keys(iam_backends))
 
     def role(self, account: str, name: str) -> PrincipalView | None:
         """Give the role of that name."""
-        for role in iam_of(account).roles.values():
+        roles = iam_of(account).roles
+        known = roles.get(self._role_ids.get((account, name), ""))
+        if known is not None and known.name == name:
+            return _role_view(account, known)
+        for role in roles.values():
             if role.name == name:
+                self._role_ids[account, name] = role.id
                 return _role_view(account, role)
         return None
 
@@ -52,9 +62,12 @@ class MotoIam:
 
     def user_of_key(self, account: str, access_key: str) -> tuple[PrincipalView, str] | None:
         """Give the user an active access key belongs to, and the key's secret."""
-        for user in iam_of(account).users.values():
+        users = iam_of(account).users
+        last = users.get(self._key_owners.get((account, access_key), ""))
+        for user in (*((last,) if last else ()), *users.values()):
             for key in user.access_keys:
                 if key.access_key_id == access_key and key.status == "Active":
+                    self._key_owners[account, access_key] = user.name
                     return _user_view(account, user), key.secret_access_key
         return None
 

@@ -7,7 +7,6 @@ state folder cannot run code. The bodies of S3 objects stand outside, each in a 
 from __future__ import annotations
 
 import copyreg
-import hashlib
 import io
 import pickle
 import re
@@ -23,6 +22,7 @@ from moto.iam.models import AWSManagedPolicy
 from moto.s3.models import FakeKey
 from moto.s3.utils import _VersionedKeyStore
 
+from rwlib.sandbox.moto_seam.contents import Content
 from rwlib.sandbox.moto_seam.redshift import make_no_network
 
 _LOCK = type(threading.Lock())
@@ -55,7 +55,8 @@ _PLAIN = {
     (make_no_network.__module__, make_no_network.__name__),
 }
 
-Store = Callable[[str, bytes], None]
+Store = Callable[[str, Callable[[], bytes]], None]
+"""Takes the digest of a body, and what gives the body where it is not kept yet."""
 Fetch = Callable[[str], bytes]
 
 
@@ -100,28 +101,27 @@ def make_method(owner: Any, name: str) -> Any:
     return MethodType(function, owner)
 
 
-class _Body(bytes):
-    """An object's body, to be kept outside."""
-
-
 class _Pickler(pickle.Pickler):
     def __init__(self, out: io.BytesIO, store: Store) -> None:
         super().__init__(out, protocol=5)
         self._store = store
 
     def persistent_id(self, obj: Any) -> Any:
-        if isinstance(obj, _Body):
-            digest = hashlib.sha256(obj).hexdigest()
-            self._store(digest, bytes(obj))
-            return ("body", digest)
+        if isinstance(obj, Content):
+            self._store(obj.digest(), obj.whole)
+            return ("body", obj.digest())
         if isinstance(obj, AWSManagedPolicy):
             return ("aws-managed", obj.account_id, obj.arn, obj.attachment_count)
         return None
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, FakeKey):
-            state = obj.__getstate__()
-            state["value"] = _Body(state["value"] or b"")
+            state = {
+                key: value
+                for key, value in obj.__dict__.items()
+                if key not in ("_value_buffer", "lock")
+            }
+            state["value"] = obj._value_buffer
             return copyreg.__newobj__, (type(obj),), state  # type: ignore[attr-defined]
         if isinstance(obj, _VersionedKeyStore):
             # It pickles as a dictionary of the latest versions alone.

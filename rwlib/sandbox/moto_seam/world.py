@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import threading
 from collections.abc import Iterator
@@ -14,15 +13,16 @@ from moto.core.base_backend import BackendDict
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import AWSManagedPolicy
 from moto.iam.policy_validation import BaseIAMPolicyValidator
-from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, s3_backends
 
 from rwlib.sandbox.answer import Answer
 from rwlib.sandbox.moto_seam.backends import SERVICES, backends, loaded
+from rwlib.sandbox.moto_seam.dispatch import MotoDispatcher
 from rwlib.sandbox.moto_seam.iam import MotoIam, aws_managed_policy
 from rwlib.sandbox.moto_seam.kms import MotoKms
 from rwlib.sandbox.moto_seam.pickling import Fetch, Store, UnreadableStateError, dumps, loads
 from rwlib.sandbox.moto_seam.s3 import MotoS3
+from rwlib.sandbox.moto_seam.unique_ids import give_unique_ids
 
 MOTO_VERSION = moto.__version__
 _PIECE = re.compile(r"(?P<service>[a-z0-9]+)\.(?P<account>\d{12})\.(?P<region>[a-z0-9-]+)")
@@ -47,7 +47,7 @@ class World:
         self.kms = MotoKms()
         self._contents: dict[str, dict[str, Any]] = {}
         self._bucket_accounts: dict[str, tuple[str, str]] = {}
-        self._applications: dict[str, Any] = {}
+        self._dispatchers: dict[str, MotoDispatcher] = {}
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -70,34 +70,15 @@ class World:
 
     def call(self, service: str, environ: dict[str, Any], body: bytes, account: str) -> Answer:
         """Let moto answer a request on behalf of an account; the world must be entered."""
-        application = self._applications.get(service)
-        if application is None:
+        dispatcher = self._dispatchers.get(service)
+        if dispatcher is None:
             backends(service)
-            application = self._applications[service] = create_backend_app(service)  # type: ignore[arg-type]
-        inner = {
-            **environ,
-            "wsgi.input": io.BytesIO(body),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_HOST": "127.0.0.1",
-            "HTTP_X_MOTO_ACCOUNT_ID": account,
-        }
-        inner.pop("HTTP_TRANSFER_ENCODING", None)
-        started: list[Any] = []
-
-        def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
-            started[:] = [status, headers]
-
+            dispatcher = self._dispatchers[service] = MotoDispatcher(service)
         _serving.now = True
         try:
-            chunks = application(inner, start_response)
-            try:
-                content = b"".join(chunks)
-            finally:
-                if hasattr(chunks, "close"):
-                    chunks.close()
+            return dispatcher.answer(environ, body, account)
         finally:
             _serving.now = False
-        return Answer(int(started[0].split(None, 1)[0]), tuple(started[1]), content)
 
     def pieces(self, services: frozenset[str] | None = None) -> Iterator[tuple[str, Any]]:
         """Name the pieces that hold something: one for each service, account and Region."""
@@ -188,3 +169,4 @@ def _validation(validator: BaseIAMPolicyValidator) -> None:
 
 FakeBucket.get_permission = _permission  # type: ignore[method-assign,assignment]
 BaseIAMPolicyValidator.validate = _validation  # type: ignore[method-assign,assignment]
+give_unique_ids()

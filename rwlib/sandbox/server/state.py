@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -155,10 +156,10 @@ class StateFolder:
         """Let other sandboxes use the folder."""
         self._lock.release()
 
-    def _store(self, digest: str, body: bytes) -> None:
+    def _store(self, digest: str, body: Callable[[], bytes]) -> None:
         file = self._bodies / digest
         if file.is_symlink() or not file.is_file():
-            _replace(file, body)
+            _replace(file, body())
 
     def _body(self, digest: str) -> bytes:
         return _read(self._bodies / digest)

@@ -15,7 +15,6 @@ from rwlib.sandbox.aws.iam.rules import ATTACHMENTS, QUOTAS, IamRules
 from rwlib.sandbox.aws.iam.simulator import Simulator
 from rwlib.sandbox.aws.request import AwsRequest
 from rwlib.sandbox.aws.saved_principals import forget_principal
-from rwlib.sandbox.aws.session_tokens import new_access_key_id
 
 READS = ("Get", "List", "Simulate", "Generate")
 
@@ -70,8 +69,6 @@ class IamService:
         if answer.status < 300:
             if gone is not None:
                 forget_principal(self.directory, *gone)
-            if request.action == "CreateUser":
-                return self._named(request, account, answer)
             if request.action == "GetAccountAuthorizationDetails":
                 return self._with_policy_names(account, answer)
             if request.action == "GetUser":
@@ -86,12 +83,6 @@ class IamService:
         elif request.action == "DeleteUser":
             view = self.world.iam.user(account, given["UserName"])
         return (view.arn, view.id) if view else None
-
-    def _named(self, request: AwsRequest, account: str, answer: Answer) -> Answer:
-        """Give a new user a unique id of AWS's form in place of moto's."""
-        user = self.world.iam.account(account).users[request.parameters["UserName"]]
-        before, user.id = user.id, new_access_key_id("AIDA", account) + "Q"
-        return answer.with_body(answer.body.replace(before.encode(), user.id.encode()))
 
     def _with_boundary(self, request: AwsRequest, account: str, answer: Answer) -> Answer:
         """Add a user's permissions boundary, which moto does not know."""
