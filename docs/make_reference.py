@@ -23,7 +23,7 @@ from rwlib.cli import COMMANDS, surroundings
 from rwlib.cli.groups import TargetCommand, grouped
 from rwlib.diagnose.ids import CAUSES, CLASSES
 from rwlib.export import export_target, operator_policy
-from rwlib.export.plan import make_plan
+from rwlib.export.plan import Existing, make_plan
 from rwlib.labs import all_labs
 from rwlib.runbook import criteria
 from rwlib.target import Target
@@ -210,6 +210,8 @@ def exports() -> str:
         region_name="us-east-1",
         kms_key_arn="arn:aws:kms:us-east-1:111122223333:key/1111aaaa-22bb-33cc-44dd-555566667777",
         account_id="111122223333",
+        existing=Existing(principals=()),
+        looked=True,
     )
     languages = {"tf": "terraform", "yaml": "yaml", "sh": "sh"}
     lines = ["# Exports", "", MADE, "", "What `rwlib export` writes for `examples/redshift.yaml`."]

@@ -30,18 +30,28 @@ from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
 from rwlib.kernels import kernels_beside
+from rwlib.page_scripts import APP, LAB, joined_scripts, lab_folder
 from rwlib.report import quick_jsonschema
 from rwlib.runs import file_hash
 from rwlib.widgets import GUIDED
 
 START = "runbook.ipynb"
+_SERVING = "rwlib.kernels.serving"
 # What nobody needs for these notebooks, and every page would wait for.
 _NOT_IN_THE_LAB = (
+    "@jupyterlab/application-extension:faviconbusy",
     "@jupyterlab/apputils-extension:announcements",
+    "@jupyterlab/apputils-extension:splash",
+    "@jupyterlab/cell-toolbar-extension",
+    "@jupyterlab/celltags-extension",
     "@jupyterlab/debugger-extension",
     "@jupyterlab/extensionmanager-extension",
     "@jupyterlab/hub-extension",
+    "@jupyterlab/inspector-extension",
+    "@jupyterlab/logconsole-extension",
     "@jupyterlab/lsp-extension",
+    "@jupyterlab/metadataform-extension",
+    "@jupyterlab/notebook-extension:tools",
     "@jupyterlab/pluginmanager-extension",
     "@voila-dashboards/jupyterlab-preview",
 )
@@ -69,7 +79,7 @@ def lab_command(folder: Path, port: int, *, browser: bool) -> list[str]:
     command line.
     """
     return [
-        *(sys.executable, "-m", "jupyterlab"),
+        *(sys.executable, "-m", _SERVING, "jupyterlab"),
         *_server_options(folder, port, browser=browser),
         f"--LabApp.default_url=/lab/tree/{START}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -99,7 +109,7 @@ def app_command(folder: Path, port: int, *, browser: bool) -> list[str]:
     without it Voilà asks for none.
     """
     return [
-        *(sys.executable, "-m", "voila", str(folder)),
+        *(sys.executable, "-m", _SERVING, "voila", str(folder)),
         "--Voila.ip=127.0.0.1",
         f"--port={port}",
         f"--Voila.open_browser={browser}",
@@ -136,7 +146,12 @@ def jupyter_environment(runs: Path) -> dict[str, str]:
     _write_json(home / "config" / "voila.json", _page_ahead())
     _write_json(
         home / "config" / "labconfig" / "page_config.json",
-        {"disabledExtensions": dict.fromkeys(_NOT_IN_THE_LAB, True)},
+        {
+            "disabledExtensions": dict.fromkeys(_NOT_IN_THE_LAB, True),
+            # Whether extensions are to be built in, which Node.js is started to find out.
+            "buildAvailable": False,
+            "buildCheck": False,
+        },
     )
     # Cells that are scrolled away stay in the page, so that "find" and screen readers see them;
     # those in sight are drawn first.
@@ -148,7 +163,36 @@ def jupyter_environment(runs: Path) -> dict[str, str]:
         **{name: str(path) for name, path in folders.items()},
         FOLDER: str(runs / "lab"),
         "JUPYTER_PLATFORM_DIRS": "1",
+        # As it is in a virtual environment; unsaid, its owner is looked up at every page.
+        "JUPYTER_PREFER_ENV_PATH": "1",
     }
+
+
+def join_scripts(runs: Path, page: str) -> list[str]:
+    """Write the page's scripts as one, and return the options with which it is asked for."""
+    home = runs / "lab" / "jupyter"
+    scripts = joined_scripts(page)
+    if page == APP:
+        static = home / "data" / "voila" / "templates" / _APP_TEMPLATE / "static"
+        static.mkdir(parents=True, exist_ok=True)
+        (static / "scripts.js").write_bytes(scripts)
+        return []
+    folder = lab_folder()
+    if not scripts or folder is None:
+        return []
+    static, pages = home / "static" / "rwlib", home / "pages"
+    for each in (static, pages):
+        each.mkdir(parents=True, exist_ok=True)
+    (static / "scripts.js").write_bytes(scripts)
+    index = (folder / "static" / "index.html").read_text(encoding="utf-8")
+    own = '<script defer="defer" src="{{ base_url | escape }}static/rwlib/scripts.js"></script>'
+    first = '<script defer="defer"'
+    (pages / "index.html").write_text(index.replace(first, own + first, 1), encoding="utf-8")
+    return [
+        f"--LabApp.app_dir={folder}",
+        f"--LabApp.templates_dir={pages}",
+        f"--ServerApp.extra_static_paths={static.parent}",
+    ]
 
 
 def _page_ahead() -> dict[str, object]:
@@ -160,7 +204,10 @@ def _page_ahead() -> dict[str, object]:
     """
     pool = {"pool_size": 1, "kernel_env_variables": {GUIDED: "1"}}
     return {
-        "VoilaConfiguration": {"preheat_kernel": True},
+        "VoilaConfiguration": {
+            "preheat_kernel": True,
+            "extension_denylist": ["jupyterlab_pygments"],
+        },
         "VoilaKernelManager": {
             "kernel_pools_config": {"default": {"pool_size": 0}, START: pool},
             "fill_delay": 20,
@@ -219,16 +266,43 @@ def trust(notebooks: list[Path], environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def sandbox_beside(runs: Path) -> Iterator[dict[str, str]]:
-    """Run a sandbox that remembers its world until it is thrown away, and give its environment."""
+    """Run a sandbox that remembers its world until it is thrown away, and give its environment.
+
+    Where another server of the same folder runs one already, such as JupyterLab beside the app,
+    it is shared: what is done on one page is seen on the other.
+    """
     try:
-        from rwlib.sandbox import Sandbox
+        from rwlib.sandbox import Sandbox, in_use
     except ModuleNotFoundError as error:
         raise RunbookError(
             f"the sandbox needs {error.name}; install it with "
             "`pip install 'risingwave-iam-runbook[sandbox]'`"
         ) from None
-    with Sandbox.spawn(state=runs / "lab" / "sandbox") as box:
+    folder = runs / "lab"
+    state = folder / "sandbox"
+    shared = _running_sandbox(folder) if state.is_dir() and in_use(state) else {}
+    if shared:
+        sys.stderr.write(
+            f"Shares the sandbox that another server of {runs} has started, and that ends with "
+            "that server.\n"
+        )
+        yield shared
+        return
+    with Sandbox.spawn(state=state) as box:
+        prepare_switch(folder, box.environment())
         yield box.environment()
+
+
+def _running_sandbox(folder: Path) -> dict[str, str]:
+    """Return the environment of the sandbox that another server started, empty where none does."""
+    for _ in range(50):  # it may be starting just now
+        with suppress(OSError, ValueError, KeyError):
+            found: dict[str, str] = json.loads((folder / "sandbox.json").read_text("utf-8"))
+            with suppress(urllib.error.HTTPError):  # which is an answer
+                _LOCAL.open(found["AWS_ENDPOINT_URL"], timeout=5).close()
+            return found
+        time.sleep(0.1)
+    return {}
 
 
 def free_port() -> int:
@@ -249,7 +323,8 @@ def main(arguments: list[str] | None = None) -> int:
     module = "voila" if options.app else "jupyterlab"
     try:
         _require(module, "app" if options.app else "lab")
-        with kernels_beside(runs / "lab" / "kernels") as kernels, sandbox_beside(runs) as sandbox:
+        place = runs / "lab" / "kernels" / str(os.getpid())
+        with kernels_beside(place) as kernels, sandbox_beside(runs) as sandbox:
             return _serve(options, runs, sandbox, kernels)
     except RunbookError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -274,6 +349,7 @@ def _serve(
     port = options.port or free_port()
     make = app_command if options.app else lab_command
     command = make(folder, port, browser=options.browser)
+    command += join_scripts(runs, LAB if not options.app else APP)
     path = f"voila/render/{START}" if options.app else f"lab/tree/{START}"
     environment = {**os.environ, **own, **kernels, "JUPYTER_TOKEN": token}
     server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)

@@ -34,17 +34,22 @@ def warm_up() -> None:
             "rwlib.verify.aws_simulation",
             "rwlib.sql.checker",
             "rwlib.sql.writing.targets",
+            "rwlib.widgets.guided",
+            "rwlib.widgets.whole_page",
             "filelock",
             "jsonschema",
         )
     )
     from rwlib.headless import prepare
+    from rwlib.report import prepare_schema
     from rwlib.runs import versions
 
     versions()
+    prepare_schema()
     rehearse()
-    prepare()
     _load_models("glue", "redshift")
+    # At last: the kernel knows the modules that are there.
+    prepare()
     # What is frozen is never visited by a collection, so its memory stays shared.
     gc.collect()
     gc.freeze()

@@ -165,7 +165,7 @@ def symptom(number: str, learner: str, state: str | None, as_json: bool) -> int:
 @_options
 def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
     """Show what happened in a lab, and its tasks."""
-    lab, texts = _texts(number)
+    lab, texts = _texts(number, learner, state)
     if as_json:
         facts = {"lab": lab.number, "title": lab.title, "story": texts.story, "tasks": texts.tasks}
         click.echo(json.dumps(facts, indent=2))
@@ -188,12 +188,11 @@ def hint(number: str, which: int, learner: str, state: str | None, as_json: bool
     """Show one hint, the first without WHICH; the score sheet notes it."""
     from rwlib.errors import InputError
 
-    lab, texts = _texts(number)
+    lab, texts = _texts(number, learner, state)
     if which > len(texts.hints):
         raise InputError("hint", which, f"is not there; lab {lab.number} has {len(texts.hints)}")
     with _opened(number, learner, state) as opened:
-        opened.hint_opened(which)
-    text = texts.hints[which - 1]
+        text = opened.hint(which).text
     if as_json:
         click.echo(json.dumps({"lab": lab.number, "hint": which, "text": text}, indent=2))
         return 0
@@ -209,8 +208,8 @@ def hint(number: str, which: int, learner: str, state: str | None, as_json: bool
 @_options
 def solution(number: str, applies: bool, learner: str, state: str | None, as_json: bool) -> int:
     """Show a lab's solution; the score sheet notes it."""
-    lab, texts = _texts(number)
     with _opened(number, learner, state) as opened:
+        lab, texts = opened.lab, opened.texts
         code = opened.repair_code()
         shown = opened.solution(apply=applies)
     if as_json:
@@ -465,12 +464,17 @@ def _until(told: threading.Event, ended: Callable[[], list[int]] = list) -> list
     return []
 
 
-def _texts(number: str) -> tuple[Lab, LabTexts]:
+def _texts(number: str, learner: str, state: str | None) -> tuple[Lab, LabTexts]:
+    """Return a lab's texts, in the names of the learner's own where it was started."""
     from rwlib.headless import notebook_path
-    from rwlib.labs import find_lab, read_texts
+    from rwlib.labs import drawn_lab, find_lab, own_seat, texts_of, workplace
 
     lab = find_lab(number)
-    return lab, read_texts(notebook_path(f"labs/{lab.file_name}"))
+    seat = own_seat()
+    place = workplace(seat.learner, seat.home) if seat else workplace(learner, state)
+    if (known := place.remembered(lab)) is not None:
+        lab = drawn_lab(lab, int(known["seed"]), known)
+    return lab, texts_of(lab, notebook_path(f"labs/{lab.file_name}"))
 
 
 def _as_learner(learner: str, state: str | None) -> str:

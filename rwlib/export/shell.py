@@ -12,6 +12,8 @@ from rwlib.export.words import comment, principal_steps, said_of
 from rwlib.steps import MANAGED_BY
 
 TOOL = "aws-cli"
+# Single quotes are meant: nothing in a value is filled in. Before the first command it is for all.
+AS_IT_STANDS = "# shellcheck disable=SC2016\n"
 _AGAIN = "Safe to run again: it looks before it writes, and changes only what the export saw."
 
 
@@ -33,6 +35,7 @@ def script(plans: Sequence[ExportPlan]) -> str:
         comment(what, "#"),
         comment(_AGAIN, "#"),
         comment(said_of(*plans), "#"),
+        AS_IT_STANDS,
         "set -eu\n\n",
     ]
     if len(plans) == 1:
@@ -85,8 +88,7 @@ def _values(plan: ExportPlan) -> str:
         "old_version": found.version_in_the_way,
         **_more_tags("role", "Role", _tags_to_add(plan)),
         "stale_role_tags": json.dumps(found.stale_marks) if found.stale_marks else "",
-        "compare_stale_tags": f"length((Role.Tags || `[]`)[?contains({_literal(found.stale_marks)},"
-        " Key)])",
+        "compare_stale_tags": _count_of(found.stale_marks),
         **_more_tags("policy", "Policy", target.tags if found.policy_is_ours else {}),
     }
     return "".join(f"{name}={shlex.quote(text)}\n" for name, text in words.items())
@@ -276,6 +278,11 @@ def _more_tags(what: str, member: str, tags: Mapping[str, str]) -> dict[str, str
         f"more_{what}_tags": json.dumps(listed) if listed else "",
         f"compare_{what}_tags": f"length({there}) == `{len(listed)}`" if listed else "",
     }
+
+
+def _count_of(keys: Sequence[str]) -> str:
+    """Return the question how many tags of these keys a role has; empty for no keys."""
+    return f"length((Role.Tags || `[]`)[?contains({_literal(keys)}, Key)])" if keys else ""
 
 
 def _literal(document: Any) -> str:

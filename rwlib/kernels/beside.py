@@ -28,7 +28,7 @@ def kernels_beside(folder: Path) -> Iterator[dict[str, str]]:
     Parameters
     ----------
     folder
-        Where the kernel's description is written for Jupyter.
+        Where the kernel's description is written for Jupyter, and taken away at the end.
     """
     if not can_fork() or not hasattr(os, "killpg"):
         yield {}
@@ -60,6 +60,7 @@ def kernels_beside(folder: Path) -> Iterator[dict[str, str]]:
             process.kill()
             process.wait()
         shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _describe(folder: Path, address: Path) -> None:

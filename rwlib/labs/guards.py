@@ -59,6 +59,7 @@ _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
 _BUCKET = "the bucket policy"
 _KEY = "the key policy"
+_ELSEWHERE: Mistake = "bucket_policy_opened"
 _OPENED: Mapping[str, Mistake] = {_BUCKET: "bucket_policy_opened", _KEY: "key_policy_opened"}
 _TRUSTED: Mapping[LetIn, Mistake] = {
     "everybody": "trusts_everybody",
@@ -161,18 +162,33 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
         for arn in extra
         if own is None or arn != own["arn"]
     ]
-    found = list(now)
+    found, target = list(now), setup.target
     for state in history.states[1:-1]:
         grants = _excess(setup, state, history.before)
         then = [
             *(_of_grant(each, setup.target) for each in grants),
             *_let_in_elsewhere(setup, history, state),
             *_opened(setup, history, state),
+            *_registered(state, known, target.role_name),
         ]
         if fresh := [each for each in then if each not in found]:
             when = f"after {state.call} at {state.at[11:19]} UTC, and closed again since"
             found.append(Observed(f"{when}: {fresh[0].line}", "closed_again"))
     return found[:_SHOWN] if len(found) <= _SHOWN else [*found[:_SHOWN], Observed(_more(found))]
+
+
+def _registered(state: LabState, known: set[str], role_name: str) -> Iterator[Observed]:
+    """Yield who was in Allowed Principals for a while, and let RisingWave in.
+
+    An entry that names no role, such as one with a letter missing, opened nothing.
+    """
+    for arn in sorted(set(state.allowed_principals) - known):
+        role = state.pieces.get(f"role {arn}")
+        if role is None or role.get("name") == role_name:
+            continue
+        if may_assume(document_of(str(role["trust"])), arn, WORKLOAD_IDENTITY_ARN):
+            line = f"{arn} was added to Allowed Principals: RisingWave may assume it too"
+            yield Observed(line, "allowed_principal_added")
 
 
 def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
@@ -182,6 +198,8 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
     ids = _other_ids(setup, history, now)
     for what, place, old, new, wanted, but in _documents(setup, history, now):
         for each in newly_allowed(new, old, place=place, account_id=CUSTOMER, but=but, but_ids=ids):
+            if _without_tls(each.request):
+                continue  # to refuse it is what AWS advises, and no SDK asks so
             if wanted is None or passes_through(each.request, wanted):
                 line = f"{what} now refuses what it allowed: {each.line}"
                 losses.append(Observed(line, "refuses_what_it_allowed"))
@@ -196,7 +214,8 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
             losses.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
             said = _said_of(piece, now.pieces[name])
-            losses.append(Observed(f"{name} was changed, and is not part of the task{said}"))
+            line = f"{name} was changed, and is not part of the task{said}"
+            losses.append(Observed(line, "others_changed"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
     losses += [
@@ -205,6 +224,13 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
     ]
     there = setup.keys() if history.objects else []
     return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+
+
+def _without_tls(request: Request) -> bool:
+    return any(
+        key.lower() == "aws:securetransport" and str(value).lower() == "false"
+        for key, value in request.context.items()
+    )
 
 
 def _said_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -301,16 +327,17 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
             first = first or next(passing, None)
         if first is not None:
             line = f"{what} lets through what it refused: {first.line}"
-            yield Observed(line, _OPENED.get(what))
+            yield Observed(line, _OPENED.get(what, None if what == _TRUST else _ELSEWHERE))
     yield from _boundary_opened(setup, history, state)
     was, bucket = history.before.bucket(setup.target.bucket), state.bucket(setup.target.bucket)
     for name in sorted(
         set((was or {}).get("public_access_block", ()))
         - set((bucket or was or {}).get("public_access_block", ()))
     ):
-        yield Observed(f"the bucket's {name} is off: {_PUBLIC.get(name, '')}".rstrip(": "))
+        line = f"the bucket's {name} is off: {_PUBLIC.get(name, '')}".rstrip(": ")
+        yield Observed(line, "public_access_opened")
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
-        yield Observed(f"the bucket's ACL grants {grant}")
+        yield Observed(f"the bucket's ACL grants {grant}", "public_access_opened")
     yield from _newcomers(setup, history.before, state)
 
 
@@ -482,10 +509,15 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "encryption": f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}",
         "ownership": ": it says whether an ACL that s3:PutObjectAcl writes counts",
     }
+    kinds: Mapping[str, Mistake] = {
+        "encryption": "encryption_changed",
+        "block public access": "public_access_opened",
+        "ownership": "public_access_opened",
+    }
     changes = [
         Observed(
             f"the bucket's {title} was changed{said.get(title, '')}",
-            "encryption_changed" if title == "encryption" else None,
+            kinds.get(title),
         )
         for title, names in titles.items()
         if any(there[name] != was[name] for name in names)
@@ -495,7 +527,7 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         if name.startswith("key ") and state != piece["state"]:
             line = f"{piece['arn']} is {state}"
             line += ": kms:Decrypt with it is refused to everybody" * (state != "Enabled")
-            changes.append(Observed(line) if state else _gone(piece["arn"]))
+            changes.append(Observed(line, "key_switched_off") if state else _gone(piece["arn"]))
     return changes
 
 

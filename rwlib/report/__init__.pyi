@@ -4,11 +4,13 @@ from .html import render_html as render_html
 from .html import template as template
 from .html import write_report as write_report
 from .html import write_text as write_text
+from .indented import indented_json as indented_json
 from .pictures import access_map as access_map
 from .pictures import access_text as access_text
 from .pictures import chain as chain
 from .pictures import chain_svg as chain_svg
 from .pictures import chain_text as chain_text
+from .schema import prepare_schema as prepare_schema
 from .schema import quick_jsonschema as quick_jsonschema
 from .schema import validate_report as validate_report
 from .sentence import headline as headline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from types import ModuleType
@@ -22,7 +22,32 @@ def validate_report(report: Mapping[str, Any]) -> None:
     jsonschema.ValidationError
         The report does not fit the schema.
     """
-    _validator().validate(report)
+    if _compiled is None or not _fits(report):
+        _validator().validate(report)
+
+
+def prepare_schema() -> None:
+    """Compile the schema, for a process whose children check a report each.
+
+    Compiling takes longer than one check without it. nbformat brings the compiler.
+    """
+    global _compiled
+    import fastjsonschema
+
+    _compiled = fastjsonschema.compile(_schema())
+
+
+_compiled: Callable[[Mapping[str, Any]], Any] | None = None
+
+
+def _fits(report: Mapping[str, Any]) -> bool:
+    """Ask the compiled schema, which says less well what does not fit."""
+    assert _compiled is not None
+    try:
+        _compiled(report)
+    except ValueError:
+        return False
+    return True
 
 
 def quick_jsonschema() -> ModuleType:
@@ -40,6 +65,9 @@ def quick_jsonschema() -> ModuleType:
 
 @cache
 def _validator() -> Any:
-    jsonschema = quick_jsonschema()
+    return quick_jsonschema().Draft202012Validator(_schema())
+
+
+def _schema() -> Any:
     text = resources.files("rwlib").joinpath("data", SCHEMA).read_text(encoding="utf-8")
-    return jsonschema.Draft202012Validator(json.loads(text))
+    return json.loads(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 Policies = tuple[tuple[str, str], ...]
@@ -58,6 +59,25 @@ class ObjectView:
 
 
 @dataclass(frozen=True)
+class StampView:
+    """What tells one content of an object from another; ``parts`` are its parts' sizes."""
+
+    etag: str
+    modified: datetime
+    size: int
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartView:
+    """A part of a multipart upload; ``checksum`` is empty where it came with none."""
+
+    etag: str
+    size: int
+    checksum: str = ""
+
+
+@dataclass(frozen=True)
 class UploadView:
     """A multipart upload under way."""
 
@@ -65,6 +85,7 @@ class UploadView:
     initiator: str
     algorithm: str | None
     kms_key: str | None
+    checksum_algorithm: str = ""
 
 
 @dataclass(frozen=True)

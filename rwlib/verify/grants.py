@@ -1241,7 +1241,11 @@ def _possible_values(
             patterns += [tokens for each in values if (tokens := text_tokens(each, variables))]
         else:
             patterns += [literal_tokens(each) for each in values if each]
-            if "ignorecase" not in name and name.startswith("binary"):
+            # A request may have a key with an empty value: a listing whose prefix is empty.
+            possible += [each for each in values if not each]
+            if "ignorecase" in name:
+                possible += [each.swapcase() for each in values if not _VARIABLE.search(each)]
+            elif name.startswith("binary"):
                 possible += values
     for kind, given in ordered.items():
         possible += _values_around(kind, tuple(given)) or ()

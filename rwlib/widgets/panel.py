@@ -34,6 +34,7 @@ class Panel:
     """
 
     says_stored = False
+    brings_style = True
 
     def __init__(self, *, guided: bool) -> None:
         self.guided = guided
@@ -53,8 +54,11 @@ class Panel:
             return self.shown
         # Seen only where no widget is alive: after a reload with another kernel, and on the web.
         said = f'<p class="rw-note">{STORED}</p>' if self.says_stored else ""
-        body = f'{page_parts().style()}<div class="rw">{said}</div>' if said else ""
-        return Shown(self.shown.text, f'<div class="rw-twin">{body}{self.shown.html}</div>')
+        style = str(page_parts().style())
+        body = f'{style}<div class="rw">{said}</div>' if said else ""
+        # The browser looks at the whole page anew for each style that it meets.
+        shown = self.shown.html if self.brings_style else self.shown.html.replace(style, "")
+        return Shown(self.shown.text, f'<div class="rw-twin">{body}{shown}</div>')
 
     def __repr__(self) -> str:
         return self.shown.text
@@ -91,6 +95,10 @@ _HIDE_TWINS = (
     "cursor:not-allowed}.rw-live .widget-checkbox{width:auto;max-width:none}"
     ".rw-live .widget-checkbox .widget-label-basic{width:auto;max-width:none;height:24px;"
     "line-height:24px}.rw-live .widget-checkbox{height:24px}"
+    # Its own arrow is black in every theme.
+    "[data-jp-theme-light='false'] .rw-field select{--jp-widgets-dropdown-arrow:url(\"data:image/"
+    "svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill='%23ddd'"
+    " d='M5.2 5.9 9 9.7l3.8-3.8 1.2 1.2-4.9 5-5.1-5z'/%3E%3C/svg%3E\")}"
     ".rw-live .widget-radio-box{width:auto}.rw-live .widget-radio{width:auto}</style>"
 )
 
@@ -145,10 +153,17 @@ def note(text: str, kind: str = "") -> str:
     return str(page_parts().note(text, kind)) if text else ""
 
 
+def marked(text: str) -> str:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    from markupsafe import Markup
+
+    return str(page_parts().said(Markup(html.escape(text))))
+
+
 def small(text: str, kind: str = "") -> str:
     """Return a line under a field; a fault is told to screen readers at once."""
     if not text:
         return ""
     role = ' role="alert"' if kind == "fail" else ""
     mark = "✗ " if kind == "fail" else ""
-    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{html.escape(text)}</span>'
+    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{marked(text)}</span>'

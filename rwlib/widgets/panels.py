@@ -52,6 +52,7 @@ class GuidePanel(Panel):
         super().__init__(guided=guide.guided)
         self.guide = guide
         self.says_stored, guide.has_panels = not guide.has_panels, True
+        self.brings_style = self.says_stored  # for all panels after it, too
         if guide.guided and follows:
             guide.listen(self.refresh)
 

@@ -5,6 +5,7 @@ Each adapter imports its client when it is made, so that one that is not install
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -325,13 +326,34 @@ class AwsCli:
         self._aws(*("s3api", "delete-objects", "--bucket", self.place.bucket, "--delete", objects))
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.communicate(timeout=30)
+
+
 class JavaScript:
     """The JavaScript SDK 3, where node finds it (``NODE_PATH``)."""
 
     needs = "node"
 
     def __init__(self, place: Place) -> None:
-        self.place = place
+        settings = {
+            "region": place.region,
+            "endpoint": place.url,
+            "forcePathStyle": not place.virtual,
+            "maxAttempts": 1,
+            "credentials": {
+                "accessKeyId": place.key,
+                "secretAccessKey": place.secret,
+                "sessionToken": place.token,
+            },
+        }
+        script = Path(__file__).with_name("client.js")
+        self._node = subprocess.Popen(
+            ["node", str(script), json.dumps([settings, place.bucket, place.proxy])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        weakref.finalize(self, _end, self._node)
 
     @staticmethod
     def is_there() -> bool:
@@ -342,37 +364,26 @@ class JavaScript:
         code = "require.resolve('@aws-sdk/client-s3')"
         return subprocess.run([node, "-e", code], capture_output=True, timeout=30).returncode == 0
 
-    def _run(self, verb: str, argument: Any, content: bytes = b"") -> bytes:
-        place = self.place
-        settings = {
-            "region": place.region,
-            "endpoint": place.url,
-            "forcePathStyle": not place.virtual,
-            "maxAttempts": 1,
-            "proxy": place.proxy,
-            "credentials": {
-                "accessKeyId": place.key,
-                "secretAccessKey": place.secret,
-                "sessionToken": place.token,
-            },
-        }
-        script = Path(__file__).with_name("client.js")
-        given = json.dumps([settings, place.bucket, verb, argument])
-        done = subprocess.run(
-            ["node", str(script), given], input=content, capture_output=True, timeout=60
-        )
-        if done.returncode:
-            raise PermissionError(done.stderr.decode())
-        return done.stdout
+    def _run(self, verb: str, argument: Any, content: bytes = b"") -> Any:
+        line = json.dumps([verb, argument, base64.b64encode(content).decode()])
+        assert self._node.stdin is not None
+        assert self._node.stdout is not None
+        self._node.stdin.write(line.encode() + b"\n")
+        self._node.stdin.flush()
+        said = self._node.stdout.readline()
+        answer = json.loads(said) if said else {"error": "node ended"}
+        if "error" in answer:
+            raise PermissionError(answer["error"])
+        return answer["found"]
 
     def put(self, key: str, content: bytes) -> None:
         self._run("put", key, content)
 
     def get(self, key: str) -> bytes:
-        return self._run("get", key)
+        return base64.b64decode(self._run("get", key))
 
     def list(self, prefix: str) -> list[str]:
-        return list(json.loads(self._run("list", prefix)))
+        return list(self._run("list", prefix))
 
     def delete(self, keys: list[str]) -> None:
         self._run("delete", keys)

@@ -33,9 +33,9 @@ EXAMPLES = sorted((places.ROOT / "examples").glob("*.yaml"))
 NASTY = "we*ird/a?b/${aws:username} 'q' \"d\" `b` $(id) ü"
 # Resource types and arguments of the providers, as their own documentation lists them.
 PROVIDER_NAMES = {
-    "aws_iam_policy": {"name", "policy", "tags"},
+    "aws_iam_policy": {"name", "description", "policy", "tags"},
     "aws_iam_role": {
-        *("name", "path", "permissions_boundary", "max_session_duration"),
+        *("name", "path", "description", "permissions_boundary", "max_session_duration"),
         *("assume_role_policy", "tags"),
     },
     "aws_iam_role_policy_attachment": {"role", "policy_arn"},
@@ -255,3 +255,174 @@ def test_what_is_missing_is_one_sentence():
 def test_terraform_itself_reads_a_string_as_it_was(tmp_path):
     texts = [NASTY, "%{ if } %%{x} $${y} $", "\b\f\n\t\r\x7f\x85\u2028 \U0001f600", "a\\b\"c'`d`"]
     assert in_console(map(quoted, texts), tmp_path) == texts
+
+
+def test_resources_of_many_have_the_names_of_the_providers():
+    text = terraform_for_many([plan_of(each) for each in EXAMPLES])["main.tf"]
+    found = resources_of(text)
+    assert set(found) == set(PROVIDER_NAMES)
+    for kind, items in found.items():
+        assert set(items) - {"for_each"} <= PROVIDER_NAMES[kind]
+
+
+THERE = Existing(
+    "arn:aws:iam::111122223333:policy/p", "r", True, ("arn:aws:iam::1:role/x",),
+    trust={"Version": "2012-10-17", "Statement": []}, role_path="/", max_session_duration=3600,
+    trust_there={"Version": "2012-10-17", "Statement": []}, policy_there={}, role_is_ours=True,
+    policy_is_ours=True, policy_marks=("a/b", "c"), version_in_the_way="v1",
+    stale_marks=("x/y",), role_marks={"k": "$v `x`"},
+)  # fmt: skip
+
+
+@needs_terraform
+def test_list_that_nobody_read_is_asked_for():
+    # The provider removes every entry that is not named when it makes the resource.
+    # Source: terraform-provider-risingwavecloud, internal/provider,
+    # resource_cluster_allowed_iam_roles.go, Create.
+    path = places.ROOT / "examples" / "redshift.yaml"
+    cluster = target_of(path).cluster_id
+    for make, kind, others in (
+        (terraform, "list(string)", "var.other_allowed_principals"),
+        (lambda plan: terraform_for_many([plan]), "map(list(string))",
+         f'var.other_allowed_principals["{cluster}"]'),
+    ):  # fmt: skip
+        files = make(plan_of(path))
+        assert others in files["main.tf"]
+        assert all(formatted(text) == text for text in files.values())
+        variables = tree(hcl2.loads(files["variables.tf"]))["variable"]
+        (asked,) = [each[name] for each in variables for name in each if name.startswith("other")]
+        assert asked["type"].strip("${}") == kind
+        assert "default" not in asked
+        known = make(plan_of(path, Existing(principals=("arn:aws:iam::1:role/other",))))
+        assert "other_allowed_principals" not in "".join(known.values())
+        assert "arn:aws:iam::1:role/other" in known["main.tf"]
+
+
+@needs_terraform
+def test_module_for_many_says_the_sql_of_each(tmp_path):
+    plans = [plan_of(each) for each in EXAMPLES]
+    text = terraform_for_many(plans)["outputs.tf"].partition('output "sql"')[2]
+    value = re.search(r"value\s+= (\{\n.*?^  \})", text, re.S | re.M)[1]
+    # No resource is known without its provider: a role's ARN stands as its name.
+    named = re.sub(r'aws_iam_role\.risingwave\[("[^"]+")\]\.arn', r"\1", value)
+    assert named != value
+    Path(tmp_path, "main.tf").write_text(f"locals {{\n  sql = {named}\n}}\n", encoding="utf-8")
+    (said,) = in_console(["local.sql"], tmp_path)
+    for plan in plans:
+        assert said[plan.target.name] == dict(plan.sql_for(plan.target.role_name))
+
+
+# What a reader of YAML 1.1 or 1.2 takes for a number, a date, or yes and no.
+NO_TEXTS = ["1e3", "012345678901", "0o17", "0x1F", "1_000", "-1", "+.5", ".5", "12", "1.0",
+            "2026-01-01", "y", "N", "no", "on", "true", "null", "12=x", "=", "-"]  # fmt: skip
+# Source: YAML 1.1, "Language-Independent Types"; YAML 1.2.2, "Core Schema".
+READ_AS_OTHER = re.compile(
+    r"[-+]?(0b[01_]+|0o?[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])*|0x[0-9a-fA-F_]+)"
+    r"|[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|nan)|\d{4}-\d\d?-\d\d?.*|~|null|y|n|yes|no|on|off|true|false|=|<<",
+    re.IGNORECASE,
+)
+
+
+NUMBERS = {"64", "128", "3600"}  # lengths and a duration: those are meant
+
+
+@pytest.mark.parametrize("text", NO_TEXTS)
+def test_text_of_a_template_is_a_text_to_every_reader_of_yaml(text):
+    try:
+        plan = plan_of(EXAMPLES[0], role_name=text, policy_name=text, tags={text: text})
+    except InputError:  # such as "null" for a policy
+        plan = plan_of(EXAMPLES[0], tags={text: text})
+    template = cloudformation(plan)["template.yaml"]
+    assert text in template
+    for event in yaml.parse(template):
+        if isinstance(event, yaml.ScalarEvent) and event.style in (None, "") and event.tag is None:
+            assert not READ_AS_OTHER.fullmatch(event.value) or event.value in NUMBERS, event.value
+
+
+@needs_terraform
+def test_quote_in_a_path_is_two_in_the_sql_of_every_form(tmp_path):
+    plan = plan_of(EXAMPLES[3], role_path="/o'k/${x}/")
+    (wanted,) = dict(plan.sql_for("arn:aws:iam::111122223333:role/o''k/${x}/"
+                                  f"{plan.target.role_name}")).values()  # fmt: skip
+    (said,) = json.loads(export_target(plan, "json")["set_up.json"])["sql"]
+    assert said["sql"] == wanted
+    role = quoted(f"arn:aws:iam::111122223333:role/o'k/${{x}}/{plan.target.role_name}")
+    found = re.search(r'output "sql_.*?value += (".*?")\n}', terraform(plan)["outputs.tf"], re.S)[1]
+    assert in_console([found.replace("aws_iam_role.risingwave.arn", role)], tmp_path) == [wanted]
+    template = yaml.load(cloudformation(plan)["template.yaml"], Loader=Tagged)
+    (value,) = [each["Value"] for name, each in template["Outputs"].items() if "Sql" in name]
+    filled = value.replace("${AWS::AccountId}", "111122223333").replace(
+        "${RoleName}", plan.target.role_name
+    )
+    assert filled.replace("${!", "${") == wanted
+    end = shell(plan)["set_up.sh"].rpartition("fi\n}\n")[2].partition("# A quote")[2]
+    script = f"""say() {{ printf '%s\\n' "$1"; }}
+role_arn='arn:aws:iam::111122223333:role/o'"'"'k/${{x}}/{plan.target.role_name}'
+if :; then
+#{end}"""
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (wanted + "\n", "")
+
+
+def test_tags_leave_room_and_no_key_twice():
+    many = {f"t{number}": "x" for number in range(50)}
+    full = plan_of(EXAMPLES[0], Existing(role_name="r", role_tags=many))
+    assert full.role_tags("terraform") == many
+    other = Existing(role_name="r", role_tags={"Managed-By": "x", "a": "b"})
+    assert plan_of(EXAMPLES[0], other).role_tags("terraform") == {
+        "a": "b", "managed-by": "terraform",
+    }  # fmt: skip
+
+
+def test_role_that_somebody_manages_is_named_in_the_file():
+    managed = Existing(role_name="r", role_manager="aws:cloudformation:stack-name=theirs")
+    plan = plan_of(EXAMPLES[0], managed)
+    said = "is managed already (aws:cloudformation:stack-name=theirs)"
+    for make in (terraform, cloudformation, lambda plan: terraform_for_many([plan])):
+        assert any(said in text.replace("\n# ", " ") for text in make(plan).values())
+        assert not any("is managed" in text for text in make(plan_of(EXAMPLES[0])).values())
+
+
+def test_what_is_there_is_a_stack_of_its_own_beside_a_stack_set():
+    new, there = plan_of(EXAMPLES[0]), plan_of(EXAMPLES[1], THERE)
+    files = export_targets([new, there], "cloudformation")
+    rows = json.loads(files["instances.json"])
+    name = there.target.name
+    assert [each.get("folder") for each in rows] == [None, name]
+    alone = cloudformation(there)
+    assert {"template.yaml", "import.yaml", "import.json"} <= set(alone)
+    assert {file: files[f"{name}/{file}"] for file in alone} == alone
+    assert there.target.policy_name not in files["template.yaml"]
+    only = export_targets([there], "cloudformation")
+    assert set(only) == {"instances.json", *(f"{name}/{file}" for file in alone)}
+
+
+def test_template_of_too_many_kinds_is_one_sentence(monkeypatch):
+    from rwlib.export import stack_set
+
+    plans = [plan_of(each) for each in EXAMPLES]
+    monkeypatch.setattr(stack_set, "_LARGEST_IN_A_CALL", 1000)
+    large = export_targets(plans, "cloudformation")["template.yaml"]
+    assert "--template-url" in large.partition("AWSTemplate")[0]
+    monkeypatch.setattr(stack_set, "_LARGEST", 1000)
+    with pytest.raises(InputError, match="export them in several parts"):
+        export_targets(plans, "cloudformation")
+    monkeypatch.setattr(stack_set, "_MOST_OUTPUTS", 2)
+    with pytest.raises(InputError, match="kinds of set-up"):
+        export_targets(plans, "cloudformation")
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("dialect", ["sh", "bash", "dash"])
+def test_scripts_have_no_findings_of_shellcheck(dialect):
+    nasty = plan_of(EXAMPLES[0], THERE, prefix=NASTY, role_path="/o'k/")
+    for text in (
+        *export_targets([plan_of(each) for each in EXAMPLES], "cli").values(),
+        *shell(nasty).values(),
+        cloudformation(nasty)["policy_tags.sh"],
+    ):
+        done = subprocess.run(
+            ["shellcheck", "-s", dialect, "-"], input=text, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import io
 import itertools
 import json
@@ -390,7 +391,7 @@ def batch(as_operator, tmp_path):
             Options(targets=rows, notebook=notebook, workers=1, apply=True),
             io.StringIO(),
         )
-        (summary,) = tmp_path.rglob("summary.json")
+        summary = max(tmp_path.rglob("summary.json"), key=lambda path: path.stat().st_mtime_ns)
         (target,) = json.loads(summary.read_text("utf-8"))["targets"]
         return result.exit_code, target
 
@@ -422,6 +423,106 @@ def test_an_action_that_is_missing_from_a_batch_is_named(action, batch):
     assert code in (0, 1, 3, 4)
     said = [target["problem"], *target["not_seen"]]
     assert any(statement_for(action) in each for each in said), target
+
+
+def pasted(said: str) -> list[dict]:
+    """The statements that a sentence says to add."""
+    parts = said.split("add to the operator's policy: ")[1:]
+    return [json.JSONDecoder().raw_decode(each)[0] for each in parts]
+
+
+def grown(do, as_operator, statements):
+    """Do a job again and again, each time with what the last time said was missing."""
+    added = []
+    for _ in range(60):
+        document = {"Version": "2012-10-17", "Statement": [*statements, *added]}
+        said = do(document) if as_operator is None else (as_operator(document), do())[1]
+        new = [each for each in pasted(said) if each not in added]
+        if not new:
+            assert "AccessDenied" not in said, said
+            return added
+        added += [each for at, each in enumerate(new) if each not in new[:at]]
+    raise AssertionError("what was said to add does not help")
+
+
+def held_against(least, added):
+    """Nothing is to be added that the least policy does not hold."""
+    for each in added:
+        assert any(
+            each["Action"] in statement["Action"]
+            and fnmatch.fnmatchcase(each["Resource"], statement["Resource"])
+            for statement in least["Statement"]
+        ), each
+
+
+def tearing_down_says(values=VALUES):
+    try:
+        tear_down(values)
+    except RunbookError as error:
+        return str(error)
+    return ""
+
+
+def without(document, actions_out):
+    kept = []
+    for statement in document["Statement"]:
+        listed = statement["Action"]
+        left = [
+            each
+            for each in ([listed] if isinstance(listed, str) else listed)
+            if each not in actions_out
+        ]
+        if left:
+            kept.append({**statement, "Action": left})
+    return kept
+
+
+# One for each kind of resource that a statement is about.
+OF_EACH_KIND = {"iam:CreatePolicy", "iam:AttachRolePolicy", "s3:GetBucketPolicy",
+                "redshift:DescribeClusters", "kms:GetKeyPolicy"}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_is_said_to_add_mends_it(as_operator):
+    values = a_bucket_with_a_key()
+    least = policy("run", values=values)
+    given = without(least, OF_EACH_KIND)
+    added = grown(lambda: what_running_says(values), as_operator, given)
+    assert {each["Action"] for each in added} == OF_EACH_KIND
+    held_against(least, added)
+
+
+# Something that every operator may do: no policy is empty.
+NOTHING = [{"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+def test_what_is_said_to_add_comes_to_the_least_policy(scene, as_operator):
+    values = scene()
+    for purpose, do in (("run", what_running_says), ("teardown", tearing_down_says)):
+        least = policy(purpose, values=values)
+        added = grown(lambda do=do: do(values), as_operator, NOTHING)
+        assert added
+        held_against(least, added)
+
+
+@pytest.mark.long
+def test_what_a_verification_says_to_add_comes_to_the_least_policy(as_operator):
+    run()
+    held_against(policy("verify"), grown(what_verification_says, as_operator, NOTHING))
+
+
+@pytest.mark.long
+def test_what_a_batch_says_to_add_comes_to_the_least_policy(batch):
+    def do(document):
+        _, target = batch(document)
+        return " ".join([target["problem"], *target["not_seen"]])
+
+    least = policy("run")
+    added = grown(do, None, without(least, OF_EACH_KIND))
+    assert {each["Action"] for each in added} == OF_EACH_KIND - {"kms:GetKeyPolicy"}
+    held_against(least, added)
 
 
 def test_policy_is_narrowed_to_the_target():

@@ -1,4 +1,4 @@
-"""The notebook's cell and the guided page show the files that the command writes."""
+"""The notebook's cell, the guided page and its downloads hold the files that the commands write."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from click.testing import CliRunner
 
 from rwlib.cli import cli
 from rwlib.display import TOOLS
-from rwlib.widgets import guide
+from rwlib.widgets import guide, page
 from tests.export.test_round_trips import world
 from tests.support.exported import EXAMPLES, book, values_of
+from tests.widgets.test_downloads import links
 
 __all__ = ["world"]
 
 
-def shown_files(page: str) -> list[str]:
+def shown_files(body: str) -> list[str]:
     """The texts of the files on a page, in their order."""
-    return [html.unescape(each) for each in re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.S)]
+    return [html.unescape(each) for each in re.findall(r"<pre[^>]*><code>(.*?)</code>", body, re.S)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True], ids=["nothing there", "set up already"])
-def test_page_shows_what_the_command_writes(there, world, tmp_path):
+def test_page_shows_what_the_command_writes(there, world, tmp_path, monkeypatch):
     values = values_of(EXAMPLES[3])
     if there:
         run = book(values, apply=True)
@@ -47,3 +48,27 @@ def test_page_shows_what_the_command_writes(there, world, tmp_path):
     assert shown_files(headless) == written
     panel = guide(values, step=0, guided=True).export()
     assert shown_files(panel.body.value) == written
+    monkeypatch.setenv("RWLIB_GUIDED", "1")
+    one_page = page(values)
+    one_page.plan()
+    shown = one_page.export()
+    assert shown_files(shown.body.value) == []
+    shown.button.click()
+    assert shown_files(shown.body.value) == written
+    # What is handed over is what the command hands over, and holds the same files.
+    end = one_page.finish()
+    end.downloads.button.click()
+    done = CliRunner().invoke(
+        cli, ["hand-over", "--target", str(target), "--out", str(tmp_path / "handed")]
+    )
+    assert done.exit_code == 0, done.output
+    handed = {
+        each.name: each.read_text(encoding="utf-8")
+        for each in (tmp_path / "handed").rglob("*.html")
+    }
+    assert len(handed) == 2
+    assert links(end.downloads).items() >= handed.items()
+    inside = shown_files(handed["for-the-aws-administrator.html"])
+    assert [text for text in written if not text.startswith("{")] == [
+        text for text in inside if text in written
+    ]

@@ -11,7 +11,6 @@ import sys
 import nbformat
 import pytest
 
-from rwlib.headless.engine import execute
 from rwlib.labs.model import all_labs
 from tests.support import places
 from tests.support.store_notebooks import EXAMPLE_ACCOUNTS, account_ids
@@ -45,8 +44,8 @@ def test_every_lab_has_its_notebook_and_every_notebook_its_lab():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", LABS, ids=NAMES)
-def test_notebook_is_solved_when_its_solution_cell_runs(lab, environment, tmp_path):
-    book = execute(
+def test_notebook_is_solved_when_its_solution_cell_runs(lab, environment, tmp_path, warm_process):
+    book = warm_process.execute(
         FOLDER / lab.file_name,
         tmp_path / lab.file_name,
         {"learner": "grace", "solve": True},
@@ -60,8 +59,10 @@ def test_notebook_is_solved_when_its_solution_cell_runs(lab, environment, tmp_pa
 
 
 @pytest.mark.slow
-def test_notebook_runs_to_its_end_when_nothing_is_repaired(environment, tmp_path):
-    book = execute(FOLDER / NAMES[9], tmp_path / "out.ipynb", timeout=120, environment=environment)
+def test_notebook_runs_to_its_end_when_nothing_is_repaired(environment, tmp_path, warm_process):
+    book = warm_process.execute(
+        FOLDER / NAMES[9], tmp_path / "out.ipynb", timeout=120, environment=environment
+    )
     text = json.dumps([cell.get("outputs", []) for cell in book.cells])
     assert text.count("Not solved yet.") >= 2
     assert "no permissions boundary allows the s3:PutObject action" in text

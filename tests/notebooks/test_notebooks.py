@@ -142,18 +142,26 @@ def test_each_notebook_runs_alone_in_order(aws_environment, example, tmp_path):
 
 
 @pytest.mark.slow
-def test_notebooks_preview_when_apply_is_false(aws_environment, example, tmp_path):
+def test_notebooks_preview_when_apply_is_false(aws_environment, example, tmp_path, warm_process):
     aws_environment.forget_calls()
     for name in ("01_create_s3_policy.ipynb", "02_create_role.ipynb"):
-        assert "Would create" in outputs_of(execute(name, example, tmp_path))
+        assert "Would create" in outputs_of(
+            warm_process.execute(NOTEBOOKS / name, tmp_path / name, example)
+        )
     actions = {call["action"] for call in aws_environment.calls()}
     assert not {a for a in actions if a.startswith(("Create", "Put", "Update", "Attach"))}
 
 
 @pytest.mark.slow
-def test_wrong_input_is_one_sentence_in_a_notebook(aws_environment, example, tmp_path):
+def test_wrong_input_is_one_sentence_in_a_notebook(
+    aws_environment, example, tmp_path, warm_process
+):
     with pytest.raises(PapermillExecutionError) as caught:
-        execute("01_create_s3_policy.ipynb", {**example, "bucket": "Bad_Bucket"}, tmp_path)
+        warm_process.execute(
+            NOTEBOOKS / "01_create_s3_policy.ipynb",
+            tmp_path / "01_create_s3_policy.ipynb",
+            {**example, "bucket": "Bad_Bucket"},
+        )
     assert caught.value.ename == InputError.__name__
     assert "is not a valid bucket name" in caught.value.evalue
     book = nbformat.read(tmp_path / "01_create_s3_policy.ipynb", as_version=4)
@@ -162,7 +170,7 @@ def test_wrong_input_is_one_sentence_in_a_notebook(aws_environment, example, tmp
 
 
 @pytest.mark.slow
-def test_diagnosis_names_the_cause_in_a_notebook(aws_environment, example, tmp_path):
+def test_diagnosis_names_the_cause_in_a_notebook(aws_environment, example, tmp_path, warm_process):
     log = tmp_path / "error.log"
     log.write_text(
         "User: arn:aws:sts::444455556666:assumed-role/g1jk13sq56ejdref71h1cvokbh-role/reqsign is "
@@ -171,13 +179,19 @@ def test_diagnosis_names_the_cause_in_a_notebook(aws_environment, example, tmp_p
         "aws_secret_access_key=wJalrXUtnFEMI/K7M"
     )
     values = {**example, "log_file": str(log)}
-    book = execute("07_diagnose_errors.ipynb", values, tmp_path)
+    book = warm_process.execute(
+        NOTEBOOKS / "07_diagnose_errors.ipynb", tmp_path / "07_diagnose_errors.ipynb", values
+    )
     assert "Certain: The role does not exist (role_missing)" in outputs_of(book)
     assert "wJalrXUtnFEMI" not in outputs_of(book)
 
 
 @pytest.mark.slow
-def test_check_ends_the_notebook_when_the_set_up_is_broken(aws_environment, example, tmp_path):
+def test_check_ends_the_notebook_when_the_set_up_is_broken(
+    aws_environment, example, tmp_path, warm_process
+):
     with pytest.raises(PapermillExecutionError) as caught:
-        execute("06_verify_setup.ipynb", example, tmp_path)
+        warm_process.execute(
+            NOTEBOOKS / "06_verify_setup.ipynb", tmp_path / "06_verify_setup.ipynb", example
+        )
     assert caught.value.ename == "CheckFailedError"

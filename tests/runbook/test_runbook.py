@@ -12,8 +12,8 @@ import pytest
 from rwlib.aws.calls import Aws, policy_json
 from rwlib.errors import InputError, RunbookError
 from rwlib.runbook.runbook import Runbook
+from tests.support.example_names import ROLE
 
-ROLE = "risingwave-s3-access"
 FOREIGN = {
     "Sid": "DataTeam",
     "Effect": "Allow",

@@ -14,8 +14,6 @@ from rwlib.cloud.client import Cloud
 from rwlib.runbook.runbook import Runbook
 from tests.steps.test_ownership import CLUSTER, set_up, take_back, world
 
-ROLE = "risingwave-s3-access"
-
 
 def without_ids(iam):
     """The customer's IAM with each id replaced by what it is the id of."""

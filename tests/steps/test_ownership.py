@@ -24,23 +24,10 @@ from rwlib.steps.ownership import (
 from rwlib.steps.step3_documents import REDSHIFT_SID, SID, trust_policy
 from rwlib.target.target import Target
 from tests.support.command_line import rwlib
+from tests.support.example_names import ACCOUNT, ALLOW, CLUSTER, GLUE, ROLE
 from tests.support.interference import BusyAws, client_error, writes
 
 pytestmark = pytest.mark.slow
-
-ROLE = "risingwave-s3-access"
-ACCOUNT = "111122223333"
-CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
-ALLOW = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
-}
-GLUE = {
-    "Sid": "Etl",
-    "Effect": "Allow",
-    "Principal": {"Service": "glue.amazonaws.com"},
-    "Action": "sts:AssumeRole",
-}
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ from rwlib.steps.step1_policy import ensure_policy
 from rwlib.target.rules.names import CONNECTORS
 from rwlib.target.target import Target
 from tests.support import places
+from tests.support.example_names import ACCOUNT
 from tests.support.interference import BusyAws, Sleeps, client_error, writes
 
 GOLDEN = places.DATA / "policies"
-ACCOUNT = "111122223333"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 BUCKET = "arn:aws:s3:::acme-analytics"
 NAME = "risingwave"

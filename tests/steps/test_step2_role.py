@@ -17,23 +17,11 @@ from rwlib.steps.ownership import Claim, statement_key
 from rwlib.steps.step2_attachment import ensure_attached, wait_until_seen
 from rwlib.steps.step2_role import ensure_role
 from rwlib.steps.step3_documents import trust_policy
+from tests.support.example_names import ALLOW, EC2, ROLE, WORKLOAD
 from tests.support.interference import BusyAws, Sleeps, client_error, writes
 
-WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
-ROLE = "risingwave-s3-access"
 TRUST = trust_policy(WORKLOAD, ["redshift"])
-EC2 = {
-    "Version": "2012-10-17",
-    "Statement": {
-        "Effect": "Allow",
-        "Principal": {"Service": "ec2.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    },
-}
-ALLOW = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
-}
+EC2_TRUST = {"Version": "2012-10-17", "Statement": EC2}
 
 
 def make_policy(iam, name):
@@ -58,7 +46,7 @@ def live(iam):
 def adopt_me(iam, boundary):
     iam.create_role(
         RoleName=ROLE,
-        AssumeRolePolicyDocument=json.dumps(EC2),
+        AssumeRolePolicyDocument=json.dumps(EC2_TRUST),
         MaxSessionDuration=7200,
         PermissionsBoundary=boundary,
         Tags=[{"Key": "team", "Value": "data"}],
@@ -151,7 +139,7 @@ def test_role_of_ours_keeps_its_boundary_when_the_target_names_none(aws, iam):
 
 
 def test_role_is_refused_when_it_exists_under_another_path(aws, iam):
-    iam.create_role(RoleName=ROLE, Path="/a/", AssumeRolePolicyDocument=json.dumps(EC2))
+    iam.create_role(RoleName=ROLE, Path="/a/", AssumeRolePolicyDocument=json.dumps(EC2_TRUST))
     with pytest.raises(InputError, match=r"role_path: '/b/' differs from .* path /a/"):
         ensure_role(aws, ROLE, TRUST, path="/b/", apply=True)
     assert ensure_role(aws, ROLE, TRUST, apply=True).name.endswith(f":role/a/{ROLE}")
@@ -207,7 +195,7 @@ def test_role_is_not_ours_when_somebody_else_made_it_first(iam):
         before={
             "create_role": [
                 lambda: (
-                    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(EC2))
+                    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(EC2_TRUST))
                     and None
                 )
             ]
@@ -217,7 +205,7 @@ def test_role_is_not_ours_when_somebody_else_made_it_first(iam):
     change = ensure_role(busy, ROLE, TRUST, ledger=ledger, apply=True, sleep=Sleeps())
     assert (change.action, change.applied) == ("none", False)
     assert [entry["phase"] for entry in ledger.entries] == ["intended", "abandoned"]
-    assert live(iam)["trust"] == EC2
+    assert live(iam)["trust"] == EC2_TRUST
 
 
 def test_role_names_the_workload_identity_when_aws_does_not_know_it(aws_environment):
@@ -331,7 +319,7 @@ def test_steps_end_the_same_when_an_answer_is_lost(
     if operation == "CreatePolicyVersion":
         Runbook.start({**first, "connectors": ["s3_sink"]}).run_step(1)
     if operation == "UpdateAssumeRolePolicy":
-        iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(EC2))
+        iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(EC2_TRUST))
     sandbox.set_faults(lose_answer=1, only=f"iam:{operation}")
     book = Runbook.start(first, run_dir=tmp_path / "run")
     for number in (1, 2, 3):

@@ -23,12 +23,10 @@ from rwlib.steps.step3_documents import (
     trust_policy,
 )
 from rwlib.steps.step3_trust import ensure_trust
+from tests.support.example_names import EC2, ROLE, ROLE_ARN, WORKLOAD
 from tests.support.interference import BusyAws, Sleeps, client_error, writes
 
-WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 OTHER_CLUSTER = "arn:aws:iam::444455556666:role/other-cluster-role"
-ROLE = "risingwave-s3-access"
-ROLE_ARN = f"arn:aws:iam::111122223333:role/{ROLE}"
 OWN = {
     "Sid": "RisingWaveCloudAssumeRole",
     "Effect": "Allow",
@@ -47,11 +45,6 @@ TEAM = {
     "Principal": {"AWS": ["arn:aws:iam::111122223333:root"]},
     "Action": ["sts:AssumeRole", "sts:TagSession"],
     "Condition": {"StringEquals": {"aws:PrincipalTag/team": ["data"]}},
-}
-EC2 = {
-    "Effect": "Allow",
-    "Principal": {"Service": "ec2.amazonaws.com"},
-    "Action": "sts:AssumeRole",
 }
 
 

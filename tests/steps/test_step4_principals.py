@@ -13,8 +13,8 @@ from rwlib.steps.step4_principals import (
     fetch_workload_identity,
 )
 from rwlib.target.target import Target
+from tests.support.example_names import CLUSTER
 
-CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 ROLE = "arn:aws:iam::111122223333:role/risingwave-s3-access"
 OTHER = "arn:aws:iam::111122223333:role/somebody-elses"
 

@@ -13,11 +13,10 @@ from rwlib.errors import CredentialsError, InputError, RunbookError
 from rwlib.runbook.runbook import Runbook
 from rwlib.steps.step5_sql import open_connection
 from tests.support.command_line import rwlib
+from tests.support.example_names import CLUSTER, ROLE_ARN
 
 pytestmark = pytest.mark.slow
 
-CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
-ROLE_ARN = "arn:aws:iam::111122223333:role/risingwave-s3-access"
 WRONG_ACCOUNT_ARN = "arn:aws:iam::777788889999:role/risingwave-s3-access"
 OTHER_ARN = "arn:aws:iam::111122223333:role/somebody-elses"
 

@@ -38,22 +38,9 @@ from rwlib.steps.ownership import (
 from rwlib.steps.step3_documents import SID, statements_of
 from rwlib.steps.teardown import tear_down
 from rwlib.target.target import Target
+from tests.support.example_names import ACCOUNT, ALLOW, CLUSTER, GLUE, ROLE, ROLE_ARN
 
-ROLE = "risingwave-s3-access"
-ACCOUNT = "111122223333"
-ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 OTHER_ARN = f"arn:aws:iam::{ACCOUNT}:role/etl-of-somebody"
-CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
-ALLOW = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
-}
-GLUE = {
-    "Sid": "Etl",
-    "Effect": "Allow",
-    "Principal": {"Service": "glue.amazonaws.com"},
-    "Action": "sts:AssumeRole",
-}
 DENY = {**GLUE, "Sid": SID, "Effect": "Deny"}
 
 

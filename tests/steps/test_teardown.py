@@ -14,25 +14,15 @@ from rwlib.steps.changes import Change, ChangeSubject, Ledger, ledger_history
 from rwlib.steps.step3_documents import SID, trust_policy
 from rwlib.steps.teardown import tear_down
 from rwlib.target.target import Target
+from tests.support.example_names import ALLOW, GLUE, ROLE, ROLE_ARN
 from tests.support.interference import BusyAws, Sleeps, client_error, writes
 
 pytestmark = pytest.mark.slow
 
-ROLE = "risingwave-s3-access"
-ROLE_ARN = f"arn:aws:iam::111122223333:role/{ROLE}"
 FOREIGN = {
     "Version": "2008-10-17",
     "Id": "by-hand",
-    "Statement": {
-        "Sid": "Etl",
-        "Effect": "Allow",
-        "Principal": {"Service": "glue.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    },
-}
-ALLOW = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+    "Statement": GLUE,
 }
 
 

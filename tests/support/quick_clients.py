@@ -21,6 +21,8 @@ def keep_what_all_clients_share():
     _keep_classes()
     _keep_endpoint_rules()
     _keep_event_names()
+    _keep_what_a_handler_takes()
+    botocore.hooks._PrefixTrie._recursive_copy = _copied
 
 
 def _keep_models():
@@ -76,3 +78,30 @@ def _keep_event_names():
             aliaser._alias_name_cache = names
 
     botocore.hooks.EventAliaser.__init__ = kept
+
+
+def _keep_what_a_handler_takes():
+    accepts = botocore.hooks.accepts_kwargs
+    known = {}
+
+    def kept(handler):
+        code = getattr(handler, "__code__", None)
+        if code is None:
+            return accepts(handler)
+        if code not in known:
+            known[code] = accepts(handler)
+        return known[code]
+
+    botocore.hooks.accepts_kwargs = kept
+
+
+def _copied(trie, node):
+    # Every client copies all handlers of its session; `copy.copy` for each list is most of it.
+    return {
+        name: botocore.hooks.NodeList(*map(list, value))
+        if type(value) is botocore.hooks.NodeList
+        else _copied(trie, value)
+        if type(value) is dict
+        else value
+        for name, value in node.items()
+    }

@@ -16,11 +16,11 @@ from rwlib.verify.check import Check, Verdict
 from rwlib.verify.deciding import probe_role
 from rwlib.verify.hops import check_situation
 from rwlib.verify.situation import Situation, read_situation
+from tests.support.example_names import ROLE
 from tests.support.sandbox_clients import client, session_keys
 
 CUSTOMER = "111122223333"
 CLOUD = "444455556666"
-ROLE = "risingwave-s3-access"
 ROLE_ARN = f"arn:aws:iam::{CUSTOMER}:role/{ROLE}"
 WORKLOAD_NAME = "g1jk13sq56ejdref71h1cvokbh-role"
 WORKLOAD = f"arn:aws:iam::{CLOUD}:role/{WORKLOAD_NAME}"

@@ -20,11 +20,9 @@ from rwlib.target import Target
 from rwlib.verify.grants import excess_grants, judge_reach, needed_documents
 from rwlib.verify.hops import check_situation
 from rwlib.verify.situation import Situation
+from tests.support.example_names import ACCOUNT, ROLE, WORKLOAD
 from tests.support.interference import BusyAws, client_error
 
-ROLE = "risingwave-s3-access"
-ACCOUNT = "111122223333"
-WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 BUCKET = "arn:aws:s3:::acme-analytics"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 VALUES = {

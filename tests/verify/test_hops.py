@@ -28,11 +28,9 @@ from rwlib.verify.deciding import assume, decide, probe_role, role_session
 from rwlib.verify.hops import check_situation
 from rwlib.verify.probes import Probe, forbidden_probes, required_probes
 from rwlib.verify.situation import Situation, plan_situation, read_situation, with_boundary
+from tests.support.example_names import ACCOUNT, ROLE_ARN, WORKLOAD
 from tests.support.interference import BusyAws, client_error
 
-ACCOUNT = "111122223333"
-ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/risingwave-s3-access"
-WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 BUCKET = BucketFacts("acme-analytics", "us-east-1", policy=None, unknown={})
 

@@ -9,11 +9,9 @@ import pytest
 from rwlib.runbook.runbook import Runbook
 from rwlib.steps.step5_sql import Refusal
 from rwlib.verify.live import LiveSource, check_live
+from tests.support.example_names import CLUSTER, ROLE
 
 pytestmark = pytest.mark.slow
-
-CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
-ROLE = "risingwave-s3-access"
 
 
 @pytest.fixture

@@ -21,13 +21,10 @@ from rwlib.verify.hops import check_situation
 from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import read_situation
 from tests.support.agreement import assert_agree
+from tests.support.example_names import ACCOUNT, ROLE, ROLE_ARN, WORKLOAD
 
 pytestmark = pytest.mark.slow
 
-ACCOUNT = "111122223333"
-ROLE = "risingwave-s3-access"
-ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
-WORKLOAD = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 OTHER_CLUSTER = "arn:aws:iam::444455556666:role/other-cluster-role"
 BUCKET = "arn:aws:s3:::acme-analytics"
 # Not s3:*, which would keep the operator from looking, too.

@@ -19,11 +19,11 @@ from rwlib.sql import statements_for
 from rwlib.verify.deciding import model_of
 from rwlib.verify.probes import Probe
 from rwlib.verify.situation import read_situation
+from tests.support.example_names import CLUSTER
 from tests.verify.accounts import WORKLOAD
 
 pytestmark = pytest.mark.slow
 
-CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 # Loopback has no TLS and is asked by no browser; what it cannot see, it does not send.
 NOT_HERE = {
     *("s3:tlsversion", "s3:x-amz-content-sha256", "aws:securetransport"),

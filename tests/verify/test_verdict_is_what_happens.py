@@ -24,6 +24,7 @@ from rwlib.cloud import Cloud
 from rwlib.evaluate import judge
 from rwlib.sql import statements_for
 from rwlib.verify.deciding import model_of, policies_for
+from tests.support.example_names import CLUSTER
 from tests.verify.accounts import CUSTOMER, ROLE_ARN, WORKLOAD, Account
 from tests.verify.random_policies import (
     key_grants,
@@ -267,7 +268,6 @@ def compare_key(account, on_key, own, grants=(), ways=({},)):
                 assert expected is happened, (said, way, on_key, own, grants)
 
 
-CLUSTER = "019d023e-68a6-74db-b73c-e18859fc5171"
 COPYING = {
     "connectors": ["redshift"],
     "sql_options": {

@@ -6,8 +6,8 @@ import pytest
 
 from rwlib.verify import denials, newly_allowed
 from rwlib.verify.iam_actions import iam_actions
+from tests.support.example_names import ACCOUNT
 
-ACCOUNT = "111122223333"
 BUCKET = "arn:aws:s3:::acme-analytics"
 OWN = "AROA4EXAMPLEOWNROLE12"
 

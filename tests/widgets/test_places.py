@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import time
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +18,15 @@ from rwlib.errors import RunbookError
 from rwlib.launcher import (
     app_command,
     copy_notebooks,
+    join_scripts,
     jupyter_environment,
     lab_command,
     sandbox_beside,
 )
+from rwlib.page_scripts import APP, LAB, joined_scripts
 from rwlib.widgets.panel import is_guided
+
+RECORD = Path(widgets.__file__).parents[1] / "data" / "page_scripts.json"
 
 OWN = {"AWS_PROFILE": "mine", "RWC_API_KEY": "own-key", "HOME": "/home/ada"}
 
@@ -213,8 +221,16 @@ def test_notebooks_are_copied_when_they_are_new_or_changed_and_never_over_an_edi
 
 
 @pytest.mark.slow
-def test_the_app_beside_the_lab_is_told_at_once_who_has_the_sandbox(tmp_path):
+def test_the_app_beside_the_lab_shares_its_sandbox(tmp_path, capsys):
+    with sandbox_beside(tmp_path) as first, sandbox_beside(tmp_path) as second:
+        assert second == first
+        assert "Shares the sandbox" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_sandbox_that_no_server_of_the_folder_started_is_left_alone(tmp_path):
     with sandbox_beside(tmp_path):
+        (tmp_path / "lab" / "sandbox.json").unlink()  # as beside `rwlib sandbox --state`
         began = time.monotonic()
         with (
             pytest.raises(RunbookError, match=r"in use by another sandbox .*another folder"),
@@ -222,3 +238,32 @@ def test_the_app_beside_the_lab_is_told_at_once_who_has_the_sandbox(tmp_path):
         ):
             raise AssertionError("two sandboxes write the same state")
         assert time.monotonic() - began < 25
+
+
+def test_pages_ask_for_one_script_and_only_of_the_versions_that_were_recorded(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("voila")
+    pytest.importorskip("jupyterlab")
+    for page in (APP, LAB):
+        recorded = json.loads(RECORD.read_text())[page]
+        assert recorded["version"] == metadata.version(page), "run benchmarks/record_scripts.py"
+        text = joined_scripts(page)
+        assert text.count(b"\n(()=>{") + 1 == len(recorded["scripts"])
+    options = join_scripts(tmp_path, LAB)
+    pages = next(each for each in options if each.startswith("--LabApp.templates_dir="))
+    index = (Path(pages.partition("=")[2]) / "index.html").read_text()
+    assert 0 < index.index("rwlib/scripts.js") < index.index("/main.")
+    monkeypatch.setattr(metadata, "version", lambda name: "0.0.1")
+    assert joined_scripts(LAB) == b""
+    assert join_scripts(tmp_path, LAB) == []
+    assert join_scripts(tmp_path, APP) == []
+
+
+def test_installed_packages_are_read_once_where_pages_are_served():
+    code = (
+        "from importlib import metadata; from rwlib.kernels.serving import read_entry_points_once;"
+        "read_entry_points_once(); a = metadata.entry_points(group='console_scripts');"
+        "assert a and metadata.entry_points(group='console_scripts') is a"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

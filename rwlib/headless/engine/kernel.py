@@ -45,6 +45,17 @@ class ZMQInteractiveShell(KernelShell):
         """Note where IPython's directory would be, without the observer that creates it."""
         self._trait_values["ipython_dir"] = str(ipython_dir())
 
+    def transform_cell(self, raw_cell: str) -> str:
+        """Turn a cell into Python; ipykernel asks for it, and IPython a second time."""
+        before, self._transformed = self._transformed, ("", "")
+        if raw_cell and before[0] == raw_cell:
+            return before[1]
+        found = str(super().transform_cell(raw_cell))  # type: ignore[no-untyped-call]
+        self._transformed = (raw_cell, found)
+        return found
+
+    _transformed = ("", "")
+
     @property
     def db(self) -> MemoryStore:
         """Aliases and bookmarks of this run."""
@@ -90,6 +101,28 @@ class _ShellApp(InteractiveShellApp):
         app.init_gui_pylab()
         app.init_extensions()
         app.init_code()
+
+    def init_code(self) -> None:
+        """Run the user's start-up files, in the order of IPython's own method.
+
+        That one also copies the names of all modules: in a process that was forked, each page of
+        memory that has one. The shell of such a process has them from before it was forked.
+        """
+        app: Any = self
+        app._run_startup_files()
+        app._run_exec_lines()
+        app._run_exec_files()
+        if app.hide_initial_ns:
+            app.shell.user_ns_hidden.update(app.shell.user_ns)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        note_modules(self.shell)
+
+
+def note_modules(shell: Any) -> None:
+    """Let a shell know the modules that are there, for ``%reset -f aggressive``."""
+    if len(getattr(shell, "_sys_modules_keys", ())) != len(sys.modules):
+        shell._sys_modules_keys = set(sys.modules)
 
 
 def _recall(history: Any) -> Callable[..., Iterator[Any]]:
@@ -144,6 +177,7 @@ class CellRunner:
         kernel._execute_sleep = 0
         kernel.shell.exit_now = False
         kernel.shell.history_manager.get_tail = _recall(kernel.shell.history_manager)
+        note_modules(kernel.shell)
         self.kernel = kernel
 
     def connect(self, deliver: Deliver) -> None:

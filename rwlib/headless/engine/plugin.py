@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from jupyter_core.paths import jupyter_path
 from nbclient.exceptions import CellExecutionError
 from nbclient.util import run_hook, run_sync
+from nbformat import from_dict
 from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
 from papermill.engines import Engine, NBClientEngine  # type: ignore[import-untyped]
@@ -92,6 +94,7 @@ class RwlibEngine(Engine):  # type: ignore[misc]
             stdout_file=stdout_file,
             stderr_file=stderr_file,
         )
+        nb_man.cell_complete = partial(_complete_cell, nb_man)
         client = _Client(nb_man, **options)
         client.in_process = in_process
         client.environment = {**_spec(kernel_name).env, **(environment or {})}
@@ -101,6 +104,25 @@ class RwlibEngine(Engine):  # type: ignore[misc]
             # papermill writes the end itself, but for an end like this one.
             nb_man.save = save
             raise
+
+
+def _complete_cell(nb_man: Any, cell: Any, cell_index: int | None = None, **_: object) -> None:
+    """Note the end of a cell as papermill does, whose parser guesses how a date is written."""
+    ended, told = nb_man.now(), cell.metadata.papermill
+    if nb_man.log_output:
+        number = "" if cell_index is None else cell_index + 1
+        logger.info(f"Ending Cell {number:-<43}")
+        sys.stdout.flush()
+        sys.stderr.flush()
+    told["end_time"] = ended.isoformat()
+    if told.get("start_time"):
+        started = datetime.fromisoformat(told["start_time"])
+        told["duration"] = (ended - started).total_seconds()
+    if told["status"] != nb_man.FAILED:
+        told["status"] = nb_man.COMPLETED
+    nb_man.save()
+    if nb_man.pbar:
+        nb_man.pbar.update(1)
 
 
 def _save_less(nb_man: Any, seconds: float) -> Callable[..., None]:
@@ -154,6 +176,19 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             raise KeyboardInterrupt
         return executed
 
+    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
+        """Append an output to a cell.
+
+        nbclient holds each against the notebook format's schema. Whether one of the usual kinds
+        fits can be seen faster, and the whole notebook is held against it when it is written.
+        """
+        hooked = self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        output = plain_output(msg["msg_type"], msg["content"])
+        if output is None or hooked or display_id or self.clear_before_next_output:
+            return super().output(outs, msg, display_id, cell_index)
+        outs.append(output)
+        return output
+
     async def _end_polling(self) -> None:
         # A cell that ended by an exception of nbclient's leaves these tasks behind.
         waiting = [task for task in self._polling if not task.done()]
@@ -192,6 +227,28 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         current = asyncio.current_task()
         assert current is not None
         self._polling = [*(task for task in self._polling if not task.done()), current]
+
+
+def plain_output(kind: str, content: Mapping[str, Any]) -> Any:
+    """Return a stream, or data that consist of texts, as an output; None for anything else.
+
+    These fit the format's schema (nbformat, "The notebook file format", output types).
+    """
+    if kind == "stream":
+        said = {"name": content["name"], "text": content["text"]}
+        texts: Iterable[Any] = said.values()
+    elif kind in ("display_data", "execute_result"):
+        said = {"metadata": content["metadata"], "data": content["data"]}
+        if not (isinstance(said["metadata"], dict) and isinstance(said["data"], dict)):
+            return None
+        if kind == "execute_result":
+            said["execution_count"] = content["execution_count"]
+        texts = said["data"].values()
+    else:
+        return None
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    return from_dict({"output_type": kind, **said})  # type: ignore[no-untyped-call]
 
 
 def _show_interrupt(cell: Any, error: CellExecutionError) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib
 from collections.abc import Iterator
+from typing import Any
 
 AWS_SERVICES = ("iam", "s3", "sts", "kms")
 
@@ -43,3 +44,21 @@ def quick_imports() -> None:
     with uncollected():
         quick_jsonschema()
         importlib.import_module("papermill.execute")
+        _write_notebooks_quickly()
+
+
+def _write_notebooks_quickly() -> None:
+    """Let nbformat write the same text in less time."""
+    from nbformat.v4 import nbjson
+
+    from rwlib.report import indented_json
+
+    class QuickEncoder(nbjson.BytesEncoder):
+        def encode(self, o: Any) -> str:
+            if self.indent != 1:
+                return super().encode(o)
+            how = {"sort_keys": self.sort_keys, "ensure_ascii": self.ensure_ascii}
+            return indented_json(o, 1, default=self.default, **how)
+
+    if nbjson.BytesEncoder.__name__ != QuickEncoder.__name__:
+        nbjson.BytesEncoder = QuickEncoder  # type: ignore[misc]

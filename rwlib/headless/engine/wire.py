@@ -7,12 +7,15 @@ network is opened, and nothing that was received is ever unpickled.
 
 from __future__ import annotations
 
+import json
 import select
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_client.session import Session
@@ -38,11 +41,52 @@ def readable(source: socket.socket | int, patience: float | None) -> bool:
 
 def new_session() -> Session:
     """Return a Jupyter session whose messages are not signed: nobody else is on the line."""
-    from jupyter_client.session import Session
-
-    session = Session()
+    kind, packer = _plain_session()
+    session = kind()
     session.auth = None
+    session.pack = packer
     return session
+
+
+@cache
+def _plain_session() -> tuple[type[Session], Callable[[Any], bytes]]:
+    """Return Jupyter's session without the search for dates in every text, and its packer."""
+    from jupyter_client.jsonutil import json_default
+    from jupyter_client.session import Session, json_packer
+
+    encoder = json.JSONEncoder(default=json_default, ensure_ascii=False, allow_nan=False)
+
+    def packed(value: Any) -> bytes:
+        try:
+            return encoder.encode(value).encode()
+        except (TypeError, ValueError):
+            return json_packer(value)
+
+    class PlainSession(Session):
+        """A session that knows where a date stands."""
+
+        def deserialize(
+            self, msg_list: list[Any], content: bool = True, copy: bool = True
+        ) -> dict[str, Any]:
+            header, parent, metadata = (_unpacked(part) for part in msg_list[1:4])
+            for each in (header, parent):
+                if each.get("date"):
+                    each["date"] = datetime.fromisoformat(each["date"])
+            return {
+                "header": header,
+                "msg_id": header["msg_id"],
+                "msg_type": header["msg_type"],
+                "parent_header": parent,
+                "metadata": metadata,
+                "content": _unpacked(msg_list[4]) if content else msg_list[4],
+                "buffers": [memoryview(part) for part in msg_list[5:]],
+            }
+
+    return PlainSession, packed
+
+
+def _unpacked(part: bytes) -> Any:
+    return json.loads(part.decode("utf-8", "replace"))
 
 
 def pack(parts: Sequence[Buffer]) -> bytes:

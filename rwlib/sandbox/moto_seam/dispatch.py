@@ -96,7 +96,7 @@ def _answer_of(response: Any, environ: dict[str, Any]) -> Answer:
         content = b"".join(chunks)
     finally:
         response.close()
-    return Answer(response.status_code, tuple(headers.items()), content)
+    return Answer(response.status_code, tuple(headers), content)
 
 
 def _request_id(headers: dict[str, Any]) -> str:

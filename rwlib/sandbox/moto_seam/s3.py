@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 from moto.s3.models import FakeBucket, FakeKey, PublicAccessBlock, s3_backends
 
 from rwlib.sandbox.moto_seam.backends import backends, loaded
-from rwlib.sandbox.views import BucketView, CorsView, ObjectView, UploadView
+from rwlib.sandbox.views import (
+    BucketView,
+    CorsView,
+    ObjectView,
+    PartView,
+    StampView,
+    UploadView,
+)
 
 BLOCKS = {
     "block_public_acls": "BlockPublicAcls",
@@ -23,6 +32,16 @@ class MotoS3:
     def knows_page(self, account: str, token: str) -> bool:
         """Whether a listing of that account gave out the continuation token."""
         return token in s3_backends[account]["aws"]._pagination_tokens
+
+    def page_start(self, account: str, token: str) -> str | None:
+        """Give the key after which the page of a token starts."""
+        start = s3_backends[account]["aws"]._pagination_tokens.get(token)
+        return str(start) if start is not None else None
+
+    def was_completed(self, bucket: str, key: str, upload_id: str) -> bool:
+        """Whether an object is what became of the upload."""
+        item = self._key(bucket, key, None)
+        return item is not None and getattr(item.multipart, "id", None) == upload_id
 
     def bucket(self, name: str) -> BucketView | None:
         """Give the bucket of that name, whoever owns it."""
@@ -123,6 +142,15 @@ class MotoS3:
         tags = tagger.get_tag_dict_for_resource(item.arn)
         return ObjectView(item.encryption, item.kms_key_id, tags, public)
 
+    def stamp(self, bucket: str, key: str, version: str | None = None) -> StampView | None:
+        """Give what tells an object's content from another; None where there is no object."""
+        item = self._key(bucket, key, version)
+        if item is None:
+            return None
+        parts = tuple(getattr(item.multipart, "sandbox_sizes", ()))
+        modified = item.last_modified.replace(microsecond=0, tzinfo=UTC)
+        return StampView(item.etag, modified, item.size, parts)
+
     def retention(self, bucket: str, key: str, version: str | None) -> tuple[str, str] | None:
         """Give the mode and the end of an object's retention; None where it has none."""
         item = self._key(bucket, key, version)
@@ -157,7 +185,37 @@ class MotoS3:
             getattr(found, "sandbox_initiator", ""),
             found.sse_encryption,
             found.kms_key_id,
+            str(found.metadata.get("x-amz-checksum-algorithm") or "").upper(),
         )
+
+    def upload_parts(self, bucket: str, upload_id: str) -> dict[int, PartView] | None:
+        """Give the parts of an upload under way by their numbers; None where there is none."""
+        found = self._multipart(bucket, upload_id)
+        if found is None:
+            return None
+        return {
+            number: PartView(part.etag, part.size, getattr(part, "sandbox_checksum", ""))
+            for number, part in found.parts.items()
+        }
+
+    def mark_checksum(self, bucket: str, upload_id: str, number: int, value: str) -> None:
+        """Remember the checksum that a part came with."""
+        found = self._multipart(bucket, upload_id)
+        if found is not None and number in found.parts:
+            found.parts[number].sandbox_checksum = value
+
+    def forget_parts(self, bucket: str, key: str, numbers: Sequence[int]) -> None:
+        """Keep of a completed upload's parts only how large they were: the object has them."""
+        item = self._key(bucket, key, None)
+        found = item.multipart if item is not None else None
+        if found is None or hasattr(found, "sandbox_sizes"):
+            return
+        found.sandbox_sizes = [  # type: ignore[attr-defined]
+            found.parts[number].size for number in numbers if number in found.parts
+        ]
+        for part in found.parts.values():
+            part.etag  # noqa: B018 - computed while the content is there
+            part._value_buffer.close()
 
     def mark_initiator(self, bucket: str, upload_id: str, arn: str) -> None:
         """Remember who began a multipart upload."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 from uuid import uuid4
 
 from rwlib.sandbox.answer import Answer, AwsError, xml_answer
@@ -18,6 +18,7 @@ from rwlib.sandbox.aws.s3.call import S3Call
 from rwlib.sandbox.aws.s3.cors import preflight
 from rwlib.sandbox.aws.s3.delete import delete_objects
 from rwlib.sandbox.aws.s3.encryption import Encryption
+from rwlib.sandbox.aws.s3.listings import answer_as_first, ask_for_second, name_page
 from rwlib.sandbox.aws.s3.names import check_bucket_name, check_key, could_exist
 from rwlib.sandbox.aws.s3.operations import (
     NOT_OFFERED,
@@ -25,8 +26,11 @@ from rwlib.sandbox.aws.s3.operations import (
     not_offered,
     s3_operation,
 )
+from rwlib.sandbox.aws.s3.preconditions import READS, check_source, is_conditional, not_modified
 from rwlib.sandbox.aws.s3.public import is_public
+from rwlib.sandbox.aws.s3.ranges import cut, take_range
 from rwlib.sandbox.aws.s3.rules import check_request
+from rwlib.sandbox.aws.s3.uploads import check_copy, checksum_of, copy_source, listed_numbers
 from rwlib.sandbox.aws.s3.xml import NAMESPACE, check_form, malformed_xml, takes_xml
 from rwlib.sandbox.views import BucketView, ObjectView
 
@@ -84,18 +88,14 @@ class S3Service:
             return preflight(self.world.s3.cors_rules(bucket.name), request.headers)
         if operation.name == "DeleteObjects":
             return delete_objects(self, call)
-        try:
-            self._authorize(call)
-            _raise_content_error(request)
-            check_request(call, self.authorizer.directory)
-            headers = self.encryption.check(call)
-        except AwsError as error:
-            if request.method == "HEAD" and operation.name == "HeadBucket":
-                error.headers = {**error.headers, "x-amz-bucket-region": bucket.region}
-            raise
+        headers = self._check(call)
         own = self._own_answer(call)
         if own is not None:
             return own
+        if operation.name in READS:
+            return self._read(call, headers)
+        if operation.name == "ListObjects":
+            ask_for_second(call)
         try:
             answer = self.forward(request, bucket.account, headers)
         except (KeyError, TypeError, AttributeError, ValueError):
@@ -104,6 +104,30 @@ class S3Service:
                 raise malformed_xml() from None
             raise
         return self._after(call, answer)
+
+    def _check(self, call: S3Call) -> dict[str, str]:
+        """Refuse what S3 refuses; give the headers which tell moto how an object is encrypted."""
+        try:
+            self._authorize(call)
+            _raise_content_error(call.request)
+            check_request(call, self.authorizer.directory)
+            return self.encryption.check(call)
+        except AwsError as error:
+            if call.operation.name == "HeadBucket":
+                error.headers = {**error.headers, "x-amz-bucket-region": call.bucket.region}
+            raise
+
+    def _read(self, call: S3Call, headers: dict[str, str]) -> Answer:
+        """Answer with an object, or the part of it that is asked for, or that it is unchanged."""
+        stamp, operation = None, call.operation
+        if is_conditional(call) or call.request.has("partNumber"):
+            stamp = self.world.s3.stamp(call.bucket.name, operation.key, operation.version)
+        unchanged = not_modified(call, stamp)
+        if unchanged is not None:
+            return unchanged
+        part = take_range(call)
+        answer = self._after(call, self.forward(call.request, call.bucket.account, headers))
+        return cut(call, answer, part, stamp.parts if stamp else ())
 
     def _own_answer(self, call: S3Call) -> Answer | None:
         """Answer what moto takes for a plain GET, or refuse what is not offered.
@@ -272,12 +296,10 @@ class S3Service:
         self._require_on(request, call.caller, call.bucket, "s3:ListBucket", listing, None)
 
     def _authorize_source(self, call: S3Call) -> None:
-        given = call.request.headers["x-amz-copy-source"]
-        path, _, query = given.partition("?")
-        name, _, key = unquote(path).removeprefix("/").partition("/")
-        version = parse_qs(query).get("versionId", [None])[0]
+        found = copy_source(call.request)
+        name, key, version = found
         bucket = self.world.s3.bucket(name)
-        if bucket is None or not key:
+        if bucket is None:
             raise AwsError(
                 "NoSuchBucket",
                 "The specified bucket does not exist",
@@ -295,6 +317,10 @@ class S3Service:
             if call.operation.name == "CopyObject":
                 self.require(call, "s3:PutObjectTagging")
         self.encryption.check_read(read)
+        stamp = self.world.s3.stamp(name, key, version)
+        check_copy(call, found, stamp.size if stamp else 0)
+        if stamp is not None:
+            check_source(call, stamp)
 
     def forward(
         self, request: AwsRequest, account: str, headers: dict[str, str] | None = None
@@ -330,6 +356,18 @@ class S3Service:
             if found:
                 arn = call.caller.principal_arn
                 self.world.s3.mark_initiator(call.bucket.name, found[1].decode(), arn)
+        elif name == "UploadPart":
+            upload_id = call.request.argument("uploadId") or ""
+            number = int(call.request.argument("partNumber") or 0)
+            checksum = checksum_of(call.request)[1]
+            self.world.s3.mark_checksum(call.bucket.name, upload_id, number, checksum)
+        elif name == "CompleteMultipartUpload":
+            numbers = listed_numbers(call.request.body)
+            self.world.s3.forget_parts(call.bucket.name, call.operation.key, numbers)
+        elif name == "ListObjects":
+            answer = answer_as_first(call, answer, self.world)
+        elif name == "ListObjectsV2":
+            answer = name_page(call, answer)
         elif name == "DeleteBucketEncryption":
             self.world.s3.set_default_encryption(call.bucket.name)
         if name in WRITES_VERSION and not self.world.s3.has_versions(call.bucket.name):

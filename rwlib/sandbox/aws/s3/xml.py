@@ -15,6 +15,14 @@ ElementTree.register_namespace("", NAMESPACE)
 NOT_XML = frozenset({"PutObject", "UploadPart", "PutBucketPolicy", "CreateMultipartUpload"})
 MAY_BE_EMPTY = frozenset({"CreateBucket", "CopyObject", "UploadPartCopy", "PutObjectAcl"})
 NUMBERS = ("max-keys", "max-uploads", "max-parts", "partNumber", "part-number-marker")
+_LISTINGS = frozenset(
+    {"ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"}
+)
+_FIXED = (
+    ("encoding-type", "url", "Invalid Encoding Method specified in Request"),
+    ("list-type", "2", "Invalid List Type specified in Request"),
+)
+"""Parameters of a listing that have one value."""
 LARGEST_NUMBER = 2**31 - 1
 
 
@@ -58,6 +66,16 @@ def check_form(request: AwsRequest, operation: S3Operation) -> None:
                 f"Provided {name} not an integer or within integer range",
                 fields={"ArgumentName": name, "ArgumentValue": value},
             )
+    for name, right, text in _FIXED:
+        value = request.argument(name)
+        if value is not None and value != right and operation.name in _LISTINGS:
+            raise AwsError(
+                "InvalidArgument",
+                text,
+                fields={"ArgumentName": name, "ArgumentValue": value},
+            )
+    if operation.name == "CompleteMultipartUpload" and not request.body:
+        raise AwsError("InvalidRequest", "You must specify at least one part")
     if takes_xml(request, operation):
         read_xml(request.body)
 
