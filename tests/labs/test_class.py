@@ -297,6 +297,6 @@ def test_learners_at_once_are_each_scored_right(tmp_path):
 @pytest.mark.long
 def test_class_of_twenty_at_once(tmp_path):
     """Nobody waits more than three times as long as alone, thinking included."""
-    slowest, alone, memory = simulate(20, tmp_path, 20.0, workers=2)
+    slowest, alone, memory = simulate(20, tmp_path, 5.0, workers=2)
     assert memory < LARGEST, memory
     assert slowest < 3 * alone, (slowest, alone)
