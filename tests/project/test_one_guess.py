@@ -208,12 +208,11 @@ def test_file_is_left_unread_only_where_its_mark_alone_leaves_it_out(expression,
 
 def test_mark_of_a_whole_file_is_read_where_it_is_one_line_of_its_own():
     assert MARKED_WHOLE.search("import x\n\npytestmark = pytest.mark.slow\n")[1] == "slow"
-    for other in (
-        "# pytestmark = pytest.mark.slow",
-        "pytestmark = [pytest.mark.slow]",
-        "    pytestmark = pytest.mark.slow",
-        "pytestmark = pytest.mark.skipif(x)",
-    ):
+    others = (
+        *("# pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow]"),
+        *("    pytestmark = pytest.mark.slow", "pytestmark = pytest.mark.skipif(x)"),
+    )
+    for other in others:
         assert not MARKED_WHOLE.search(f"\n{other}\n")
 
 
