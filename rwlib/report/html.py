@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from rwlib.report.indented import indented_json
 from rwlib.report.schema import validate_report
+
+_MARKED = re.compile(r"`([^`\n]+)`")
 
 
 def write_report(report: Mapping[str, Any], run_dir: Path) -> None:
@@ -30,6 +33,14 @@ def write_text(path: Path, text: str) -> None:
 def render_html(report: Mapping[str, Any]) -> str:
     """Return the report as one self-contained HTML page."""
     return str(template("report.html.j2").render(report=report))
+
+
+def said(text: object) -> Any:
+    """Return a sentence as HTML, with what stands between backticks as code; all is escaped."""
+    from markupsafe import Markup, escape
+
+    safe = escape(text)
+    return Markup(_MARKED.sub(r"<code>\1</code>", str(safe))) if "`" in safe else safe
 
 
 def template(name: str) -> Any:
@@ -53,6 +64,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["pretty"] = indented_json
+    environment.filters["said"] = said
     environment.filters["documents"] = lambda change: list(
         documents_of(change["before"], change["after"])
     )

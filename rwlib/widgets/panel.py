@@ -95,6 +95,10 @@ _HIDE_TWINS = (
     "cursor:not-allowed}.rw-live .widget-checkbox{width:auto;max-width:none}"
     ".rw-live .widget-checkbox .widget-label-basic{width:auto;max-width:none;height:24px;"
     "line-height:24px}.rw-live .widget-checkbox{height:24px}"
+    # Its own arrow is black in every theme.
+    "[data-jp-theme-light='false'] .rw-field select{--jp-widgets-dropdown-arrow:url(\"data:image/"
+    "svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill='%23ddd'"
+    " d='M5.2 5.9 9 9.7l3.8-3.8 1.2 1.2-4.9 5-5.1-5z'/%3E%3C/svg%3E\")}"
     ".rw-live .widget-radio-box{width:auto}.rw-live .widget-radio{width:auto}</style>"
 )
 
@@ -149,10 +153,17 @@ def note(text: str, kind: str = "") -> str:
     return str(page_parts().note(text, kind)) if text else ""
 
 
+def marked(text: str) -> str:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    from markupsafe import Markup
+
+    return str(page_parts().said(Markup(html.escape(text))))
+
+
 def small(text: str, kind: str = "") -> str:
     """Return a line under a field; a fault is told to screen readers at once."""
     if not text:
         return ""
     role = ' role="alert"' if kind == "fail" else ""
     mark = "✗ " if kind == "fail" else ""
-    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{html.escape(text)}</span>'
+    return f'<span class="rw-{kind or "soft"}"{role}>{mark}{marked(text)}</span>'

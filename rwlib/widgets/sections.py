@@ -15,7 +15,7 @@ import ipywidgets
 from rwlib.display import show_note
 from rwlib.steps import STEPS, VERIFY, State
 from rwlib.widgets.downloads import DownloadsPanel
-from rwlib.widgets.panel import fill, note, page, style
+from rwlib.widgets.panel import fill, marked, note, page, style
 from rwlib.widgets.panels import (
     ApplyPanel,
     GuidePanel,
@@ -155,7 +155,7 @@ class SectionPanel(GuidePanel):
             self.head,
             f'<p id="{anchor_of(self.number)}" class="rw-section rw-s-{state.state.value}">'
             f"<strong>{html.escape(state.state.face)} {state.state.word}:</strong> "
-            f"<span>{html.escape(rest)}</span></p>",
+            f"<span>{marked(rest)}</span></p>",
         )
         shown = [each.shown for each in self.parts] if self.open else []
         self.show(together([show_note(f"{title}: {said}"), *shown]))

@@ -127,3 +127,21 @@ def test_grammars_are_not_built_when_a_report_is_checked(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert told.stdout == "False True\n"
+
+
+def test_a_sentence_shows_what_stands_between_backticks_as_code_wherever_it_is_said():
+    from rwlib.report.html import template
+    from rwlib.widgets.panel import note, small
+
+    text = "run `rwlib run --apply` <b> now, a lone ` stays"
+    wanted = "run <code>rwlib run --apply</code> &lt;b&gt; now, a lone ` stays"
+    parts = template("parts.html.j2").module
+    check = {
+        "status": "fail", "planned": False, "hop": "role", "title": text, "evidence": [text],
+        "fix": text, "pastes": [],
+    }  # fmt: skip
+    assert str(parts.verdict_table([check])).count(wanted) == 3
+    assert wanted in note(text)
+    assert wanted in small(text)
+    assert wanted in str(parts.step({"number": 1, "title": "", "status": "", "changes": [],
+                                     "instructions": [text]}))  # fmt: skip
