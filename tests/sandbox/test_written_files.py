@@ -301,6 +301,24 @@ def test_types_made_of_others_reach_every_kind_of_file(world: World) -> None:
     assert "unsupported data type: field name" in told[-1]
 
 
+def test_null_and_empty_lists_are_told_apart_on_disk(world: World) -> None:
+    """pyarrow reads the file as any other reader does; pyiceberg 0.12 has NULL for empty there."""
+    name = f"n{uuid4().hex[:8]}"
+    world.run(f"CREATE TABLE {name} (id int, s struct<a int>[], m map(varchar, struct<a int>))")
+    world.run(
+        f"INSERT INTO {name} VALUES (1, NULL, NULL), (2, ARRAY[], MAP {{}}), "
+        "(3, ARRAY[ROW(7)], MAP {'k': ROW(8)})"
+    )
+    options = world.iceberg(name, create_table_if_not_exists="true", force_append_only="true")
+    world.run(f"CREATE SINK i{name} FROM {name} WITH ({options})")
+    (task,) = world.table(name).scan().plan_files()
+    key = task.file.file_path.removeprefix(f"s3://{BUCKET}/")
+    content = world.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    rows = parquet.read_table(io.BytesIO(content)).sort_by("id").to_pylist()
+    assert [row["s"] for row in rows] == [None, [], [{"a": 7}]]
+    assert [row["m"] for row in rows] == [None, [], [("k", {"a": 8})]]
+
+
 def test_iceberg_sink_when_another_program_made_the_table(world: World) -> None:
     name = f"t{uuid4().hex[:8]}"
     catalog = world.catalog()
