@@ -99,13 +99,14 @@ dist: $(VENV)/python-ok ## Build the wheel and the source distribution into dist
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	@rm -rf dist build && $(BIN)/python -m build --outdir dist . > /dev/null && ls dist
 
+BUNDLE ?= build/bundle
 .PHONY: bundle
 bundle: $(VENV)/python-ok ## Download the wheels of a class without a network into build/bundle
-	@rm -rf build/bundle && mkdir -p build/bundle
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/bundle .
+	@rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(BUNDLE) .
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --dest build/bundle "$$(ls build/bundle/*.whl)[sandbox,lab]"
-	@cp docs/training/install.sh build/bundle/ && du -sh build/bundle
+	  --dest $(BUNDLE) "$$(ls $(BUNDLE)/*.whl)[sandbox,lab]"
+	@cp docs/training/install.sh $(BUNDLE)/ && du -sh $(BUNDLE)
 
 .PHONY: coverage
 coverage: $(VENV)/with-sandbox-test-risingwave ## Run the tests and print which lines they reach

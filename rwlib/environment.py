@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rwlib.errors import InputError
+
 FOLDER = "RWLIB_PLACES"
 SANDBOX, AWS = "sandbox", "aws"
 # Whatever leads to an account, a cluster or a database that is no sandbox: the only list of it.
@@ -165,3 +167,29 @@ def environment_text(environment: Mapping[str, str], as_json: bool) -> str:
         return json.dumps(environment) + "\n"
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     return "\n".join(lines) + "\n"
+
+
+def notebook_path(name: str) -> Path:
+    """Return the path of one of the notebooks: those of a checkout, else the packaged ones.
+
+    ``RWLIB_NOTEBOOKS`` names another folder.
+
+    Raises
+    ------
+    InputError
+        The notebooks are not where the package expects them.
+    """
+    given = os.environ.get("RWLIB_NOTEBOOKS", "")
+    package = Path(__file__).resolve().parent
+    folders = [Path(given)] if given else [package.parent / "notebooks", package / "notebooks"]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    if given:
+        raise InputError("RWLIB_NOTEBOOKS", given, f"has no {name}; name the folder that has it")
+    raise InputError(
+        "RWLIB_NOTEBOOKS",
+        given,
+        f"is empty and {name} is not installed; install the package again",
+        reason="empty",
+    )

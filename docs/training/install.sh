@@ -12,4 +12,5 @@ python3 -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index \
   --find-links "$wheels" 'risingwave-iam-runbook[sandbox,lab]'
 "$folder/bin/rwlib" lab list
-echo "Next: $folder/bin/rwlib lab start 1"
+echo "Next: $folder/bin/rwlib app --copy notebooks, then $folder/bin/jupyter lab notebooks"
+echo "In a shell alone: $folder/bin/rwlib lab start 1"

@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.utils import parse_timestamp
 
 from rwlib.aws.pacing import Pacing
 
@@ -32,7 +35,7 @@ _KEY_VARIABLES = {name.upper() for name in KEY_NAMES}
 
 # What a run of any target calls: (service, optional).
 _ALWAYS = (
-    ("sts", False), ("s3", False), ("iam", False), ("iam", True), ("accessanalyzer", True),
+    ("sts", False), ("s3", False), ("iam", False), ("accessanalyzer", True), ("iam", True),
 )  # fmt: skip
 
 
@@ -151,18 +154,24 @@ class ClientsAhead:
         made_from = botocore.session.Session()
         self._chain: Any = made_from.get_component("credential_provider")
         made_from.register_component("credential_provider", self)
+        made_from.get_component("response_parser_factory").set_parser_defaults(
+            timestamp_parser=moment
+        )
         self.session = boto3.Session(botocore_session=made_from)
         region = self.session.region_name or "us-east-1"
         make: Any = self.session.client
-        self._clients = {
-            (service, optional, region): make(
-                service, region_name=region, config=client_config(retry_mode, optional=optional)
-            )
-            for service, optional in _ALWAYS
-        }
-        if pacing is not None:
-            for client in self._clients.values():
+        self._clients: dict[tuple[str, bool, str], Any] = {}
+        agents: dict[bool, Config] = {}
+        for service, optional in _ALWAYS:
+            config = client_config(retry_mode, optional=optional)
+            known = agents.get(optional)
+            client = make(service, region_name=region, config=config.merge(known or Config()))
+            if known is None:
+                agents[optional] = _same_agent(client, made_from.user_agent_extra)
+            client.meta.events.register("before-call", _encode_once)
+            if pacing is not None:
                 pacing.attach(client)
+            self._clients[service, optional, region] = client
 
     def load_credentials(self) -> LateCredentials:
         """Return the session's credentials, as a chain of botocore's does."""
@@ -213,6 +222,41 @@ class ClientsAhead:
             self.sign_with(None)
             for client in self._clients.values():
                 client.meta.events.unregister("before-send", unique_id="rwlib-answered")
+
+
+def moment(value: Any) -> datetime:
+    """Return a time in one of AWS's answers: nearly all are ISO 8601 and need no guessing.
+
+    Parameters
+    ----------
+    value
+        As `botocore.utils.parse_timestamp` takes it.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError):
+            found = datetime.fromisoformat(value)
+            if found.utcoffset() == timedelta(0):
+                return found.astimezone(UTC)
+    parsed: datetime = parse_timestamp(value)
+    return parsed
+
+
+def _same_agent(client: Any, added: str) -> Config:
+    """Return a configuration that names a client's user agent.
+
+    botocore puts it together anew twice a call where none is named, and adds the session's own
+    addition to one that is.
+    """
+    agent = client.meta.config.user_agent
+    return Config(
+        user_agent=agent.replace(f" {added}", "", 1) if added else agent, user_agent_extra=""
+    )
+
+
+def _encode_once(params: dict[str, Any], **_: object) -> None:
+    """Encode the form of a call to IAM or STS; botocore does so for each look at a request."""
+    if isinstance(params.get("body"), dict) and params["body"]:
+        params["body"] = urlencode(params["body"], doseq=True).encode()
 
 
 class _Body:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from rwlib.aws import Aws, ClientsAhead, open_ahead, open_pacing
-from rwlib.errors import RunbookError
+from rwlib.errors import InputError, RunbookError
 
 
 def warm_up() -> None:
@@ -47,12 +49,26 @@ def warm_up() -> None:
     versions()
     prepare_schema()
     rehearse()
+    _rehearse_files()
     _load_models("glue", "redshift")
     # At last: the kernel knows the modules that are there.
     prepare()
     # What is frozen is never visited by a collection, so its memory stays shared.
     gc.collect()
     gc.freeze()
+
+
+def _rehearse_files() -> None:
+    """Read and write a notebook, and seal a folder, for what is computed at the first time."""
+    from rwlib.headless import notebook_path, rehearse_notebook
+    from rwlib.masking import secret_forms, secret_values
+    from rwlib.runs import seal
+
+    with contextlib.suppress(InputError):
+        rehearse_notebook(notebook_path("runbook.ipynb"))
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "notes").write_text("none")
+        seal(Path(name), {}, [*secret_values(), *secret_forms(["none-0"])])
 
 
 def _load_models(*services: str) -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -53,16 +53,18 @@ def list_labs(learner: str, state: str | None, as_json: bool) -> int:
     """List the labs, and how far the learner has come."""
     from rwlib.labs import Learner, all_labs, own_seat, read_results, workplace
 
-    seat = own_seat()
-    place = workplace(seat.learner, seat.home) if seat else workplace(learner, state)
-    file = place.results_file
-    known = read_results(file) if file.exists() else Learner(learner)
+    if (seat := own_seat()) is not None:
+        words = seat.words()
+    else:
+        file = workplace(learner, state).results_file
+        known = read_results(file) if file.exists() else Learner(learner)
+        words = {lab.number: known.of(lab.number).word for lab in all_labs()}
     rows = [
         {
             "lab": lab.number,
             "title": lab.title,
             "minutes": lab.minutes,
-            "status": known.of(lab.number).word,
+            "status": words[lab.number],
             "notebook": f"notebooks/labs/{lab.file_name}",
         }
         for lab in all_labs()
@@ -163,7 +165,7 @@ def symptom(number: str, learner: str, state: str | None, as_json: bool) -> int:
 @_options
 def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
     """Show what happened in a lab, and its tasks."""
-    lab, texts = _texts(number)
+    lab, texts = _texts(number, learner, state)
     if as_json:
         facts = {"lab": lab.number, "title": lab.title, "story": texts.story, "tasks": texts.tasks}
         click.echo(json.dumps(facts, indent=2))
@@ -172,6 +174,9 @@ def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
     click.echo(f"{texts.story}\n\n{texts.tasks}\n")
     hint = f"rwlib lab hint {lab.number}{_as_learner(learner, state)}"
     click.echo(f"There are {len(texts.hints)} hints: {hint} shows the first.")
+    who = _as_learner(learner, state)
+    click.echo(f"In a shell, lab.look is: rwlib lab look {lab.number} LETTER{who}")
+    click.echo(f"The letters are in: rwlib lab question {lab.number}{who}")
     return 0
 
 
@@ -183,12 +188,11 @@ def hint(number: str, which: int, learner: str, state: str | None, as_json: bool
     """Show one hint, the first without WHICH; the score sheet notes it."""
     from rwlib.errors import InputError
 
-    lab, texts = _texts(number)
+    lab, texts = _texts(number, learner, state)
     if which > len(texts.hints):
         raise InputError("hint", which, f"is not there; lab {lab.number} has {len(texts.hints)}")
     with _opened(number, learner, state) as opened:
-        opened.hint_opened(which)
-    text = texts.hints[which - 1]
+        text = opened.hint(which).text
     if as_json:
         click.echo(json.dumps({"lab": lab.number, "hint": which, "text": text}, indent=2))
         return 0
@@ -204,8 +208,8 @@ def hint(number: str, which: int, learner: str, state: str | None, as_json: bool
 @_options
 def solution(number: str, applies: bool, learner: str, state: str | None, as_json: bool) -> int:
     """Show a lab's solution; the score sheet notes it."""
-    lab, texts = _texts(number)
     with _opened(number, learner, state) as opened:
+        lab, texts = opened.lab, opened.texts
         code = opened.repair_code()
         shown = opened.solution(apply=applies)
     if as_json:
@@ -213,6 +217,47 @@ def solution(number: str, applies: bool, learner: str, state: str | None, as_jso
         click.echo(json.dumps(facts, indent=2))
         return 0
     click.echo(f"{texts.solution}\n\n{shown.text}")
+    return 0
+
+
+@command.command("look")
+@click.argument("number")
+@click.argument("layer")
+@_options
+def look(number: str, layer: str, learner: str, state: str | None, as_json: bool) -> int:
+    """Show what stands at a LAYER: a letter of `rwlib lab question`, or a name; changes nothing."""
+    with _opened(number, learner, state) as opened:
+        text = opened.look(layer).text
+    click.echo(json.dumps({"lab": opened.lab.number, "text": text}) if as_json else text)
+    return 0
+
+
+@command.command("question")
+@click.argument("number")
+@click.argument("when", type=click.Choice(["before", "after"]), default="before")
+@click.argument("choice", default="")
+@_options
+def question(
+    number: str,
+    when: Literal["before", "after"],
+    choice: str,
+    learner: str,
+    state: str | None,
+    as_json: bool,
+) -> int:
+    """Show the question before the repair or after it; with a CHOICE answer it.
+
+    The first answer goes on the score sheet, apart from the repair.
+    """
+    with _opened(number, learner, state) as opened:
+        shown = opened.answer(when, choice) if choice else opened.question(when)
+    if as_json:
+        click.echo(json.dumps({"lab": opened.lab.number, "text": shown.text}))
+        return 0
+    click.echo(shown.text)
+    if not choice:
+        who = _as_learner(learner, state)
+        click.echo(f"\nAnswer with: rwlib lab question {opened.lab.number} {when} LETTER{who}")
     return 0
 
 
@@ -394,8 +439,11 @@ def serve(
             signed = "signed" if served.is_signed else "not signed: there is no --key-file"
             click.echo(f"{len(seats)} seats; results are {signed}.")
             for each in seats:
-                click.echo(f"  {each['learner']:<16} {each['url']}  RWLIB_SEAT={each['seat']}")
-            click.echo("The class's score sheet: rwlib lab live. End the class with Ctrl-C.")
+                where = shlex.quote(str(each["seat"]))
+                click.echo(f"  {each['learner']:<16} {each['url']}  RWLIB_SEAT={where}")
+            live = ["rwlib", "lab", "live", str(home)]
+            live += ["--key-file", str(key_file)] if key_file else []
+            click.echo(f"The class's score sheet: {shlex.join(live)}\nEnd the class with Ctrl-C.")
         sys.stdout.flush()
         return 4 if _until(told, served.ended) else 0
 
@@ -416,12 +464,17 @@ def _until(told: threading.Event, ended: Callable[[], list[int]] = list) -> list
     return []
 
 
-def _texts(number: str) -> tuple[Lab, LabTexts]:
+def _texts(number: str, learner: str, state: str | None) -> tuple[Lab, LabTexts]:
+    """Return a lab's texts, in the names of the learner's own where it was started."""
     from rwlib.headless import notebook_path
-    from rwlib.labs import find_lab, read_texts
+    from rwlib.labs import drawn_lab, find_lab, own_seat, texts_of, workplace
 
     lab = find_lab(number)
-    return lab, read_texts(notebook_path(f"labs/{lab.file_name}"))
+    seat = own_seat()
+    place = workplace(seat.learner, seat.home) if seat else workplace(learner, state)
+    if (known := place.remembered(lab)) is not None:
+        lab = drawn_lab(lab, int(known["seed"]), known)
+    return lab, texts_of(lab, notebook_path(f"labs/{lab.file_name}"))
 
 
 def _as_learner(learner: str, state: str | None) -> str:

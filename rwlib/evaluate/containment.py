@@ -200,18 +200,6 @@ def cells(
     return texts
 
 
-def is_contained(pattern: Sequence[PatternToken], others: Sequence[Sequence[PatternToken]]) -> bool:
-    """Tell whether every text that a pattern matches is matched by one of the others."""
-    return difference(pattern, others) is None
-
-
-def difference(
-    pattern: Sequence[PatternToken], others: Sequence[Sequence[PatternToken]]
-) -> str | None:
-    """Return the shortest text that a pattern matches and none of the others; None without one."""
-    return cells([pattern], others).get(frozenset())
-
-
 def may_overlap(pattern: Sequence[PatternToken], other: Sequence[PatternToken]) -> bool:
     """Tell quickly whether two patterns might have a text in common, by how they begin."""
     for left, right in zip(pattern, other, strict=False):

@@ -12,7 +12,13 @@ import yaml
 
 from rwlib.export.plan import ROLE_ARN, ExportPlan, refuse_shared_role
 from rwlib.export.shell import AS_IT_STANDS, tag_list
-from rwlib.export.words import comment, far_characters, principal_steps, said_of
+from rwlib.export.words import (
+    comment,
+    far_characters,
+    managed_elsewhere,
+    principal_steps,
+    said_of,
+)
 
 TOOL = "cloudformation"
 WHO = "a template cannot say that CloudFormation writes them so"
@@ -183,7 +189,7 @@ def cloudformation(plan: ExportPlan) -> dict[str, str]:
     head = (
         "Deploy with: aws cloudformation deploy --template-file template.yaml --stack-name "
         f"{_stack_name(plan)} --capabilities CAPABILITY_NAMED_IAM. {principal_steps(plan)} "
-        f"{said_of(plan)} {far_characters([plan], WHO)}"
+        f"{said_of(plan)} {managed_elsewhere([plan])} {far_characters([plan], WHO)}"
     )
     found = plan.existing
     known = _import_list(plan)

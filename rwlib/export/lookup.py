@@ -24,6 +24,7 @@ from rwlib.export.plan import Existing, ExportPlan, make_plan
 from rwlib.steps import (
     MANAGED_BY,
     REDSHIFT_SID,
+    WrittenStatements,
     canonical,
     ensure_attached,
     ensure_policy,
@@ -40,7 +41,6 @@ from rwlib.steps import (
     tag_map,
     trust_policy,
     version_in_the_way,
-    written_statements,
 )
 from rwlib.target import Target
 
@@ -158,7 +158,7 @@ def _as_steps_would(aws: Aws, plan: ExportPlan, there: Mapping[str, Any] | None)
         **{statement_key(each): str(there["RoleId"]) for each in added},
     }
     left = {statement_key(each) for each in statements_of(change.after)}
-    stale = tuple(sorted(written_statements(there) - left))
+    stale = tuple(sorted(WrittenStatements(there).tagged - left))
     existing = replace(plan.existing, stale_marks=stale)
     if existing.role_is_ours:
         tags = existing.role_tags_there
@@ -205,7 +205,7 @@ def _existing(
         )
     if role is None:
         return existing
-    written = written_statements(role)
+    written = WrittenStatements(role)
     # Another target on this role has it in COPY.
     kept = REDSHIFT_SID if any(each.redshift for each in other_claims(role, target.name)) else ""
     there = policy_json(role["AssumeRolePolicyDocument"])

@@ -13,6 +13,7 @@ from rwlib.export.words import (
     NOT_LOOKED,
     comment,
     far_characters,
+    managed_elsewhere,
     principal_steps,
     said_of,
 )
@@ -43,8 +44,9 @@ def terraform(plan: ExportPlan) -> dict[str, str]:
     """
     refuse_shared_role(plan)
     main = [comment(f"The IAM role that RisingWave Cloud assumes for {plan.target.name}.", "#")]
-    main += [comment(far, "#")] if (far := far_characters([plan], _WHO)) else []
-    main += [] if plan.looked else [comment(NOT_LOOKED, "#")]
+    looked = "" if plan.looked else NOT_LOOKED
+    notes = (far_characters([plan], _WHO), managed_elsewhere([plan]), looked)
+    main += [comment(each, "#") for each in notes if each]
     main += [_versions([plan]), _provider([plan]), *_resources(plan), *_imports(plan)]
     return {
         "main.tf": "\n".join(main),
@@ -84,11 +86,12 @@ def terraform_for_many(plans: Sequence[ExportPlan]) -> dict[str, str]:
     }
     if clusters:
         local["clusters"] = {name: _cluster_row(each) for name, each in clusters.items()}
+    notes = (far_characters(plans, _WHO), managed_elsewhere(plans))
     head = comment("The IAM roles that RisingWave Cloud assumes, one policy for each target.", "#")
     by_hand = "" if all(each.target.cluster_id for each in plans) else comment(_BY_HAND, "#")
     main = [
         head,
-        *([comment(far, "#")] if (far := far_characters(plans, _WHO)) else []),
+        *(comment(each, "#") for each in notes if each),
         _versions(plans),
         _provider(plans),
         comment(said_of(*plans), "#") + by_hand,

@@ -41,6 +41,17 @@ def principal_steps(plan: ExportPlan) -> str:
     )
 
 
+def managed_elsewhere(plans: Sequence[ExportPlan]) -> str:
+    """Say which roles somebody manages already, empty for none: two tools undo each other."""
+    said = {
+        f"Role {plan.target.role_name} is managed already ({plan.existing.role_manager}): what "
+        "manages it has to let go of it before this takes it over."
+        for plan in plans
+        if plan.existing.role_manager
+    }
+    return " ".join(sorted(said))
+
+
 def far_characters(plans: Sequence[ExportPlan], who: str) -> str:
     """Say what a tool cannot write for IAM, empty where it can write all of it.
 

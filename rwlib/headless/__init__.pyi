@@ -1,5 +1,6 @@
 from .engine import execute as execute
 from .engine.ownprocess import prepare as prepare
+from .engine.plugin import rehearse_notebook as rehearse_notebook
 from .engine.process import can_fork as can_fork
 from .engine.startup import quick_imports as quick_imports
 from .engine.warm import warm as warm

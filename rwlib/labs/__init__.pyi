@@ -16,7 +16,8 @@ from .seal import class_key as class_key
 from .seal import make_key as make_key
 from .seat import own_seat as own_seat
 from .session import OpenLab as OpenLab
+from .session import drawn_lab as drawn_lab
 from .session import open_lab as open_lab
 from .session import start_lab as start_lab
 from .texts import LabTexts as LabTexts
-from .texts import read_texts as read_texts
+from .texts import texts_of as texts_of

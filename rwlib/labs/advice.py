@@ -77,9 +77,25 @@ ADVICE: Mapping[Mistake, str] = {
     "allowed_principal_added": (
         "Each entry is one more role that RisingWave may assume. Only this lab's role is needed."
     ),
+    "public_access_opened": (
+        "What keeps a bucket from becoming public was switched off or changed. No request of "
+        "RisingWave's needs that. Who decided on it?"
+    ),
     "encryption_changed": (
         "Another encryption makes the refusal go away and leaves new files outside the company's "
         "key. Who decided on the key?"
+    ),
+    "key_switched_off": (
+        "A key that is disabled, or is to be deleted, is refused to everybody, and with it every "
+        "file that it has encrypted. A permission is repaired in a policy."
+    ),
+    "others_changed": (
+        "It belongs to somebody else and is not what refused. Put it back as it was; "
+        "`reset` starts the lab over."
+    ),
+    "writes_elsewhere": (
+        "Something is written, but elsewhere, or not as the role: a key in a statement is one more "
+        "secret that somebody has to keep. Compare bucket, path and role with the task."
     ),
     "refuses_what_it_allowed": (
         "Writing a policy replaces the whole document: what you leave out is gone. What did it "
@@ -115,13 +131,19 @@ def _advice(mistakes: Collection[Mistake]) -> str:
 
 
 def _other_layer(setup: LabSetup, history: LabHistory) -> str:
-    """Say that what was changed is not what refused."""
+    """Say that what was changed is not what refused, or that it is, and does not fit yet."""
     if len(history.states) == 1 or len(setup.lab.faults) != 1 or not setup.lab.layer:
         return ""
     changed = _changed(setup, history)
     right = _ALIKE.get(setup.lab.layer, {setup.lab.layer})
-    if not changed or changed & right:
+    if not changed:
         return ""
+    if changed & right:
+        what = " and ".join(_NAMES[each] for each in sorted(changed & right))
+        return (
+            f"You have changed {what}, and the request does not fit yet: hold each value of the "
+            "message against what is written there, letter by letter."
+        )
     what = " and ".join(_NAMES[each] for each in sorted(changed))
     return (
         f"You have changed {what}, and the refusal stays: it comes from another layer. Read in the "

@@ -78,7 +78,8 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
         said = (f"sink {tried.name} does not write to this bucket and prefix with this role",)
     if lab.silent:
         said = ()  # nobody has kept it: the trail tells
-    findings = [Finding(_WORKS, works, () if works else said)]
+    elsewhere: tuple[Mistake, ...] = ("writes_elsewhere",) if tried.works and not works else ()
+    findings = [Finding(_WORKS, works, () if works else said, elsewhere)]
     setup.keys()  # refused when the bucket is gone, or shut even to its account
     verdicts = _verdicts(setup, works=works, reasons=tries >= REASONS_AFTER)
     if lab.one_at_a_time:

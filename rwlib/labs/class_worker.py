@@ -19,8 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from rwlib.errors import ConflictError, InputError, RunbookError, ServiceError
-from rwlib.labs.model import find_lab
-from rwlib.labs.scores import record_answer, record_change, record_hint, record_solution
+from rwlib.labs.learner_folder import workplace
+from rwlib.labs.model import all_labs, find_lab
+from rwlib.labs.scores import (
+    Learner,
+    read_results,
+    record_answer,
+    record_change,
+    record_hint,
+    record_solution,
+)
 from rwlib.labs.session import OpenLab, open_lab, start_lab
 
 MOST_OPEN = 4
@@ -74,7 +82,8 @@ class SeatServer:
         """
         lab = find_lab(values.get("lab", ""))
         with self._turn:
-            self._used[lab.number] = time.monotonic()
+            if what in ("open", "check", "reset", "next", "note"):
+                self._used[lab.number] = time.monotonic()
             match what:
                 case "open":
                     return self._opened(lab.number, values)
@@ -86,6 +95,8 @@ class SeatServer:
                     return _facts(self._lab(lab.number).next_round())
                 case "note":
                     self._note(lab.number, values)
+                case "list":
+                    return {"labs": self._words()}
                 case "stop":
                     return {"stopped": self._put_away(lab.number)}
                 case _:
@@ -124,6 +135,11 @@ class SeatServer:
             self._make_room()
             self._open[number] = open_lab(number, self.learner, home=self._home, secret=self._token)
         return self._open[number]
+
+    def _words(self) -> dict[int, str]:
+        file = workplace(self.learner, self._home).results_file
+        known = read_results(file) if file.exists() else Learner(self.learner)
+        return {lab.number: known.of(lab.number).word for lab in all_labs()}
 
     def _make_room(self) -> None:
         while len(self._open) >= MOST_OPEN:

@@ -59,6 +59,7 @@ _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
 _BUCKET = "the bucket policy"
 _KEY = "the key policy"
+_ELSEWHERE: Mistake = "bucket_policy_opened"
 _OPENED: Mapping[str, Mistake] = {_BUCKET: "bucket_policy_opened", _KEY: "key_policy_opened"}
 _TRUSTED: Mapping[LetIn, Mistake] = {
     "everybody": "trusts_everybody",
@@ -213,7 +214,8 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
             losses.append(_gone(name))
         elif not name.startswith("key ") and _plain(now.pieces[name]) != _plain(piece):
             said = _said_of(piece, now.pieces[name])
-            losses.append(Observed(f"{name} was changed, and is not part of the task{said}"))
+            line = f"{name} was changed, and is not part of the task{said}"
+            losses.append(Observed(line, "others_changed"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
     losses += [
@@ -325,16 +327,17 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
             first = first or next(passing, None)
         if first is not None:
             line = f"{what} lets through what it refused: {first.line}"
-            yield Observed(line, _OPENED.get(what))
+            yield Observed(line, _OPENED.get(what, None if what == _TRUST else _ELSEWHERE))
     yield from _boundary_opened(setup, history, state)
     was, bucket = history.before.bucket(setup.target.bucket), state.bucket(setup.target.bucket)
     for name in sorted(
         set((was or {}).get("public_access_block", ()))
         - set((bucket or was or {}).get("public_access_block", ()))
     ):
-        yield Observed(f"the bucket's {name} is off: {_PUBLIC.get(name, '')}".rstrip(": "))
+        line = f"the bucket's {name} is off: {_PUBLIC.get(name, '')}".rstrip(": ")
+        yield Observed(line, "public_access_opened")
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
-        yield Observed(f"the bucket's ACL grants {grant}")
+        yield Observed(f"the bucket's ACL grants {grant}", "public_access_opened")
     yield from _newcomers(setup, history.before, state)
 
 
@@ -506,10 +509,15 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "encryption": f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}",
         "ownership": ": it says whether an ACL that s3:PutObjectAcl writes counts",
     }
+    kinds: Mapping[str, Mistake] = {
+        "encryption": "encryption_changed",
+        "block public access": "public_access_opened",
+        "ownership": "public_access_opened",
+    }
     changes = [
         Observed(
             f"the bucket's {title} was changed{said.get(title, '')}",
-            "encryption_changed" if title == "encryption" else None,
+            kinds.get(title),
         )
         for title, names in titles.items()
         if any(there[name] != was[name] for name in names)
@@ -519,7 +527,7 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         if name.startswith("key ") and state != piece["state"]:
             line = f"{piece['arn']} is {state}"
             line += ": kms:Decrypt with it is refused to everybody" * (state != "Enabled")
-            changes.append(Observed(line) if state else _gone(piece["arn"]))
+            changes.append(Observed(line, "key_switched_off") if state else _gone(piece["arn"]))
     return changes
 
 

@@ -58,10 +58,14 @@ class FaultVariant:
     ----------
     repair
         What mends it; empty where the fault's own repair does.
+    told
+        What the lab's texts say of it in place of what they say of the fault: ``story``,
+        ``hints`` by number, ``solution``, ``after``.
     """
 
     breaks: tuple[Call, ...]
     repair: tuple[Call, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Fault:
     ----------
     variants
         Other ways of breaking the same layer.
+    told
+        What is said of the variant that was drawn.
     """
 
     name: str
@@ -80,11 +86,14 @@ class Fault:
     repair: tuple[Call, ...]
     wrong: tuple[WrongRepair, ...]
     variants: tuple[FaultVariant, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def varied(self, chance: random.Random) -> Fault:
         """Return the fault in one of its variants, or as it is."""
         drawn = chance.choice([FaultVariant(self.breaks), *self.variants])
-        return replace(self, breaks=drawn.breaks, repair=drawn.repair or self.repair)
+        return replace(
+            self, breaks=drawn.breaks, repair=drawn.repair or self.repair, told=drawn.told
+        )
 
 
 @dataclass(frozen=True)
@@ -156,6 +165,11 @@ class Lab:
         return f"{self.number:02d}_{self.name}.ipynb"
 
     @property
+    def told(self) -> Mapping[str, Any]:
+        """What is said of the fault that was drawn in place of the notebook's texts."""
+        return self.faults[0].told if len(self.faults) == 1 and not self.rounds else {}
+
+    @property
     def repair(self) -> tuple[Call, ...]:
         """The calls that repair every fault."""
         return tuple(call for fault in self.faults for call in fault.repair)
@@ -215,7 +229,8 @@ def draw_faults(lab: Lab, seed: int) -> Lab:
     documents: dict[str, Any] = {}
     for number in lab.draw:
         documents |= find_lab(number).documents
-    return Lab(**{**values, "faults": faults, "documents": {**documents, **lab.documents}})
+    drawn = Lab(**{**values, "faults": faults, "documents": {**documents, **lab.documents}})
+    return vary(drawn, seed)
 
 
 def vary(lab: Lab, seed: int) -> Lab:
@@ -242,7 +257,9 @@ def vary(lab: Lab, seed: int) -> Lab:
     }
     faults = tuple(fault.varied(chance) for fault in lab.faults)
     statement = chance.choice([lab.statement, *lab.statements])
-    return replace(lab, target=target, faults=faults, statement=statement)
+    told = faults[0].told if len(faults) == 1 else {}
+    after = told.get("after", lab.after)
+    return replace(lab, target=target, faults=faults, statement=statement, after=after)
 
 
 def draw_round(lab: Lab, seed: int, number: int) -> Lab:
@@ -296,7 +313,10 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
         tuple(data.get("break", ())),
         tuple(data.get("repair", ())),
         _wrong(data.get("wrong", ())),
-        tuple(_variant(each) for each in data.get("variants", ())),
+        tuple(
+            _variant(each, data.get("told", {}).get(number, {}))
+            for number, each in enumerate(data.get("variants", ()), 1)
+        ),
     )
     return Lab(
         number=int(match[1]),
@@ -326,10 +346,12 @@ def _lab(file_name: str, data: Mapping[str, Any]) -> Lab:
     )
 
 
-def _variant(given: Sequence[Call] | Mapping[str, Sequence[Call]]) -> FaultVariant:
+def _variant(
+    given: Sequence[Call] | Mapping[str, Sequence[Call]], told: Mapping[str, Any]
+) -> FaultVariant:
     if isinstance(given, Mapping):
-        return FaultVariant(tuple(given["break"]), tuple(given["repair"]))
-    return FaultVariant(tuple(given))
+        return FaultVariant(tuple(given["break"]), tuple(given["repair"]), told)
+    return FaultVariant(tuple(given), told=told)
 
 
 def _wrong(given: Sequence[Mapping[str, Any]]) -> tuple[WrongRepair, ...]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from rwlib.errors import InputError
 from rwlib.labs.model import Lab
+from rwlib.labs.texts import in_its_names
 
 When = Literal["before", "after"]
 
@@ -53,7 +54,8 @@ def question_of(lab: Lab, when: str) -> Question:
     if when == "before" and lab.layer:
         return Question(_BEFORE, lab.layer)
     if when == "after" and lab.after:
-        return Question(str(lab.after["ask"]), str(lab.after["layer"]), str(lab.after["why"]))
+        ask, why = (in_its_names(lab, str(lab.after[name])) for name in ("ask", "why"))
+        return Question(ask, str(lab.after["layer"]), why)
     known = [name for name, there in (("before", lab.layer), ("after", lab.after)) if there]
     names = " and ".join(known) or "none"
     raise InputError("question", when, f"is not a question of lab {lab.number}; there is {names}")

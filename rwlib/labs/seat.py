@@ -76,6 +76,11 @@ class Seat:
         """Tell the server what only the learner's side sees: a hint, the solution, an answer."""
         self._ask("note", {"lab": number, **what})
 
+    def words(self) -> dict[int, str]:
+        """Say of each lab how far the learner has come; the score sheet is the server's."""
+        found = self._ask("list", {"lab": 1})["labs"]
+        return {int(number): str(word) for number, word in found.items()}
+
     def stop(self, number: int) -> bool:
         """Put a lab away; its state is kept. False when it was not open."""
         return bool(self._ask("stop", {"lab": number})["stopped"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rwlib.display import Shown, show_checks, show_facts
-from rwlib.environment import enter_sandbox
+from rwlib.environment import enter_sandbox, notebook_path
 from rwlib.errors import CheckFailedError, InputError
 from rwlib.labs import terraform
 from rwlib.labs.checking import ask, check, live_checks
@@ -48,6 +48,7 @@ from rwlib.labs.scores import (
 from rwlib.labs.seat import Seat, own_seat
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.solution import solution_code
+from rwlib.labs.texts import LabTexts, texts_of
 from rwlib.labs.trail import events_of, show_trail
 from rwlib.labs.views import show_rows, show_solution, show_symptom, show_text, show_trust
 
@@ -375,6 +376,30 @@ class OpenLab:
         said = "Right." if right else "Not quite."
         return show_text(f"{said} {question.why}".strip())
 
+    @property
+    def texts(self) -> LabTexts:
+        """The lab's texts, told of the names and the fault that its seed has drawn."""
+        return texts_of(self.lab, notebook_path(f"labs/{self.lab.file_name}"))
+
+    def tasks(self) -> Shown:
+        """Show what happened and the tasks, in the names that the seed has drawn."""
+        found = self.texts
+        return show_text(f"{found.story}\n\n{found.tasks}")
+
+    def hint(self, number: int = 1) -> Shown:
+        """Show a hint, told of what the seed has drawn; the score sheet notes it.
+
+        Raises
+        ------
+        InputError
+            There is no such hint.
+        """
+        hints = self.texts.hints
+        if not 1 <= number <= len(hints):
+            raise InputError("hint", number, f"is not there; there are 1 to {len(hints)}")
+        self.hint_opened(number)
+        return show_text(hints[number - 1])
+
     def hint_opened(self, number: int) -> None:
         """Put on the score sheet that a hint was opened."""
         self._noted(hint=number)
@@ -476,6 +501,11 @@ class OpenLab:
                 "Place": f"s3://{self.bucket}/{self.prefix}",
                 "Cluster": self.cluster_id,
                 **({"Round": f"{self.round} of {self.lab.rounds}"} if self.lab.rounds else {}),
+                **(
+                    {"Seed": f"{self.seed}: lab.tasks() and lab.hint(1) say it in these names"}
+                    if self.seed != DEFAULT_SEED
+                    else {}
+                ),
             }
         )
 
@@ -536,7 +566,7 @@ def start_lab(
     if known is not None and seed is not None and known["seed"] != seed:
         known = None
     chosen = known["seed"] if known else DEFAULT_SEED if seed is None else seed
-    lab = _drawn(plain, chosen, known or {})
+    lab = drawn_lab(plain, chosen, known or {})
     served = serve(place, lab, how, secret)
     try:
         if known is None:
@@ -568,13 +598,13 @@ def _at_seat(seat: Seat, plain: Lab, found: Mapping[str, Any]) -> OpenLab:
     """Give a lab that the class's server has opened."""
     from rwlib.sandbox import Endpoint
 
-    lab = _drawn(plain, int(found["seed"]), found)
+    lab = drawn_lab(plain, int(found["seed"]), found)
     served = ServedLab(Endpoint(str(found["url"]), secret=seat.token), None)
     place = Workplace(seat.learner, Path(seat.home))
     return OpenLab(place, lab, served, found, seat)
 
 
-def _drawn(plain: Lab, seed: int, known: Mapping[str, Any]) -> Lab:
+def drawn_lab(plain: Lab, seed: int, known: Mapping[str, Any]) -> Lab:
     """Give a lab with what the seed draws, as far as it has come."""
     if plain.rounds:
         return draw_round(plain, seed, int(known.get("round", 1)))
@@ -601,7 +631,7 @@ def open_lab(
         return _at_seat(seat, plain, seat.open(plain.number, started=True))
     place = workplace(learner, home)
     known = place.require(plain)
-    lab = _drawn(plain, known["seed"], known)
+    lab = drawn_lab(plain, known["seed"], known)
     served = serve(place, lab, how, secret)
     try:
         return OpenLab(place, lab, served, known)

@@ -70,10 +70,11 @@ class StampView:
 
 @dataclass(frozen=True)
 class PartView:
-    """A part of a multipart upload."""
+    """A part of a multipart upload; ``checksum`` is empty where it came with none."""
 
     etag: str
     size: int
+    checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class UploadView:
     initiator: str
     algorithm: str | None
     kms_key: str | None
+    checksum_algorithm: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from .changes import ledger_history as ledger_history
 from .left_over import left_over as left_over
 from .ownership import MANAGED_BY as MANAGED_BY
 from .ownership import TAGS_QUOTA as TAGS_QUOTA
+from .ownership import WrittenStatements as WrittenStatements
 from .ownership import exported_for as exported_for
 from .ownership import exported_tags as exported_tags
 from .ownership import is_asked_for as is_asked_for
@@ -17,7 +18,6 @@ from .ownership import others_tags as others_tags
 from .ownership import same_cluster_claims as same_cluster_claims
 from .ownership import statement_key as statement_key
 from .ownership import tag_map as tag_map
-from .ownership import written_statements as written_statements
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES

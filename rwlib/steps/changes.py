@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -201,12 +202,24 @@ class Ledger:
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return what this run and all others recorded about one thing, oldest first."""
         found = list(self.entries) if self.path is None else []
-        paths = {path.resolve() for place in self.places for path in _ledgers(place)}
+        paths = {path for place in self.places for path in _ledgers(place)}
         if self.path is not None and self.path.is_file():
             paths.add(self.path.resolve())
         entries = [each for each in found if each["name"] == name]
         entries += [each for path in paths for each in _entries_about(path, name)]
         return sorted(entries, key=_time)
+
+    def own_entries(self, name: str) -> list[dict[str, Any]]:
+        """Return what this process recorded about one thing, oldest first."""
+        return [each for each in self.entries if each["name"] == name]
+
+    def recorded(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield what this process recorded about one thing, then what all runs did.
+
+        Who finds what is looked for among the first spares reading the ledgers of all runs.
+        """
+        yield from self.own_entries(name)
+        yield from self.history(name)
 
     def _add(self, phase: str, change: Change, facts: Mapping[str, str]) -> None:
         entry = {
@@ -247,30 +260,49 @@ def _last_byte(file: BinaryIO) -> bytes:
     return file.read(1)
 
 
-def _ledgers(runs_dir: Path) -> Iterator[Path]:
-    # Only files: a pipe of that name would never end.
-    yield from (path for path in sorted(runs_dir.glob("**/ledger.jsonl")) if path.is_file())
+def _ledgers(runs_dir: Path) -> list[Path]:
+    """Return the ledgers below a folder, with their real paths.
+
+    A batch asks for each of its targets, so this is done without pathlib's pattern.
+    """
+    found, waiting = [], [os.path.realpath(runs_dir)]
+    while waiting:
+        # A folder that is gone or that may not be read holds nothing that could be read.
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for each in entries:
+                # Only files: a pipe of that name would never end.
+                if each.name == LEDGER and each.is_file():
+                    found.append(os.path.realpath(each) if each.is_symlink() else each.path)
+                elif each.is_dir(follow_symlinks=False):
+                    waiting.append(each.path)
+    return [Path(path) for path in sorted(found)]
 
 
 def _entries_about(path: Path, name: str) -> Iterator[dict[str, Any]]:
-    for entry in _entries(path):
+    for entry in _entries(path, name):
         if entry.get("name") == name:
             yield entry
 
+
+LEDGER = "ledger.jsonl"
 
 # What each entry has; a line without it is none of a run's.
 _EVERY_ENTRY = ("time", "phase", "action", "resource", "name")
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
+def _entries(path: Path, said: str = "") -> Iterator[dict[str, Any]]:
+    """Yield a ledger's entries; none is parsed where no line says a certain text."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        data = path.read_bytes()
     except OSError as error:
         raise EvidenceError(
             f"the ledger {path} cannot be read ({error.strerror}); it records what this runbook "
             "made: correct that, then run it again"
         ) from None
-    for line in text.splitlines():
+    forms = {json.dumps(said).encode(), f'"{said}"'.encode()}
+    if said and not any(form in data for form in forms):
+        return
+    for line in data.decode("utf-8", "replace").splitlines():
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:  # the last line of a run that was killed while writing
@@ -291,6 +323,8 @@ def ledger_history(runs_dir: Path, name: str) -> Iterator[dict[str, Any]]:
 
 def ledger_of_target(places: Iterable[Path], target: str) -> list[dict[str, Any]]:
     """Return all that runs for one target recorded, oldest first."""
-    paths = {path.resolve() for place in places for path in _ledgers(place)}
-    entries = [each for path in paths for each in _entries(path) if each.get("target") == target]
+    paths = {path for place in places for path in _ledgers(place)}
+    entries = [
+        each for path in paths for each in _entries(path, target) if each.get("target") == target
+    ]
     return sorted(entries, key=_time)

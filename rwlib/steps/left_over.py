@@ -13,12 +13,12 @@ from rwlib.aws import Aws, attached_policies, policy_json, read_policy, read_rol
 from rwlib.connectors import uses_service
 from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
+    WrittenStatements,
     claim_key,
     claims_on,
     is_ours,
     other_claims,
     statement_key,
-    written_statements,
 )
 from rwlib.steps.step3_documents import REDSHIFT_SERVICE, REDSHIFT_SID, statements_of
 from rwlib.target import Target
@@ -86,7 +86,7 @@ def _redshift_statement(
         return None
     if any(claim.redshift for claim in other_claims(role, target.name)):
         return None
-    written = written_statements(role, ledger)
+    written = WrittenStatements(role, ledger)
     for each in statements_of(policy_json(role["AssumeRolePolicyDocument"])):
         if each.get("Sid") == REDSHIFT_SID and statement_key(each) in written:
             return each

@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from rwlib.errors import ConflictError, InputError
@@ -119,8 +120,7 @@ def is_ours(
     marked = item_tags.get(MANAGED_BY) == MANAGED_BY_VALUE
     if marked and item_tags.get(ID_TAG) == own:
         return True
-    entries = ledger.history(item["Arn"]) if ledger is not None else []
-    for entry in entries:
+    for entry in ledger.recorded(item["Arn"]) if ledger is not None else ():
         if entry["action"] != "create":
             continue
         if entry.get("id") == own:
@@ -269,13 +269,49 @@ def principal_key(cluster_id: str) -> str:
     return PRINCIPAL + digest(cluster_id)
 
 
-def written_statements(role: Mapping[str, Any], ledger: Ledger | None = None) -> set[str]:
-    """Return the keys of the trust statements that this runbook wrote into this very role."""
+class WrittenStatements:
+    """The keys of the trust statements that this runbook wrote into this very role.
+
+    The role's tags name nearly all of them, and this run's own record what it wrote just now. The
+    ledgers of all runs are read for a key that neither has: there are as many as targets.
+
+    Parameters
+    ----------
+    role
+        As IAM describes it.
+    ledger
+        The run's, with the places of all others; None leaves ledgers out.
+    """
+
+    def __init__(self, role: Mapping[str, Any], ledger: Ledger | None = None) -> None:
+        self._role = role
+        self._ledger = ledger
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.tagged or key in self._made_now or key in self._recorded
+
+    @cached_property
+    def tagged(self) -> set[str]:
+        """The keys that the role's tags name."""
+        own = id_of(self._role)
+        tags = tags_of(self._role)
+        return {key for key, value in tags.items() if key.startswith(STATEMENT) and value == own}
+
+    @cached_property
+    def _made_now(self) -> set[str]:
+        entries = self._ledger.own_entries(self._role["Arn"]) if self._ledger is not None else []
+        return _statements_in(entries, self._role)
+
+    @cached_property
+    def _recorded(self) -> set[str]:
+        entries = self._ledger.history(self._role["Arn"]) if self._ledger is not None else []
+        return _statements_in(entries, self._role)
+
+
+def _statements_in(entries: Sequence[Mapping[str, Any]], role: Mapping[str, Any]) -> set[str]:
+    """Return the keys of the trust statements that entries record as written into a role."""
     own = id_of(role)
-    written = {
-        key for key, value in tags_of(role).items() if key.startswith(STATEMENT) and value == own
-    }
-    entries = ledger.history(role["Arn"]) if ledger is not None else []
+    written: set[str] = set()
     ours = {each.get("nonce") for each in entries if each.get("id") == own} - {None}
     ours |= {tags_of(role).get(ID_TAG, "")}
     for entry in entries:

@@ -21,6 +21,7 @@ from rwlib.steps.ownership import (
     RECORD,
     TARGET_TAG,
     Claim,
+    WrittenStatements,
     check_tags,
     claim_key,
     differing_tags,
@@ -35,7 +36,6 @@ from rwlib.steps.ownership import (
     tag_list,
     tags_of,
     taken_over,
-    written_statements,
 )
 from rwlib.steps.quotas import TRUST_SIZE_QUOTA, check_size, policy_text, size_quota
 from rwlib.steps.step3_documents import claimed_by_trust, merge_trust, statements_of
@@ -381,9 +381,9 @@ class _Role:
         claim = self.claim_tags(id_of(role))
         if not ours:
             return claim
-        written = written_statements(role, self.ledger)
+        written = WrittenStatements(role, self.ledger)
         there = statements_of(policy_json(role["AssumeRolePolicyDocument"]))
-        keys = {statement_key(each) for each in there} & written
+        keys = {key for key in map(statement_key, there) if key in written}
         own = self.own_tags(id_of(role), sorted(keys))
         # The first target's name stays; a second one has its claim.
         named = {TARGET_TAG: own.pop(TARGET_TAG, "")} if self.owner else {}

@@ -19,6 +19,7 @@ from rwlib.steps.changes import Change, ChangeSubject, Ledger
 from rwlib.steps.ownership import (
     STATEMENT,
     TARGET_TAG,
+    WrittenStatements,
     check_tags,
     claims_on,
     digest,
@@ -27,7 +28,6 @@ from rwlib.steps.ownership import (
     statement_key,
     tags_of,
     taken_over,
-    written_statements,
 )
 from rwlib.steps.quotas import TRUST_SIZE_QUOTA, check_size, policy_text, size_quota
 from rwlib.steps.step2_role import refuse_other_workload, still_same_role, tag_role
@@ -94,7 +94,7 @@ def ensure_trust(
             raise RunbookError(f"role_name: {role_name!r} does not exist; run Step 2 first")
         existing = policy_json(role["AssumeRolePolicyDocument"])
         _refuse_other_target(role, existing, workload_identity_arn, owner)
-        wrote = written_statements(role, ledger)
+        wrote = WrittenStatements(role, ledger)
         others = other_claims(role, owner) if owner else claims_on(role)
         merge = merge_trust(
             existing,

@@ -299,13 +299,8 @@ def refuse_options(target: Target) -> None:
     refuse(target, target.role_arn_in("<account>"), target.region_name or "us-east-1")
 
 
-def field_errors(values: Mapping[str, object]) -> dict[str, str]:
-    """Say what is wrong with every field at once; empty when the values make a target."""
-    return {name: str(problem) for name, problem in field_problems(values).items()}
-
-
 def field_problems(values: Mapping[str, object]) -> dict[str, InputError]:
-    """Return what is wrong with every field at once, each with its code."""
+    """Say what is wrong with every field at once, each with its code; empty for a target."""
     problems: dict[str, InputError] = {}
     trial = dict(values)
     for _ in Target.model_fields:

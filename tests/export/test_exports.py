@@ -375,6 +375,15 @@ def test_tags_leave_room_and_no_key_twice():
     }  # fmt: skip
 
 
+def test_role_that_somebody_manages_is_named_in_the_file():
+    managed = Existing(role_name="r", role_manager="aws:cloudformation:stack-name=theirs")
+    plan = plan_of(EXAMPLES[0], managed)
+    said = "is managed already (aws:cloudformation:stack-name=theirs)"
+    for make in (terraform, cloudformation, lambda plan: terraform_for_many([plan])):
+        assert any(said in text.replace("\n# ", " ") for text in make(plan).values())
+        assert not any("is managed" in text for text in make(plan_of(EXAMPLES[0])).values())
+
+
 def test_what_is_there_is_a_stack_of_its_own_beside_a_stack_set():
     new, there = plan_of(EXAMPLES[0]), plan_of(EXAMPLES[1], THERE)
     files = export_targets([new, there], "cloudformation")

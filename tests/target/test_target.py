@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from rwlib.errors import InputError
 from rwlib.target.rules.names import CONNECTORS
 from rwlib.target.rules.text import input_notes
-from rwlib.target.target import Target, field_errors, read_yaml, refuse_options
+from rwlib.target.target import Target, field_problems, read_yaml, refuse_options
+
+
+def field_errors(values):
+    return {name: str(problem) for name, problem in field_problems(values).items()}
+
 
 ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvokbh-role"
 VALUES = {

@@ -33,6 +33,8 @@ def prepare() -> None:
     with uncollected():
         _prepared = CellRunner()
         _prepared.prepare()
+        # The patterns with which a cell is read are compiled at the first one.
+        _prepared.kernel.shell.input_transformer_manager.transform_cell("_ = f'{1}'\n")
 
 
 def _take_prepared() -> CellRunner:

@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from jupyter_core.paths import jupyter_path
 from nbclient.exceptions import CellExecutionError
@@ -20,7 +21,9 @@ from nbformat import from_dict
 from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
 from papermill.engines import Engine, NBClientEngine  # type: ignore[import-untyped]
+from papermill.iorw import load_notebook_node  # type: ignore[import-untyped]
 from papermill.log import logger  # type: ignore[import-untyped]
+from papermill.parameterize import parameterize_notebook  # type: ignore[import-untyped]
 from papermill.utils import merge_kwargs, remove_args  # type: ignore[import-untyped]
 
 from rwlib.headless.engine.process import can_fork
@@ -167,6 +170,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def execute_cell(self, cell: Any, cell_index: int) -> Any:
         """Execute a cell; the run ends here when the link was interrupted."""
+        if cell.cell_type != "code" and self.on_cell_start is None and not self.kc.interrupted:
+            return cell  # an event loop would run to find that there is nothing to do
         try:
             executed = super().execute_cell(cell, cell_index)
         except CellExecutionError as error:
@@ -265,8 +270,6 @@ def _show_interrupt(cell: Any, error: CellExecutionError) -> None:
 
 def warm_up() -> None:
     """Import what a child needs, find the kernel, compile the notebook format's schema."""
-    import nbformat
-
     import rwlib.headless.engine.kernel
     import rwlib.headless.engine.link  # noqa: F401
 
@@ -274,6 +277,19 @@ def warm_up() -> None:
         _spec("python3")
     for minor in (4, 5):
         nbformat.validate({"nbformat": 4, "nbformat_minor": minor, "metadata": {}, "cells": []})
+
+
+def rehearse_notebook(path: Path) -> None:
+    """Read a notebook, give it parameters and write it, as a run does before and after its cells.
+
+    Nothing runs and nothing is kept but what Python computes at the first time: patterns, which
+    classes belong together, which modules there are.
+    """
+    nb = load_notebook_node(str(path))
+    kernel = "python3" if "kernelspec" not in nb.metadata else None
+    nb = parameterize_notebook(nb, {"name": "x"}, kernel_name=kernel, engine_name="rwlib")
+    plain_output("execute_result", {"metadata": {}, "data": {}, "execution_count": 1})
+    nbformat.writes(nb)  # type: ignore[no-untyped-call]
 
 
 def _foreign(kernel_name: str, options: Mapping[str, Any]) -> str | None:

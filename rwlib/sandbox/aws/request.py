@@ -30,6 +30,9 @@ SERVICES = {
 }
 """Services that answer, by the name they are signed for."""
 
+_OF_SIGNATURE = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
+"""What a URL signed for S3 has, each behind ``X-Amz-``."""
+
 MALFORMED_HEADER = "The authorization header is malformed; "
 
 
@@ -172,9 +175,15 @@ def form_of(request: AwsRequest) -> list[tuple[str, str]]:
 
 def _authorization(request: AwsRequest) -> Authorization | None:
     header = request.headers.get("authorization", "")
-    if header:
-        return _from_header(request, header)
     arguments = dict(request.query)
+    if header:
+        if "X-Amz-Algorithm" in arguments or {"AWSAccessKeyId", "Signature"} <= arguments.keys():
+            raise _bad_authorization(
+                "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, "
+                "Signature query string parameter or the Authorization header should be specified",
+                header,
+            )
+        return _from_header(request, header)
     if "X-Amz-Signature" in arguments or "X-Amz-Credential" in arguments:
         return _from_query(arguments)
     if "AWSAccessKeyId" in arguments and "Signature" in arguments:
@@ -201,7 +210,7 @@ def _from_header(request: AwsRequest, header: str) -> Authorization:
             token=request.headers.get("x-amz-security-token", ""),
         )
     if not header.startswith("AWS4-HMAC-SHA256"):
-        raise _unreadable(header, "the authorization type is not supported")
+        raise _bad_authorization("Unsupported Authorization Type", header)
     credential, signed = _CREDENTIAL.search(header), _SIGNED.search(header)
     signature4 = _SIGNATURE.search(header)
     missing = [
@@ -242,6 +251,8 @@ def _from_header(request: AwsRequest, header: str) -> Authorization:
 
 def _from_query(arguments: dict[str, str]) -> Authorization:
     scope = _SCOPE.fullmatch(arguments.get("X-Amz-Credential", ""))
+    if scope is None or scope["service"] == "s3":
+        _check_arguments(arguments)
     if scope is None or "X-Amz-Signature" not in arguments:
         raise AwsError(
             "AuthorizationQueryParametersError",
@@ -258,6 +269,30 @@ def _from_query(arguments: dict[str, str]) -> Authorization:
         presigned=True,
         token=arguments.get("X-Amz-Security-Token", ""),
     )
+
+
+def _check_arguments(arguments: dict[str, str]) -> None:
+    """Refuse a URL signed for S3 that lacks a part of its signature.
+
+    Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters".
+    """
+    if not all(arguments.get(f"X-Amz-{name}") for name in _OF_SIGNATURE):
+        names = [f"X-Amz-{name}" for name in _OF_SIGNATURE]
+        raise AwsError(
+            "AuthorizationQueryParametersError",
+            "Query-string authentication version 4 requires the "
+            f"{', '.join(names[:-1])}, and {names[-1]} parameters.",
+        )
+    if arguments["X-Amz-Algorithm"] != "AWS4-HMAC-SHA256":
+        raise AwsError(
+            "AuthorizationQueryParametersError",
+            'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"',
+        )
+
+
+def _bad_authorization(text: str, header: str) -> AwsError:
+    fields = {"ArgumentName": "Authorization", "ArgumentValue": header[:200]}
+    return AwsError("InvalidArgument", text, fields=fields)
 
 
 def _unreadable(header: str, why: str) -> AwsError:

@@ -54,6 +54,7 @@ def check_signature(request: AwsRequest, secret: str, now: float) -> None:
     _check_time(request, authorization, when, now)
     if "host" not in authorization.signed_headers:
         raise mismatch(request.service, "'Host' must be a 'SignedHeader' in the Authorization.")
+    _check_signed_headers(request, authorization)
     payload = _payload_hash(request, authorization)
     canonical = "\n".join(
         (
@@ -75,6 +76,30 @@ def check_signature(request: AwsRequest, secret: str, now: float) -> None:
     if not hmac.compare_digest(wanted.encode(), authorization.signature.encode()):
         raise mismatch(request.service)
     request.seal = Seal(key, scope, stamp, wanted)
+
+
+def _check_signed_headers(request: AwsRequest, given: Authorization) -> None:
+    """Refuse headers of S3's own that the signature leaves out.
+
+    Source: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header
+    (AWS Signature Version 4)": all x-amz-* headers must be signed.
+    """
+    if request.service not in ("s3", "s3control"):
+        return
+    left_out = sorted(
+        name
+        for name in request.headers
+        if name.startswith("x-amz-")
+        and name not in given.signed_headers
+        and not (given.presigned and name == "x-amz-content-sha256")
+    )
+    if left_out:
+        raise AwsError(
+            "AccessDenied",
+            "There were headers present in the request which were not signed",
+            403,
+            fields={"HeadersNotSigned": ", ".join(left_out)},
+        )
 
 
 def mismatch(service: str, why: str = "") -> AwsError:
@@ -109,17 +134,23 @@ def _time_of(request: AwsRequest, given: Authorization) -> datetime:
         request.argument("X-Amz-Date") if given.presigned else request.headers.get("x-amz-date")
     ) or ""
     found = _STAMP.fullmatch(text)
+    of_s3 = request.service in ("s3", "s3control")
     if found is not None:
         try:
             return datetime(*map(int, found.groups()), tzinfo=UTC)  # type: ignore[arg-type,misc]
         except ValueError:
             pass
+    if given.presigned and of_s3:
+        raise AwsError(
+            "AuthorizationQueryParametersError",
+            "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"",
+        )
     try:
         date = request.headers.get("date", "")
         return datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     except ValueError:
         pass
-    if request.service in ("s3", "s3control"):
+    if of_s3:
         raise AwsError(
             "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header", 403
         )
@@ -162,7 +193,11 @@ def _check_time(request: AwsRequest, given: Authorization, when: datetime, now: 
 
 def _check_expiry(request: AwsRequest, stamp: float, now: float) -> None:
     text = request.argument("X-Amz-Expires") or ""
-    if not text.isdigit() or int(text) > 604800:
+    if not re.fullmatch(r"-?\d+", text, re.ASCII):
+        raise AwsError("AuthorizationQueryParametersError", "X-Amz-Expires should be a number")
+    if text.startswith("-"):
+        raise AwsError("AuthorizationQueryParametersError", "X-Amz-Expires must be non-negative")
+    if int(text) > 604800:
         raise AwsError(
             "AuthorizationQueryParametersError",
             "X-Amz-Expires must be less than a week (in seconds); "

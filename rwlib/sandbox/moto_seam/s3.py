@@ -185,6 +185,7 @@ class MotoS3:
             getattr(found, "sandbox_initiator", ""),
             found.sse_encryption,
             found.kms_key_id,
+            str(found.metadata.get("x-amz-checksum-algorithm") or "").upper(),
         )
 
     def upload_parts(self, bucket: str, upload_id: str) -> dict[int, PartView] | None:
@@ -192,7 +193,16 @@ class MotoS3:
         found = self._multipart(bucket, upload_id)
         if found is None:
             return None
-        return {number: PartView(part.etag, part.size) for number, part in found.parts.items()}
+        return {
+            number: PartView(part.etag, part.size, getattr(part, "sandbox_checksum", ""))
+            for number, part in found.parts.items()
+        }
+
+    def mark_checksum(self, bucket: str, upload_id: str, number: int, value: str) -> None:
+        """Remember the checksum that a part came with."""
+        found = self._multipart(bucket, upload_id)
+        if found is not None and number in found.parts:
+            found.parts[number].sandbox_checksum = value
 
     def forget_parts(self, bucket: str, key: str, numbers: Sequence[int]) -> None:
         """Keep of a completed upload's parts only how large they were: the object has them."""

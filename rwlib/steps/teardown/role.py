@@ -10,6 +10,7 @@ from rwlib.steps.changes import Change, ChangeSubject, canonical
 from rwlib.steps.ownership import (
     STATEMENT,
     Claim,
+    WrittenStatements,
     claim_key,
     id_of,
     is_ours,
@@ -18,7 +19,6 @@ from rwlib.steps.ownership import (
     principal_key,
     statement_key,
     tags_of,
-    written_statements,
 )
 from rwlib.steps.quotas import policy_text
 from rwlib.steps.step3_documents import (
@@ -187,7 +187,7 @@ def _without_ours(
     # A tool that takes a role over takes our marks off it; what the ledger remembers is the
     # tool's from then on.
     managed = other_manager(role, work.target.tags)
-    written = written_statements(role, None if managed else work.ledger)
+    written = WrittenStatements(role, None if managed else work.ledger)
 
     def goes(statement: Mapping[str, Any]) -> bool:
         if statement_key(statement) not in written:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from rwlib.sandbox.answer import AwsError
 from rwlib.sandbox.aws.directory import Directory
@@ -18,7 +19,12 @@ from rwlib.sandbox.aws.documents import (
 from rwlib.sandbox.aws.s3.operations import BUCKET, OBJECT, WITH_VERSION, not_allowed
 from rwlib.sandbox.aws.s3.preconditions import CHANGES, check_write, is_conditional
 from rwlib.sandbox.aws.s3.public import is_public
-from rwlib.sandbox.aws.s3.uploads import check_completion, check_part_number, no_such_upload
+from rwlib.sandbox.aws.s3.uploads import (
+    check_completion,
+    check_part_checksum,
+    check_part_number,
+    no_such_upload,
+)
 from rwlib.sandbox.aws.s3.xml import malformed_xml
 from rwlib.sandbox.aws.saved_principals import InvalidPrincipalError, check_principals
 from rwlib.sandbox.moto_seam.world import World
@@ -27,6 +33,9 @@ if TYPE_CHECKING:
     from rwlib.sandbox.aws.s3.call import S3Call
 
 LARGEST_POLICY = 20 * 1024
+MOST_METADATA = 2048
+_META = "x-amz-meta-"
+WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 PLAIN_ACLS = ("private", "bucket-owner-full-control")
 _OF_UPLOAD = frozenset({"UploadPart", "UploadPartCopy", "ListParts", "AbortMultipartUpload"})
 """CompleteMultipartUpload may come again when it has been answered."""
@@ -79,6 +88,10 @@ def check_request(call: S3Call, directory: Directory) -> None:
         raise not_allowed(call.request, "OBJECT")
     if name == "PutBucketVersioning":
         _check_versioning(call)
+    if name in WRITES:
+        _check_metadata(call)
+    if name in ("PutObject", "UploadPart"):
+        _check_length(call)
     if name in ("UploadPart", "UploadPartCopy"):
         check_part_number(call.request)
     if name in _OF_UPLOAD:
@@ -117,6 +130,49 @@ def _check_upload(call: S3Call, world: World) -> None:
     upload = world.s3.upload(call.bucket.name, call.request.argument("uploadId") or "")
     if upload is None or upload.key != call.operation.key:
         raise no_such_upload()
+    if call.operation.name == "UploadPart":
+        check_part_checksum(call.request, upload.checksum_algorithm)
+
+
+def _check_length(call: S3Call) -> None:
+    """Refuse a content that does not say how long it is.
+
+    Source: Amazon S3 API Reference, "Error responses", ``MissingContentLength``.
+    """
+    headers = call.request.headers
+    if "content-length" not in headers and not call.request.chunked_transfer:
+        raise AwsError(
+            "MissingContentLength", "You must provide the Content-Length HTTP header.", 411
+        )
+
+
+def _check_metadata(call: S3Call) -> None:
+    """Refuse what is said about an object beside its content, where it is too much or doubled.
+
+    Sources: Amazon S3 User Guide, "Working with object metadata" (2 KB, names without their
+    prefix) and "Categorizing your storage using tags"; "Error responses", ``MetadataTooLarge``.
+    """
+    headers = call.request.headers
+    size = sum(
+        len(name.removeprefix(_META).encode()) + len(value.encode("latin-1", "replace"))
+        for name, value in headers.items()
+        if name.startswith(_META)
+    )
+    if size > MOST_METADATA:
+        raise AwsError(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+            fields={"Size": str(size), "MaxSizeAllowed": str(MOST_METADATA)},
+        )
+    tagging = headers.get("x-amz-tagging", "")
+    names = [name for name, _ in parse_qsl(tagging, keep_blank_values=True)]
+    if len(names) != len(set(names)):
+        raise AwsError(
+            "InvalidArgument",
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
+            "parameters without tag name duplicates.",
+            fields={"ArgumentName": "x-amz-tagging", "ArgumentValue": tagging},
+        )
 
 
 def _check_versioning(call: S3Call) -> None:

@@ -30,7 +30,7 @@ from rwlib.sandbox.aws.s3.preconditions import READS, check_source, is_condition
 from rwlib.sandbox.aws.s3.public import is_public
 from rwlib.sandbox.aws.s3.ranges import cut, take_range
 from rwlib.sandbox.aws.s3.rules import check_request
-from rwlib.sandbox.aws.s3.uploads import check_copy, copy_source, listed_numbers
+from rwlib.sandbox.aws.s3.uploads import check_copy, checksum_of, copy_source, listed_numbers
 from rwlib.sandbox.aws.s3.xml import NAMESPACE, check_form, malformed_xml, takes_xml
 from rwlib.sandbox.views import BucketView, ObjectView
 
@@ -356,6 +356,11 @@ class S3Service:
             if found:
                 arn = call.caller.principal_arn
                 self.world.s3.mark_initiator(call.bucket.name, found[1].decode(), arn)
+        elif name == "UploadPart":
+            upload_id = call.request.argument("uploadId") or ""
+            number = int(call.request.argument("partNumber") or 0)
+            checksum = checksum_of(call.request)[1]
+            self.world.s3.mark_checksum(call.bucket.name, upload_id, number, checksum)
         elif name == "CompleteMultipartUpload":
             numbers = listed_numbers(call.request.body)
             self.world.s3.forget_parts(call.bucket.name, call.operation.key, numbers)

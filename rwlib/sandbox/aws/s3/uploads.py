@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
 from rwlib.sandbox.answer import AwsError
+from rwlib.sandbox.aws.s3.checksums import ALGORITHMS
 from rwlib.sandbox.aws.s3.xml import malformed_xml, read_xml
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 MOST_PARTS = 10_000
 SMALLEST_PART = 5 * 1024 * 1024
-COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)", re.ASCII)
+_CHECKSUMS = frozenset(f"Checksum{name}" for name in ALGORITHMS)
 _CHANGES = (
     *("x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-server-side-encryption"),
     "x-amz-server-side-encryption-customer-algorithm",
@@ -37,6 +38,29 @@ def no_such_upload() -> AwsError:
         "have been aborted or completed.",
         404,
     )
+
+
+def checksum_of(request: AwsRequest) -> tuple[str, str]:
+    """Give the algorithm and the value of the checksum that a content was held against."""
+    algorithm = str(request.environ.get("HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM", ""))
+    return algorithm, str(request.environ.get(f"HTTP_X_AMZ_CHECKSUM_{algorithm}", ""))
+
+
+def check_part_checksum(request: AwsRequest, wanted: str) -> None:
+    """Refuse a part whose checksum is of another kind than its upload's.
+
+    Raises
+    ------
+    AwsError
+        ``InvalidRequest``.
+    """
+    algorithm, value = checksum_of(request)
+    if wanted and value and algorithm != wanted:
+        raise AwsError(
+            "InvalidRequest",
+            f"Checksum Type mismatch occurred, expected checksum Type: {wanted.lower()}, "
+            f"actual checksum Type: {algorithm.lower()}",
+        )
 
 
 def check_part_number(request: AwsRequest) -> None:
@@ -71,16 +95,17 @@ def check_completion(call: S3Call, world: World) -> None:
         if world.s3.was_completed(call.bucket.name, call.operation.key, upload_id):
             return
         raise no_such_upload()
-    numbers = [number for number, _ in listed]
+    numbers = [number for number, *_ in listed]
     if numbers != sorted(set(numbers)):
         raise AwsError(
             "InvalidPartOrder",
             "The list of parts was not in ascending order. Parts must be ordered by part number.",
             fields={"UploadId": upload_id},
         )
-    for number, etag in listed:
+    for number, etag, checksum in listed:
         part = there.get(number)
-        if part is None or part.etag.strip('"') != etag.strip('"'):
+        other = part is not None and bool(checksum and part.checksum) and checksum != part.checksum
+        if part is None or part.etag.strip('"') != etag.strip('"') or other:
             raise AwsError(
                 "InvalidPart",
                 "One or more of the specified parts could not be found. The part may not have been "
@@ -107,10 +132,11 @@ def _check_size(number: int, part: PartView) -> None:
 
 def listed_numbers(body: bytes) -> list[int]:
     """Give the numbers of the parts that a completion lists."""
-    return [number for number, _ in _listed_parts(body)]
+    return [number for number, *_ in _listed_parts(body)]
 
 
-def _listed_parts(body: bytes) -> list[tuple[int, str]]:
+def _listed_parts(body: bytes) -> list[tuple[int, str, str]]:
+    """Read each part's number, ETag and checksum."""
     root = read_xml(body)
     found = []
     for node in root:
@@ -120,7 +146,8 @@ def _listed_parts(body: bytes) -> list[tuple[int, str]]:
         number = given.get("PartNumber", "")
         if not (number.isascii() and number.isdigit() and given.get("ETag")):
             raise malformed_xml()
-        found.append((int(number), given["ETag"]))
+        checksum = next((value for name, value in given.items() if name in _CHECKSUMS), "")
+        found.append((int(number), given["ETag"], checksum))
     if root.tag.rpartition("}")[2] != "CompleteMultipartUpload" or not found:
         raise malformed_xml()
     return found

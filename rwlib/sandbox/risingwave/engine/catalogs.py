@@ -16,7 +16,6 @@ _TYPES = {
     **{701: "float8", 1043: "varchar", 1082: "date", 1083: "time", 1114: "timestamp"},
     **{1184: "timestamptz", 1186: "interval", 1700: "numeric", 3802: "jsonb"},
 }
-_LISTED = (("table", "table"), ("view", "view"), ("matview", "materialized view"))
 _CLASSES = {"table": "r", "source": "x", "materialized view": "m"}
 
 
