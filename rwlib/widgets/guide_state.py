@@ -336,6 +336,13 @@ class Guide:
         given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
         return (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
 
+    def close(self) -> None:
+        """Show nothing of an earlier look until the next one; makes no call."""
+        self._begin()
+        self._caller = (self._caller_key(), "", _ASKING)
+        self.states = closed_states(_ASKING)
+        self.tell()
+
     def begin_again(self) -> None:
         """Read the inputs and the accounts as if this were the first look."""
         if self.switch:
@@ -353,11 +360,7 @@ class Guide:
         self.switch.choose(place)
         self._run_dir = None
         self.values = self._read({})
-        self._begin()
-        # Before the first call: the banner is never older than the choice.
-        self._caller = (self._caller_key(), "", _ASKING)
-        self.states = closed_states(_ASKING)
-        self.tell()
+        self.close()  # before the first call: the banner is never older than the choice
         self._caller = None
         self.look()
 

@@ -17,21 +17,39 @@ _TARGET = "jupyter.widget.control"
 _MADE_AHEAD = "VOILA_PREHEAT"
 
 
-def when_opened(begin_again: Callable[[], None]) -> None:
-    """Call a function when a page that was made ahead is opened, before anything of it is shown.
+def when_opened(close: Callable[[], None], begin_again: Callable[[], None]) -> None:
+    """Close a page that was made ahead when it is opened, and look again once it is shown.
 
     A page that opens asks its kernel first for the state of all widgets, over a line that it
-    opens for that (``jupyter.widget.control``).
+    opens for that (``jupyter.widget.control``). It waits four seconds for the answer, which on a
+    busy machine are fewer than a look at AWS takes; so the answer shows nothing of the earlier
+    look, and the look comes after it.
+
+    Parameters
+    ----------
+    close
+        Takes what was seen earlier off the page; makes no call.
+    begin_again
+        Looks at everything again.
     """
     if os.environ.get(_MADE_AHEAD) != "True":
         return
     manager: Any = get_comm_manager()
+    widget: Any = Widget
 
     def opened(comm: Any, message: Any) -> None:
-        manager.register_target(_TARGET, Widget.handle_control_comm_opened)
+        manager.register_target(_TARGET, widget.handle_control_comm_opened)
         try:
-            begin_again()
+            close()
         finally:
-            Widget.handle_control_comm_opened(comm, message)
+            widget.handle_control_comm_opened(comm, message)
+        answer = widget._handle_control_comm_msg
+
+        def asked(question: Any) -> None:
+            comm.on_msg(answer)
+            answer(question)
+            begin_again()
+
+        comm.on_msg(asked)
 
     manager.register_target(_TARGET, opened)

@@ -106,7 +106,7 @@ class GuidedPage:
         from rwlib.widgets.opened import when_opened
 
         guide = NotebookGuide(self._parameters, acting=tuple(STEPS), tolerant=False, guided=True)
-        when_opened(guide.begin_again)
+        when_opened(guide.close, guide.begin_again)
         return guide
 
     def who(self) -> Any:

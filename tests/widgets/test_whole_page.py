@@ -124,14 +124,21 @@ def test_a_page_made_ahead_looks_again_when_opened(world, complete, monkeypatch,
     other = widgets.guide(complete, guided=True)
     other.edit(complete)
     boto3.client("s3").create_bucket(Bucket="made-meanwhile")
-    manager, answered = get_comm_manager(), []
-    monkeypatch.setattr(
-        "ipywidgets.Widget.handle_control_comm_opened",
-        classmethod(lambda cls, comm, message: answered.append(made.guide.values["bucket"])),
-    )
-    for _ in range(2):
-        manager.targets["jupyter.widget.control"](None, {})
-    assert answered == [complete["bucket"]] * 2
+    manager, answered, looked = get_comm_manager(), [], []
+    comm = type("Line", (), {"on_msg": lambda self, call: setattr(self, "asked", call)})()
+    for name in ("handle_control_comm_opened", "_handle_control_comm_msg"):
+        monkeypatch.setattr(
+            f"ipywidgets.Widget.{name}",
+            classmethod(lambda cls, *given: answered.append(made.guide.waits)),
+        )
+    with monkeypatch.context() as patch:
+        patch.setattr("rwlib.widgets.guide_state.Guide.look", lambda self: looked.append(1))
+        manager.targets["jupyter.widget.control"](comm, {})
+    assert looked == []  # the page waits four seconds for the answer, and a look may take longer
+    comm.asked({})
+    manager.targets["jupyter.widget.control"](comm, {})
+    assert answered == [True, True, False]
+    assert made.guide.values["bucket"] == complete["bucket"]
     assert form.fields["bucket"].input.value == complete["bucket"]
     assert "made-meanwhile" in form.fields["bucket"].options
     assert made.guide.begun == 1
