@@ -54,23 +54,32 @@ WORKLOAD_IDENTITY_ARN = "arn:aws:iam::444455556666:role/g1jk13sq56ejdref71h1cvok
 OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"
 
 
-# Files that take a minute or more, longest first: one that begins last leaves a worker idle.
-_LONGEST = (
+# Files that take long, longest first: one that begins last leaves a worker idle.
+LONGEST = (
     "browser/test_guided_path.py",
     "batch/test_runner.py",
+    "project/test_wheel.py",
     "notebooks/test_labs.py",
     "labs/test_labs.py",
-    "batch/test_dask.py",
     "batch/test_watch.py",
+    "batch/test_dask.py",
     "runbook/test_runbook.py",
     "headless/test_engine.py",
+    "notebooks/test_stored.py",
     "steps/test_ownership.py",
+    "labs/test_class.py",
     "cli/test_hostile_surroundings.py",
     "headless/test_engine_errors.py",
     "batch/test_plan.py",
-    "export/test_operator.py",
     "steps/test_strangers.py",
-    "notebooks/test_stored.py",
+    "export/test_operator.py",
+    "notebooks/test_notebooks.py",
+    "docs/test_samples.py",
+    "labs/test_repairs.py",
+    "cli/test_lab.py",
+    "export/test_any_target.py",
+    "steps/test_killed.py",
+    "clients/test_clients.py",
     "verify/test_mutations.py",
 )
 
@@ -98,32 +107,32 @@ def _prepare():
     settings.load_profile("any-machine")
 
 
-_MARKED_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)$", re.MULTILINE)
+MARKED_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)$", re.MULTILINE)
 _NOT = re.compile(r"\bnot (\w+)")
 _NOTHING_BUT_NOT = re.compile(r"not \w+( and not \w+)*$")
 
 
 def pytest_ignore_collect(collection_path, config):
     """Leave a file unread that is marked as a whole with what this run leaves out."""
-    left_out = _left_out(config.option.markexpr)
+    left_out = marks_left_out(config.option.markexpr)
     if left_out and collection_path.name.startswith("test_"):
-        whole = _MARKED_WHOLE.search(collection_path.read_text(encoding="utf-8"))
+        whole = MARKED_WHOLE.search(collection_path.read_text(encoding="utf-8"))
         return True if whole and whole[1] in left_out else None
     return None
 
 
 @functools.cache
-def _left_out(expression):
+def marks_left_out(expression):
     """The marks of which each is enough for a test to be left out, whatever else it has."""
     return set(_NOT.findall(expression)) if _NOTHING_BUT_NOT.match(expression) else set()
 
 
 def pytest_collection_modifyitems(items):
-    places = {name: number for number, name in enumerate(_LONGEST)}
+    places = {name: number for number, name in enumerate(LONGEST)}
 
     @functools.cache
     def place(path):
-        return places.get("/".join(path.parts[-2:]), len(places))
+        return places.get("/".join(path.parts[-2:]), len(LONGEST))
 
     items.sort(key=lambda item: place(item.path))
 

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -174,6 +174,9 @@ def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
     click.echo(f"{texts.story}\n\n{texts.tasks}\n")
     hint = f"rwlib lab hint {lab.number}{_as_learner(learner, state)}"
     click.echo(f"There are {len(texts.hints)} hints: {hint} shows the first.")
+    who = _as_learner(learner, state)
+    click.echo(f"In a shell, lab.look is: rwlib lab look {lab.number} LETTER{who}")
+    click.echo(f"The letters are in: rwlib lab question {lab.number}{who}")
     return 0
 
 
@@ -214,6 +217,47 @@ def solution(number: str, applies: bool, learner: str, state: str | None, as_jso
         click.echo(json.dumps(facts, indent=2))
         return 0
     click.echo(f"{texts.solution}\n\n{shown.text}")
+    return 0
+
+
+@command.command("look")
+@click.argument("number")
+@click.argument("layer")
+@_options
+def look(number: str, layer: str, learner: str, state: str | None, as_json: bool) -> int:
+    """Show what stands at a LAYER: a letter of `rwlib lab question`, or a name; changes nothing."""
+    with _opened(number, learner, state) as opened:
+        text = opened.look(layer).text
+    click.echo(json.dumps({"lab": opened.lab.number, "text": text}) if as_json else text)
+    return 0
+
+
+@command.command("question")
+@click.argument("number")
+@click.argument("when", type=click.Choice(["before", "after"]), default="before")
+@click.argument("choice", default="")
+@_options
+def question(
+    number: str,
+    when: Literal["before", "after"],
+    choice: str,
+    learner: str,
+    state: str | None,
+    as_json: bool,
+) -> int:
+    """Show the question before the repair or after it; with a CHOICE answer it.
+
+    The first answer goes on the score sheet, apart from the repair.
+    """
+    with _opened(number, learner, state) as opened:
+        shown = opened.answer(when, choice) if choice else opened.question(when)
+    if as_json:
+        click.echo(json.dumps({"lab": opened.lab.number, "text": shown.text}))
+        return 0
+    click.echo(shown.text)
+    if not choice:
+        who = _as_learner(learner, state)
+        click.echo(f"\nAnswer with: rwlib lab question {opened.lab.number} {when} LETTER{who}")
     return 0
 
 
@@ -395,8 +439,11 @@ def serve(
             signed = "signed" if served.is_signed else "not signed: there is no --key-file"
             click.echo(f"{len(seats)} seats; results are {signed}.")
             for each in seats:
-                click.echo(f"  {each['learner']:<16} {each['url']}  RWLIB_SEAT={each['seat']}")
-            click.echo("The class's score sheet: rwlib lab live. End the class with Ctrl-C.")
+                where = shlex.quote(str(each["seat"]))
+                click.echo(f"  {each['learner']:<16} {each['url']}  RWLIB_SEAT={where}")
+            live = ["rwlib", "lab", "live", str(home)]
+            live += ["--key-file", str(key_file)] if key_file else []
+            click.echo(f"The class's score sheet: {shlex.join(live)}\nEnd the class with Ctrl-C.")
         sys.stdout.flush()
         return 4 if _until(told, served.ended) else 0
 

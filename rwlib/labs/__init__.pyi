@@ -20,5 +20,4 @@ from .session import drawn_lab as drawn_lab
 from .session import open_lab as open_lab
 from .session import start_lab as start_lab
 from .texts import LabTexts as LabTexts
-from .texts import read_texts as read_texts
 from .texts import texts_of as texts_of

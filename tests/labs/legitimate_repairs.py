@@ -149,6 +149,20 @@ def _one_deny_each(setup: LabSetup, statements: list[Any]) -> None:
         each["Sid"] = f"Mine{number}"
 
 
+def _only_through_tls(setup: LabSetup, statements: list[Any]) -> None:
+    statements.append(
+        setup.fill(
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": ["arn:aws:s3:::$bucket", "arn:aws:s3:::$bucket/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        )
+    )
+
+
 def _another_boundary(lab: Any) -> None:
     iam = lab.setup.client("iam")
     text = json.dumps(lab.setup.fill("$wide_enough_boundary"))
@@ -304,6 +318,25 @@ LEGITIMATE: dict[tuple[int, str], Repair] = {
         allows("s3:GetObject", _OBJECTS, _OWN_ACCOUNT),
         allows("s3:GetBucketLocation", BUCKET, _OWN_ACCOUNT),
     ),
+    (5, "asked for through TLS"): inline(
+        allows(
+            "s3:ListBucket",
+            BUCKET,
+            {
+                "StringEquals": {"s3:prefix": "risingwave"},
+                "Bool": {"aws:SecureTransport": "true"},
+            },
+        )
+    ),
+    (5, "all, and a Deny for the others"): inline(
+        allows("s3:ListBucket", BUCKET),
+        {
+            "Effect": "Deny",
+            "Action": "s3:ListBucket",
+            "Resource": BUCKET,
+            "Condition": {"StringNotLike": {"s3:prefix": ["risingwave", "risingwave/*"]}},
+        },
+    ),
     (8, "version 1 again"): first_version,
     (8, "another managed policy"): attached("key", allows(_KEY, "$key_arn")),
     (8, "grant for S3's context"): new_key_grant(
@@ -331,6 +364,9 @@ LEGITIMATE: dict[tuple[int, str], Repair] = {
     (9, "StringNotLike"): exempts({"StringNotLike": {_ARN: [_ROLE, *_KNOWN]}}),
     (9, "by the role's id"): _also("StringNotLike", "aws:userid", "$role_id:*"),
     (9, "two statements"): bucket(_two_denies),
+    (9, "and a Deny without TLS"): all_of(
+        exempts({"ArnNotEquals": {_ARN: [*_KNOWN, _ROLE]}}), bucket(_only_through_tls)
+    ),
     (9, "another order and other Sids"): bucket(_one_deny_each),
     (9, "a second condition on the ARN"): _also("StringNotEquals", _ARN, _ROLE),
     (10, "only of its own account"): boundary(allows("s3:PutObject", _OBJECTS, _OWN_ACCOUNT)),
@@ -357,6 +393,11 @@ LEGITIMATE: dict[tuple[int, str], Repair] = {
     ),
     (11, "symptom first"): lambda lab: (lab.symptom(), lab.solution(apply=True)),
     (11, "quoted name"): sink(lambda text: _frankfurt(text).replace("lab_sink", '"Orders out"')),
+    (12, "a letter missing first"): lambda lab: (
+        lab.cloud.add_allowed_role(lab.cluster_id, lab.role_arn[:-1]),
+        lab.cloud.remove_allowed_role(lab.cluster_id, lab.role_arn[:-1]),
+        lab.cloud.add_allowed_role(lab.cluster_id, lab.role_arn),
+    ),
     (12, "registered twice"): lambda lab: [
         lab.cloud.add_allowed_role(lab.cluster_id, lab.role_arn) for _ in range(2)
     ],

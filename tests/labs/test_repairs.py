@@ -23,6 +23,9 @@ TOO_WIDE = {**repairs.TOO_WIDE, **wrong_repairs.TOO_WIDE}
 SHORT = {
     (2, "two inline policies"),
     (9, "by the role's id"),
+    (9, "and a Deny without TLS"),
+    (5, "the empty prefix too"),
+    (12, "another role registered for a while"),
     (10, "a new boundary with the same reach"),
     (9, "the session's name"),
     (10, "the Deny narrowed"),

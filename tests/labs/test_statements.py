@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.headless import notebook_path
 from rwlib.labs.model import all_labs
 from rwlib.labs.session import start_lab
@@ -182,9 +183,111 @@ def lab_14(lab):
     assert lab.try_again().works
 
 
+def lab_16(lab):
+    """The verdict names the key; one stranger's address does not fit, one that is listed does."""
+    assert "aws:SourceIp" in lab.verdict().text
+    assert not lab.try_again().works
+    policy = bucket_policy(lab)
+    (deny,) = (each for each in policy["Statement"] if "NotIpAddress" in str(each["Condition"]))
+    assert set(deny["Condition"]) > {"NotIpAddress"}  # and the principal: both must hold
+    request = {
+        "principal": f"arn:aws:sts::{CUSTOMER}:assumed-role/{lab.role_name}/reqsign",
+        "action": "s3:PutObject",
+        "resource": f"arn:aws:s3:::{lab.bucket}/{lab.prefix}/part-0",
+    }
+    inside = deny["Condition"]["NotIpAddress"]["aws:SourceIp"][0].partition("/")[0]
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    for address, allowed in ((inside, True), ("192.0.2.1", False)):
+        asked = Request(**request, context={"aws:SourceIp": address})
+        found = evaluate(
+            asked,
+            Policies(identity=[{"Version": "2012-10-17", "Statement": [allow]}], resource=policy),
+        )
+        assert (found.effect == "allowed") is allowed, address
+
+
+def bucket_policy(lab):
+    return json.loads(lab.setup.client("s3").get_bucket_policy(Bucket=lab.bucket)["Policy"])
+
+
+def lab_17(lab):
+    """With a bucket key the context is the bucket's ARN, without one the object's."""
+    bucket, objects = (f"arn:aws:s3:::{lab.bucket}{rest}" for rest in ("", "/*"))
+    key = lab.setup.variables["key_arn"]
+
+    def works(pattern, with_bucket_key):
+        encryption = {
+            "ApplyServerSideEncryptionByDefault": {
+                "SSEAlgorithm": "aws:kms",
+                "KMSMasterKeyID": key,
+            },
+            "BucketKeyEnabled": with_bucket_key,
+        }
+        lab.setup.client("s3").put_bucket_encryption(
+            Bucket=lab.bucket, ServerSideEncryptionConfiguration={"Rules": [encryption]}
+        )
+        statement = {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": key,
+            "Condition": {"StringLike": {"kms:EncryptionContext:aws:s3:arn": pattern}},
+        }
+        lab.setup.client("iam").put_role_policy(
+            RoleName=lab.role_name,
+            PolicyName="use-the-key",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        )
+        lab.setup.make([{"propagation": 0}])
+        return lab.try_again().works
+
+    refused = lab.try_again()
+    assert "no identity-based policy allows" in " ".join(refused.lines)  # as if it were not there
+    assert works(bucket, True)
+    assert not works(objects, True)
+    assert works(objects, False)
+    assert not works(bucket, False)
+    assert works([bucket, objects], True)
+    assert works([bucket, objects], False)
+
+
+def lab_18(lab):
+    """The statement knows another id than the role's, though the role's name is the same."""
+    iam = lab.setup.client("iam")
+    role = iam.get_role(RoleName=lab.role_name)["Role"]
+    assert "aws:userid" in json.dumps(bucket_policy(lab)).lower()
+    assert role["RoleId"] not in json.dumps(bucket_policy(lab))
+    iam.create_role(RoleName="twice", AssumeRolePolicyDocument=json.dumps(lab.setup.trust_policy()))
+    first = iam.get_role(RoleName="twice")["Role"]
+    iam.delete_role(RoleName="twice")
+    iam.create_role(RoleName="twice", AssumeRolePolicyDocument=json.dumps(lab.setup.trust_policy()))
+    second = iam.get_role(RoleName="twice")["Role"]
+    assert first["Arn"] == second["Arn"]
+    assert first["RoleId"] != second["RoleId"]
+
+
+def lab_19(lab):
+    """A repair by hand lasts until the next apply; the role's tag says whose it is."""
+    tags = lab.setup.client("iam").list_role_tags(RoleName=lab.role_name)["Tags"]
+    assert "managed-by" in {each["Key"] for each in tags}
+    trust(TEAM, RISINGWAVE)(lab)
+    lab.setup.make([{"propagation": 0}])
+    assert lab.try_again().works
+    assert "No changes" not in lab.terraform_plan().text
+    lab.terraform_apply()
+    assert not lab.try_again().works
+
+
+def lab_20(lab):
+    """The refusal is in the trail with its reason, and the change that caused it before it."""
+    lab.try_again()
+    text = lab.trail().text
+    change, refusal = text.find("AttachRolePolicy"), text.find("explicit deny in an identity-based")
+    assert 0 <= change < refusal
+
+
 SHOWN = {f.__name__.removeprefix("lab_"): f for f in (
     lab_1, lab_2, lab_3, lab_4, lab_5, lab_6, lab_7, lab_8, lab_9, lab_10, lab_11, lab_12, lab_13,
-    lab_14)}  # fmt: skip
+    lab_14, lab_16, lab_17, lab_18, lab_19, lab_20)}  # fmt: skip
 # Sentences that say what to do; what they say of AWS is in those beside them, or said elsewhere.
 ADVICE = (
     "The Workload Identity of your cluster is one role; name it exactly.",
@@ -199,6 +302,9 @@ ADVICE = (
     "A change made out of impatience stays when the waiting is long over.",
     "Repair the layer that refused, and nothing else.",
     "What works after a wide grant has not been repaired.",
+    "Ask who else is named by id before you delete a role",
+    "Ask who owns a role before you repair it",
+    "What you did not know within a minute is what to do again next week.",
 )
 # What `lab_N` shows, and what `test_texts` shows by the evaluator: sentences by their beginnings.
 SENTENCES = {
@@ -217,6 +323,13 @@ SENTENCES = {
     13: ("The redshift sink uses one role twice", "`CREATE SINK` of redshift calls S3 not at all"),
     14: ('"Not yet" and "wrong" look the same',),
     15: ("One message at a time, from STS to S3",),
+    16: ("`unknown` is an answer", "A condition on the network", "Conditions of one statement"),
+    17: ("With a bucket key the encryption context", "A condition that does not fit",
+         "A policy that is to survive the switch"),
+    18: ("Made again is not the same", "`aws:userid` knows a role by its id"),
+    19: ("A repair by hand under a tool", "The runbook's exports write the same set-up"),
+    20: ("A refused call is in the trail", "The change that caused it", "Object-level calls"),
+    21: ("The message has named the layer",),
 }  # fmt: skip
 LABS = [lab for lab in all_labs() if lab.number in SENTENCES]
 
@@ -225,7 +338,9 @@ LABS = [lab for lab in all_labs() if lab.number in SENTENCES]
 def test_every_sentence_to_remember_is_shown_or_advice(lab):
     """A sentence that is new or another has to be shown first."""
     cells = json.loads(notebook_path(f"labs/{lab.file_name}").read_text(encoding="utf-8"))["cells"]
-    text = next(t for t in ("".join(each["source"]) for each in cells) if "to remember" in t)
+    text = next(
+        t for t in ("".join(each["source"]) for each in cells) if "## What to remember" in t
+    )
     said = [line[2:] for line in text.partition("## What is next")[0].splitlines()
             if line.startswith("- ")]  # fmt: skip
     known = (*SENTENCES[lab.number], *ADVICE)

@@ -14,11 +14,12 @@ from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.headless import notebook_path
 from rwlib.labs.advice import ADVICE
 from rwlib.labs.learner_folder import workplace
-from rwlib.labs.model import all_labs, find_lab
+from rwlib.labs.model import all_labs, draw_faults, find_lab
 from rwlib.labs.questions import LAYERS, choice_of, choices, question_of
 from rwlib.labs.result import Mistake
+from rwlib.labs.scores import read_results
 from rwlib.labs.session import start_lab
-from rwlib.labs.texts import read_texts
+from rwlib.labs.texts import in_its_names, read_texts, texts_of
 from rwlib.labs.views import show_rows
 from rwlib.verify.iam_actions import iam_actions
 
@@ -237,3 +238,67 @@ def test_check_has_a_sentence_for_a_usual_wrong_answer(shared_sandbox, monkeypat
     text = repr(lab.check())
     assert "You have changed the trust policy, and the refusal stays" in text
     assert "A wildcard makes the message go away because nobody is asked any more" in text
+
+
+def told(lab):
+    return texts_of(lab, notebook_path(f"labs/{lab.file_name}"))
+
+
+def test_texts_are_those_of_the_notebook_when_the_seed_is_the_default_one():
+    for lab in all_labs():
+        assert told(draw_faults(lab, 1)) == read_texts(notebook_path(f"labs/{lab.file_name}"))
+
+
+def test_texts_and_questions_name_what_the_seed_has_drawn():
+    named = 0
+    for lab in (each for each in all_labs() if not each.rounds):
+        plain = told(lab)
+        for seed in range(2, 8):
+            drawn = draw_faults(lab, seed)
+            target, texts = drawn.full_target(), told(drawn)
+            said = [texts.story, texts.tasks, *texts.hints, texts.solution]
+            said += [question_of(drawn, "after").text] if drawn.after else []
+            assert len(texts.hints) == len(plain.hints)
+            text = "\n".join(said)
+            assert "$" not in text.replace("${", "")
+            left = re.findall(r"`[^`\n]*risingwave(?:-s3-access|-old)[^`\n]*`", text)
+            assert [each for each in left if target.prefix not in each] == []
+            named += target.role_name in text or f"`{target.prefix}" in text
+            variant = drawn.told.get("hints", {})
+            assert all(texts.hints[n - 1] != plain.hints[n - 1] for n in variant)
+    assert named > 10
+
+
+def test_only_code_in_a_line_is_written_in_other_names():
+    lab = draw_faults(find_lab(5), 5)
+    name, prefix = lab.full_target().role_name, lab.full_target().prefix
+    text = "risingwave `risingwave/*` `risingwave-old/` `risingwave/main.tf` `risingwave-s3-access`"
+    assert in_its_names(lab, f"{text}\n```\n`risingwave`\n```") == (
+        f"risingwave `{prefix}/*` `{prefix}-old/` `risingwave/main.tf` `{name}`"
+        "\n```\n`risingwave`\n```"
+    )
+
+
+def test_question_after_is_that_of_the_variant():
+    """Of lab 16's ranges one does not have the address that the default question is about."""
+    asked = {}
+    for seed in range(1, 30):
+        lab = draw_faults(find_lab(16), seed)
+        (address,) = re.findall(r"from ([\d.]+)\?", question_of(lab, "after").text)
+        asked[json.dumps(lab.faults[0].breaks)] = address
+    assert all(address.rpartition(".")[0] in breaks or "$office_only" in breaks
+               for breaks, address in asked.items())  # fmt: skip
+    assert len(set(asked.values())) == 2
+
+
+@pytest.mark.slow
+def test_hint_is_told_in_the_drawn_names_and_noted(shared_sandbox, monkeypatch, tmp_path):
+    monkeypatch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
+    lab = start_lab(5, "ada", environment=False, home=tmp_path, seed=5)
+    assert f"assumed-role/{lab.role_name}" in lab.hint(1).text
+    assert f"prefix={lab.prefix}" in lab.hint(2).text
+    assert f"`{lab.prefix}-old/`" in lab.tasks().text
+    assert "lab.hint(1)" in repr(lab)
+    assert read_results(lab.place.results_file).of(5).hints == 2
+    with pytest.raises(InputError, match="there are 1 to 3"):
+        lab.hint(4)

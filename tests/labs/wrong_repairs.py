@@ -236,6 +236,16 @@ def _added(arn: str) -> Repair:
     return lambda lab: lab.cloud.add_allowed_role(lab.cluster_id, arn)
 
 
+def _registered_for_a_while(lab: Any) -> None:
+    arn = f"arn:aws:iam::{CUSTOMER}:role/helper"
+    lab.setup.client("iam").create_role(
+        RoleName="helper", AssumeRolePolicyDocument=document(RISINGWAVE)
+    )
+    lab.cloud.add_allowed_role(lab.cluster_id, arn)
+    lab.cloud.remove_allowed_role(lab.cluster_id, arn)
+    lab.setup.client("iam").delete_role(RoleName="helper")
+
+
 def _copies(principal: Any, condition: Any = None) -> Repair:
     return trust(TEAM, RISINGWAVE, trusts(principal, condition))
 
@@ -423,6 +433,16 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
     (5, "version 1 and the whole bucket's objects"): all_of(
         first_version, inline(allows("s3:PutObject", f"{BUCKET}/*"))
     ),
+    (5, "the empty prefix too"): inline(
+        allows("s3:ListBucket", BUCKET, {"StringEquals": {"s3:prefix": ["risingwave", ""]}})
+    ),
+    (5, "whatever its case"): inline(
+        allows("s3:ListBucket", BUCKET, {"StringEqualsIgnoreCase": {"s3:prefix": "risingwave"}})
+    ),
+    (5, "a request without a prefix too"): inline(
+        allows("s3:ListBucket", BUCKET, {"StringEquals": {"s3:prefix": "risingwave"}}),
+        allows("s3:ListBucket", BUCKET, {"Null": {"s3:prefix": "true"}}),
+    ),
     (6, "deletion of versions kept"): inline(
         allows("s3:GetBucketLocation", BUCKET),
         {"Effect": "Deny", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": "*"},
@@ -450,6 +470,13 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
     ),
     (8, "decrypting with every key"): inline(allows(_KEY, "*")),
     (8, "every key of the account"): inline(allows(_KEY, f"arn:aws:kms:*:{CUSTOMER}:key/*")),
+    (8, "every key that has an alias"): inline(
+        allows(
+            _KEY,
+            f"arn:aws:kms:*:{CUSTOMER}:key/*",
+            {"ForAnyValue:StringLike": {"kms:ResourceAliases": "alias/*"}},
+        )
+    ),
     (8, "every key through S3"): inline(
         allows(_KEY, "*", {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}})
     ),
@@ -519,6 +546,7 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
         public("s3:*"),
         lambda lab: lab.solution(apply=True),
     ),
+    (12, "another role registered for a while"): solved_and(_registered_for_a_while),
     (12, "another role registered beside"): solved_and(
         _added(f"arn:aws:iam::{CUSTOMER}:role/other")
     ),

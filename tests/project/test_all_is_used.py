@@ -31,7 +31,6 @@ FOR_OTHERS = {
     "inverse": "SQLite, for a window",
     "set_scps": "a program that uses a sandbox",
     "set_regions": "a program that uses a sandbox",
-    "set_network": "a program that uses a sandbox",
     "credentials_as_service": "a program that uses a sandbox",
     "classify_line": "a program that reads a log line by line",
     "CONNECTORS": "a program that asks what a target can name",

@@ -12,7 +12,7 @@ from rwlib.runbook import Runbook
 from rwlib.steps import STEPS
 from rwlib.target.rules.names import CONNECTORS
 from rwlib.verify import HOPS
-from tests.conftest import WORKLOAD_IDENTITY_ARN
+from tests.conftest import LONGEST, MARKED_WHOLE, WORKLOAD_IDENTITY_ARN, marks_left_out
 from tests.support import tree
 
 ROOT = tree.ROOT
@@ -183,6 +183,37 @@ def test_tests_stand_in_the_rooms_of_what_they_test():
     }
     assert folders - set(tree.ROOMS) - OTHER_TESTS == set()
     assert set(tree.ROOMS) - folders == set()
+
+
+def test_files_that_begin_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
+    assert len(set(LONGEST)) == len(LONGEST)
+
+
+@pytest.mark.parametrize(
+    ("expression", "left_out"),
+    [
+        ("not slow and not long", {"slow", "long"}),
+        ("not long", {"long"}),
+        ("", set()),
+        ("slow", set()),
+        ("not slow or long", set()),
+        ("not (slow and long)", set()),
+        ("long and not slow", set()),
+    ],
+)
+def test_file_is_left_unread_only_where_its_mark_alone_leaves_it_out(expression, left_out):
+    assert marks_left_out(expression) == left_out
+
+
+def test_mark_of_a_whole_file_is_read_where_it_is_one_line_of_its_own():
+    assert MARKED_WHOLE.search("import x\n\npytestmark = pytest.mark.slow\n")[1] == "slow"
+    others = (
+        *("# pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow]"),
+        *("    pytestmark = pytest.mark.slow", "pytestmark = pytest.mark.skipif(x)"),
+    )
+    for other in others:
+        assert not MARKED_WHOLE.search(f"\n{other}\n")
 
 
 def is_slow(node):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_PARTS = 10_000
 SMALLEST_PART = 5 * 1024 * 1024
-COPIES = frozenset({"CopyObject", "UploadPartCopy"})
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)", re.ASCII)
 _CHECKSUMS = frozenset(f"Checksum{name}" for name in ALGORITHMS)
 _CHANGES = (
