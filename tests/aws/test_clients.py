@@ -8,9 +8,16 @@ import sys
 
 import botocore.exceptions
 import pytest
+from botocore.utils import parse_timestamp
 
 from rwlib.aws import session
-from rwlib.aws.clients import KEY_NAMES, ClientsAhead, LateCredentials, client_config
+from rwlib.aws.clients import (
+    KEY_NAMES,
+    ClientsAhead,
+    LateCredentials,
+    client_config,
+    moment,
+)
 from rwlib.aws.session import assume_operator_role, open_ahead, open_session
 from rwlib.batch import warm_up as rehearsal
 from rwlib.errors import CredentialsError, RunbookError
@@ -210,3 +217,32 @@ def test_clients_ahead_need_no_region(monkeypatch, opening):
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     ahead = ClientsAhead()
     assert ahead.client("iam", False, "us-east-1").meta.region_name == "us-east-1"
+
+
+def test_clients_made_ahead_call_as_others_do(aws_environment, opening, example):
+    ahead, sent = open_ahead("standard"), {}
+    known = ahead.client("iam", False, "us-east-1")
+    other = ahead.session.client("iam", config=client_config())
+    for client in (known, other):
+        client.meta.events.register(
+            "before-send", lambda request, to=client, **_: sent.update({to: request})
+        )
+        with pytest.raises(botocore.exceptions.ClientError, match="roleName is invalid"):
+            client.get_role(RoleName="ü & = +/none")
+    mine, theirs = sent[known], sent[other]
+    assert mine.body.decode() == theirs.body
+    agents = [str(each.headers["User-Agent"], "ascii").split() for each in (mine, theirs)]
+    # The codes of the features that one call uses (m/...) come and go.
+    first, second = (sorted(w for w in agent if not w.startswith("m/")) for agent in agents)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678000+00:00", "2026-01-02T04:04:05+01:00",
+     "Fri, 02 Jan 2026 03:04:05 GMT", "1767323045", 1767323045, 1767323045.5],
+)  # fmt: skip
+def test_times_in_answers_are_as_botocore_reads_them(text):
+    expected = parse_timestamp(text)
+    assert moment(text) == expected
+    assert moment(text).utcoffset() == expected.utcoffset()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, output_from_msg
 
 from rwlib.headless.engine import execute, plugin
 from rwlib.headless.engine.progress import headings
@@ -244,3 +244,35 @@ def test_profile_is_used_as_it_is_when_a_kernel_is_made(tmp_path):
     )
     assert python(program).split() == [str(place), str(place / "startup")]
     assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("stream", {"name": "stdout", "text": "a"}),
+        ("display_data", {"data": {"text/html": "<b>"}, "metadata": {"a": {"b": 1}}}),
+        ("execute_result", {"data": {"text/plain": "1"}, "metadata": {}, "execution_count": 3}),
+    ],
+)
+def test_plain_output_is_what_the_notebook_format_makes_of_it(kind, content):
+    message = {"header": {"msg_type": kind}, "content": content}
+    expected = output_from_msg(message)
+    found = plugin.plain_output(kind, content)
+    assert found == expected
+    assert type(found) is type(expected)
+    assert type(found.get("metadata")) is type(expected.get("metadata"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("stream", {"name": "stdout", "text": 1}),
+        ("display_data", {"data": {"application/json": {"a": 1}}, "metadata": {}}),
+        ("display_data", {"data": {"text/plain": 5}, "metadata": {}}),
+        ("display_data", {"data": [], "metadata": {}}),
+        ("error", {"ename": "E", "evalue": "", "traceback": []}),
+        ("update_display_data", {"data": {"text/plain": "1"}, "metadata": {}}),
+    ],
+)
+def test_any_other_output_is_left_to_nbclient(kind, content):
+    assert plugin.plain_output(kind, content) is None

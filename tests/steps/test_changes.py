@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rwlib.steps.changes import Change, ChangeSubject, canonical, document_diff
+from rwlib.steps import changes
+from rwlib.steps.changes import (
+    LEDGER,
+    Change,
+    ChangeSubject,
+    Ledger,
+    canonical,
+    document_diff,
+)
+from rwlib.steps.ownership import WrittenStatements, statement_key
 
 STATEMENT = {"Effect": "Allow", "Action": ["a:B", "c:D"], "Resource": "x"}
 
@@ -94,3 +104,39 @@ def test_history_finds_the_ledgers_of_batches(tmp_path):
     Ledger(tmp_path / "2026-01-01_batch" / "orders" / "ledger.jsonl").intend(change)
     Ledger(tmp_path / "2026-01-02_orders" / "ledger.jsonl").intend(change)
     assert len(list(ledger_history(tmp_path, change.name))) == 2
+
+
+def test_history_finds_what_another_run_recorded_however_it_is_written(tmp_path):
+    own, other = tmp_path / "runs" / "own", tmp_path / "runs" / "batch" / "other"
+    change = Change("create", ChangeSubject.ROLE, "arn:aws:iam::111122223333:role/ünï")
+    Ledger(other / LEDGER).intend(change)
+    written = (other / LEDGER).read_text()
+    (other / "attempt-1").mkdir()
+    # As another program writes it, with a line that a killed run left half.
+    plain = json.dumps(json.loads(written), ensure_ascii=False)
+    (other / "attempt-1" / LEDGER).write_text(f"{plain}\n{plain[:20]}", encoding="utf-8")
+    (tmp_path / "runs" / "link").symlink_to(other, target_is_directory=True)
+    os.mkfifo(tmp_path / "runs" / "batch" / LEDGER)
+    ledger = Ledger(own / LEDGER, places=(tmp_path / "runs",))
+    assert [each["name"] for each in ledger.history(change.name)] == [change.name] * 2
+    assert ledger.history(change.name[:-1]) == []
+
+
+def test_what_this_run_made_is_known_without_the_ledgers_of_others(tmp_path, monkeypatch):
+    arn, ours, theirs = "arn:aws:iam::111122223333:role/r", {"Sid": "ours"}, {"Sid": "theirs"}
+    role = {"Arn": arn, "RoleId": "AROA1", "Tags": []}
+    ledger = Ledger(tmp_path / "own" / LEDGER, places=(tmp_path,))
+    other = Ledger(tmp_path / "other" / LEDGER)
+    for each, statement in ((ledger, ours), (other, theirs)):
+        after = {"Statement": [statement]}
+        change = Change("update", ChangeSubject.TRUST_POLICY, arn, before={}, after=after)
+        each.intend(change, id="AROA1")
+    read = []
+    entries = changes._entries
+    monkeypatch.setattr(changes, "_entries", lambda *given: read.append(1) or entries(*given))
+    written = WrittenStatements(role, ledger)
+    assert statement_key(ours) in written
+    assert not read
+    assert statement_key(theirs) in written
+    assert statement_key({"Sid": "a stranger's"}) not in written
+    assert read
