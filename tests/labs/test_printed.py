@@ -100,7 +100,15 @@ def test_printed_commands_run_one_after_the_other(name, tmp_path, monkeypatch):
     for who in ("me", "ada"):
         subprocess.run([*run, "lab", "start", "3", "--learner", who], cwd=tmp_path, check=True)
     (tmp_path / "collected").symlink_to(tmp_path / "labs")
-    for words in commands(PRINTED[name]):
+    try:
+        run_one_after_the_other(run, PRINTED[name], tmp_path)
+    finally:
+        for who in ("me", "ada"):
+            subprocess.run([*run, "lab", "stop", "--learner", who], cwd=tmp_path, check=True)
+
+
+def run_one_after_the_other(run, text, tmp_path):
+    for words in commands(text):
         needed = lab_commands.command.commands.get(words[-1]) if len(words) == 2 else None
         named = needed is not None and any(each.required for each in needed.params)
         if words[0] != "lab" or len(words) == 1 or ANY in words or named:
@@ -119,5 +127,3 @@ def test_printed_commands_run_one_after_the_other(name, tmp_path, monkeypatch):
         done = subprocess.run([*run, *here], cwd=tmp_path, capture_output=True, text=True)
         wanted = (0, 1) if here[1] == "check" else (0,)
         assert done.returncode in wanted, (here, done.stderr)
-    subprocess.run([*run, "lab", "stop", "--learner", "ada"], cwd=tmp_path, check=True)
-    subprocess.run([*run, "lab", "stop"], cwd=tmp_path, check=True)
