@@ -1,6 +1,6 @@
 """Plays the tables against the sandbox and against plain moto, and prints both scores.
 
-Usage: python tests/conformance/compare.py [--rows]
+Usage: python -m tests.conformance.compare [--rows]
 """
 
 from __future__ import annotations
