@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import botocore.exceptions
+import botocore.session
 
 from rwlib.aws.bucket import head_call
 from rwlib.aws.calls import Aws, Read
@@ -196,7 +197,10 @@ def _made_ahead(target: Target, keys: Keys | None) -> Aws | None:
 
 def _open(target: Target) -> Aws:
     try:
-        session = boto3.Session(profile_name=target.aws_profile or None)
+        made_from = botocore.session.get_session()
+        session = boto3.Session(profile_name=target.aws_profile or None, botocore_session=made_from)
+        # Where variables answer all that is asked for first, nobody would look the profile up.
+        made_from.get_scoped_config()
         how = _this_process
         return Aws(session, retry_mode=how.retry_mode, pacing=how.pacing)
     except botocore.exceptions.ProfileNotFound:

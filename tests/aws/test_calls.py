@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import boto3
@@ -120,7 +121,11 @@ def test_call_tells_credentials_from_permissions(aws_environment, monkeypatch, c
     assert aws.calls[0].outcome == code
 
 
-def test_profile_is_named_when_it_does_not_exist(aws_environment, example):
+@pytest.mark.parametrize("variables", [{}, {"AWS_DATA_PATH": os.curdir, "AWS_REGION": "us-east-1"}])
+def test_profile_is_named_when_it_does_not_exist(aws_environment, example, monkeypatch, variables):
+    """Also where variables say all that botocore asks a profile for when it begins."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=r"aws_profile: 'none' does not exist.*list-profiles"):
         open_session(target(example, aws_profile="none"))
 
