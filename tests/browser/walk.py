@@ -8,6 +8,8 @@ import re
 import shutil
 from pathlib import Path
 
+import requests
+
 from tests.support import places
 
 KERNEL_IDLE = """() => {
@@ -131,6 +133,7 @@ class LabWalk(Walk):
                 "path => { window.jupyterapp.commands.execute('docmanager:open', {path}) }", name
             )
         else:
+            self.end_other_kernels()
             page.goto(f"{self.base}/lab/tree/{name}?token={self.token}&reset")
         page.wait_for_function(KERNEL_IDLE)
         if not self.opened:
@@ -143,6 +146,18 @@ class LabWalk(Walk):
         last = page.locator(".jp-Notebook-cell.jp-CodeCell").last
         last.locator(".rw-live").first.wait_for(state="attached")
         page.wait_for_function(KERNEL_IDLE)
+
+    def end_other_kernels(self):
+        """End the kernels of earlier walks.
+
+        JupyterLab asks a kernel that runs already for its widgets, and a cell that is run before
+        the answer is there can wait for good; a person is not as quick as that.
+        """
+        headers = {"Authorization": f"token {self.token}"}
+        sessions = f"{self.base}/api/sessions"
+        for each in requests.get(sessions, headers=headers, timeout=30).json():
+            where = f"{sessions}/{each['id']}"
+            requests.delete(where, headers=headers, timeout=30).raise_for_status()
 
 
 class AppWalk(Walk):
