@@ -176,16 +176,15 @@ _SOME_VALUE = {
     "aws:principalorgid": "o-a1b2c3d4e5", "aws:resourceorgid": "o-a1b2c3d4e5",
 }  # fmt: skip
 _LONGEST_SESSION = timedelta(hours=12)
-# What S3 asks for beside s3:PutObject, by the condition key of a header that the request then has.
+# What S3 asks for beside s3:PutObject, by the condition keys of the headers that a request has.
 # Source: Amazon S3 API Reference, PutObject, "Permissions".
-_ASKED_TOO = (
-    ("s3:x-amz-acl", "s3:PutObjectAcl"),
-    ("s3:x-amz-grant-", "s3:PutObjectAcl"),
-    ("s3:requestobjecttag", "s3:PutObjectTagging"),
-    ("s3:object-lock-legal-hold", "s3:PutObjectLegalHold"),
-    ("s3:object-lock-mode", "s3:PutObjectRetention"),
-    ("s3:object-lock-re", "s3:PutObjectRetention"),  # retain-until-date, remaining-retention-days
-)
+_ASKED_TOO = {
+    "s3:PutObjectAcl": ("s3:x-amz-acl", "s3:x-amz-grant-"),
+    "s3:PutObjectTagging": ("s3:requestobjecttag",),
+    "s3:PutObjectLegalHold": ("s3:object-lock-legal-hold",),
+    # The mode, retain-until-date and remaining-retention-days.
+    "s3:PutObjectRetention": ("s3:object-lock-mode", "s3:object-lock-re"),
+}
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 # Source: AWS General Reference, "Amazon S3 endpoints and quotas".
 _REGIONS = (
@@ -196,6 +195,15 @@ _REGIONS = (
     *("eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2"),
     *("eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1"),
 )
+
+
+def actions_matcher(
+    actions: tuple[str, ...], not_actions: tuple[str, ...]
+) -> Callable[[str], bool]:
+    """Return whether an action in lower case is one of those that a statement speaks of."""
+    negated = bool(not_actions)
+    pattern = glob(*(not_actions or actions))
+    return lambda name: (pattern.fullmatch(name) is None) is negated
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,9 +242,7 @@ class _Statement:
     @cached_property
     def matches(self) -> Callable[[str], bool]:
         """Whether an action in lower case is one of the statement's."""
-        negated = bool(self.not_actions)
-        pattern = glob(*(self.not_actions or self.actions))
-        return lambda name: (pattern.fullmatch(name) is None) is negated
+        return actions_matcher(self.actions, self.not_actions)
 
     @cached_property
     def tests(self) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
@@ -1103,8 +1109,8 @@ def _asked_too(request: Request) -> Iterator[Request]:
     """Yield what S3 asks for beside a request that writes an object, because of its headers."""
     if request.action.lower() == "s3:putobject":
         given = [key.lower() for key, value in request.context.items() if value is not None]
-        for head, action in _ASKED_TOO:
-            if any(key.startswith(head) for key in given):
+        for action, heads in _ASKED_TOO.items():
+            if any(key.startswith(heads) for key in given):
                 yield replace(request, action=action)
 
 

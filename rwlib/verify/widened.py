@@ -26,8 +26,14 @@ from rwlib.evaluate import (
 )
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
-from rwlib.verify.grants import TestedKeys, _shape_tokens, _Statement, too_many
-from rwlib.verify.iam_actions import IamAction, actions_like, glob, unlisted
+from rwlib.verify.grants import (
+    TestedKeys,
+    _shape_tokens,
+    _Statement,
+    actions_matcher,
+    too_many,
+)
+from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
 
 _MOST = 30_000
 _STRANGER = "999999999999"
@@ -180,14 +186,12 @@ def _telling(
         for text in (*actions, *excluded)
         if ":" in text and not set(text) & {"*", "?"}
     ]
-    patterns = [(glob(*(excluded or actions)), bool(excluded)) for actions, excluded in spoken]
+    matchers = [actions_matcher(*each) for each in spoken]
     for name in (*named, *known):
         if service and not name.startswith(f"{service}:"):
             continue
         action = known.get(name) or unlisted(name)
-        matching = tuple(
-            (pattern.fullmatch(name) is None) is negated for pattern, negated in patterns
-        )
+        matching = tuple(matches(name) for matches in matchers)
         shapes = action.shapes if service == "s3" else ()
         if (
             place.startswith("arn:aws:s3:")
