@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -140,6 +141,22 @@ def _put_there(account: Account, bucket: str, key: str, region: str) -> None:
         account.made.add(bucket)
     if key and f"{bucket}/{key}" not in account.made:
         account.come_from()
-        account.made.add(f"{bucket}/{key}")
         own = account.s3 if bucket == account.target.bucket else owner
-        own.put_object(Bucket=bucket, Key=key, Body=b"{}")
+        with _without_policy(own, bucket):
+            own.put_object(Bucket=bucket, Key=key, Body=b"{}")
+        account.made.add(f"{bucket}/{key}")
+
+
+@contextmanager
+def _without_policy(s3: Any, bucket: str) -> Iterator[None]:
+    """Take a bucket's policy off for a moment: it may keep the owner from writing."""
+    try:
+        policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        yield
+        return
+    s3.delete_bucket_policy(Bucket=bucket)
+    yield
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
