@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from rwlib.evaluate.caller import RequestCaller
-from rwlib.evaluate.conditions import Test, hangs_on, hangs_on_unknown
+from rwlib.evaluate.conditions import Test, hangs_on, without_variables
 from rwlib.evaluate.documents import PolicyStatement, compile_levels, compile_policies
 from rwlib.evaluate.elements import Patterns, resource_matches
-from rwlib.evaluate.matching import Subject, may_cover
+from rwlib.evaluate.matching import Subject, may_cover, open_keys
 from rwlib.evaluate.model import Decision, Policies, Request, Unknown
 from rwlib.evaluate.patterns import Template, variables_of
 from rwlib.evaluate.values import (
@@ -45,7 +45,7 @@ def evaluate_unknown(
     statements = list(_statements(policies, subject))
     names = _names(statements, known_of, subject)
     values = {key: value for key, value in subject.values.items() if key not in names}
-    subject = replace(subject, values=values, unknown=frozenset(names))
+    subject = replace(subject, values=values, unknown=frozenset(names), open=frozenset(names))
     deciding = _Deciding(policies, caller, subject, account)
     certain = deciding.certain(subject)
     if certain is not None:
@@ -106,6 +106,12 @@ class _Name:
     tests: list[Test] = field(default_factory=list)
     inserted: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
     divisible: bool = True
+    bounded: bool = False
+
+    @property
+    def used(self) -> bool:
+        """Whether a value of the key alone can decide something."""
+        return bool(self.tests or self.inserted)
 
 
 def _names(
@@ -141,7 +147,8 @@ def _divide(
     divided: dict[str, tuple[ValueCell, ...]] = {}
     for key, name in relevant.items():
         uses = Uses(tuple(dict.fromkeys(name.tests)), tuple(name.inserted))
-        found = cells(key, uses, name.about, subject.values) if name.divisible else None
+        alone = name.divisible and name.used
+        found = cells(key, uses, name.about, subject.values) if alone else None
         if found is not None:
             divided[key] = _distinct(key, found)
     combinations = 1
@@ -179,19 +186,25 @@ def _uses(
 
 
 def _note_test(test: Test, subject: Subject, of: Callable[[str], _Name]) -> None:
-    """Note how a line of a condition hangs on the unknown keys."""
-    keys = hangs_on_unknown(test, subject.unknown, subject.values)
-    others = keys - {test.key}
-    if test.key in keys:
-        of(test.key).tests.append(test)
+    """Note how a line of a condition hangs on the unknown keys.
+
+    A line on two or more of them divides the values of its own key as far as the policy's values
+    without the others tell them apart; the others bound it.
+    """
+    others = open_keys(test, subject)
+    if test.key in subject.unknown:
+        of(test.key).tests.append(without_variables(test, others))
+    elif not others or test.key not in subject.values:
+        # Nothing is compared, so what fills in the variables does not matter.
+        return
     elif len(others) == 1:
         (key,) = others
         found, name = inserted_texts(test, key, subject.values), of(key)
         if found is None or any(could_be(name.about, text) for text in found[0]):
             _insert(name, found)
         return
-    for key in keys if others else ():
-        of(key).divisible = False
+    for key in others:
+        of(key).bounded = True
 
 
 def _insert(name: _Name, texts: tuple[tuple[str, ...], bool] | None) -> None:
@@ -241,7 +254,9 @@ def _try_all(
         return (mild or refused)[0]
     matters = _mattering(outcomes, [len(divided[key]) for key in keys])
     deciders = [key for key, does in zip(keys, matters, strict=True) if does]
-    deciders += [key for key in relevant if key not in divided and None in outcomes.values()]
+    if None in outcomes.values():
+        left = [key for key, name in relevant.items() if name.bounded or key not in divided]
+        deciders += [key for key in left if key not in deciders]
     ways: dict[tuple[tuple[str, str], ...], int] = {}
     for choice, _ in allowed:
         cells = [

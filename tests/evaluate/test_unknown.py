@@ -105,6 +105,49 @@ def test_variable_does_not_matter_where_nothing_is_compared_with_it(key, effect)
     assert evaluate(request, under(statement), about).effect == effect
 
 
+@pytest.mark.parametrize(
+    ("operator", "values", "effect"),
+    [
+        ("StringNotLike", ["*", "${aws:userid}"], "allowed"),
+        ("ForAnyValue:StringNotLike", ["*", "${aws:userid}"], "allowed"),
+        ("StringLike", ["*", "${aws:userid}"], "explicit-deny"),
+        ("StringLike", ["o-*", "*${aws:userid}"], "explicit-deny"),
+        ("StringNotLike", ["${aws:userid}", "${aws:SourceVpce}", "o-*"], "allowed"),
+        ("StringLike", ["o-a*", "${aws:userid}"], "depends"),
+        ("StringNotLike", ["${aws:userid}"], "depends"),
+    ],
+)
+def test_values_that_cover_the_key_settle_a_line_that_names_other_unknown_keys(
+    operator, values, effect
+):
+    statement = deny(operator, "aws:PrincipalOrgID", values)
+    about = {
+        "aws:PrincipalOrgID": Unknown(like=("o-*",), optional=False),
+        **dict.fromkeys(("aws:userid", "aws:SourceVpce"), Unknown()),
+    }
+    decision = evaluate(REQUEST, under(statement), about)
+    assert decision.effect == effect
+    if effect == "depends":
+        assert "aws:userid" in decision.depends_on
+
+
+def test_two_lines_whose_keys_stand_in_each_other_are_settled_by_what_is_certain():
+    statement = {
+        **ALLOW,
+        "Effect": "Deny",
+        "Condition": {
+            "StringNotLike": {
+                "k:one": ["a*", "${k:two}"],
+                "k:two": ["b*", "${k:one}"],
+            },
+            "StringLike": {"k:one": ["ab*"]},
+        },
+    }
+    assert evaluate(REQUEST, under(statement), {"k:one", "k:two"}).effect == "allowed"
+    del statement["Condition"]["StringLike"]
+    assert evaluate(REQUEST, under(statement), {"k:one", "k:two"}).effect == "depends"
+
+
 def test_patterns_that_exclude_each_other_never_match_together():
     never = {
         **ALLOW,
