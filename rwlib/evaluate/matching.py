@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rwlib.evaluate.caller import RequestCaller
@@ -28,7 +29,8 @@ class Subject:
     keys that may have any value: a statement that hangs on one of them counts as covering the
     request where that makes for more access (``lean`` is ``open``) or for less (``shut``).
     ``open`` holds the keys that may have any value where they are variables in a line on which two
-    or more of them meet, also while single values of them are tried elsewhere.
+    or more of them meet, also while single values of them are tried elsewhere. ``lines`` holds for
+    a line the one without the values that cannot match, whatever the unknown keys are.
     """
 
     caller: RequestCaller
@@ -40,6 +42,7 @@ class Subject:
     has_boundary: bool
     unknown: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
+    lines: Mapping[Test, Test] = field(default_factory=dict)
     lean: Literal["open", "shut"] = "shut"
 
 
@@ -108,6 +111,7 @@ def _may_hold(test: Test, subject: Subject) -> bool | None:
     """Evaluate a line of a condition; None where an unknown key decides."""
     if test.key in subject.unknown:
         return None
+    test = subject.lines.get(test, test)
     return may_hold(test, open_keys(test, subject), subject.values)
 
 

@@ -140,7 +140,7 @@ def _joined(tried: list[_Tried], policies: Policies) -> Decision:
     for each in tried:
         keys |= dict.fromkeys(each.decision.depends_on)
     network = _network_keys(policies) if on_way else ()
-    if on_way and not any(key in network for key in keys):
+    if on_way and not {key.lower() for key in keys} & {key.lower() for key in network}:
         keys |= dict.fromkeys(network)
     allowing: dict[tuple[tuple[str, str], ...], None] = {}
     for each in tried:

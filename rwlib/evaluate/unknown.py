@@ -19,12 +19,13 @@ from rwlib.evaluate.documents import PolicyStatement, compile_levels, compile_po
 from rwlib.evaluate.elements import Patterns, resource_matches
 from rwlib.evaluate.matching import Subject, may_cover, open_keys
 from rwlib.evaluate.model import Decision, Policies, Request, Unknown
-from rwlib.evaluate.patterns import Template, variables_of
+from rwlib.evaluate.patterns import Template, Values, variables_of
 from rwlib.evaluate.values import (
     Uses,
     ValueCell,
     cells,
     could_be,
+    could_match,
     inserted_texts,
     parts_that_fit,
 )
@@ -42,10 +43,17 @@ def evaluate_unknown(
     """Decide about a request some of whose keys are unknown; see `rwlib.evaluate.evaluate`."""
     caller, subject, account = subject_of(request, policies)
     known_of = _described(unknown)
+    spelled = {key.lower(): key for key in unknown}
     statements = list(_statements(policies, subject))
-    names = _names(statements, known_of, subject)
+    names = _names(statements, known_of, spelled, subject)
     values = {key: value for key, value in subject.values.items() if key not in names}
-    subject = replace(subject, values=values, unknown=frozenset(names), open=frozenset(names))
+    subject = replace(
+        subject,
+        values=values,
+        unknown=frozenset(names),
+        open=frozenset(names),
+        lines=_possible_lines(statements, names, values),
+    )
     deciding = _Deciding(policies, caller, subject, account)
     certain = deciding.certain(subject)
     if certain is not None:
@@ -115,7 +123,10 @@ class _Name:
 
 
 def _names(
-    statements: Iterable[PolicyStatement], known_of: Mapping[str, Unknown | None], subject: Subject
+    statements: Iterable[PolicyStatement],
+    known_of: Mapping[str, Unknown | None],
+    spelled: Mapping[str, str],
+    subject: Subject,
 ) -> dict[str, _Name]:
     """Return the unknown keys that the policies name; only these can matter."""
     families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}
@@ -125,8 +136,9 @@ def _names(
         about = known_of.get(key)
         if about is None and key not in subject.values:
             about = next((each for start, each in families.items() if key.startswith(start)), None)
-        if about is not None and (key not in names or names[key].shown == key):
-            names[key] = _Name(shown, about)
+        usual = spelled.get(key, key)
+        if about is not None and (key not in names or names[key].shown == usual):
+            names[key] = _Name(usual if shown == key else shown, about)
 
     for statement in statements:
         for test in statement.conditions:
@@ -137,6 +149,31 @@ def _names(
                 for key in variables_of(template):
                     add(key, key)
     return names
+
+
+def _possible_lines(
+    statements: Iterable[PolicyStatement], names: Mapping[str, _Name], values: Values
+) -> dict[Test, Test]:
+    """Take from the lines on two or more unknown keys the values that can match none of theirs."""
+    known_of = {key: name.about for key, name in names.items()}
+    found: dict[Test, Test] = {}
+    for statement in statements:
+        for test in statement.conditions:
+            if test.operator.family not in ("string", "like", "arn") or test in found:
+                continue
+            if len(hangs_on(test) & known_of.keys()) < 2:
+                continue
+            about = known_of.get(test.key, Unknown())
+            texts = about.like if test.key in known_of else values.get(test.key, ())
+            kept = tuple(
+                each
+                for each in test.templates
+                if not variables_of(each) & known_of.keys()
+                or could_match(each, texts, about, known_of)
+            )
+            if len(kept) < len(test.templates):
+                found[test] = replace(test, templates=kept)
+    return found
 
 
 def _divide(
@@ -191,9 +228,11 @@ def _note_test(test: Test, subject: Subject, of: Callable[[str], _Name]) -> None
     A line on two or more of them divides the values of its own key as far as the policy's values
     without the others tell them apart; the others bound it.
     """
+    test = subject.lines.get(test, test)
     others = open_keys(test, subject)
     if test.key in subject.unknown:
         of(test.key).tests.append(without_variables(test, others))
+        of(test.key).bounded |= bool(others)
     elif not others or test.key not in subject.values:
         # Nothing is compared, so what fills in the variables does not matter.
         return

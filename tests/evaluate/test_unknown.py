@@ -131,6 +131,34 @@ def test_values_that_cover_the_key_settle_a_line_that_names_other_unknown_keys(
         assert "aws:userid" in decision.depends_on
 
 
+@pytest.mark.parametrize(
+    ("operator", "key", "value", "effect"),
+    [
+        ("StringEquals", "aws:userid", "${aws:SourceIp}", "allowed"),
+        ("StringEquals", "aws:userid", "AROA${aws:SourceIp}:session", "depends"),
+        ("StringLike", "aws:userid", "A*${aws:SourceIp}", "depends"),
+        ("StringLike", "aws:userid", "B*${aws:SourceIp}", "allowed"),
+        ("StringLike", "aws:userid", "${aws:SourceVpce}*", "allowed"),
+        ("StringLike", "aws:userid", "*${aws:SourceVpce}", "depends"),
+        ("StringLike", "aws:userid", "AROA${aws:SourceIp, 'x'}?${aws:SourceVpce}*", "depends"),
+        ("ArnLike", "aws:PrincipalArn", "${aws:SourceIp}:${aws:SourceVpce}", "allowed"),
+        ("StringNotEquals", "aws:userid", "${aws:SourceIp}", "explicit-deny"),
+    ],
+)
+def test_a_variable_that_can_stand_for_nothing_that_fits_does_not_matter(
+    operator, key, value, effect
+):
+    about = {
+        "aws:userid": Unknown(like=("AROA*:*",), optional=False),
+        "aws:SourceIp": Unknown(kind="ip", optional=False),
+        "aws:SourceVpce": Unknown(like=("vpce-*",)),
+    }
+    decision = evaluate(REQUEST, under(deny(operator, key, [value])), about)
+    assert decision.effect == effect
+    assert decision.effect != "depends" or "aws:userid" in decision.depends_on
+    assert len({each.lower() for each in decision.depends_on}) == len(decision.depends_on)
+
+
 def test_two_lines_whose_keys_stand_in_each_other_are_settled_by_what_is_certain():
     statement = {
         **ALLOW,
