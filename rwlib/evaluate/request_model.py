@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from rwlib.evaluate.conditions import hangs_on
@@ -103,8 +104,41 @@ class _Tried(NamedTuple):
 
 def judge(model: RequestModel, policies: Policies) -> Decision:
     """Decide about a request: what holds whatever the unknown keys are, or on what it depends."""
+    text = repr(policies)
+    facts, ways = model.facts, model.ways or ({},)
+    if "\\" not in text:  # an escape may hide a key
+        named = _named_in(text.lower(), (*facts, *(key for way in ways for key in way)))
+        facts = {key: each for key, each in facts.items() if key in named}
+        ways = tuple({key: each for key, each in way.items() if key in named} for way in ways)
+    what = model.principal, model.action, model.resource, model.resource_account
+    asked = *what, model.open_session, text, *(tuple(each.items()) for each in (facts, *ways))
+    try:
+        found = _judged.get(asked)
+    except TypeError:  # a fact has several values
+        return _judge(replace(model, facts=facts, ways=ways), policies)
+    if found is None:
+        if len(_judged) >= _MOST_JUDGED:
+            _judged.clear()
+        found = _judged[asked] = _judge(replace(model, facts=facts, ways=ways), policies)
+    return found
+
+
+_judged: dict[tuple[object, ...], Decision] = {}
+_MOST_JUDGED = 1024
+
+
+@lru_cache(maxsize=256)
+def _named_in(text: str, keys: tuple[str, ...]) -> frozenset[str]:
+    """Return the keys that a text names, in a condition or a variable; others decide nothing."""
+    always = ("aws:principalarn",)  # it also says who asks
+    return frozenset(
+        key for key in keys if key.lower() in always or key.lower().rstrip("*") in text
+    )
+
+
+def _judge(model: RequestModel, policies: Policies) -> Decision:
     tried = []
-    ways = model.ways or ({},)
+    ways = model.ways
     if len(ways) > 1 and not _network_keys(policies):
         ways = ways[:1]
     for name, principal in _principals(model, policies):
