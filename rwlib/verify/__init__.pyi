@@ -11,6 +11,7 @@ from .grants import ExcessGrant as ExcessGrant
 from .grants import LetIn as LetIn
 from .grants import excess_grants as excess_grants
 from .grants import judge_reach as judge_reach
+from .grants import prefix_asked as prefix_asked
 from .grants import unaccepted as unaccepted
 from .hops import Judgement as Judgement
 from .hops import ask_aws as ask_aws

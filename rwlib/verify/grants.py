@@ -1090,7 +1090,7 @@ class _Search:
         elif place == self.bucket_arn:
             inside = reads
             if "s3:prefix" in action.keys and prefix:
-                asked = str(request.context.get("s3:prefix") or "")
+                asked = prefix_asked(request)
                 inside = asked == prefix or asked.startswith(f"{prefix}/")
         elif self.key_arn and place == self.key_arn:
             inside = reads or name.partition(":")[2].startswith(_CRYPTOGRAPHY)
@@ -1129,6 +1129,16 @@ class _Search:
 
     def _holds(self, statement: _Statement, key: str, value: tuple[str, str] | None) -> bool:
         return _holds(statement, key, value, self.session, self.base)
+
+
+def prefix_asked(request: Request) -> str:
+    """Return which prefix a listing asks for, however the policy spells the condition key.
+
+    Names of condition keys are not case-sensitive (IAM User Guide, "IAM JSON policy elements:
+    Condition").
+    """
+    values = (value for key, value in request.context.items() if key.lower() == "s3:prefix")
+    return str(next(values, None) or "")
 
 
 def _asked_too(request: Request) -> Iterator[Request]:

@@ -182,7 +182,7 @@ def more_granted(
         where = in_names(setup, history, draw(st.sampled_from(places)))
         proof = (action, where if where != "*" else _a_place(action, setup))
     statement: Statement = {"Effect": "Allow"}
-    service, _, name = action.partition(":")
+    service = action.partition(":")[0]
     how = draw(st.sampled_from(["action", "action", "action", "all of it", "NotAction"]))
     if how == "NotAction":
         others = ["s3:GetObject*", "iam:List*", "ec2:Describe*", "sts:GetCallerIdentity"]
@@ -276,10 +276,8 @@ OF_STRANGERS = (
 )
 
 
-def more_trusted(
-    draw: Draw, setup: LabSetup, history: LabHistory
-) -> tuple[LabHistory, Any, tuple[str, str]]:
-    """Let somebody else assume the role: return the state, the statement, and the action."""
+def more_trusted(draw: Draw, setup: LabSetup, history: LabHistory) -> tuple[LabHistory, Any]:
+    """Let somebody else assume the role: return the state and the statement."""
     role = the_role(setup, history)
     trust = document_of(role["trust"])
     assert trust is not None
@@ -298,12 +296,8 @@ def more_trusted(
         statement["Condition"] = {"StringLike": {"token.actions.githubusercontent.com:sub": "*"}}
         if principal["Federated"] != OIDC:
             del statement["Condition"]
-    return (
-        with_role(setup, history, trust=json.dumps({**trust, "Statement": [*statements,
-                  statement]})),
-        statement,
-        (action, ""),
-    )  # fmt: skip
+    more = {**trust, "Statement": [*statements, statement]}
+    return with_role(setup, history, trust=json.dumps(more)), statement
 
 
 def _is_service(principal: Any) -> bool:
@@ -316,9 +310,7 @@ PUBLIC = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictP
 EVERYBODY = "READ to http://acs.amazonaws.com/groups/global/AllUsers"
 
 
-def beside_opened(
-    draw: Draw, setup: LabSetup, history: LabHistory
-) -> tuple[LabHistory, Any, tuple[str, str]]:
+def beside_opened(draw: Draw, setup: LabSetup, history: LabHistory) -> tuple[LabHistory, Any]:
     """Open something that is not the role's own: settings, other buckets, keys, roles."""
     state, name = history.now, f"bucket {setup.target.bucket}"
     bucket, role = state.pieces[name], the_role(setup, history)
@@ -333,12 +325,13 @@ def beside_opened(
     if way == "block":
         gone = draw(st.sampled_from(PUBLIC))
         kept = [each for each in bucket["public_access_block"] if each != gone]
-        return with_pieces(history, **{name: {**bucket, "public_access_block": kept}}), way, ("", "")
+        less = {**bucket, "public_access_block": kept}
+        return with_pieces(history, **{name: less}), way
     if way == "acl":
-        return with_pieces(history, **{name: {**bucket, "acl": [EVERYBODY]}}), way, ("", "")
+        return with_pieces(history, **{name: {**bucket, "acl": [EVERYBODY]}}), way
     if way == "encryption":
         changed = {**bucket, "algorithm": "AES256", "kms_key": ""}
-        return with_pieces(history, **{name: changed}), way, ("", "")
+        return with_pieces(history, **{name: changed}), way
     if way in ("other bucket", "session"):
         where = draw(st.sampled_from(others)) if way == "other bucket" else name
         place = f"arn:aws:s3:::{where.removeprefix('bucket ')}"
@@ -348,10 +341,12 @@ def beside_opened(
             who = {"AWS": f"arn:aws:sts::{CUSTOMER}:assumed-role/{role['name']}/reqsign"}
         elif draw(st.booleans()):
             who = {"AWS": draw(st.sampled_from([UNRELATED, "*", THIRD_PARTY]))}
-        action = draw(st.sampled_from(["s3:DeleteObject", "s3:GetObjectVersion", "s3:PutObjectAcl"]))
+        action = draw(
+            st.sampled_from(["s3:DeleteObject", "s3:GetObjectVersion", "s3:PutObjectAcl"])
+        )
         statement = {"Effect": "Allow", "Principal": who, "Action": action,
                      "Resource": f"{place}/*"}  # fmt: skip
-        return _with_statement(history, where, statement), (way, statement), (action, place)
+        return _with_statement(history, where, statement), (way, statement)
     if way in ("other key", "other grant"):
         where = draw(st.sampled_from(keys))
         who = draw(st.sampled_from([UNRELATED, f"arn:aws:iam::{THIRD_PARTY}:root"]))
@@ -359,17 +354,17 @@ def beside_opened(
             key = state.pieces[where]
             grants = [*key.get("grants", ()),
                       {"principal": who, "operations": ["Decrypt"], "constraints": {}}]  # fmt: skip
-            return with_pieces(history, **{where: {**key, "grants": grants}}), way, ("", "")
+            return with_pieces(history, **{where: {**key, "grants": grants}}), way
         statement = {"Effect": "Allow", "Principal": {"AWS": who}, "Action": "kms:Decrypt",
                      "Resource": "*"}  # fmt: skip
-        return _with_statement(history, where, statement), (way, statement), ("", "")
+        return _with_statement(history, where, statement), (way, statement)
     if way == "data team":
         arn = f"role arn:aws:iam::{CUSTOMER}:role/data-team"
         if arn not in state.pieces:
             return beside_opened(draw, setup, history)
         trust = json.dumps(document([{"Effect": "Allow", "Principal": {"AWS": "*"},
                                       "Action": "sts:AssumeRole"}]))  # fmt: skip
-        return with_pieces(history, **{arn: {**state.pieces[arn], "trust": trust}}), way, ("", "")
+        return with_pieces(history, **{arn: {**state.pieces[arn], "trust": trust}}), way
     arn = f"arn:aws:iam::{CUSTOMER}:{way}/helper"
     action = draw(st.sampled_from(["s3:*", "iam:*", "*", "secretsmanager:GetSecretValue"]))
     trust = json.dumps(document([{"Effect": "Allow", "Principal": {"Service":
@@ -380,7 +375,7 @@ def beside_opened(
         "policies": [["all", json.dumps(document([{"Effect": "Allow", "Action": action,
                                                    "Resource": "*"}]))]],
     }  # fmt: skip
-    return with_pieces(history, **{f"{way} {arn}": made}), (way, action), ("", "")
+    return with_pieces(history, **{f"{way} {arn}": made}), (way, action)
 
 
 def _with_statement(history: LabHistory, name: str, statement: Statement) -> LabHistory:
@@ -488,8 +483,10 @@ def _rewritten(draw: Draw, statement: Statement, *, own: bool) -> list[Statement
             name = draw(st.sampled_from([key, key.upper(), key.lower()]))
             if key.lower().startswith("kms:encryptioncontext:"):
                 name = key
-            if other != operator and (name in condition.get(other, {}) or any(
-                    known.lower() == key.lower() for known in condition.get(other, {}))):
+            if other != operator and (
+                name in condition.get(other, {})
+                or any(known.lower() == key.lower() for known in condition.get(other, {}))
+            ):
                 continue  # fmt: skip
             written = [_spelled(draw, each) for each in values]
             flat = [one for each in written for one in each]
@@ -525,7 +522,8 @@ def _rewritten(draw: Draw, statement: Statement, *, own: bool) -> list[Statement
 def _spelled(draw: Draw, value: Any) -> list[Any]:
     """Write a pattern's last star otherwise: it fits nothing, or one character and any more."""
     if isinstance(value, str) and value.endswith("/*") and draw(st.booleans()):
-        return draw(st.sampled_from([[f"{value}*"], [value[:-1], f"{value[:-1]}?*"]]))
+        ways = [[f"{value}*"], [value[:-1], f"{value[:-1]}?*"]]
+        return list(draw(st.sampled_from(ways)))
     if value in ("true", "false", True, False) and draw(st.booleans()):
         return [str(value).lower() if isinstance(value, bool) else value == "true"]
     return [value]

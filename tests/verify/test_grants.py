@@ -254,6 +254,11 @@ CASES = [
         (allow("s3:ListBucket", BUCKET, Condition={"StringLike": {"s3:prefix": "risingwave/a*"}}),),
         set(),
     ),
+    (
+        "listing of the whole place, the key in capitals",
+        (allow("s3:ListBucket", BUCKET, Condition={"StringLike": {"S3:PREFIX": "risingwave"}}),),
+        {"unused"},
+    ),
     ("all but iam", (document(NotAction="iam:*", Resource="*"),), {"outside"}),
     ("all other objects", (document(Action="s3:GetObject", NotResource=f"{BUCKET}/*"),),
      {"outside"}),
