@@ -14,6 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.labs.guards import LabHistory
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.states import LabState, document_of
@@ -234,6 +235,38 @@ def _a_place(action: str, setup: LabSetup) -> str:
 def _fits(pattern: str, action: str) -> bool:
     text = re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(text, action.lower()) is not None
+
+
+def goes_through(setup: LabSetup, state: LabState, action: str, place: str) -> bool:
+    """Ask the evaluator whether a session of the role may do something in a state."""
+    situation = state.situation(setup.target)
+    context = {
+        "aws:PrincipalArn": situation.role_arn,
+        "aws:PrincipalType": "AssumedRole",
+        "aws:SecureTransport": "true",
+        "aws:RequestedRegion": "us-east-1",
+        "aws:SourceIp": "198.51.100.7",
+        "aws:UserAgent": "curl/8",
+        "aws:CurrentTime": "2026-12-30T18:00:00Z",
+        "aws:EpochTime": "1798653600",
+        "aws:TokenIssueTime": "2026-12-30T17:30:00Z",
+    }
+    resource = None
+    if bucket := re.match(r"arn:aws:s3:::([^/]+)", place):
+        piece = state.pieces.get(f"bucket {bucket[1]}")
+        resource = document_of(piece["policy"]) if piece else None
+    elif ":key/" in place:
+        piece = state.pieces.get(f"key {place}")
+        own = {"Effect": "Allow", "Principal": {"AWS": CUSTOMER}, "Action": "kms:*",
+               "Resource": "*"}  # fmt: skip
+        resource = document_of(piece["policy"]) if piece else document([own])
+    identity = [policy for _, policy in situation.identity]
+    policies = Policies(
+        identity=identity,
+        resource=resource,
+        boundary=situation.boundary[1] if situation.boundary else None,
+    )
+    return evaluate(Request(situation.role_arn, action, place, CUSTOMER, context), policies).allowed
 
 
 # Who else may assume the role ---------------------------------------------------------------------
@@ -634,3 +667,15 @@ def the_same(draw: Draw, setup: LabSetup, history: LabHistory) -> LabHistory:
             other["Version"] = "2012-10-17"
         history = with_pieces(history, **{name: {**piece, "policy": json.dumps(other)}})
     return history
+
+
+def nothing_left(draw: Draw, setup: LabSetup, history: LabHistory) -> LabHistory:
+    """Take away what the role may do, as somebody does who begins anew."""
+    deny = document([{"Effect": "Deny", "Action": "*", "Resource": "*"}])
+    kept = the_role(setup, history)["policies"]
+    ways: tuple[list[Any], ...] = (
+        [],
+        [["no", json.dumps(deny)]],
+        [*kept, ["no", json.dumps(deny)]],
+    )
+    return with_role(setup, history, policies=draw(st.sampled_from(ways)))

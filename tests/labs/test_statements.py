@@ -325,7 +325,7 @@ SENTENCES = {
     4: ("RisingWave's S3 connectors send no external id", "`sts:RoleSessionName` is sent"),
     5: ("`s3:prefix` is what the request sends", "`S3Error` in the message", "A pattern with"),
     6: ("Each action has its own condition keys", "RisingWave itself never calls"),
-    7: ("`AROA…` as the principal of a statement", "The same name is not the same", "Saving the ARN again"),
+    7: ("`AROA…` as the principal", "The same name is not the same", "Saving the ARN again"),
     8: ("Writing to an SSE-KMS bucket needs", "A sink that was created may still fail"),
     9: ("An explicit Deny wins", "Exempt one role by `aws:PrincipalArn`"),
     10: ("Allowed is what the role's policies and its boundary", "A boundary grants nothing"),
