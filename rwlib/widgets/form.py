@@ -39,6 +39,8 @@ class TargetForm(Panel):
         Called with the values after each edit.
     folded
         Show one line with an Edit button for as long as the values are right.
+    account
+        Opens the session of a profile and of an operator role; `open_account` by default.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class TargetForm(Panel):
         guided: bool = True,
         on_edit: Callable[[dict[str, Any]], None] | None = None,
         folded: bool = False,
+        account: Callable[[str, str], Aws] | None = None,
     ) -> None:
         super().__init__(guided=guided)
+        self._open = account or open_account
         self.folded = folded
         self._values = dict(values)
         self._on_edit = on_edit
@@ -246,11 +250,11 @@ class TargetForm(Panel):
         """Return the session that the form's values ask for, and why there is none."""
         import os
 
-        given = tuple(str(self._values.get(name) or "") for name in _SESSION)
-        key = (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+        profile, operator = (str(self._values.get(name) or "") for name in _SESSION)
+        key = (profile, operator, os.environ.get("AWS_ENDPOINT_URL", ""))
         if self._aws is None or self._aws[0] != key:
             try:
-                self._aws = (key, open_account(*given), "")
+                self._aws = (key, self._open(profile, operator), "")
             except RunbookError as error:
                 self._aws = (key, None, str(error))
         return self._aws[1], self._aws[2]
