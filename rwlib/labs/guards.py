@@ -33,6 +33,7 @@ from rwlib.verify import (
     denials,
     excess_grants,
     newly_allowed,
+    prefix_asked,
 )
 from rwlib.verify import passes as passes_through
 
@@ -274,8 +275,7 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
         if setup.lab.nothing_more:
             # The place's own name with its slash or without: which one a listing asks for depends
             # on how the sink's path is written.
-            prefix = str(request.context.get("s3:prefix", ""))
-            harmless = prefix.rstrip("/") == setup.target.prefix.strip("/")
+            harmless = prefix_asked(request).rstrip("/") == setup.target.prefix.strip("/")
         return kind == "unused" and harmless
 
     found = excess_grants(
@@ -557,8 +557,10 @@ def _mistake_of(grant: ExcessGrant, target: Target) -> Mistake:
     if "*" in grant.resources:
         return "every_resource"
     prefix = target.prefix.strip("/")
-    listed = str(grant.witness.context.get("s3:prefix", ""))
-    beside = (listed, grant.witness.resource.removeprefix(f"arn:aws:s3:::{target.bucket}/"))
+    beside = (
+        prefix_asked(grant.witness),
+        grant.witness.resource.removeprefix(f"arn:aws:s3:::{target.bucket}/"),
+    )
     if prefix and any(
         each.startswith(prefix) and each[len(prefix) :][:1] not in ("", "/") for each in beside
     ):

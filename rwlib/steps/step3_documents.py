@@ -467,7 +467,7 @@ def _for_redshift(alone: Mapping[str, Any], role_arn: str, region_name: str) -> 
         # Whose role it is is not known.
         models = [each.with_facts({"aws:SourceAccount": Unknown()}) for each in models]
     try:
-        return judge_any(models, Policies(resource=alone))
+        return judge_any(models, alone)
     except InputError:
         return None
 

@@ -119,6 +119,56 @@ def test_reason_is_shown_after_the_third_check_in_vain(start):
     assert "s3:prefix" in third.partition("Every hop")[2]
 
 
+NAMED = {
+    "trust": r"trust\b", "allowed": "allowed principal", "policy": "the role's own policies",
+    "boundary": "the permissions boundary", "bucket": "bucket|the bucket policy", "sql": "SQL",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "seed"),
+    [
+        pytest.param(lab.number, seed, marks=pytest.mark.slow if (lab.number, seed) == (16, 1) else
+                     pytest.mark.long)
+        for lab in all_labs() if lab.layer in NAMED for seed in (1, 2, 3)
+    ],
+)  # fmt: skip
+def test_check_names_the_layer_that_refuses_alone_and_later_why(start, number, seed):
+    """Lab 6 has no hop that is wrong: RisingWave reads, and another tool's call is refused."""
+    lab = start(number, seed)
+    first, _, third = (lab.check() for _ in range(3))
+    if number == 6:
+        said, why = (
+            next(each.evidence for each in result.findings if "region" in each.title)
+            for result in (first, third)
+        )
+        assert "no identity-based policy allows" in said[0]
+        assert (len(said), len(why)) == (1, 2)
+        assert "s3:prefix" in why[1] or "s3:GetBucketLocation" in why[1]
+        return
+    hops = [
+        each.evidence
+        for result in (first, third)
+        for each in result.findings
+        if each.title == "Every hop of the way is right"
+    ]
+    for lines in hops:
+        heads = [line.partition("\n")[0] for line in lines]
+        assert heads
+        for head in heads:
+            assert re.fullmatch(f"look again at: .*({NAMED[lab.lab.layer]}).*", head), head
+    assert not any("\n" in line for line in hops[0])
+    assert all("\n" in line for line in hops[1])
+
+
+@pytest.mark.long
+def test_check_says_after_the_third_time_that_no_document_refuses(start):
+    lab = start(14)
+    first, _, third = (repr(lab.check()) for _ in range(3))
+    assert "no document refuses" not in first
+    assert "no document refuses" in third
+
+
 @pytest.mark.slow
 def test_lab_with_several_faults_names_one_layer_at_a_time(start):
     result = start(15).check()

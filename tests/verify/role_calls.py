@@ -51,7 +51,7 @@ _NETWORK = {
 _GIVEN = {
     *("aws:principalarn", "aws:viaawsservice", "aws:multifactorauthpresent", "aws:currenttime"),
     *("s3:resourceaccount", "aws:userid", "aws:requestedregion", "aws:securetransport"),
-    *("aws:principaltag/team", "aws:tokenissuetime"),
+    *("aws:principaltag/team", "aws:tokenissuetime", "aws:epochtime"),
 }
 _REFUSED = {"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled"}
 
