@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Who asks, and what was not given, decide what can be read.
 _SESSION = ("aws_profile", "operator_role_arn")
+_LAST_IDENTITY = "cluster_identity"
 
 
 class TargetForm(Panel):
@@ -264,13 +265,15 @@ class TargetForm(Panel):
         if field is None or not self.guided:
             return
         arn, why = choices.workload_of(str(cluster)) if cluster else ("", "")
-        self._fetched["cluster_identity"] = arn
+        # Also what was kept since another day is the last cluster's own, and goes with it.
+        own = {self._fetched.get(each, "") for each in ("workload_identity_arn", _LAST_IDENTITY)}
+        self._fetched[_LAST_IDENTITY] = arn
         typed = self._values.get("workload_identity_arn") or ""
-        if arn and (not typed or typed == self._fetched.get("workload_identity_arn")):
+        if arn and (not typed or typed in own):
             self._values["workload_identity_arn"] = arn
             self._fetched["workload_identity_arn"] = arn
             field.put(arn)
-        elif not arn and typed and typed == self._fetched.get("workload_identity_arn"):
+        elif not arn and typed and typed in own:
             self._values["workload_identity_arn"] = ""
             field.put("")
         self._compare_identity()
@@ -279,7 +282,7 @@ class TargetForm(Panel):
 
     def _compare_identity(self) -> None:
         """Say whether the identity in the field is the chosen cluster's own."""
-        arn = self._fetched.get("cluster_identity", "")
+        arn = self._fetched.get(_LAST_IDENTITY, "")
         typed = str(self._values.get("workload_identity_arn") or "")
         field = self.fields.get("workload_identity_arn")
         if field is None:

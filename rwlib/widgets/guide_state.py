@@ -249,6 +249,8 @@ class Guide:
         progress
             Called after every call that is made.
         """
+        if self._runbook is None:  # a click that was on its way while the inputs were edited
+            return []
         chosen = tuple(numbers) or (self.step,)
         runbook = self.runbook
         self.confirmed = False
