@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from rwlib.errors import ServiceError
+from rwlib.labs.advice import ADVICE
 from rwlib.labs.model import all_labs, draw_faults
 from rwlib.labs.session import start_lab
 from rwlib.sandbox import Endpoint
@@ -86,6 +87,10 @@ def test_check_fails_when_the_repair_is_too_wide_or_no_repair(start, number, rep
     refusing = [each for each in result.findings[1:] if not each.passed]
     said = " ".join(line for each in refusing for line in each.evidence)
     assert not result.works or re.search(r"\b(\w+:[A-Z]\w+|added to Allowed)", said), result
+    # And a sentence says what kind of mistake it is, or that it was another layer.
+    lines = {line for each in result.findings if not each.passed for line in each.evidence}
+    layer = any(line.startswith("You have changed ") for line in lines)
+    assert layer or lines & set(ADVICE.values()), result
 
 
 @pytest.mark.parametrize(
