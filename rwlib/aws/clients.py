@@ -24,6 +24,7 @@ from botocore.credentials import Credentials
 from botocore.utils import parse_timestamp
 
 from rwlib.aws.pacing import Pacing
+from rwlib.aws.quick_http import QuickHttp
 
 RetryMode = Literal["standard", "adaptive", "paced"]
 Keys = Mapping[str, str]
@@ -172,6 +173,7 @@ class ClientsAhead:
             if pacing is not None:
                 pacing.attach(client)
             self._clients[service, optional, region] = client
+        QuickHttp.give(list(self._clients.values()))
 
     def load_credentials(self) -> LateCredentials:
         """Return the session's credentials, as a chain of botocore's does."""

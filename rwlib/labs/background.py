@@ -12,8 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from rwlib.errors import InputError
 from rwlib.report import write_text
-from rwlib.sandbox import Sandbox
+from rwlib.sandbox import Sandbox, told
 
 IDLE_SECONDS = 4 * 3600.0
 
@@ -22,6 +23,11 @@ def main(arguments: list[str]) -> int:
     """Serve the state folder, and write the address into a file once it answers."""
     state, address = Path(arguments[0]), Path(arguments[1])
     sandbox = Sandbox(state=state, own_process=True)
+    try:
+        sandbox.start()
+    except InputError as error:
+        write_text(address, json.dumps({"problem": told(error)}))
+        return error.exit_code
     with sandbox:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sandbox.stopped.set())

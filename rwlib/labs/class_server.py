@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from rwlib.environment import without_real_world
 from rwlib.errors import InputError, ServiceError
-from rwlib.labs.learner_folder import GIVEN, LOG, workplace
+from rwlib.labs.learner_folder import GIVEN, HOME, LOG, workplace
 from rwlib.labs.seal import KEY_FILE, class_key
 from rwlib.labs.seat import SEAT, Seat
 
@@ -181,6 +181,7 @@ class ClassServer:
         environment = without_real_world(os.environ)
         for name in (GIVEN, SEAT):
             environment.pop(name, None)
+        environment[HOME] = str(self.home)
         if self._key_file is not None:
             environment[KEY_FILE] = str(self._key_file)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ from rwlib.labs.scores import (
     record_hint,
     record_solution,
 )
-from rwlib.labs.session import OpenLab, open_lab, start_lab
+from rwlib.labs.session import OpenLab, open_lab, reset_lab, start_lab
 
 MOST_OPEN = 4
 """Labs that a learner may have open at once; the one that was not used longest is put away."""
@@ -90,7 +90,7 @@ class SeatServer:
                 case "check":
                     return self._lab(lab.number).check().to_dict()
                 case "reset":
-                    return _facts(self._lab(lab.number).reset())
+                    return _facts(self._reset(lab.number))
                 case "next":
                     return _facts(self._lab(lab.number).next_round())
                 case "note":
@@ -134,6 +134,14 @@ class SeatServer:
         if number not in self._open:
             self._make_room()
             self._open[number] = open_lab(number, self.learner, home=self._home, secret=self._token)
+        return self._open[number]
+
+    def _reset(self, number: int) -> OpenLab:
+        """Put a lab back to its beginning, also one that was put away or cannot be read."""
+        if number in self._open:
+            return self._open[number].reset()
+        self._make_room()
+        self._open[number] = reset_lab(number, self.learner, home=self._home, secret=self._token)
         return self._open[number]
 
     def _words(self) -> dict[int, str]:

@@ -477,8 +477,15 @@ def _verdict_on(
 ) -> Check:
     title = title_of("excess_grants")
 
-    def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
-        return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
+    def verdict(
+        status: Status,
+        evidence: Iterable[str],
+        fix: str = "",
+        reason: str = "",
+        hops: Iterable[str] = (),
+    ) -> Check:
+        check = Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
+        return replace(check, hops=tuple(dict.fromkeys(hops)))
 
     accepted = set(target.accept_findings)
     questions = _open_questions(situation, undecided)
@@ -500,6 +507,7 @@ def _verdict_on(
             f"take the grant away where it stands, or give this target a role_name of its own; "
             f"{accept}",
             "grant_beyond_need",
+            ("trust" if each.by_trust else "requests" for each in blocking),
         )
     if asked:
         ways = " and ".join(dict.fromkeys(way for _, way in asked.values()))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rwlib.verify.check import Check, Ground, Verdict
 from rwlib.verify.deciding import decide
 from rwlib.verify.kinds import title_of
+from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import Situation
 
 _UNREAD = "not looked at, though it could decide otherwise"
@@ -29,10 +30,9 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
             title,
             "fail",
             tuple(verdict.line for verdict in sure),
-            "see the checks above for the hop that refuses; a documented policy is repaired by "
-            "policy_style: recommended",
+            _fix_of(grounds := grounds_of(situation, sure)),
             reason_of(situation, sure[0]),
-            grounds=grounds_of(situation, sure),
+            grounds=grounds,
         )
     if unread:
         return Check(
@@ -45,10 +45,25 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
         return Check(
             "requests_allowed", "requests", title, "unknown", lines,
             reason="depends_on_context", grounds=grounds,
+            hops=tuple(dict.fromkeys(map(_hop_that_decides, depending))),
         )  # fmt: skip
     grounds = grounds_of(situation, chosen, refused=False)
     lines = tuple(each.evidence for each in grounds)
     return Check("requests_allowed", "requests", title, "pass", lines, grounds=grounds)
+
+
+def _fix_of(grounds: Iterable[Ground]) -> str:
+    """Say what mends each reason for which requests are refused."""
+    fixes = dict.fromkeys(REASONS[each.reason].fix for each in grounds)
+    said = " ".join(fixes)
+    return said[:1].lower() + said[1:].removesuffix(".")
+
+
+def _hop_that_decides(verdict: Verdict) -> str:
+    """Return the hop whose condition decides about a request that depends on one."""
+    by_key = verdict.probe.action.startswith("kms:")
+    hops = {"resource": "KMS" if by_key else "bucket", "boundary": "boundary"}
+    return hops.get(verdict.decision.layer, "requests")
 
 
 def check_refused(

@@ -115,6 +115,10 @@ class TargetForm(Panel):
     def offer_choices(self) -> None:
         """Read what can be chosen, from the accounts and from this machine."""
         aws, why = self._session()
+        # Whoever asks is chosen in one of these: what keeps them from asking is said there.
+        asked = next((name for name in reversed(_SESSION) if self._values.get(name)), "")
+        if aws is None and asked:
+            self._found_wrong[asked] = why
         self._offer("aws_profile", choices.profile_choices)
         self._offer("cluster_id", choices.cluster_choices)
         for name, read in (
@@ -355,14 +359,16 @@ def open_account(aws_profile: str = "", operator_role_arn: str = "") -> Aws:
 
 def _wildcards(prefix: str) -> str:
     """Say that a prefix has no wildcards, where somebody seems to expect one."""
-    marks = [each for each in ("*", "?", "${") if each in prefix]
-    if not marks:
+    if prefix.startswith("arn:") or "://" in prefix:
         return ""
-    plain = prefix.rstrip("*?/") or "empty"
-    return (
-        f"{marks[0]} is taken as part of the keys' names, not as a wildcard; everything below "
-        f"{plain} is reached with {plain} alone"
-    )
+    if "${" in prefix:
+        return "${ is taken as part of the keys' names, not as a variable"
+    mark = next((each for each in ("*", "?") if each in prefix), "")
+    if not mark:
+        return ""
+    said = f"{mark} is taken as part of the keys' names, not as a wildcard"
+    plain = prefix.partition(mark)[0].rpartition("/")[0]
+    return f"{said}; everything below {plain} is reached with {plain} alone" if plain else said
 
 
 def _plain(value: Any, error: str) -> str:
