@@ -115,6 +115,24 @@ def test_solution_and_new_versions_work_when_the_policy_has_five_versions(
     assert result.passed, result
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("number", [lab.number for lab in all_labs()])
+def test_seven_versions_of_every_policy_end_in_no_limit_and_are_a_lesson(start, number):
+    lab = start(number)
+    if not lab.lab.base:
+        lab.solution(apply=True)
+    iam = lab.setup.client("iam")
+    for arn in {lab.policy_arn, str(lab.setup.variables.get("boundary_arn", lab.policy_arn))}:
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        read = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+        said = [lab.put_policy(read["Document"], arn).text for _ in range(7)]
+        assert "LimitExceeded" in said[-1]
+        assert "LimitExceeded" not in said[0]
+    lab.solution(apply=lab.lab.base)
+    findings = lab.check().findings
+    assert all(each.passed for each in findings[: -1 if lab.lab.rounds else None]), findings
+
+
 @pytest.mark.slow
 def test_reason_is_shown_after_the_third_check_in_vain(start):
     lab = start(5)
