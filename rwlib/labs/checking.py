@@ -85,15 +85,17 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
         said = (f"sink {tried.name} does not write to this bucket and prefix with this role",)
     if lab.silent:
         said = ()  # nobody has kept it: the trail tells
-    elsewhere: tuple[Mistake, ...] = ("writes_elsewhere",) if tried.works and not works else ()
-    findings = [Finding(_WORKS, works, () if works else said, elsewhere)]
+    shows: tuple[Mistake, ...] = ("writes_elsewhere",) if tried.works and not works else ()
+    if lab.own_sql and tried.refused:
+        shows = ("nothing_created",)
+    findings = [Finding(_WORKS, works, () if works else said, shows)]
     setup.keys()  # refused when the bucket is gone, or shut even to its account
     reasons = tries >= REASONS_AFTER
     verdicts = _verdicts(setup, works=works, reasons=reasons)
     if not verdicts and not works:
         verdicts = _no_document(setup, reasons=reasons)
         if not lab.own_sql and verdicts:
-            findings[0] = Finding(_WORKS, False, (*said, *verdicts), elsewhere)
+            findings[0] = Finding(_WORKS, False, (*said, *verdicts), shows)
             verdicts = []
     if lab.one_at_a_time:
         verdicts = verdicts[:1]

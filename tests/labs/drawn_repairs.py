@@ -251,6 +251,10 @@ def goes_through(setup: LabSetup, state: LabState, action: str, place: str) -> b
         "aws:EpochTime": "1798653600",
         "aws:TokenIssueTime": "2026-12-30T17:30:00Z",
     }
+    named = re.match(r"arn:aws:[a-z0-9]+:([a-z]+-[a-z]+-\d):", place)
+    if named or place.startswith(f"arn:aws:s3:::{setup.target.bucket}"):
+        # What is asked of elsewhere is not there.
+        context["aws:RequestedRegion"] = named[1] if named else situation.bucket.region_name
     resource = None
     if bucket := re.match(r"arn:aws:s3:::([^/]+)", place):
         piece = state.pieces.get(f"bucket {bucket[1]}")

@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from rwlib.errors import ServiceError
+from rwlib.labs.advice import ADVICE
 from rwlib.labs.model import all_labs, draw_faults
 from rwlib.labs.session import start_lab
 from rwlib.sandbox import Endpoint
@@ -86,6 +87,10 @@ def test_check_fails_when_the_repair_is_too_wide_or_no_repair(start, number, rep
     refusing = [each for each in result.findings[1:] if not each.passed]
     said = " ".join(line for each in refusing for line in each.evidence)
     assert not result.works or re.search(r"\b(\w+:[A-Z]\w+|added to Allowed)", said), result
+    # And a sentence says what kind of mistake it is, or that it was another layer.
+    lines = {line for each in result.findings if not each.passed for line in each.evidence}
+    layer = any(line.startswith("You have changed ") for line in lines)
+    assert layer or lines & set(ADVICE.values()), result
 
 
 @pytest.mark.parametrize(
@@ -108,6 +113,24 @@ def test_solution_and_new_versions_work_when_the_policy_has_five_versions(
     lab.solution(apply=True)
     result = lab.check()
     assert result.passed, result
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [lab.number for lab in all_labs()])
+def test_seven_versions_of_every_policy_end_in_no_limit_and_are_a_lesson(start, number):
+    lab = start(number)
+    if not lab.lab.base:
+        lab.solution(apply=True)
+    iam = lab.setup.client("iam")
+    for arn in {lab.policy_arn, str(lab.setup.variables.get("boundary_arn", lab.policy_arn))}:
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        read = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+        said = [lab.put_policy(read["Document"], arn).text for _ in range(7)]
+        assert "LimitExceeded" in said[-1]
+        assert "LimitExceeded" not in said[0]
+    lab.solution(apply=lab.lab.base)
+    findings = lab.check().findings
+    assert all(each.passed for each in findings[: -1 if lab.lab.rounds else None]), findings
 
 
 @pytest.mark.slow
