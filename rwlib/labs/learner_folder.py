@@ -22,10 +22,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from rwlib.environment import without_real_world
 from rwlib.errors import InputError, RunbookError, ServiceError
 from rwlib.labs.model import Lab
-from rwlib.sandbox import Endpoint, in_use
+from rwlib.sandbox import Endpoint, environment_of_server, in_use
 
 Serving = Literal["here", "child", "background"]
 
@@ -120,8 +119,8 @@ class Workplace:
         return InputError(
             "state",
             str(where),
-            f"cannot be read: {why}; `rwlib lab reset {shlex.join(words)}` begins the lab anew "
-            "and keeps the score",
+            f"cannot be read: {why}; reset the lab with `rwlib lab reset {shlex.join(words)}`, "
+            "which begins it anew and keeps the score",
             reason="cannot_be_read",
         )
 
@@ -379,7 +378,7 @@ def _background(state: Path) -> Endpoint:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=without_real_world(os.environ),
+            env=environment_of_server(),
         )
 
     def ready() -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rwlib.environment import environment_text
+from rwlib.sandbox.server.memory import MemoryKeeper
 from rwlib.sandbox.server.server import Sandbox
 
 WITHOUT_PSYCOPG = (
@@ -69,8 +70,7 @@ def serve(
         out.flush()
         if not child and importlib.util.find_spec("psycopg") is None:
             sys.stderr.write(WITHOUT_PSYCOPG)
-        while not sandbox.stopped.wait(timeout=1.0):
-            pass
+        MemoryKeeper(sandbox.last_call).watch(sandbox.stopped)
     return 0
 
 
