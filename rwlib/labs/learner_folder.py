@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from rwlib.environment import without_real_world
 from rwlib.errors import InputError, RunbookError, ServiceError
 from rwlib.labs.model import Lab
-from rwlib.sandbox import Endpoint, in_use, need_packages
+from rwlib.sandbox import Endpoint, environment_of_server, in_use, need_packages
 
 Serving = Literal["here", "child", "background"]
 
@@ -117,8 +116,8 @@ class Workplace:
         return InputError(
             "state",
             str(where),
-            f"cannot be read: {why}; `rwlib lab reset {shlex.join(words)}` begins the lab anew "
-            "and keeps the score",
+            f"cannot be read: {why}; reset the lab with `rwlib lab reset {shlex.join(words)}`, "
+            "which begins it anew and keeps the score",
             reason="cannot_be_read",
         )
 
@@ -376,7 +375,7 @@ def _background(state: Path) -> Endpoint:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=without_real_world(os.environ),
+            env=environment_of_server(),
         )
 
     def ready() -> bool:
