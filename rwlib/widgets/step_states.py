@@ -137,7 +137,8 @@ def _verification(
         sentence = f"opens when Step {waits.number} is done" if waits else problem
         return StepState(VERIFY, State.INIT, sentence)
     if failed:
-        return StepState(VERIFY, State.FAIL, f"{len(failed)} checks fail: {failed[0].title}")
+        said = f"{len(failed)} checks fail, the first" if len(failed) > 1 else "1 check fails"
+        return StepState(VERIFY, State.FAIL, f"{said}: {failed[0].title}")
     open_ones = [each for each in runbook.checks if each.reason == "depends_on_context"]
     if open_ones:
         text = "1 check depends" if len(open_ones) == 1 else f"{len(open_ones)} checks depend"

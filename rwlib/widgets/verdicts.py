@@ -142,8 +142,13 @@ class VerdictPanel(GuidePanel):
         group: list[dict[str, Any]] = []
         self.fix_buttons = {}
         for check in self.checks:
-            group.append(check.to_dict())
             number = 0 if planned else step_that_fixes(check)
+            row = check.to_dict()
+            if number:
+                row["fix"] = f"press “Fix it” below: Step {number} puts this right"
+            elif check.status == "fail" and check.fixed_by:
+                row["fix"] = f"Step {check.fixed_by} puts this right when it is applied"
+            group.append(row)
             if not number:
                 continue
             children.append(page(str(parts.verdict_table(group, True, not children))))
