@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rwlib.errors import InputError
 from rwlib.report import write_text
-from rwlib.sandbox import Sandbox, told
+from rwlib.sandbox import MemoryKeeper, Sandbox, told
 
 IDLE_SECONDS = 4 * 3600.0
 
@@ -32,11 +32,11 @@ def main(arguments: list[str]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sandbox.stopped.set())
         write_text(address, json.dumps({"url": sandbox.url}))
-        seen, last = 0, time.monotonic()
+        seen, last = sandbox.last_call(), time.monotonic()
+        memory = MemoryKeeper(sandbox.last_call)
         while not sandbox.stopped.wait(timeout=1.0):
-            calls = sandbox.application.gateway.calls
-            asked = hash((len(calls), str(calls[-1]))) if calls else 0
-            if asked != seen:
+            memory.look()
+            if (asked := sandbox.last_call()) != seen:
                 seen, last = asked, time.monotonic()
             if time.monotonic() - last > IDLE_SECONDS:
                 break

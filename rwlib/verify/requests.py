@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rwlib.verify.check import Check, Ground, Verdict
 from rwlib.verify.deciding import decide
@@ -24,13 +25,14 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
     hidden = situation.unread_grants()
     sure = [each for each in bad if not hidden or each.decision.effect == "explicit-deny"]
     if sure or (bad and not hidden):
+        grounds = (*grounds_of(situation, sure), *_also_denied(situation, sure))
         return Check(
             "requests_allowed",
             "requests",
             title,
             "fail",
-            tuple(verdict.line for verdict in sure),
-            _fix_of(grounds := grounds_of(situation, sure)),
+            tuple(each.evidence for each in grounds),
+            _fix_of(grounds),
             reason_of(situation, sure[0]),
             grounds=grounds,
         )
@@ -50,6 +52,17 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
     grounds = grounds_of(situation, chosen, refused=False)
     lines = tuple(each.evidence for each in grounds)
     return Check("requests_allowed", "requests", title, "pass", lines, grounds=grounds)
+
+
+def _also_denied(situation: Situation, refused: Iterable[Verdict]) -> tuple[Ground, ...]:
+    """Return a line for each request that the bucket policy and the role's own policies deny.
+
+    One of them is named first, and what is mended there would only bring the other to light.
+    """
+    without = replace(situation, bucket=replace(situation.bucket, policy=None))
+    by_bucket = [e for e in refused if reason_of(situation, e) == "bucket_policy_denies"]
+    again = [Verdict(each.probe, decide(without, each.probe)) for each in by_bucket]
+    return grounds_of(without, [e for e in again if e.decision.effect == "explicit-deny"])
 
 
 def _fix_of(grounds: Iterable[Ground]) -> str:

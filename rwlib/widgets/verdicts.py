@@ -92,6 +92,7 @@ class VerdictPanel(GuidePanel):
         guide = self.guide
         self.button.disabled = bool(guide.errors)
         if self.fix.grow_old():
+            self._fixing = ()
             self._put_fix(None)
             self.apply_fix.layout.display = "none"
         if guide.waits:

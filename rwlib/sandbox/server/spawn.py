@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import subprocess
 import sys
@@ -12,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rwlib.environment import without_real_world
 from rwlib.errors import InputError, ServiceError
 from rwlib.sandbox.endpoint import Endpoint
+from rwlib.sandbox.server.memory import environment_of_server
 
 PATIENCE = 180.0
 """Seconds a child may take until it answers; the first start of an installation compiles moto.
@@ -94,7 +93,7 @@ class Spawned(Endpoint):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**without_real_world(os.environ), "PYTHONUNBUFFERED": "1"},
+            env={**environment_of_server(), "PYTHONUNBUFFERED": "1"},
         )
         super().__init__(*self._wait_until_ready())
 
