@@ -238,7 +238,7 @@ class WorkerCount:
             self._rest(seen, room)
 
     def _is_other(self, seen: _Round) -> bool:
-        """Tell whether a target takes another time, on the way or there, than at the settled number.
+        """Tell whether a target takes another time, on the way or there, than when it was settled.
 
         Then how many are worth it is found out anew.
         """
