@@ -24,7 +24,6 @@ from botocore.credentials import Credentials
 from botocore.utils import parse_timestamp
 
 from rwlib.aws.pacing import Pacing
-from rwlib.aws.quick_http import QuickHttp
 
 RetryMode = Literal["standard", "adaptive", "paced"]
 Keys = Mapping[str, str]
@@ -173,7 +172,6 @@ class ClientsAhead:
             if pacing is not None:
                 pacing.attach(client)
             self._clients[service, optional, region] = client
-        QuickHttp.give(list(self._clients.values()))
 
     def load_credentials(self) -> LateCredentials:
         """Return the session's credentials, as a chain of botocore's does."""

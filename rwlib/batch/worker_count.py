@@ -238,7 +238,7 @@ class WorkerCount:
             self._rest(seen, room)
 
     def _is_other(self, seen: _Round) -> bool:
-        """Tell whether a target takes another time, on the way or there, than when it was settled.
+        """Tell whether a target takes another time, in all or on the way, than when it settled.
 
         Then how many are worth it is found out anew.
         """

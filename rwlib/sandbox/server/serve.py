@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rwlib.environment import environment_text
+from rwlib.sandbox.server.memory import MemoryKeeper
 from rwlib.sandbox.server.server import Sandbox
 
 _INSTALL = "install it with `pip install 'risingwave-iam-runbook[risingwave]'`"
@@ -74,8 +75,7 @@ def serve(
         out.flush()
         if not child and not usable:
             sys.stderr.write(WITHOUT_PSYCOPG if as_json else COMMENTED)
-        while not sandbox.stopped.wait(timeout=1.0):
-            pass
+        MemoryKeeper(sandbox.last_call).watch(sandbox.stopped)
     return 0
 
 
