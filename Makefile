@@ -79,7 +79,7 @@ app: $(VENV)/with-sandbox-app ## Open the notebooks as pages without code
 	@$(BIN)/python -m rwlib.launcher --app
 
 .PHONY: sandbox
-sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback
+sandbox: $(VENV)/with-sandbox-risingwave ## Serve AWS and RisingWave Cloud on loopback
 	@$(BIN)/rwlib sandbox
 
 .PHONY: bench
