@@ -279,13 +279,9 @@ def sandbox_beside(runs: Path) -> Iterator[dict[str, str]]:
     Where another server of the same folder runs one already, such as JupyterLab beside the app,
     it is shared: what is done on one page is seen on the other.
     """
-    try:
-        from rwlib.sandbox import Sandbox, in_use
-    except ModuleNotFoundError as error:
-        raise RunbookError(
-            f"the sandbox needs {error.name}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        ) from None
+    from rwlib.sandbox import Spawned, in_use, need_packages
+
+    need_packages()
     folder = runs / "lab"
     state = folder / "sandbox"
     shared = _running_sandbox(folder) if state.is_dir() and in_use(state) else {}
@@ -296,7 +292,7 @@ def sandbox_beside(runs: Path) -> Iterator[dict[str, str]]:
         )
         yield shared
         return
-    with Sandbox.spawn(state=state) as box:
+    with Spawned(state=state) as box:
         prepare_switch(folder, box.environment())
         yield box.environment()
 

@@ -266,8 +266,11 @@ def question(
 @_options
 def reset(number: str, learner: str, state: str | None, as_json: bool) -> int:
     """Put a lab back to its beginning; the score sheet keeps what it has."""
-    with _opened(number, learner, state) as opened:
-        opened.reset()
+    from rwlib.labs import need_sandbox, reset_lab
+
+    need_sandbox()
+    with reset_lab(number, learner, home=state) as opened:
+        pass
     done = {"lab": opened.lab.number, "reset": True}
     click.echo(json.dumps(done) if as_json else f"Lab {opened.lab.number} is as at its start.")
     return 0

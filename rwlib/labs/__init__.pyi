@@ -18,6 +18,7 @@ from .seat import own_seat as own_seat
 from .session import OpenLab as OpenLab
 from .session import drawn_lab as drawn_lab
 from .session import open_lab as open_lab
+from .session import reset_lab as reset_lab
 from .session import start_lab as start_lab
 from .texts import LabTexts as LabTexts
 from .texts import texts_of as texts_of

@@ -12,8 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from rwlib.errors import InputError
 from rwlib.report import write_text
-from rwlib.sandbox import Sandbox
+from rwlib.sandbox import MemoryKeeper, Sandbox, told
 
 IDLE_SECONDS = 4 * 3600.0
 
@@ -22,15 +23,20 @@ def main(arguments: list[str]) -> int:
     """Serve the state folder, and write the address into a file once it answers."""
     state, address = Path(arguments[0]), Path(arguments[1])
     sandbox = Sandbox(state=state, own_process=True)
+    try:
+        sandbox.start()
+    except InputError as error:
+        write_text(address, json.dumps({"problem": told(error)}))
+        return error.exit_code
     with sandbox:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sandbox.stopped.set())
         write_text(address, json.dumps({"url": sandbox.url}))
-        seen, last = 0, time.monotonic()
+        seen, last = sandbox.last_call(), time.monotonic()
+        memory = MemoryKeeper(sandbox.last_call)
         while not sandbox.stopped.wait(timeout=1.0):
-            calls = sandbox.application.gateway.calls
-            asked = hash((len(calls), str(calls[-1]))) if calls else 0
-            if asked != seen:
+            memory.look()
+            if (asked := sandbox.last_call()) != seen:
                 seen, last = asked, time.monotonic()
             if time.monotonic() - last > IDLE_SECONDS:
                 break

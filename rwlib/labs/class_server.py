@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rwlib.environment import without_real_world
 from rwlib.errors import InputError, ServiceError
-from rwlib.labs.learner_folder import GIVEN, LOG, workplace
+from rwlib.labs.learner_folder import GIVEN, HOME, LOG, workplace
 from rwlib.labs.seal import KEY_FILE, class_key
 from rwlib.labs.seat import SEAT, Seat
+from rwlib.sandbox import end_children, environment_of_server
 
 MOST_LEARNERS = 200
 _PATIENCE = 60.0
@@ -150,8 +150,6 @@ class ClassServer:
 
     def stop(self) -> None:
         """Stop serving; what was done is kept in the folders."""
-        from rwlib.sandbox import end_children
-
         end_children(self.processes, patience=30.0)
         self.processes = []
 
@@ -178,9 +176,10 @@ class ClassServer:
 
     def _worker(self, seats: Sequence[tuple[str, str, int]]) -> subprocess.Popen[str]:
         """Start a process, and tell it what to serve."""
-        environment = without_real_world(os.environ)
+        environment = environment_of_server()
         for name in (GIVEN, SEAT):
             environment.pop(name, None)
+        environment[HOME] = str(self.home)
         if self._key_file is not None:
             environment[KEY_FILE] = str(self._key_file)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)

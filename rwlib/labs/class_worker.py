@@ -29,7 +29,8 @@ from rwlib.labs.scores import (
     record_hint,
     record_solution,
 )
-from rwlib.labs.session import OpenLab, open_lab, start_lab
+from rwlib.labs.session import OpenLab, open_lab, reset_lab, start_lab
+from rwlib.sandbox import MemoryKeeper
 
 MOST_OPEN = 4
 """Labs that a learner may have open at once; the one that was not used longest is put away."""
@@ -54,6 +55,8 @@ class SeatServer:
         self._turn = turn
         self._open: dict[int, OpenLab] = {}
         self._used: dict[int, float] = {}
+        self.asked = 0
+        """How often the learner's side has asked."""
         self._listener = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._listener.daemon_threads = True
         self.port = int(self._listener.server_address[1])
@@ -81,6 +84,7 @@ class SeatServer:
             There is no such call.
         """
         lab = find_lab(values.get("lab", ""))
+        self.asked += 1
         with self._turn:
             if what in ("open", "check", "reset", "next", "note"):
                 self._used[lab.number] = time.monotonic()
@@ -90,7 +94,7 @@ class SeatServer:
                 case "check":
                     return self._lab(lab.number).check().to_dict()
                 case "reset":
-                    return _facts(self._lab(lab.number).reset())
+                    return _facts(self._reset(lab.number))
                 case "next":
                     return _facts(self._lab(lab.number).next_round())
                 case "note":
@@ -134,6 +138,14 @@ class SeatServer:
         if number not in self._open:
             self._make_room()
             self._open[number] = open_lab(number, self.learner, home=self._home, secret=self._token)
+        return self._open[number]
+
+    def _reset(self, number: int) -> OpenLab:
+        """Put a lab back to its beginning, also one that was put away or cannot be read."""
+        if number in self._open:
+            return self._open[number].reset()
+        self._make_room()
+        self._open[number] = reset_lab(number, self.learner, home=self._home, secret=self._token)
         return self._open[number]
 
     def _words(self) -> dict[int, str]:
@@ -230,8 +242,12 @@ def main() -> int:
         seat.start()
     sys.stdout.write(json.dumps({"ports": [seat.port for seat in seats]}) + "\n")
     sys.stdout.flush()
+    asked = MemoryKeeper(lambda: sum(seat.asked for seat in seats))
+    ended = threading.Event()
+    threading.Thread(target=asked.watch, args=(ended,), daemon=True).start()
     with suppress(KeyboardInterrupt):
         sys.stdin.read()
+    ended.set()
     for seat in seats:
         seat.stop()
     return 0

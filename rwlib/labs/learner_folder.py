@@ -16,15 +16,14 @@ import threading
 import time
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from rwlib.environment import without_real_world
 from rwlib.errors import InputError, RunbookError, ServiceError
 from rwlib.labs.model import Lab
-from rwlib.sandbox import Endpoint, in_use
+from rwlib.sandbox import Endpoint, environment_of_server, in_use, need_packages
 
 Serving = Literal["here", "child", "background"]
 
@@ -44,8 +43,6 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?",
 LOG = "class.log"
 """The file beside learners' folders in which a served class says what went wrong."""
 _PATIENCE = 60.0
-_NEEDED = ("moto", "flask", "flask_cors", "pyparsing", "py_partiql_parser", "pyarrow", "pyiceberg")
-# Looked for, not imported: a learner's kernel and `rwlib lab` have their sandbox elsewhere.
 _START_PATIENCE = 600.0
 """Seconds that a sandbox may take to its first answer while its process lives.
 
@@ -103,12 +100,26 @@ class Workplace:
         if not file.exists():
             return None
         try:
-            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(
-                "state", str(file), "cannot be read; reset the lab", reason="cannot_be_read"
-            ) from error
+            found = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(found, dict) or not isinstance(found["seed"], int):
+                raise TypeError("it holds something else")
+        except OSError as error:
+            raise self.unreadable(lab, file, str(error.strerror)) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.unreadable(lab, file, "it is not whole") from error
         return found
+
+    def unreadable(self, lab: Lab, where: Path, why: str) -> InputError:
+        """Return the error that says what to do where a lab's state cannot be read."""
+        words = [str(lab.number), *(["--learner", self.learner] if self.learner != "me" else [])]
+        words += ["--state", str(self.home)] if self.home != labs_home() else []
+        return InputError(
+            "state",
+            str(where),
+            f"cannot be read: {why}; reset the lab with `rwlib lab reset {shlex.join(words)}`, "
+            "which begins it anew and keeps the score",
+            reason="cannot_be_read",
+        )
 
     def remember(self, lab: Lab, facts: Mapping[str, Any]) -> None:
         """Keep what is known of a started lab."""
@@ -269,6 +280,11 @@ def _served(place: Workplace, lab: Lab, how: Serving, secret: str) -> ServedLab:
         return ServedLab(running, _StandIn(state, running.url) if follows else None)
     try:
         return _started(state, how, secret)
+    except InputError as error:
+        if error.reason == "cannot_be_read":
+            why = "it is not whole, or another version has kept it"
+            raise place.unreadable(lab, state, why) from error
+        raise
     except RunbookError:
         # Another kernel or shell has started the same lab at the same moment.
         if (running := running_at(place, lab)) is None:
@@ -319,10 +335,14 @@ def running_at(place: Workplace, lab: Lab) -> Endpoint | None:
 
 def _addresses(place: Workplace, lab: Lab) -> list[str]:
     """Return where a lab's sandbox may answer: as it was remembered, as it said itself."""
-    found = [(place.remembered(lab) or {}).get("url", "")]
+    found: list[str] = []
+    with suppress(InputError):
+        found.append((place.remembered(lab) or {}).get("url", ""))
     address = _address_file(place.folder(lab) / "sandbox")
     if address.exists():
-        found.append(json.loads(address.read_text(encoding="utf-8"))["url"])
+        # Half a file is one of a process that has ended with the machine.
+        with suppress(ValueError, KeyError, TypeError):
+            found.append(json.loads(address.read_text(encoding="utf-8"))["url"])
     return [url for url in found if url]
 
 
@@ -344,6 +364,10 @@ def stop_serving(place: Workplace, lab: Lab) -> bool:
 def _background(state: Path) -> Endpoint:
     address = _address_file(state)
     address.unlink(missing_ok=True)
+
+    def told() -> dict[str, Any]:
+        return dict(json.loads(address.read_text(encoding="utf-8"))) if address.exists() else {}
+
     with (state.parent / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "rwlib.labs.background", str(state), str(address)],
@@ -351,20 +375,25 @@ def _background(state: Path) -> Endpoint:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=without_real_world(os.environ),
+            env=environment_of_server(),
         )
 
     def ready() -> bool:
         if process.poll() is not None:
+            if "problem" in (said := told()):
+                from rwlib.sandbox import retold
+
+                address.unlink()
+                raise retold(said["problem"])
             raise ServiceError(f"the lab's sandbox did not start; see {state.parent}/sandbox.log")
-        return address.exists()
+        return "url" in told()
 
     _until(
         ready,
         f"the lab's sandbox does not answer; see {state.parent}/sandbox.log",
         patience=_START_PATIENCE,
     )
-    return Endpoint(json.loads(address.read_text(encoding="utf-8"))["url"])
+    return Endpoint(told()["url"])
 
 
 def _until(done: Any, problem: str, *, patience: float = _PATIENCE) -> None:
@@ -384,9 +413,4 @@ def need_sandbox() -> None:
     RunbookError
         Names the package and what installs it.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise RunbookError(
-            f"labs need {missing[0]}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        )
+    need_packages("labs need", files=True)

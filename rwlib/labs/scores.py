@@ -25,6 +25,16 @@ from rwlib.labs.seal import TRUST_WORDS, Trust, class_key, sealed, trust_of
 FORMAT = 2
 _READ = (1, FORMAT)
 _LARGEST = 1_000_000
+_LONGEST_TRAIL = 500
+_CLOCK_STEPS = 3.0
+"""Minutes by which a clock is set back without a word about it: laptops wake up so."""
+_WHY: Mapping[str, str] = {
+    "edited": "changed after it was signed, begun without the key, or signed with another one",
+    "another": "another learner's results were put into this place",
+    "put_back": "an earlier file was put back in place of the latest",
+    "removed": "the file was removed, and begun anew",
+    "unreadable": "the file before could not be read, and is kept beside it",
+}
 _MOST = 1_000_000
 _LONGEST_NAME = 60
 _LONGEST_TITLE = 200
@@ -144,6 +154,9 @@ class Learner:
         What the seal on the results is worth.
     notes
         What a trainer should know of where the results come from.
+    count
+        How often the results were written; ``trail`` has a mark for each of the last times. Of two
+        files of one learner the one that the other's trail leads to is the newer.
     """
 
     name: str
@@ -151,6 +164,8 @@ class Learner:
     id: str = ""
     trust: Trust = "unsigned"
     notes: tuple[str, ...] = ()
+    count: int = 0
+    trail: tuple[str, ...] = ()
 
     def of(self, number: int) -> Score:
         """Return the result in one lab."""
@@ -195,7 +210,8 @@ def record(
     """Write a change of one lab's result into the learner's file, and sign it where there is a key.
 
     A file whose seal does not fit is gone on with and marked: it is never signed as if nothing had
-    happened.
+    happened. The same goes for one that was written before the latest, and for none where there
+    was one. A file that cannot be read is put aside, and new results are begun.
 
     Parameters
     ----------
@@ -211,16 +227,7 @@ def record(
     file = place.results_file
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with exclusive(file.stem, folder=file.parent):
-        altered = ""
-        learner = Learner(place.learner, id=secrets.token_hex(8))
-        if file.exists():
-            data = _data(file)
-            learner = _learner(file, data)
-            altered = str(data.get("altered", ""))
-            if key is not None and trust_of(data, key) != "signed":
-                altered = altered or now()
-            if learner.name.casefold() != place.learner.casefold():
-                altered = altered or now()  # another learner's results, put into this place
+        learner, kept = _before(place, key)
         old = learner.of(number)
         values = {each.name: getattr(old, each.name) for each in fields(Score)}
         for name, value in changes.items():
@@ -232,12 +239,88 @@ def record(
             "format": FORMAT,
             "learner": place.learner,
             "id": learner.id or secrets.token_hex(8),
+            "count": learner.count + 1,
+            "trail": [*learner.trail[1 - _LONGEST_TRAIL :], secrets.token_hex(4)],
+            "written": score.seen,
+            **kept,
             "labs": {str(each): _plain_score(scores[each]) for each in sorted(scores)},
         }
-        if altered:
-            written["altered"] = altered
         write_text(file, json.dumps(sealed(written, key), indent=2) + "\n")
+        latest = {name: written[name] for name in ("id", "count", "trail")}
+        write_text(_latest_file(place), json.dumps(latest) + "\n")
     return score
+
+
+def _latest_file(place: Workplace) -> Path:
+    """Where a learner's folder remembers which results were written last."""
+    return place.results_file.with_name(".written")
+
+
+def _before(place: Workplace, key: bytes | None) -> tuple[Learner, dict[str, Any]]:
+    """Return the results that are gone on with, and what stays known of how they came about."""
+    file = place.results_file
+    latest = _latest(place)
+    why: set[str] = set()
+    try:
+        data: Mapping[str, Any] = _data(file) if file.exists() else {}
+        learner = _learner(file, data) if data else Learner(place.learner)
+    except InputError as error:
+        if error.reason == "cannot_be_read":
+            raise
+        file.replace(file.with_name(f"unreadable results, {now()[:19].replace(':', '.')}.json"))
+        data, learner, why = {}, Learner(place.learner), {"unreadable"}
+    if data:
+        if key is not None and trust_of(data, key) != "signed":
+            why.add("edited")
+        if learner.name.casefold() != place.learner.casefold():
+            why.add("another")
+        if not _leads_to(latest, learner):
+            why.add("put_back")
+    elif latest.count and not why:
+        why.add("removed")
+    if not data:
+        # What is begun anew in a place where results were goes on with their id and count.
+        learner = replace(learner, id=latest.id, count=latest.count, trail=latest.trail)
+    kept: dict[str, Any] = {}
+    if why or data.get("altered"):
+        kept["altered"] = str(data.get("altered", "")) or now()
+        kept["why"] = sorted(why | {str(each) for each in data.get("why", ())})
+    back = max(_minutes(now(), str(data.get("written") or now())), float(data.get("back", 0)))
+    return learner, {**kept, **({"back": back} if back >= _CLOCK_STEPS else {})}
+
+
+def _latest(place: Workplace) -> Learner:
+    """Return what was written last in a place, as far as it is known; without scores."""
+    try:
+        found = json.loads(_latest_file(place).read_text(encoding="utf-8"))
+        return Learner(
+            place.learner,
+            id=_text(found["id"]),
+            count=_count(found["count"]),
+            trail=_marks(found["trail"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return Learner(place.learner)
+
+
+def _leads_to(old: Learner, new: Learner) -> bool:
+    """Whether results are what became of others, as far as both trails tell."""
+    if not old.trail:
+        return True
+    if new.count < old.count or new.id != old.id:
+        return False
+    behind = new.count - old.count
+    then = new.trail[: len(new.trail) - behind]
+    common = min(len(then), len(old.trail))
+    return common == 0 or then[-common:] == old.trail[-common:]
+
+
+def seed_of(place: Workplace, number: int) -> int | None:
+    """Return the seed that a learner's results name for a lab; None where nothing tells it."""
+    try:
+        return read_results(place.results_file).of(number).seed
+    except InputError:
+        return None
 
 
 def record_check(
@@ -367,7 +450,9 @@ def _learner(file: Path, data: Mapping[str, Any], key: bytes | None = None) -> L
         scores = {int(number): _score(int(number), each) for number, each in data["labs"].items()}
         name = _shown(_text(data["learner"]), _LONGEST_NAME)
         learner_id = _text(data.get("id", ""))
-        return Learner(name or "(no name)", scores, learner_id, trust_of(data, key))
+        count, trail = _count(data.get("count", 0)), _marks(data.get("trail", []))
+        trust = trust_of(data, key)
+        return Learner(name or "(no name)", scores, learner_id, trust, _notes(data), count, trail)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise _not_results(file) from error
 
@@ -422,6 +507,27 @@ def _time(value: Any) -> str:
     if moment and datetime.fromisoformat(moment).tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
     return moment
+
+
+def _marks(value: Any) -> tuple[str, ...]:
+    marks = _titles(value)
+    if len(marks) > _LONGEST_TRAIL or not all(marks):
+        raise ValueError("not a trail")
+    return marks
+
+
+def _notes(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say how the results came about, where that is to be known."""
+    known = data.get("why", [])
+    if not isinstance(known, list):
+        raise TypeError("not a list")
+    found = [_WHY[each] for each in known if isinstance(each, str) and each in _WHY]
+    back = data.get("back", 0)
+    if isinstance(back, bool) or not isinstance(back, int | float) or not 0 <= back <= _MOST:
+        raise ValueError("not a number of minutes")
+    if back:
+        found.append(f"the clock was set back by {back:.0f} minutes while a lab was open")
+    return tuple(found)
 
 
 def _titles(value: Any) -> tuple[str, ...]:
@@ -530,27 +636,48 @@ def _seat_beside(file: Path) -> str:
 
 
 def merge(learners: Iterable[Learner]) -> list[Learner]:
-    """Return one entry for each learner, best first; of two results of one lab the better counts.
+    """Return one entry for each learner, best first.
 
-    A pass is better than none, and an earlier pass than a later one. Results are one learner's
-    where their ids and names are the same; results without an id go by the name. Two learners of
-    one name keep two entries, with the beginning of their ids behind the name. What is not signed
-    never replaces what is. One id under two names is a copy, and both are told so.
+    Results are one learner's where their ids and names are the same; results without an id go by
+    the name. Of several files of one learner the newest counts where the others led to it. Where
+    they did not, one lab's better result counts - a pass is better than none, an earlier one than a
+    later one - with all the help that any of them tells of: nobody gains by putting an earlier file
+    back. Two learners of one name keep two entries, with the beginning of their ids behind the
+    name. What is not signed never replaces what is. One id under two names is a copy, and both are
+    told so.
     """
-    found: dict[tuple[str, str, str], Learner] = {}
+    found: dict[tuple[str, str, str], list[Learner]] = defaultdict(list)
     for learner in learners:
         trusted = "signed" if learner.trust == "signed" else ""
-        who = (learner.id, learner.name, trusted)
-        known = found.get(who)
-        scores = dict(known.scores) if known else {}
-        for number, score in learner.scores.items():
-            other = scores.get(number)
-            if other is None or _rank(score) < _rank(other):
-                scores[number] = score
-        trust = learner.trust if known is None or known.trust == learner.trust else "unsigned"
-        found[who] = Learner(learner.name, scores, learner.id, trust)
-    told = _told_apart(list(found.values()))
+        found[learner.id, learner.name, trusted].append(learner)
+    told = _told_apart([_of_files(files) for files in found.values()])
     return sorted(told, key=lambda each: (-each.passed, _checks(each), each.name))
+
+
+def _of_files(files: Sequence[Learner]) -> Learner:
+    """Make one learner of all files of the learner."""
+    newest = max(files, key=lambda each: each.count)
+    others = [each for each in files if each is not newest and each.scores != newest.scores]
+    trusts = {each.trust for each in files}
+    trust = newest.trust if len(trusts) == 1 else "unsigned"
+    notes = tuple(dict.fromkeys(note for each in files for note in each.notes))
+    if all(each.trail and _leads_to(each, newest) for each in others):
+        older = ("an earlier file of these results is there too; the newest counts",)
+        return replace(newest, trust=trust, notes=notes + (older if others else ()))
+    scores: dict[int, Score] = {}
+    for score in (score for each in files for score in each.scores.values()):
+        other = scores.get(score.number)
+        scores[score.number] = score if other is None else _with_help_of_both(score, other)
+    forked = newest.trail and any(each.trail for each in others)
+    two = "two files have gone different ways: a folder in use twice, or an earlier file put back"
+    return replace(newest, scores=scores, trust=trust, notes=notes + ((two,) if forked else ()))
+
+
+def _with_help_of_both(one: Score, other: Score) -> Score:
+    """Return the better of two results of one lab, with the help that was there for either."""
+    better = min(one, other, key=_rank)
+    solution = max(one.solution, other.solution, key=lambda how: (how == "applied", how))
+    return replace(better, hints=max(one.hints, other.hints), solution=solution)
 
 
 def _told_apart(learners: Sequence[Learner]) -> Iterator[Learner]:
@@ -565,7 +692,7 @@ def _told_apart(learners: Sequence[Learner]) -> Iterator[Learner]:
             name = f"{name} ({', '.join(filter(None, [_shown(each.id[:4], 4), each.trust]))})"
         others = sorted(same[each.id] - {each.name}) if each.id else []
         note = f"the same results as {', '.join(others)}: one is a copy"
-        yield replace(each, name=name, notes=(note,) if others else ())
+        yield replace(each, name=name, notes=(*each.notes, *((note,) if others else ())))
 
 
 def doubts(learner: Learner, at: str = "") -> list[str]:

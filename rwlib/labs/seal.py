@@ -36,6 +36,9 @@ TRUST_WORDS: Mapping[Trust, str] = {
 def class_key(file: Path | None = None) -> bytes | None:
     """Return the class's key; None when there is none.
 
+    A file may hold several, one a line: the first signs, and what an older one below has signed is
+    known as signed too. So a key can be changed while a class goes on.
+
     Parameters
     ----------
     file
@@ -65,13 +68,19 @@ def class_key(file: Path | None = None) -> bytes | None:
 
 
 def _checked(key: bytes, where: str) -> bytes:
-    if len(key) < _SHORTEST:
+    if min(map(len, _keys(key))) < _SHORTEST:
         raise InputError(
             "class key",
             where,
             f"holds fewer than {_SHORTEST} characters; make one with `rwlib lab key FILE`",
         )
     return key
+
+
+def _keys(key: bytes) -> list[bytes]:
+    """Return the keys of a file: its lines, where it is text."""
+    lines = [each.strip() for each in key.splitlines() if each.strip()]
+    return lines if lines and all(each.isascii() for each in lines) else [key]
 
 
 def make_key(file: Path) -> None:
@@ -99,7 +108,8 @@ def sealed(data: Mapping[str, Any], key: bytes | None) -> dict[str, Any]:
     plain = {name: value for name, value in data.items() if name != "seal"}
     if key is None:
         return plain
-    return {**plain, "seal": {"key": _name_of(key), "mac": _mac(plain, key)}}
+    first = _keys(key)[0]
+    return {**plain, "seal": {"key": _name_of(first), "mac": _mac(plain, first)}}
 
 
 def trust_of(data: Mapping[str, Any], key: bytes | None) -> Trust:
@@ -109,10 +119,12 @@ def trust_of(data: Mapping[str, Any], key: bytes | None) -> Trust:
         return "unsigned"
     if key is None:
         return "not checked"
-    if seal.get("key") != _name_of(key):
+    known = {_name_of(each): each for each in _keys(key)}
+    if str(seal.get("key")) not in known:
         return "another key"
     plain = {name: value for name, value in data.items() if name != "seal"}
-    same = hmac.compare_digest(str(seal.get("mac", "")).encode(), _mac(plain, key).encode())
+    mac = _mac(plain, known[str(seal["key"])])
+    same = hmac.compare_digest(str(seal.get("mac", "")).encode(), mac.encode())
     # What was begun without the key, or changed on the way, stays so: see `scores.record`.
     return "signed" if same and not data.get("altered") else "altered"
 

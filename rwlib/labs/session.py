@@ -44,6 +44,7 @@ from rwlib.labs.scores import (
     record_check,
     record_hint,
     record_solution,
+    seed_of,
 )
 from rwlib.labs.seat import Seat, own_seat
 from rwlib.labs.setup_calls import LabSetup
@@ -553,6 +554,8 @@ def start_lab(
     """
     import os
 
+    from rwlib.sandbox import forget_state
+
     plain = find_lab(number)
     if (seat := own_seat()) is not None:
         opened = _at_seat(seat, plain, seat.open(plain.number, seed=seed, again=again))
@@ -565,6 +568,9 @@ def start_lab(
         known = None  # of an earlier version, whose sandbox kept no history
     if known is not None and seed is not None and known["seed"] != seed:
         known = None
+    if known is None and not os.environ.get(GIVEN):
+        # Whatever is there is not gone on with, and may be unreadable.
+        forget_state(place.folder(plain) / "sandbox")
     chosen = known["seed"] if known else DEFAULT_SEED if seed is None else seed
     lab = drawn_lab(plain, chosen, known or {})
     served = serve(place, lab, how, secret)
@@ -640,6 +646,52 @@ def open_lab(
         raise
 
 
+def reset_lab(
+    number: int | str,
+    learner: str = "",
+    *,
+    home: Path | str | None = None,
+    how: Serving = "here",
+    secret: str = "",
+) -> OpenLab:
+    """Put a lab back to its beginning, also one whose state cannot be read any more.
+
+    The score sheet keeps what it has, and so does the lab its seed where results tell it.
+
+    Raises
+    ------
+    InputError
+        It was not started.
+    """
+    plain = find_lab(number)
+    if (seat := own_seat()) is not None:
+        return _at_seat(seat, plain, seat.reset(plain.number))
+    place = workplace(learner, home)
+    try:
+        opened = open_lab(number, learner, home=home, how=how, secret=secret)
+    except InputError as error:
+        if error.reason != "cannot_be_read":
+            raise
+    else:
+        try:
+            return opened.reset()
+        except BaseException:
+            opened.close()
+            raise
+    opened = start_lab(
+        number,
+        learner,
+        seed=seed_of(place, plain.number),
+        home=home,
+        again=True,
+        how=how,
+        environment=False,
+        secret=secret,
+    )
+    record(place, plain.number, resets=lambda count: count + 1)
+    return opened
+
+
 def _set_up(
     place: Workplace, lab: Lab, served: ServedLab, seed: int, more: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -653,7 +705,8 @@ def _set_up(
     served.endpoint.keep_history()
     setup.make([*faults, {"pace": 0.25}])
     began = len(served.endpoint.history()["states"]) - 1
-    known = {"url": served.endpoint.url, "seed": seed, "began": began, "objects": setup.keys()}
+    objects = setup.contents()
+    known = {"url": served.endpoint.url, "seed": seed, "began": began, "objects": objects}
     known |= more
     place.remember(lab, known)
     record(place, lab.number, started=lambda known: known or now(), seed=seed)

@@ -26,8 +26,12 @@ def write_report(report: Mapping[str, Any], run_dir: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole: a reader sees the old text or the new one, never half of it."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)  # half a file on a full disk would help nobody
+        raise
 
 
 def render_html(report: Mapping[str, Any]) -> str:

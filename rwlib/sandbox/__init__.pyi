@@ -5,8 +5,14 @@ from .example_world import RISINGWAVE_CLOUD as RISINGWAVE_CLOUD
 from .example_world import THIRD_PARTY as THIRD_PARTY
 from .example_world import WORKLOAD_IDENTITY_ARN as WORKLOAD_IDENTITY_ARN
 from .example_world import WORKLOAD_ROLE as WORKLOAD_ROLE
+from .needed import need_packages as need_packages
+from .server.memory import MemoryKeeper as MemoryKeeper
+from .server.memory import environment_of_server as environment_of_server
 from .server.serve import serve as serve
 from .server.server import Sandbox as Sandbox
 from .server.spawn import Spawned as Spawned
 from .server.spawn import end_children as end_children
+from .server.spawn import retold as retold
+from .server.spawn import told as told
+from .server.state_lock import forget_state as forget_state
 from .server.state_lock import in_use as in_use

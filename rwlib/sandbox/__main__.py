@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
-from rwlib.errors import RunbookError
+from rwlib.errors import InputError, RunbookError
 from rwlib.sandbox.server.serve import serve
+from rwlib.sandbox.server.spawn import told
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
             seed=not options.no_seed,
             child=options.child,
         )
+    except InputError as error:
+        if options.child:  # the parent raises it again
+            sys.stdout.write(json.dumps({"problem": told(error)}) + "\n")
+        else:
+            sys.stderr.write(f"{error}\n")
+        return error.exit_code
     except RunbookError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

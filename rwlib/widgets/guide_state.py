@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rwlib.environment import EndpointSwitch, describe_endpoint
 from rwlib.errors import InputError, RunbookError
 from rwlib.runbook import Runbook
-from rwlib.steps import State, Step, StepState
+from rwlib.steps import VERIFY, State, Step, StepState
 from rwlib.target import Target, field_problems, parameter_values
 from rwlib.verify import check_of_refusal
 from rwlib.widgets.fields import label_of
@@ -107,8 +107,7 @@ class Guide:
             An input is missing or cannot be used.
         """
         if self._runbook is None:
-            self._runbook = Runbook.start(self.values, run_dir=self._run_dir)
-            self._runbook.tolerant = self.guided
+            self._runbook = Runbook.start(self.values, run_dir=self._run_dir, tolerant=self.guided)
             self._run_dir = self._runbook.run_dir
         return self._runbook
 
@@ -217,6 +216,8 @@ class Guide:
         if isinstance(error, InputError):
             self.blamed = {error.field: error}
             self.refused_check = check_of_refusal(error)
+        if self.refused_check is not None:
+            self._set(VERIFY, State.FAIL, f"1 check fails: {self.refused_check.title}")
 
     def _previewed(self) -> bool:
         """Take the preview as seen: it stands on the page; the step waits for the one click."""
@@ -248,6 +249,8 @@ class Guide:
         progress
             Called after every call that is made.
         """
+        if self._runbook is None:  # a click that was on its way while the inputs were edited
+            return []
         chosen = tuple(numbers) or (self.step,)
         runbook = self.runbook
         self.confirmed = False

@@ -145,6 +145,37 @@ def test_state_that_cannot_be_read_is_one_sentence(given):
         run("check", "4", "--learner", "ada")
 
 
+@pytest.mark.parametrize(
+    "broken", ["lab.json", "sandbox/sandbox.json", "sandbox/pieces", "sandbox/bodies"]
+)
+def test_lab_whose_state_is_broken_is_begun_anew_by_what_the_sentence_says(
+    monkeypatch, tmp_path, broken
+):
+    monkeypatch.setenv("RWLIB_LABS", str(tmp_path))
+    with start_lab(3, "ada", seed=2, how="here", environment=False) as lab:
+        bucket = lab.bucket
+        lab.solution(apply=True)
+        assert lab.check().passed
+    place = workplace("ada", tmp_path)
+    file = place.folder(find_lab(3)) / broken
+    if file.is_dir():
+        for each in file.iterdir():
+            each.write_bytes(each.read_bytes()[:10]) if broken[-6:] == "pieces" else each.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(InputError, match="reset the lab with `rwlib lab reset 3 --learner ada`"):
+        run("check", "3", "--learner", "ada")
+    with pytest.raises(InputError, match="reset the lab with"):
+        start_lab(3, "ada", how="here", environment=False)
+    assert run("reset", "3", "--learner", "ada").output == "Lab 3 is as at its start.\n"
+    with open_lab(3, "ada") as lab:
+        assert lab.bucket == bucket  # the same seed
+        assert not lab.check().passed
+    score = read_results(place.results_file).of(3)
+    assert score.passed
+    assert (score.solution, score.resets) == ("applied", 1)
+
+
 def result(name, **labs):
     return {
         "format": 1,

@@ -146,6 +146,97 @@ def test_copies_of_one_learner_are_one(tmp_path):
     assert [(each.name, each.passed) for each in learners] == [("ada", 1)]
 
 
+def test_earlier_file_put_back_is_never_signed_again(tmp_path, signing):
+    place = Workplace("ada", tmp_path)
+    scores.record(place, 3, started=at(0))
+    early = place.results_file.read_bytes()
+    scores.record_solution(place, 3, applied=True)
+    place.results_file.write_bytes(early)
+    # By itself it is as it was signed; what is written next tells.
+    assert scores.read_results(place.results_file, KEY).trust == "signed"
+    scores.record_check(place, 3, [], changed=True, seed=1)
+    found = scores.read_results(place.results_file, KEY)
+    assert found.trust == "altered"
+    assert "an earlier file was put back" in scores.as_text([found])
+    place.results_file.unlink()
+    scores.record_check(place, 4, [], changed=True, seed=1)
+    again = scores.read_results(place.results_file, KEY)
+    assert (again.trust, again.id) == ("altered", found.id)
+    assert again.count > found.count
+    assert "the file was removed, and begun anew" in scores.as_html([again])
+
+
+@pytest.mark.parametrize("extra", [0, 1, 3, 600])
+def test_newest_of_a_learners_files_counts_and_the_sheet_says_so(tmp_path, signing, extra):
+    place = Workplace("ada", tmp_path / "class")
+    scores.record(place, 3, started=at(0))
+    (tmp_path / "class" / "z.json").write_bytes(place.results_file.read_bytes())
+    scores.record_solution(place, 3, applied=True)
+    for _ in range(extra):
+        scores.record(place, 3, resets=lambda count: count + 1)
+    scores.record_check(place, 3, [], changed=True, seed=1)
+    (ada,), broken = scores.read_class([tmp_path], KEY)
+    assert not broken
+    assert (ada.passed, ada.trust, ada.of(3).solution) == (1, "signed", "applied")
+    assert (ada.of(3).resets, ada.count) == (extra, extra + 3)
+    assert [each for each in ada.notes if "an earlier file" in each]
+    assert "went" not in scores.as_text([ada])
+
+
+def test_nobody_gains_by_going_on_from_an_earlier_file(tmp_path, signing):
+    """The late file is collected already when the earlier one is put back elsewhere."""
+    place, other = Workplace("ada", tmp_path / "a"), Workplace("ada", tmp_path / "b")
+    scores.record(place, 3, started=at(0))
+    other.folder_of_learner.mkdir(parents=True)
+    other.results_file.write_bytes(place.results_file.read_bytes())
+    scores.record_hint(place, 3, 3)
+    scores.record_solution(place, 3, applied=True)
+    scores.record_check(place, 5, [], changed=True, seed=1)
+    for _ in range(3):
+        scores.record(other, 3, resets=lambda count: count + 1)
+    scores.record_check(other, 3, [], changed=True, seed=1)
+    (ada,), _ = scores.read_class([tmp_path], KEY)
+    assert (ada.passed, ada.of(3).hints, ada.of(3).solution) == (2, 3, "applied")
+    assert "two files have gone different ways" in scores.as_text([ada])
+
+
+def test_file_that_cannot_be_read_is_put_aside_and_told(tmp_path, signing):
+    place = Workplace("ada", tmp_path)
+    scores.record_check(place, 3, [], changed=True, seed=1)
+    half = place.results_file.read_bytes()[:200]
+    place.results_file.write_bytes(half)
+    scores.record_check(place, 4, [], changed=True, seed=1)
+    (ada,), (broken,) = scores.read_class([tmp_path], KEY)
+    assert (ada.passed, ada.trust) == (1, "altered")
+    assert broken.file.read_bytes() == half
+    assert "could not be read, and is kept beside it" in scores.as_text([ada])
+
+
+def test_clock_that_is_set_back_is_told(tmp_path, monkeypatch):
+    place = Workplace("ada", tmp_path)
+    for minute in (50, 49, 20, 25):
+        monkeypatch.setattr(scores, "now", lambda minute=minute: at(minute))
+        scores.record(place, 3, resets=lambda count: count + 1)
+    told = scores.as_text([scores.read_results(place.results_file)])
+    assert "the clock was set back by 29 minutes" in told
+
+
+def test_key_is_changed_while_a_class_goes_on(tmp_path, monkeypatch):
+    place, file = Workplace("ada", tmp_path / "class"), tmp_path / "key"
+    make_key(file)
+    monkeypatch.setenv("RWLIB_CLASS_KEY_FILE", str(file))
+    scores.record_check(place, 3, [], changed=True, seed=1)
+    old = file.read_text()
+    file.unlink()
+    make_key(file)
+    assert scores.read_results(place.results_file, class_key()).trust == "another key"
+    file.write_text(file.read_text() + old)
+    assert scores.read_results(place.results_file, class_key()).trust == "signed"
+    scores.record_check(place, 4, [], changed=True, seed=1)
+    assert scores.read_results(place.results_file, class_key()).trust == "signed"
+    assert scores.read_results(place.results_file, old.strip().encode()).trust == "another key"
+
+
 def test_unsigned_copy_never_replaces_a_signed_result(tmp_path, signing):
     place = Workplace("ada", tmp_path / "a")
     scores.record_check(place, 1, ["x"], changed=True, seed=1)

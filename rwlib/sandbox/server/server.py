@@ -111,6 +111,11 @@ class Sandbox(Endpoint):
         self.sql_port = self._postgres.port
         self._dsn = f"postgresql://root@{host}:{self.sql_port}/dev"
 
+    def last_call(self) -> tuple[int, str]:
+        """Say which call to AWS was the last; another answer means that somebody has asked."""
+        calls = self.application.gateway.calls
+        return len(calls), str(calls[-1]) if calls else ""
+
     def stop(self) -> None:
         """Stop serving and keep the state, if a folder was given; safe to call again."""
         self.stopped.set()

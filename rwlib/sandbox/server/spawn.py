@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rwlib.environment import without_real_world
-from rwlib.errors import ServiceError
+from rwlib.errors import InputError, ServiceError
 from rwlib.sandbox.endpoint import Endpoint
+from rwlib.sandbox.server.memory import environment_of_server
 
 PATIENCE = 180.0
 """Seconds a child may take until it answers; the first start of an installation compiles moto.
 
 A child that ends is noticed at once.
 """
+
+
+def told(error: InputError) -> dict[str, str]:
+    """Write an error as a child tells it to its parent; `retold` makes it one again."""
+    return {
+        "field": error.field,
+        "given": str(error.given),
+        "hint": error.hint.removesuffix(f"; {error.todo}"),
+        "todo": error.todo,
+        "reason": error.reason,
+    }
+
+
+def retold(problem: Mapping[str, Any]) -> InputError:
+    """Make the error again that a child has told."""
+    return InputError(
+        problem["field"],
+        problem["given"],
+        problem["hint"],
+        reason=problem["reason"],
+        todo=problem["todo"],
+    )
 
 
 def end_children(processes: Sequence[subprocess.Popen[Any]], patience: float) -> None:
@@ -72,7 +93,7 @@ class Spawned(Endpoint):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**without_real_world(os.environ), "PYTHONUNBUFFERED": "1"},
+            env={**environment_of_server(), "PYTHONUNBUFFERED": "1"},
         )
         super().__init__(*self._wait_until_ready())
 
@@ -98,8 +119,13 @@ class Spawned(Endpoint):
             ready = waiting.select(timeout=PATIENCE)
         line = self.process.stdout.readline() if ready else b""
         try:
-            told = json.loads(line)
-            return str(told["AWS_ENDPOINT_URL"]), str(told["RW_DSN"])
+            said = json.loads(line)
+            if "problem" in said:
+                self.stop()
+                raise retold(said["problem"])
+            return str(said["AWS_ENDPOINT_URL"]), str(said["RW_DSN"])
+        except InputError:
+            raise
         except (ValueError, KeyError, TypeError):
             self.process.kill()
             _, complaint = self.process.communicate()

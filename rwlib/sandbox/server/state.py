@@ -91,8 +91,9 @@ class StateFolder:
             raise InputError(
                 "state",
                 str(self.path),
-                f"cannot be read: {error}; take an empty folder",
+                f"cannot be read: {error}",
                 reason="cannot_be_read",
+                todo="take an empty folder",
             ) from error
         try:
             manifest = json.loads(text)
@@ -104,14 +105,16 @@ class StateFolder:
                 for file in sorted(self._pieces.iterdir()):
                     if file.suffix != ".tmp":
                         world.read_piece(file.name, _read(file), self._body)
+            own: dict[str, Any] = manifest["own"]
+            secret_of(own["secret"])
         except (UnreadableStateError, ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(
                 "state",
                 str(self.path),
-                f"cannot be read: {error}; take an empty folder",
+                f"cannot be read: {error}",
                 reason="cannot_be_read",
+                todo="take an empty folder",
             ) from error
-        own: dict[str, Any] = manifest["own"]
         return own
 
     def save(

@@ -60,6 +60,29 @@ class StateLock:
             os.close(descriptor)
 
 
+def forget_state(folder: Path) -> bool:
+    """Remove what a sandbox has kept in a folder; False when one serves it, and nothing was done.
+
+    A folder that is reached through a link is left alone, as the sandbox itself leaves it.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return True
+    lock = StateLock(folder)
+    if not lock.acquire():
+        return False
+    try:
+        kept = [folder / "sandbox.json"]
+        for inner in (folder / "pieces", folder / "bodies"):
+            if not inner.is_symlink() and inner.is_dir():
+                kept += inner.iterdir()
+        for file in kept:
+            if not file.is_dir() or file.is_symlink():
+                file.unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return True
+
+
 def in_use(folder: Path) -> bool:
     """Whether a sandbox serves the state in the folder."""
     lock = StateLock(folder)
