@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.browser.conftest import served
+from tests.browser.conftest import PATIENCE, served
 from tests.browser.walk import KERNEL_IDLE, AppWalk, LabWalk, iam, serious_faults
 
 pytestmark = pytest.mark.slow
@@ -409,11 +409,14 @@ def test_all_cells_can_be_run_at_once_after_a_reload(page, lab, screenshots):
     walk.wait_for("Detected: us-east-1", ".rw-field-bucket")
     page.reload()
     page.wait_for_function(KERNEL_IDLE)
-    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
-    prompts = "[...document.querySelectorAll('.jp-InputPrompt')]"
-    running = f"{prompts}.some(each => each.textContent.includes('*'))"
-    page.wait_for_function(f"() => {running}")
-    page.wait_for_function(f"() => !{running}")
+    ends = page.evaluate(
+        """patience => Promise.race([
+          window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 'ran'),
+          new Promise(done => setTimeout(() => done('waits'), patience)),
+        ])""",
+        PATIENCE,
+    )
+    assert ends == "ran"
     walk.expect(walk.field("bucket")).to_have_value("acme-analytics")
     walk.type("prefix", "/risingwave")
     walk.message("prefix").wait_for()
