@@ -277,7 +277,7 @@ def _served(place: Workplace, lab: Lab, how: Serving, secret: str) -> ServedLab:
     if given := os.environ.get(GIVEN, ""):
         return ServedLab(Endpoint(given), None)
     state = place.folder(lab) / "sandbox"
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(state)
     if (running := running_at(place, lab)) is not None:
         follows = how == "child" and not _address_file(state).exists()
         return ServedLab(running, _StandIn(state, running.url) if follows else None)
@@ -293,6 +293,24 @@ def _served(place: Workplace, lab: Lab, how: Serving, secret: str) -> ServedLab:
         if (running := running_at(place, lab)) is None:
             raise
         return ServedLab(running, None)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that labs need.
+
+    Raises
+    ------
+    InputError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "state",
+            str(folder),
+            f"cannot be made a folder: {error.strerror}; name another one with --state or {HOME}",
+        ) from error
 
 
 def _started(state: Path, how: Serving, secret: str) -> ServedLab:
