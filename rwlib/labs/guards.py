@@ -99,8 +99,16 @@ class LabHistory:
 
 
 def read_history(setup: LabSetup, began: int, objects: Iterable[str]) -> LabHistory:
-    """Read what a lab's sandbox has kept since the lab was set up."""
+    """Read what a lab's sandbox has kept since the lab was set up.
+
+    Raises
+    ------
+    IndexError
+        It has kept less than that.
+    """
     states = read_states(setup.endpoint.history())
+    if began >= len(states):
+        raise IndexError(began)
     return LabHistory(states[0], states[began:], tuple(objects))
 
 

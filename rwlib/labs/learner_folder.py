@@ -126,11 +126,9 @@ class Workplace:
 
     def remember(self, lab: Lab, facts: Mapping[str, Any]) -> None:
         """Keep what is known of a started lab."""
-        from rwlib.report import write_text
-
         folder = self.folder(lab)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_text(folder / "lab.json", json.dumps(facts, indent=1, default=str) + "\n")
+        make_folder(folder)
+        write_state(folder / "lab.json", json.dumps(facts, indent=1, default=str) + "\n")
 
     def require(self, lab: Lab) -> dict[str, Any]:
         """Return what is known of a started lab.
@@ -310,6 +308,26 @@ def make_folder(folder: Path) -> None:
             "state",
             str(folder),
             f"cannot be made a folder: {error.strerror}; name another one with --state or {HOME}",
+        ) from error
+
+
+def write_state(file: Path, text: str) -> None:
+    """Write a file of a learner's folder whole.
+
+    Raises
+    ------
+    InputError
+        It cannot be written; what was there before still is.
+    """
+    from rwlib.report import write_text
+
+    try:
+        write_text(file, text)
+    except OSError as error:
+        raise InputError(
+            "state",
+            str(file),
+            f"cannot be written: {error.strerror}; mend that, then run this again",
         ) from error
 
 

@@ -335,7 +335,11 @@ class OpenLab:
         """Give the result, and whether anything was changed since the lab began."""
         self._look_again()
         began, objects = self._started["began"], self._started["objects"]
-        history = read_history(self.setup, began, objects)
+        try:
+            history = read_history(self.setup, began, objects)
+        except IndexError as error:
+            folder = self.place.folder(self.lab)
+            raise self.place.unreadable(self.lab, folder, "its history is not whole") from error
         result = check(self.setup, history, tries)
         if self.lab.rounds:
             result = self._with_rounds(result)
@@ -564,19 +568,24 @@ def start_lab(
         return opened
     place = workplace(learner, home)
     known = None if again or os.environ.get(GIVEN) else place.remembered(plain)
+    unfinished: Mapping[str, Any] = {}
     if known is not None and "began" not in known:
-        known = None  # of an earlier version, whose sandbox kept no history
+        # Killed while it was set up, or of an earlier version, whose sandbox kept no history.
+        known, unfinished = None, known
     if known is not None and seed is not None and known["seed"] != seed:
         known = None
     if known is None and not os.environ.get(GIVEN):
         # Whatever is there is not gone on with, and may be unreadable.
         forget_state(place.folder(plain) / "sandbox")
-    chosen = known["seed"] if known else DEFAULT_SEED if seed is None else seed
-    lab = drawn_lab(plain, chosen, known or {})
+    if seed is None:
+        seed = (known or unfinished).get("seed", DEFAULT_SEED)
+    chosen = known["seed"] if known else seed
+    lab = drawn_lab(plain, chosen, known or unfinished)
     served = serve(place, lab, how, secret)
     try:
         if known is None:
             more = {"round": 1, "won": [], "begun": now()} if plain.rounds else {}
+            more |= {name: unfinished[name] for name in ("round", "won") if name in unfinished}
             known = _set_up(place, lab, served, chosen, more)
         else:
             known = {**known, "url": served.endpoint.url}
@@ -637,6 +646,8 @@ def open_lab(
         return _at_seat(seat, plain, seat.open(plain.number, started=True))
     place = workplace(learner, home)
     known = place.require(plain)
+    if "began" not in known:
+        raise place.unreadable(plain, place.folder(plain), "its set-up was interrupted")
     lab = drawn_lab(plain, known["seed"], known)
     served = serve(place, lab, how, secret)
     try:
@@ -696,6 +707,8 @@ def _set_up(
     place: Workplace, lab: Lab, served: ServedLab, seed: int, more: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Make the lab's world and its faults in an emptied sandbox, and remember how it stands."""
+    # Until it is done: who is killed meanwhile is not left with half a world.
+    place.remember(lab, {"url": served.endpoint.url, "seed": seed, **more})
     served.endpoint.reset()
     as_through_tls(served.endpoint)
     setup = LabSetup(served.endpoint, lab)
