@@ -36,7 +36,7 @@ test: $(VENV)/with-sandbox-test-risingwave ## Install and run the tests
 
 .PHONY: test-fast
 test-fast: $(VENV)/with-sandbox-test-risingwave ## Run the tests that take a second or less
-	@$(BIN)/python -m pytest -m 'not slow and not long'
+	@$(BIN)/python -m pytest -n 0 -p tests.support.forked_workers -m "not slow and not long"
 
 .PHONY: test-long
 test-long: $(VENV)/with-sandbox-test-lab-risingwave-hub ## Run what takes minutes: a thousand random accounts and the like
@@ -79,7 +79,7 @@ app: $(VENV)/with-sandbox-app ## Open the notebooks as pages without code
 	@$(BIN)/python -m rwlib.launcher --app
 
 .PHONY: sandbox
-sandbox: $(VENV)/with-sandbox ## Serve AWS and RisingWave Cloud on loopback
+sandbox: $(VENV)/with-sandbox-risingwave ## Serve AWS and RisingWave Cloud on loopback
 	@$(BIN)/rwlib sandbox
 
 .PHONY: bench

@@ -29,7 +29,7 @@ from types import FrameType
 from rwlib.environment import AWS, FOLDER, SANDBOX, prepare_switch
 from rwlib.errors import RunbookError
 from rwlib.headless import notebook_path
-from rwlib.kernels import kernels_beside
+from rwlib.kernels import NAME, kernels_beside
 from rwlib.page_scripts import APP, LAB, joined_scripts, lab_folder
 from rwlib.report import quick_jsonschema
 from rwlib.runs import file_hash
@@ -56,6 +56,11 @@ _NOT_IN_THE_LAB = (
     "@voila-dashboards/jupyterlab-preview",
 )
 _APP_TEMPLATE = "rwlib"
+# The page would fetch and begin an extension that is disabled all the same, and leave it there.
+_ONLY_ENABLED = (
+    "{% set _ = page_config_full.update(federated_extensions=page_config.federated_extensions"
+    " | rejectattr('name', 'in', page_config.disabledExtensions or []) | list) %}"
+)
 # What JupyterLab asks for before a notebook stands there, the slowest answers of all.
 _ASKED_FIRST = (
     f"lab/tree/{START}",
@@ -187,7 +192,10 @@ def join_scripts(runs: Path, page: str) -> list[str]:
     index = (folder / "static" / "index.html").read_text(encoding="utf-8")
     own = '<script defer="defer" src="{{ base_url | escape }}static/rwlib/scripts.js"></script>'
     first = '<script defer="defer"'
-    (pages / "index.html").write_text(index.replace(first, own + first, 1), encoding="utf-8")
+    index = index.replace(first, own + first, 1)
+    config = '<script id="jupyter-config-data"'
+    index = index.replace(config, _ONLY_ENABLED + config, 1)
+    (pages / "index.html").write_text(index, encoding="utf-8")
     return [
         f"--LabApp.app_dir={folder}",
         f"--LabApp.templates_dir={pages}",
@@ -271,13 +279,9 @@ def sandbox_beside(runs: Path) -> Iterator[dict[str, str]]:
     Where another server of the same folder runs one already, such as JupyterLab beside the app,
     it is shared: what is done on one page is seen on the other.
     """
-    try:
-        from rwlib.sandbox import Sandbox, in_use
-    except ModuleNotFoundError as error:
-        raise RunbookError(
-            f"the sandbox needs {error.name}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        ) from None
+    from rwlib.sandbox import Spawned, in_use, need_packages
+
+    need_packages()
     folder = runs / "lab"
     state = folder / "sandbox"
     shared = _running_sandbox(folder) if state.is_dir() and in_use(state) else {}
@@ -288,7 +292,7 @@ def sandbox_beside(runs: Path) -> Iterator[dict[str, str]]:
         )
         yield shared
         return
-    with Sandbox.spawn(state=state) as box:
+    with Spawned(state=state) as box:
         prepare_switch(folder, box.environment())
         yield box.environment()
 
@@ -355,7 +359,9 @@ def _serve(
     server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         if _answers(server, f"http://127.0.0.1:{port}"):
-            _ask_once(f"http://127.0.0.1:{port}", () if options.app else _ASKED_FIRST, token)
+            if not options.app:
+                _ask_once(f"http://127.0.0.1:{port}", _ASKED_FIRST, token)
+                _start_kernel(f"http://127.0.0.1:{port}", token)
             sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
             sys.stdout.flush()
         return server.wait()
@@ -387,6 +393,19 @@ def _ask_once(base: str, paths: Iterable[str], token: str) -> None:
         # What cannot be had is the page's to say.
         with suppress(OSError):
             _LOCAL.open(request, timeout=30).close()
+
+
+def _start_kernel(base: str, token: str) -> None:
+    """Start the first notebook's kernel, which JupyterLab takes up when it opens the notebook.
+
+    As JupyterLab itself starts it; nothing is run in it.
+    https://jupyter-server.readthedocs.io/en/stable/developers/rest-api.html#post--api-sessions
+    """
+    session = {"path": START, "name": START, "type": "notebook", "kernel": {"name": NAME}}
+    request = urllib.request.Request(f"{base}/api/sessions", json.dumps(session).encode())
+    request.add_header("Authorization", f"token {token}")
+    with suppress(OSError):  # the page starts one then
+        _LOCAL.open(request, timeout=30).close()
 
 
 def _begin_again_without(token: str) -> None:

@@ -61,15 +61,22 @@ class Begun:
 
     def __init__(self, target: Target) -> None:
         self._way = _way(target)
-        # What costs time here and not on the way: a thread beside would not make it shorter.
+        # What costs time here and not on the way: a thread beside would not make it shorter. The
+        # first call needs one client; the others are made while it is under way.
         self._aws = None if target.operator_role_arn else _opened(target)
-        for service in ("sts", "s3", "iam") if self._aws else ():
-            cast("Aws", self._aws).client(service)
+        self._ready = threading.Event()
+        if self._aws:
+            self._aws.client("sts")
         self._error: Exception | None = None
         self._thread = threading.Thread(
             target=self._read, args=(target,), name="rwlib-begin", daemon=True
         )
         self._thread.start()
+        try:
+            for service in ("s3", "iam") if self._aws else ():
+                cast("Aws", self._aws).client(service)
+        finally:
+            self._ready.set()
 
     def fits(self, target: Target) -> bool:
         """Tell whether a session that is opened here and now would be this one."""
@@ -88,6 +95,7 @@ class Begun:
             if self._aws is None:
                 self._aws = _opened(target)
             account_id = self._aws.read_early_identity()
+            self._ready.wait()
             if account_id:
                 self._aws.read_early(*first_reads(target, account_id))
         except Exception as error:  # noqa: BLE001 - raised by who takes the session

@@ -22,6 +22,7 @@ _SHARE = 0.25  # of the growth that the throughput has to follow
 _WORTH = 1.08  # what a try upwards has to bring
 _SAME = 0.97  # what a try downwards has to keep
 _ROUNDS = 6  # between two tries
+_OTHER = 2.0  # times as long, or as short: something else than before is waited for
 _MEMORY = 48 << 20  # bytes of a target's own, with room for a large one
 _DESCRIPTORS = 4
 _CGROUP = Path("/sys/fs/cgroup")
@@ -76,6 +77,22 @@ def free_memory() -> int | None:
     return min(found, default=None)
 
 
+def usable_cpus() -> float:
+    """Return how many CPUs this process may use: of the machine, of its affinity, of its container.
+
+    ``cpu.max`` has microseconds of CPU and the period in which they may be used (Linux, cgroup-v2);
+    it is not counted below one.
+    """
+    try:
+        found: float = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        found = os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        found = min(found, float(quota) / float(period))  # "max" is no number
+    return max(1.0, found)
+
+
 def free_descriptors() -> int | None:
     """Return how many files this process may still open, 64 kept back; None if unknown."""
     try:
@@ -117,12 +134,12 @@ class WorkerCount:
     Parameters
     ----------
     cpus
-        Of this machine.
+        That this process may use.
     room
         Says what the machine bears, given how many are running.
     """
 
-    cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cpus: float = field(default_factory=lambda: usable_cpus())
     room: Callable[[int], Room] = find_room
     number: int = 0
     highest: int = 0
@@ -134,10 +151,12 @@ class WorkerCount:
     _rests: int = 0
     _upwards: bool = True
     _generation: int = 0
+    _took: float | None = None
+    """Seconds of a target after the number was settled."""
 
     def __post_init__(self) -> None:
         room = self.room(0)
-        first = min(_FIRST_PER_CPU * self.cpus, _FIRST)
+        first = min(int(_FIRST_PER_CPU * self.cpus), _FIRST)
         self._set(min(first, room.most), "the number to begin with; nothing has been learned yet")
         if self.number == room.most:
             self.why = room.bound
@@ -148,7 +167,7 @@ class WorkerCount:
 
     def begin(self) -> None:
         """Measure anew from where it stands: other work begins."""
-        self._climbing, self._before, self._rests = True, None, 0
+        self._climbing, self._before, self._rests, self._took = True, None, 0, None
         self._generation += 1
         self._start_round()
 
@@ -208,12 +227,27 @@ class WorkerCount:
         elif seen.running < 0.8 * self.number * seen.count:
             # Something else holds targets back: roles and accounts in use, the end of the file.
             self._start_round()
+        elif self._is_other(seen):
+            self._climbing, self._before = True, None
+            self._grow(seen, room)
         elif self._before is not None:
             self._compare(seen, *self._before)
         elif self._climbing:
             self._grow(seen, room)
         else:
             self._rest(seen, room)
+
+    def _is_other(self, seen: _Round) -> bool:
+        """Tell whether a target takes another time, in all or on the way, than when it settled.
+
+        Then how many are worth it is found out anew.
+        """
+        if self._climbing:
+            return False
+        took = (seen.seconds - seen.queued - seen.waited) / seen.count
+        if self._took is None or seen.refused:
+            self._took = took
+        return not self._took / _OTHER < took < self._took * _OTHER
 
     @staticmethod
     def _is_throttled(seen: _Round) -> bool:
@@ -283,6 +317,8 @@ class WorkerCount:
         self._set(wanted, self.why)
 
     def _settle(self, why: str) -> None:
+        if self._climbing:
+            self._took = None
         self._climbing, self._rests, self.why = False, 0, why
         self._start_round()
 

@@ -23,13 +23,7 @@ def command(
 
     Prints the environment to export; RW_DSN leads to the first RisingWave cluster.
     """
-    try:
-        from rwlib.sandbox import serve
-    except ModuleNotFoundError as error:
-        from rwlib.errors import RunbookError
+    from rwlib.sandbox import need_packages, serve
 
-        raise RunbookError(
-            f"the sandbox needs {error.name}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        ) from None
+    need_packages()
     return serve(port, state, faults, as_json, sql_port=sql_port)

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rwlib.cloud.transport import ApiAnswer
 from rwlib.errors import InputError, ServiceError
+from rwlib.imports import without_pydantic_plugins
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 class Region(_Model):
@@ -124,6 +125,8 @@ def parse(model: type[_M], value: object, answer: ApiAnswer) -> _M:
     ServiceError
         The answer has another shape than the API's.
     """
+    with without_pydantic_plugins():
+        model.model_rebuild()
     try:
         return model.model_validate(value)
     except ValidationError as error:

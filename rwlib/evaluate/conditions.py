@@ -6,7 +6,7 @@ import base64
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Literal
@@ -162,18 +162,26 @@ def hangs_on(test: Test) -> frozenset[str]:
     return keys.union(*(variables_of(template) for template in test.templates))
 
 
-def hangs_on_unknown(
-    test: Test, unknown: frozenset[str] | set[str], values: Values
-) -> frozenset[str]:
-    """Name the unknown keys on whose values a line hangs.
+def without_variables(test: Test, keys: frozenset[str] | set[str]) -> Test:
+    """Leave out the values of a line in which one of these keys is a variable."""
+    kept = tuple(each for each in test.templates if not variables_of(each) & keys)
+    return test if len(kept) == len(test.templates) else replace(test, templates=kept)
 
-    A line about a key that the request certainly does not have compares nothing, so it does not
-    hang on what fills in its variables.
+
+def may_hold(test: Test, open_keys: frozenset[str] | set[str], values: Values) -> bool | None:
+    """Evaluate one line whose variables of ``open_keys`` may stand for any text.
+
+    None where they decide: a value of the policy with such a variable may match whatever it is
+    compared with, or nothing; where both give the same, that is what the line is.
     """
-    found = hangs_on(test) & unknown
-    if found and test.key not in unknown and test.key not in values:
-        return frozenset()
-    return found
+    at_least = without_variables(test, open_keys)
+    actual = values.get(test.key, ())
+    least = holds(at_least, values)
+    if at_least is test or not actual or (test.set_operator and not any(actual)):
+        return least
+    alone = test.set_operator is not None or len(actual) == 1
+    most = alone and not test.operator.negated
+    return least if most is least else None
 
 
 def all_hold(tests: tuple[Test, ...], values: Values) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rwlib.evaluate.caller import RequestCaller
-from rwlib.evaluate.conditions import all_hold, hangs_on_unknown, holds, mismatch
+from rwlib.evaluate.conditions import Test, all_hold, hangs_on, holds, may_hold, mismatch
 from rwlib.evaluate.documents import PolicyStatement
 from rwlib.evaluate.elements import Patterns, action_matches, filled_in, resource_matches
 from rwlib.evaluate.model import Mismatch
@@ -27,6 +28,9 @@ class Subject:
     ``action`` is in lower case, ``has_boundary`` matters to NotPrincipal alone. ``unknown`` holds
     keys that may have any value: a statement that hangs on one of them counts as covering the
     request where that makes for more access (``lean`` is ``open``) or for less (``shut``).
+    ``open`` holds the keys that may have any value where they are variables in a line on which two
+    or more of them meet, also while single values of them are tried elsewhere. ``lines`` holds for
+    a line the one without the values that cannot match, whatever the unknown keys are.
     """
 
     caller: RequestCaller
@@ -37,6 +41,8 @@ class Subject:
     canonical_user: str | None
     has_boundary: bool
     unknown: frozenset[str] = frozenset()
+    open: frozenset[str] = frozenset()
+    lines: Mapping[Test, Test] = field(default_factory=dict)
     lean: Literal["open", "shut"] = "shut"
 
 
@@ -72,6 +78,7 @@ def may_cover(statement: PolicyStatement, subject: Subject) -> tuple[Grant, bool
     if not action_matches(statement.actions, subject.action):
         return never
     hangs = False
+    fits: bool | None
     if statement.resources is not None:
         fits = _may_fit(statement.resources, subject)
         if fits is False:
@@ -83,11 +90,29 @@ def may_cover(statement: PolicyStatement, subject: Subject) -> tuple[Grant, bool
         if grant is Grant.NONE:
             return never
     for test in statement.conditions:
-        if hangs_on_unknown(test, subject.unknown, subject.values):
-            hangs = True
-        elif not holds(test, subject.values):
+        fits = _may_hold(test, subject)
+        if fits is False:
             return never
+        hangs = hangs or fits is None
     return grant, hangs
+
+
+def open_keys(test: Test, subject: Subject) -> frozenset[str]:
+    """Name the keys that may stand for any text where they are variables of a line.
+
+    Where one line looks at two or more keys that have no value or may have any, single values of
+    them do not stand for the others: the line is bounded instead.
+    """
+    met = hangs_on(test) & subject.open
+    return (met if len(met) > 1 else met & subject.unknown) - {test.key}
+
+
+def _may_hold(test: Test, subject: Subject) -> bool | None:
+    """Evaluate a line of a condition; None where an unknown key decides."""
+    if test.key in subject.unknown:
+        return None
+    test = subject.lines.get(test, test)
+    return may_hold(test, open_keys(test, subject), subject.values)
 
 
 def _may_fit(patterns: Patterns, subject: Subject) -> bool | None:

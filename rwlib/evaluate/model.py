@@ -123,7 +123,8 @@ class Policies:
     identity
         Identity-based policies of the user (with its groups) or of the role.
     resource
-        The policy of the resource: bucket policy, key policy, or a role's trust policy.
+        The policy of the resource: bucket policy, key policy, or a role's trust policy. Several
+        are one with the statements of all.
     boundary
         Permissions boundary of the user or role. ``None`` and ``[]``: none is set.
     session
@@ -137,7 +138,7 @@ class Policies:
     """
 
     identity: GivenPolicy | Sequence[GivenPolicy] | None = ()
-    resource: GivenPolicy | None = None
+    resource: GivenPolicy | Sequence[GivenPolicy] | None = None
     boundary: GivenPolicy | Sequence[GivenPolicy] | None = None
     session: GivenPolicy | Sequence[GivenPolicy] | None = None
     scps: Sequence[GivenPolicy | Sequence[GivenPolicy]] | None = ()

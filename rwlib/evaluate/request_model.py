@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from rwlib.evaluate.conditions import hangs_on
 from rwlib.evaluate.documents import PolicyStatement, compile_policies
 from rwlib.evaluate.evaluator import evaluate
-from rwlib.evaluate.model import Decision, Layer, Policies, Request, Unknown
+from rwlib.evaluate.model import Decision, GivenPolicy, Layer, Policies, Request, Unknown
 from rwlib.evaluate.operators import moment
 from rwlib.evaluate.patterns import variables_of
 
@@ -31,6 +32,10 @@ OPENDAL_SESSION = "reqsign"
 """Session name of RisingWave's S3 client (reqsign 0.16.5; CloudTrail shows it, issue 25921)."""
 
 SESSION_NAME_KEY = "the name of RisingWave's session"
+_ANYBODY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}],
+}
 _SOMEBODY = "session-name-of-risingwave"
 
 
@@ -67,11 +72,21 @@ def judge_all(models: Iterable[RequestModel], policies: Policies) -> Decision:
     return _worst([judge(model, policies) for model in models])
 
 
-def judge_any(models: Iterable[RequestModel], policies: Policies) -> Decision:
-    """Decide about requests of which one must be allowed, and none denied."""
-    decisions = [judge(model, policies) for model in models]
+def judge_any(models: Iterable[RequestModel], trust_policy: GivenPolicy | None) -> Decision:
+    """Decide about one caller that has several names: one let in, and none denied.
+
+    Source: IAM User Guide, ``aws:PrincipalServiceNamesList``: all names are the caller's.
+    """
+    models = list(models)
     order = ("explicit-deny", "allowed", "depends", "implicit-deny")
-    return min(decisions, key=lambda each: order.index(each.effect))
+    trust = Policies(resource=trust_policy)
+    best = min((judge(each, trust) for each in models), key=lambda one: order.index(one.effect))
+    if not best.allowed:
+        return best
+    # Under another name it may meet a Deny that hangs on what is unknown.
+    guards = Policies(resource=[each for each in (trust_policy, _ANYBODY) if each])
+    met = (judge(each, guards) for each in models)
+    return next((each for each in met if not each.allowed), best)
 
 
 def _worst(decisions: list[Decision]) -> Decision:
@@ -89,8 +104,41 @@ class _Tried(NamedTuple):
 
 def judge(model: RequestModel, policies: Policies) -> Decision:
     """Decide about a request: what holds whatever the unknown keys are, or on what it depends."""
+    text = repr(policies)
+    facts, ways = model.facts, model.ways or ({},)
+    if "\\" not in text:  # an escape may hide a key
+        named = _named_in(text.lower(), (*facts, *(key for way in ways for key in way)))
+        facts = {key: each for key, each in facts.items() if key in named}
+        ways = tuple({key: each for key, each in way.items() if key in named} for way in ways)
+    what = model.principal, model.action, model.resource, model.resource_account
+    asked = *what, model.open_session, text, *(tuple(each.items()) for each in (facts, *ways))
+    try:
+        found = _judged.get(asked)
+    except TypeError:  # a fact has several values
+        return _judge(replace(model, facts=facts, ways=ways), policies)
+    if found is None:
+        if len(_judged) >= _MOST_JUDGED:
+            _judged.clear()
+        found = _judged[asked] = _judge(replace(model, facts=facts, ways=ways), policies)
+    return found
+
+
+_judged: dict[tuple[object, ...], Decision] = {}
+_MOST_JUDGED = 1024
+
+
+@lru_cache(maxsize=256)
+def _named_in(text: str, keys: tuple[str, ...]) -> frozenset[str]:
+    """Return the keys that a text names, in a condition or a variable; others decide nothing."""
+    always = ("aws:principalarn",)  # it also says who asks
+    return frozenset(
+        key for key in keys if key.lower() in always or key.lower().rstrip("*") in text
+    )
+
+
+def _judge(model: RequestModel, policies: Policies) -> Decision:
     tried = []
-    ways = model.ways or ({},)
+    ways = model.ways
     if len(ways) > 1 and not _network_keys(policies):
         ways = ways[:1]
     for name, principal in _principals(model, policies):
@@ -126,7 +174,7 @@ def _joined(tried: list[_Tried], policies: Policies) -> Decision:
     for each in tried:
         keys |= dict.fromkeys(each.decision.depends_on)
     network = _network_keys(policies) if on_way else ()
-    if on_way and not any(key in network for key in keys):
+    if on_way and not {key.lower() for key in keys} & {key.lower() for key in network}:
         keys |= dict.fromkeys(network)
     allowing: dict[tuple[tuple[str, str], ...], None] = {}
     for each in tried:

@@ -14,17 +14,18 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from rwlib.evaluate.caller import RequestCaller
-from rwlib.evaluate.conditions import Test, hangs_on, hangs_on_unknown
+from rwlib.evaluate.conditions import Test, hangs_on, without_variables
 from rwlib.evaluate.documents import PolicyStatement, compile_levels, compile_policies
 from rwlib.evaluate.elements import Patterns, resource_matches
-from rwlib.evaluate.matching import Subject, may_cover
+from rwlib.evaluate.matching import Subject, may_cover, open_keys
 from rwlib.evaluate.model import Decision, Policies, Request, Unknown
-from rwlib.evaluate.patterns import Template, variables_of
+from rwlib.evaluate.patterns import Template, Values, variables_of
 from rwlib.evaluate.values import (
     Uses,
     ValueCell,
     cells,
     could_be,
+    could_match,
     inserted_texts,
     parts_that_fit,
 )
@@ -42,10 +43,17 @@ def evaluate_unknown(
     """Decide about a request some of whose keys are unknown; see `rwlib.evaluate.evaluate`."""
     caller, subject, account = subject_of(request, policies)
     known_of = _described(unknown)
+    spelled = {key.lower(): key for key in unknown}
     statements = list(_statements(policies, subject))
-    names = _names(statements, known_of, subject)
+    names = _names(statements, known_of, spelled, subject)
     values = {key: value for key, value in subject.values.items() if key not in names}
-    subject = replace(subject, values=values, unknown=frozenset(names))
+    subject = replace(
+        subject,
+        values=values,
+        unknown=frozenset(names),
+        open=frozenset(names),
+        lines=_possible_lines(statements, names, values),
+    )
     deciding = _Deciding(policies, caller, subject, account)
     certain = deciding.certain(subject)
     if certain is not None:
@@ -106,10 +114,19 @@ class _Name:
     tests: list[Test] = field(default_factory=list)
     inserted: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
     divisible: bool = True
+    bounded: bool = False
+
+    @property
+    def used(self) -> bool:
+        """Whether a value of the key alone can decide something."""
+        return bool(self.tests or self.inserted)
 
 
 def _names(
-    statements: Iterable[PolicyStatement], known_of: Mapping[str, Unknown | None], subject: Subject
+    statements: Iterable[PolicyStatement],
+    known_of: Mapping[str, Unknown | None],
+    spelled: Mapping[str, str],
+    subject: Subject,
 ) -> dict[str, _Name]:
     """Return the unknown keys that the policies name; only these can matter."""
     families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}
@@ -119,8 +136,9 @@ def _names(
         about = known_of.get(key)
         if about is None and key not in subject.values:
             about = next((each for start, each in families.items() if key.startswith(start)), None)
-        if about is not None and (key not in names or names[key].shown == key):
-            names[key] = _Name(shown, about)
+        usual = spelled.get(key, key)
+        if about is not None and (key not in names or names[key].shown == usual):
+            names[key] = _Name(usual if shown == key else shown, about)
 
     for statement in statements:
         for test in statement.conditions:
@@ -133,6 +151,31 @@ def _names(
     return names
 
 
+def _possible_lines(
+    statements: Iterable[PolicyStatement], names: Mapping[str, _Name], values: Values
+) -> dict[Test, Test]:
+    """Take from the lines on two or more unknown keys the values that can match none of theirs."""
+    known_of = {key: name.about for key, name in names.items()}
+    found: dict[Test, Test] = {}
+    for statement in statements:
+        for test in statement.conditions:
+            if test.operator.family not in ("string", "like", "arn") or test in found:
+                continue
+            if len(hangs_on(test) & known_of.keys()) < 2:
+                continue
+            about = known_of.get(test.key, Unknown())
+            texts = about.like if test.key in known_of else values.get(test.key, ())
+            kept = tuple(
+                each
+                for each in test.templates
+                if not variables_of(each) & known_of.keys()
+                or could_match(each, texts, about, known_of)
+            )
+            if len(kept) < len(test.templates):
+                found[test] = replace(test, templates=kept)
+    return found
+
+
 def _divide(
     deciding: _Deciding, statements: Sequence[PolicyStatement], names: Mapping[str, _Name]
 ) -> Decision:
@@ -141,7 +184,8 @@ def _divide(
     divided: dict[str, tuple[ValueCell, ...]] = {}
     for key, name in relevant.items():
         uses = Uses(tuple(dict.fromkeys(name.tests)), tuple(name.inserted))
-        found = cells(key, uses, name.about, subject.values) if name.divisible else None
+        alone = name.divisible and name.used
+        found = cells(key, uses, name.about, subject.values) if alone else None
         if found is not None:
             divided[key] = _distinct(key, found)
     combinations = 1
@@ -179,19 +223,27 @@ def _uses(
 
 
 def _note_test(test: Test, subject: Subject, of: Callable[[str], _Name]) -> None:
-    """Note how a line of a condition hangs on the unknown keys."""
-    keys = hangs_on_unknown(test, subject.unknown, subject.values)
-    others = keys - {test.key}
-    if test.key in keys:
-        of(test.key).tests.append(test)
+    """Note how a line of a condition hangs on the unknown keys.
+
+    A line on two or more of them divides the values of its own key as far as the policy's values
+    without the others tell them apart; the others bound it.
+    """
+    test = subject.lines.get(test, test)
+    others = open_keys(test, subject)
+    if test.key in subject.unknown:
+        of(test.key).tests.append(without_variables(test, others))
+        of(test.key).bounded |= bool(others)
+    elif not others or test.key not in subject.values:
+        # Nothing is compared, so what fills in the variables does not matter.
+        return
     elif len(others) == 1:
         (key,) = others
         found, name = inserted_texts(test, key, subject.values), of(key)
         if found is None or any(could_be(name.about, text) for text in found[0]):
             _insert(name, found)
         return
-    for key in keys if others else ():
-        of(key).divisible = False
+    for key in others:
+        of(key).bounded = True
 
 
 def _insert(name: _Name, texts: tuple[tuple[str, ...], bool] | None) -> None:
@@ -241,7 +293,9 @@ def _try_all(
         return (mild or refused)[0]
     matters = _mattering(outcomes, [len(divided[key]) for key in keys])
     deciders = [key for key, does in zip(keys, matters, strict=True) if does]
-    deciders += [key for key in relevant if key not in divided and None in outcomes.values()]
+    if None in outcomes.values():
+        left = [key for key, name in relevant.items() if name.bounded or key not in divided]
+        deciders += [key for key in left if key not in deciders]
     ways: dict[tuple[tuple[str, str], ...], int] = {}
     for choice, _ in allowed:
         cells = [

@@ -11,16 +11,27 @@ Source for what an operator compares: IAM User Guide, "Condition operators".
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain, product
+from math import prod
 from typing import NamedTuple
 
 from rwlib.evaluate.conditions import Test, holds
 from rwlib.evaluate.model import ABSENT_WORD, Unknown
 from rwlib.evaluate.operators import moment, network, number
-from rwlib.evaluate.patterns import Part, Values, Wild, fill, text_of, variables_of
+from rwlib.evaluate.patterns import (
+    Part,
+    Template,
+    Values,
+    Variable,
+    Wild,
+    fill,
+    text_of,
+    variables_of,
+)
 
 _MOST_STATES = 6000
 _MOST_CELLS = 200
@@ -104,6 +115,14 @@ def _literals(test: Test) -> list[str]:
 # Text ---------------------------------------------------------------------------------------------
 
 _ANY, _NO_COLON = "any", "no colon"
+_OF_KIND = {
+    "ip": frozenset("0123456789abcdefABCDEF.:/"),
+    "number": frozenset("0123456789+-.eE"),
+    "date": frozenset("0123456789+-.:TZtz "),
+}
+
+
+_Steps = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +130,7 @@ class _Pattern:
     """A pattern as an automaton: for each place a character, a class, or a star of a class."""
 
     shown: str
-    steps: tuple[tuple[str, str], ...]
+    steps: _Steps
     ignore_case: bool = False
 
     def start(self) -> frozenset[int]:
@@ -128,7 +147,11 @@ class _Pattern:
                 same = text.lower() == lower if self.ignore_case else text == character
                 if same:
                     found.add(place + 1)
-            elif text == _ANY or character != ":":
+            elif (
+                character in _OF_KIND[text]
+                if text in _OF_KIND
+                else text == _ANY or character != ":"
+            ):
                 found.add(place + 1 if what == "one" else place)
         return self._closed(found)
 
@@ -236,8 +259,10 @@ def _witnesses(
         for variant in (text.lower(), text.upper())
         if len(variant) == 1
     }
-    if any(text == _NO_COLON for each in every for _, text in each.steps):
+    classes = {text for each in every for what, text in each.steps if what != "is"}
+    if _NO_COLON in classes:
         letters.add(":")
+    letters |= frozenset[str]().union(*(_OF_KIND[each] for each in classes & _OF_KIND.keys()))
     alphabet = [_fresh(letters), *sorted(letters - set(without))]
     start = tuple(each.start() for each in every)
     seen = {start}
@@ -298,6 +323,45 @@ def could_be(about: Unknown, text: str) -> bool:
         return network(text) is not None
     read = {"number": number, "date": moment}.get(about.kind)
     return read is None or read(text) is not None
+
+
+def could_match(
+    template: Template, texts: Sequence[str], about: Unknown, variables: Mapping[str, Unknown]
+) -> bool:
+    """Tell whether a policy's value can match a key, whatever its unknown variables stand for.
+
+    Parameters
+    ----------
+    texts
+        What the key is like, as patterns; where there are none, ``about`` tells its kind.
+    variables
+        What is known of the template's unknown variables; others may be any text.
+    """
+    choices: list[list[_Steps]] = []
+    for part in template:
+        if isinstance(part, Variable):
+            choices.append(_could_stand_for(variables.get(part.key), part.default))
+        else:
+            choices.append([_pattern((part,), ignore_case=True).steps])
+    if prod(map(len, choices)) > _MOST_CELLS:
+        return True
+    domain = [_pattern(_glob_parts(text)).steps for text in texts] or _could_stand_for(about, None)
+    for chosen in product(*choices):
+        pattern = _Pattern("", tuple(chain.from_iterable(chosen)), ignore_case=True)
+        for steps in domain:
+            met = _witnesses([pattern], [_Pattern("", steps, ignore_case=True)])
+            if met is None or any(fits for fits, _ in met):
+                return True
+    return False
+
+
+def _could_stand_for(about: Unknown | None, default: str | None) -> list[_Steps]:
+    """Return patterns of what a variable may stand for, or of what a key's value may be."""
+    if about is None:
+        return [(("many", _ANY),)]
+    likes = [_pattern(_glob_parts(text)).steps for text in about.like]
+    found = likes or [(("many", about.kind if about.kind in _OF_KIND else _ANY),)]
+    return found if default is None else [*found, _pattern((default,)).steps]
 
 
 def _parts_of(texts: Iterable[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rwlib.environment import enter_sandbox, only_sandbox
-from rwlib.errors import RunbookError
+from rwlib.sandbox import Spawned, in_use, need_packages
 
 # Ends with this process; a cell keeps no name of it.
 _kept: list[Any] = []
@@ -25,8 +25,8 @@ def in_sandbox() -> Iterator[None]:
     RunbookError
         A package that the sandbox needs is not installed.
     """
-    sandbox, _ = _sandbox()
-    with sandbox.spawn() as box, only_sandbox(box.environment()):
+    need_packages()
+    with Spawned() as box, only_sandbox(box.environment()):
         yield
 
 
@@ -46,24 +46,13 @@ def stay_in_sandbox(state: Path | str = "sandbox") -> str:
     RunbookError
         A package that the sandbox needs is not installed.
     """
-    sandbox, in_use = _sandbox()
+    need_packages()
     known = Path(state).resolve() / "environment.json"
     if known.is_file() and in_use(known.parent):
         environment, how = json.loads(known.read_text(encoding="utf-8")), "joined"
     else:
-        _kept.append(sandbox.spawn(state=known.parent))
+        _kept.append(Spawned(state=known.parent))
         environment, how = _kept[-1].environment(), "started"
         known.write_text(json.dumps(environment), encoding="utf-8")
     enter_sandbox(environment, os.environ)
     return f"{how} the sandbox at {environment['AWS_ENDPOINT_URL']}; nothing real is touched"
-
-
-def _sandbox() -> tuple[Any, Any]:
-    try:
-        from rwlib.sandbox import Sandbox, in_use
-    except ModuleNotFoundError as error:
-        raise RunbookError(
-            f"the sandbox needs {error.name}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        ) from None
-    return Sandbox, in_use

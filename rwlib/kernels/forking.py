@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,8 +32,13 @@ _MODULES = (
     "IPython.core.history",
     "jedi",
     "boto3",
+    "rwlib.cloud.allowed_roles",
     "rwlib.report",
     "rwlib.runbook.runbook",
+    "rwlib.runs.lock",
+    "rwlib.target.examples",
+    "rwlib.target.yaml_file",
+    "rwlib.widgets.opened",
     "rwlib.widgets.whole_page",
     "rwlib.widgets.notebook_guide",
     "rwlib.widgets.sections",
@@ -61,11 +67,41 @@ def serve(number: int) -> None:
 
 def import_ahead() -> None:
     """Import what every kernel needs, and make what every page is made with."""
+    from rwlib.connectors import connector_names, connector_profile
     from rwlib.display import page_parts
     from rwlib.headless import warm
 
-    page_parts()
+    page_parts().style()
+    for name in connector_names():
+        connector_profile(name)
     warm(_MODULES)
+
+
+def clients_ahead(environment: Mapping[str, str]) -> None:
+    """Make the AWS clients that a kernel's first cell asks for, unless they are there.
+
+    They are made for the place that is chosen now; a kernel that goes elsewhere makes its own. They
+    hold nobody's credentials and have called nobody, see `rwlib.aws.clients`.
+
+    Parameters
+    ----------
+    environment
+        The variables that the kernel will have.
+    """
+    from rwlib.aws import open_ahead, open_like
+    from rwlib.environment import EndpointSwitch, changed_environment
+
+    # What cannot be read is the notebook's to say.
+    with changed_environment({}), suppress(OSError, ValueError):
+        os.environ.clear()
+        os.environ.update(environment)
+        switch = EndpointSwitch.from_environment()
+        if switch:
+            switch.follow()
+        os.environ.setdefault("AWS_EC2_METADATA_SERVICE_NUM_ATTEMPTS", "1")
+        ahead = open_like().ahead
+        if ahead is None or not ahead.fits():
+            open_ahead("standard")
 
 
 def _read(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -91,6 +127,7 @@ def _answer(
         if _python_variables(wanted["environment"]) != _python_variables(os.environ):
             line.sendall(b"0")
             return
+        clients_ahead(wanted["environment"])
         sys.stdout.flush()
         sys.stderr.flush()
         process_id = os.fork()

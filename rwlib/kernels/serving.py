@@ -1,16 +1,20 @@
 """Runs JupyterLab's or Voilà's server with what they look up again and again looked up once.
 
 Run as ``python -m rwlib.kernels.serving MODULE [OPTION]...``. Both servers read the entry points
-of every installed package anew for each exporter, kernel and page: thousands of files for the
-list of export formats alone, which JupyterLab asks for while a page is opened.
+of every installed package anew for each exporter, kernel and page, and JupyterLab's makes every
+exporter and checks the schema of every extension anew for each page that is opened; all of that
+is installed before the server starts, and its answers are what a page waits for.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.metadata
+import json
 import runpy
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -22,10 +26,66 @@ def read_entry_points_once() -> None:
         importlib.metadata.entry_points = once
 
 
+def check_schemas_once() -> None:
+    """Let a schema that was found right not be checked again in this process.
+
+    Checking those of all extensions takes most of the time in which JupyterLab's settings are
+    answered. A schema is known by all that stands in it, so that one that changed is checked.
+    """
+    with suppress(ImportError):
+        validator: Any = importlib.import_module("jsonschema").Draft7Validator
+        check: Any = validator.check_schema
+        if hasattr(check, "right"):
+            return
+        right: set[str] = set()
+
+        def check_once(schema: Any, *given: Any, **named: Any) -> None:
+            with_all = json.dumps([schema, given, named], sort_keys=True, default=id)
+            if with_all not in right:
+                check(schema, *given, **named)
+                right.add(with_all)
+
+        check_once.right = right  # type: ignore[attr-defined]
+        validator.check_schema = staticmethod(check_once)
+
+
+def make_exporters_once() -> None:
+    """Let nbconvert's exporters be made once in this process to find out which can be used.
+
+    Only where nobody gives a configuration of their own.
+    """
+    with suppress(ImportError):
+        exporters: Any = importlib.import_module("nbconvert.exporters.base")
+        for name in ("get_exporter", "get_export_names"):
+            setattr(exporters, name, _answered_once(getattr(exporters, name)))
+
+
+def _answered_once(ask: Any) -> Any:
+    """Return a function that asks once for each name that is given, and nothing else."""
+    if hasattr(ask, "answers"):
+        return ask
+    answers: dict[tuple[str, ...], Any] = {}
+
+    @functools.wraps(ask)
+    def once(*given: Any, **named: Any) -> Any:
+        if named or not all(isinstance(each, str) for each in given):
+            return ask(*given, **named)
+        if given not in answers:
+            answers[given] = ask(*given)
+        found = answers[given]
+        return list(found) if isinstance(found, list) else found
+
+    once.answers = answers  # type: ignore[attr-defined]
+    return once
+
+
 def main() -> None:
     """Run the module that is named first with the options after it."""
     _, module, *options = sys.argv
     read_entry_points_once()
+    if module == "jupyterlab":
+        check_schemas_once()
+        make_exporters_once()
     sys.argv = [module, *options]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

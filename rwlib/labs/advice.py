@@ -25,6 +25,8 @@ _NAMES = {
     "key": "the key policy",
     "allowed": "Allowed Principals",
 }
+# Where one of these is why nothing works any more, the layer of the fault is not the matter.
+_SAY_IT_ALL = frozenset({"key_switched_off"})
 # What a person may mend in more than one place.
 _ALIKE = {"policy": {"policy", "sql"}, "key": {"key", "policy"}}
 
@@ -97,6 +99,10 @@ ADVICE: Mapping[Mistake, str] = {
         "Something is written, but elsewhere, or not as the role: a key in a statement is one more "
         "secret that somebody has to keep. Compare bucket, path and role with the task."
     ),
+    "nothing_created": (
+        "Nothing is there that RisingWave could try: a statement that it refuses leaves nothing "
+        "behind. Read what it answered to yours, to its end."
+    ),
     "refuses_what_it_allowed": (
         "Writing a policy replaces the whole document: what you leave out is gone. What did it "
         "say before?"
@@ -120,7 +126,12 @@ def with_advice(setup: LabSetup, history: LabHistory, findings: Iterable[Finding
         sentence = "" if each.passed else _advice(each.mistakes)
         more = (sentence,) if sentence else ()
         found.append(Finding(each.title, each.passed, (*each.evidence, *more), each.mistakes))
-    if found and not found[0].passed and (sentence := _other_layer(setup, history)):
+    mistakes = {mistake for each in found for mistake in each.mistakes}
+    if (
+        found
+        and not (found[0].passed or mistakes & _SAY_IT_ALL)
+        and (sentence := _other_layer(setup, history))
+    ):
         first = found[0]
         found[0] = Finding(first.title, False, (*first.evidence, sentence))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,14 @@ from rwlib.labs.clients import only_lab
 from rwlib.labs.guards import LabHistory, lost, opened, strangers_let_in, too_much_granted
 from rwlib.labs.model import LabProbe
 from rwlib.labs.result import Finding, Mistake, Result
-from rwlib.labs.retry import as_tried, attempt, fits
+from rwlib.labs.retry import as_tried, attempt, fits, unfit_options
 from rwlib.labs.setup_calls import LabSetup
 from rwlib.labs.terraform import Planned, forgotten, plan
 from rwlib.sandbox import CUSTOMER, WORKLOAD_IDENTITY_ARN
-from rwlib.verify import newly_allowed
+from rwlib.verify import Probe, Verdict, decide, newly_allowed
 
 if TYPE_CHECKING:
-    from rwlib.verify import Check
+    from rwlib.verify import Check, Situation
 
 _WORKS = "RisingWave works when it tries again"
 # Verdicts about what the account does. How a policy is called and written is the learner's matter.
@@ -41,6 +42,12 @@ _LAYERS: Mapping[str, str] = {
     "kms_key_policy": "the key policy",
     "kms_role_permission": "the role's own policies, as far as the key goes",
 }
+_REQUESTS = "requests"
+_NO_POLICY = (
+    "As they stand, trust policy, Allowed Principals and every other policy allow what RisingWave "
+    "asks for: no document refuses."
+)
+_ASKED = re.compile(r'not authorized to perform: (\S+) on resource: "?([^\s"]+)')
 REASONS_AFTER = 3
 """Number of checks in vain after which the evaluator's reason is shown beside the layer."""
 
@@ -78,10 +85,18 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
         said = (f"sink {tried.name} does not write to this bucket and prefix with this role",)
     if lab.silent:
         said = ()  # nobody has kept it: the trail tells
-    elsewhere: tuple[Mistake, ...] = ("writes_elsewhere",) if tried.works and not works else ()
-    findings = [Finding(_WORKS, works, () if works else said, elsewhere)]
+    shows: tuple[Mistake, ...] = ("writes_elsewhere",) if tried.works and not works else ()
+    if lab.own_sql and tried.refused:
+        shows = ("nothing_created",)
+    findings = [Finding(_WORKS, works, () if works else said, shows)]
     setup.keys()  # refused when the bucket is gone, or shut even to its account
-    verdicts = _verdicts(setup, works=works, reasons=tries >= REASONS_AFTER)
+    reasons = tries >= REASONS_AFTER
+    verdicts = _verdicts(setup, works=works, reasons=reasons)
+    if not verdicts and not works:
+        verdicts = _no_document(setup, reasons=reasons)
+        if not lab.own_sql and verdicts:
+            findings[0] = Finding(_WORKS, False, (*said, *verdicts), shows)
+            verdicts = []
     if lab.one_at_a_time:
         verdicts = verdicts[:1]
     findings.append(_finding("Every hop of the way is right", verdicts))
@@ -96,7 +111,8 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
     if lab.terraform:
         title = "Terraform's next apply changes nothing"
         findings.append(_finding(title, _drift(setup), ("written_otherwise",)))
-    findings += [_probe(setup, probe) for probe in lab.must]
+    situation = history.now.situation(setup.target) if reasons else None
+    findings += [_probe(setup, probe, situation) for probe in lab.must]
     return with_advice(setup, history, findings)
 
 
@@ -124,13 +140,24 @@ def _finding(title: str, wrong: Sequence[str], mistakes: tuple[Mistake, ...] = (
 
 
 def _verdicts(setup: LabSetup, *, works: bool, reasons: bool) -> list[str]:
-    """Name the hops that the runbook's own verification finds wrong, and on demand why."""
+    """Name the layers that the runbook's own verification finds wrong, and on demand why."""
     wrong = [each for each in live_checks(setup) if _counts(each, works=works)]
     lines: dict[str, list[str]] = {}
     for each in wrong:
+        others = {line for other in wrong if other.hop != _REQUESTS for line in other.evidence}
+        if each.hop == _REQUESTS and each.reason not in _LAYERS and others >= {*each.evidence}:
+            continue  # another hop says the same, and of which document
         known = lines.setdefault(f"look again at: {_layer(each)}", [])
         known += each.evidence[:1] if reasons else ()
     return ["\n".join([head, *dict.fromkeys(said)]) for head, said in lines.items()]
+
+
+def _no_document(setup: LabSetup, *, reasons: bool) -> list[str]:
+    """Name what is wrong where no document refuses: the statement, or nothing but the time."""
+    if not setup.lab.own_sql:
+        return [_NO_POLICY] if reasons else []
+    said = unfit_options(setup) if reasons else []
+    return ["\n".join(["look again at: SQL, and there the statement's options", *said])]
 
 
 def live_checks(setup: LabSetup) -> list[Check]:
@@ -167,20 +194,27 @@ def _about_encryption(check: Check) -> bool:
 
 
 def _layer(check: Check) -> str:
-    if check.hop != "requests":
-        return check.hop
-    layer = _LAYERS.get(check.reason, "the role's own policies")
-    return f"requests, and there {layer}"
+    if check.id == "redshift_trust":
+        return "trust, and there what it says of Redshift"
+    if check.reason in _LAYERS:
+        return f"requests, and there {_LAYERS[check.reason]}"
+    return check.hop if check.hop != _REQUESTS else "requests, and there the role's own policies"
 
 
-def _probe(setup: LabSetup, probe: LabProbe) -> Finding:
+def _probe(setup: LabSetup, probe: LabProbe, situation: Situation | None) -> Finding:
+    """Make a call that must be answered; with a situation also say why it is refused."""
     answer = ask(setup, probe)
     title = probe.title[0].upper() + probe.title[1:]
     passed = answer.partition(":")[0] == probe.answer
     if passed:
         return Finding(title, True)
     mistakes: tuple[Mistake, ...] = ("goes_through",) if answer == "ok" else ()
-    return Finding(title, False, (f"{probe.call} was answered {answer}",), mistakes)
+    said = [f"{probe.call} was answered {answer}"]
+    asked = _ASKED.search(answer)
+    if asked and situation is not None and probe.role_arn == "$role_arn":
+        again = Probe(probe.call, probe.title, True, asked[1], asked[2])
+        said.append(Verdict(again, decide(situation, again)).line)
+    return Finding(title, False, tuple(said), mistakes)
 
 
 def ask(setup: LabSetup, probe: LabProbe) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -33,6 +33,7 @@ from rwlib.verify import (
     denials,
     excess_grants,
     newly_allowed,
+    prefix_asked,
 )
 from rwlib.verify import passes as passes_through
 
@@ -80,12 +81,13 @@ class LabHistory:
     states
         Every state since the lab began, the one with the fault first, what stands now last.
     objects
-        Keys of the objects that were in the bucket when the lab began.
+        The objects that were in the bucket when the lab began, by key, with their ETag where it
+        was kept.
     """
 
     base: LabState
     states: tuple[LabState, ...]
-    objects: tuple[str, ...] = ()
+    objects: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def before(self) -> LabState:
@@ -98,8 +100,15 @@ class LabHistory:
         return self.states[-1]
 
 
-def read_history(setup: LabSetup, began: int, objects: Iterable[str]) -> LabHistory:
+def read_history(
+    setup: LabSetup, began: int, objects: Iterable[str] | Mapping[str, str]
+) -> LabHistory:
     """Read what a lab's sandbox has kept since the lab was set up.
+
+    Parameters
+    ----------
+    objects
+        What was in the bucket when the lab began; of a lab of an older version the keys alone.
 
     Raises
     ------
@@ -109,7 +118,8 @@ def read_history(setup: LabSetup, began: int, objects: Iterable[str]) -> LabHist
     states = read_states(setup.endpoint.history())
     if began >= len(states):
         raise IndexError(began)
-    return LabHistory(states[0], states[began:], tuple(objects))
+    known = objects if isinstance(objects, Mapping) else dict.fromkeys(objects, "")
+    return LabHistory(states[0], states[began:], known)
 
 
 def may_assume(trust: Any, role_arn: str, principal: str | Mapping[str, str]) -> bool:
@@ -230,8 +240,14 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
         Observed(f"Allowed Principals: {each} is gone; sts:AssumeRole on it is refused now", "gone")
         for each in gone
     ]
-    there = setup.keys() if history.objects else []
-    return [*losses, *(_gone(f"object {each}") for each in history.objects if each not in there)]
+    there = setup.contents() if history.objects else {}
+    for key, tag in history.objects.items():
+        if key not in there:
+            losses.append(_gone(f"object {key}"))
+        elif tag not in ("", there[key]):
+            line = f"object {key} has another content: s3:GetObject gives what was not in it"
+            losses.append(Observed(line, "others_changed"))
+    return losses
 
 
 def _without_tls(request: Request) -> bool:
@@ -282,8 +298,7 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
         if setup.lab.nothing_more:
             # The place's own name with its slash or without: which one a listing asks for depends
             # on how the sink's path is written.
-            prefix = str(request.context.get("s3:prefix", ""))
-            harmless = prefix.rstrip("/") == setup.target.prefix.strip("/")
+            harmless = prefix_asked(request).rstrip("/") == setup.target.prefix.strip("/")
         return kind == "unused" and harmless
 
     found = excess_grants(
@@ -346,6 +361,11 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
         yield Observed(line, "public_access_opened")
     for grant in sorted(set((bucket or {}).get("acl", ())) - set((was or {}).get("acl", ()))):
         yield Observed(f"the bucket's ACL grants {grant}", "public_access_opened")
+    for place in sorted(
+        set((bucket or {}).get("copies_to", ())) - set((was or {}).get("copies_to", ()))
+    ):
+        line = f"the bucket copies each new object to {place}: s3:ReplicateObject"
+        yield Observed(line, _ELSEWHERE)
     yield from _newcomers(setup, history.before, state)
 
 
@@ -512,15 +532,18 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
         "region": ("region",),
         "block public access": ("public_access_block",),
         "ownership": ("ownership",),
+        "lifecycle": ("deletes_later",),
     }
     said = {
         "encryption": f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}",
         "ownership": ": it says whether an ACL that s3:PutObjectAcl writes counts",
+        "lifecycle": f": s3:GetObject finds nothing where S3 has deleted {_deleted(there)}",
     }
     kinds: Mapping[str, Mistake] = {
         "encryption": "encryption_changed",
         "block public access": "public_access_opened",
         "ownership": "public_access_opened",
+        "lifecycle": "others_changed",
     }
     changes = [
         Observed(
@@ -528,7 +551,7 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
             kinds.get(title),
         )
         for title, names in titles.items()
-        if any(there[name] != was[name] for name in names)
+        if any(there.get(name) != was.get(name) for name in names if name in was)
     ]
     for name, piece in before.pieces.items():
         state = (now.pieces.get(name) or {}).get("state")
@@ -537,6 +560,10 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
             line += ": kms:Decrypt with it is refused to everybody" * (state != "Enabled")
             changes.append(Observed(line, "key_switched_off") if state else _gone(piece["arn"]))
     return changes
+
+
+def _deleted(bucket: Mapping[str, Any]) -> str:
+    return " and ".join(bucket.get("deletes_later", ())) or "what it deleted all along"
 
 
 def _encryption(bucket: Mapping[str, Any]) -> str:
@@ -565,8 +592,10 @@ def _mistake_of(grant: ExcessGrant, target: Target) -> Mistake:
     if "*" in grant.resources:
         return "every_resource"
     prefix = target.prefix.strip("/")
-    listed = str(grant.witness.context.get("s3:prefix", ""))
-    beside = (listed, grant.witness.resource.removeprefix(f"arn:aws:s3:::{target.bucket}/"))
+    beside = (
+        prefix_asked(grant.witness),
+        grant.witness.resource.removeprefix(f"arn:aws:s3:::{target.bucket}/"),
+    )
     if prefix and any(
         each.startswith(prefix) and each[len(prefix) :][:1] not in ("", "/") for each in beside
     ):

@@ -18,13 +18,12 @@ import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rwlib.errors import InputError, RunbookError, ServiceError
 from rwlib.labs.model import Lab
-from rwlib.sandbox import Endpoint, environment_of_server, in_use
+from rwlib.sandbox import Endpoint, environment_of_server, in_use, need_packages
 
 Serving = Literal["here", "child", "background"]
 
@@ -44,8 +43,6 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?",
 LOG = "class.log"
 """The file beside learners' folders in which a served class says what went wrong."""
 _PATIENCE = 60.0
-_NEEDED = ("moto", "flask", "flask_cors", "pyparsing", "py_partiql_parser", "pyarrow", "pyiceberg")
-# Looked for, not imported: a learner's kernel and `rwlib lab` have their sandbox elsewhere.
 _START_PATIENCE = 600.0
 """Seconds that a sandbox may take to its first answer while its process lives.
 
@@ -452,9 +449,4 @@ def need_sandbox() -> None:
     RunbookError
         Names the package and what installs it.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise RunbookError(
-            f"labs need {missing[0]}; install it with "
-            "`pip install 'risingwave-iam-runbook[sandbox]'`"
-        )
+    need_packages("labs need", files=True)

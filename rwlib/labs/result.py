@@ -24,6 +24,7 @@ Mistake = Literal[
     "key_switched_off",
     "others_changed",
     "writes_elsewhere",
+    "nothing_created",
     "refuses_what_it_allowed",
     "written_otherwise",
     "goes_through",

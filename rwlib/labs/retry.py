@@ -141,6 +141,30 @@ def fits(setup: LabSetup, sink_name: str, *, connector: str = "") -> bool:
     )
 
 
+def unfit_options(setup: LabSetup) -> list[str]:
+    """Say which options of the lab's statement are not as the bucket, its place and the role are.
+
+    Lines such as ``s3.region_name is 'us-east-1'; the bucket's is 'eu-central-1'``.
+    """
+    from rwlib.sql import parse_statements
+    from rwlib.sql.language import CreateStatement
+
+    (parsed,) = parse_statements(statement_of(setup))
+    assert isinstance(parsed, CreateStatement)
+    wanted = {
+        "s3.region_name": ("the bucket's", setup.region_name),
+        "s3.bucket_name": ("the task's", setup.target.bucket),
+        "s3.path": ("the task's", setup.target.prefix),
+        "s3.assume_role": ("the role's", setup.role_arn),
+    }
+    written = {option.name: str(option.value) for option in parsed.options}
+    return [
+        f"{name} is '{written[name]}'; {whose} is '{value}'"
+        for name, (whose, value) in wanted.items()
+        if name in written and written[name].strip("/") != value
+    ]
+
+
 def sink_options(setup: LabSetup, sink_name: str) -> Mapping[str, str]:
     """Return the options of a sink, as its definition has them."""
     from rwlib.sql import parse_statements

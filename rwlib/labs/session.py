@@ -718,7 +718,8 @@ def _set_up(
     served.endpoint.keep_history()
     setup.make([*faults, {"pace": 0.25}])
     began = len(served.endpoint.history()["states"]) - 1
-    known = {"url": served.endpoint.url, "seed": seed, "began": began, "objects": setup.keys()}
+    objects = setup.contents()
+    known = {"url": served.endpoint.url, "seed": seed, "began": began, "objects": objects}
     known |= more
     place.remember(lab, known)
     record(place, lab.number, started=lambda known: known or now(), seed=seed)

@@ -117,10 +117,14 @@ class LabSetup:
 
     def keys(self) -> list[str]:
         """List the objects of the bucket."""
+        return [*self.contents()]
+
+    def contents(self) -> dict[str, str]:
+        """Return the objects of the bucket, each with its ETag: another content has another."""
         pages = (
             self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.target.bucket)
         )
-        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return {e["Key"]: e["ETag"] for page in pages for e in page.get("Contents", [])}
 
     def put_policy_version(self, policy_arn: str, document: Any) -> tuple[str, str]:
         """Make a document the default version of a policy.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,17 +15,31 @@ from rwlib.aws import (
     first_reads,
     inline_names_call,
     locate_bucket,
+    policy_versions,
     with_key,
 )
-from rwlib.errors import CredentialsError, RunbookError, ServiceError
+from rwlib.errors import CheckFailedError, CredentialsError, RunbookError, ServiceError
+from rwlib.runbook.criteria import plan_problem
 from rwlib.runbook.step_runs import run_step
 from rwlib.steps import STEPS, Step
-from rwlib.verify import Situation, ask_aws, plan_situation, verify, with_boundary, with_ways_out
+from rwlib.verify import (
+    Situation,
+    ask_aws,
+    judge_reach,
+    plan_situation,
+    verify,
+    with_boundary,
+    with_ways_out,
+)
 
 if TYPE_CHECKING:
     from rwlib.runbook.run import Run
     from rwlib.target import Target
     from rwlib.verify import Check, Judgement
+
+
+STEPS_OF_PLAN = (1, 2, 3, 4)
+"""The steps that write in AWS, or let the role in."""
 
 
 def read_ahead(aws: Aws, target: Target, *, role_is_there: bool = False) -> None:
@@ -69,14 +84,45 @@ def judge(run: Run, situation: Situation) -> Judgement:
         cloud=run.cloud,
         egress_ips=run.cloud_metadata.egress_ips if run.cloud_metadata else (),
     )
+    excess = plan_problem(run.target, verdict.grants, verdict.checks)
+
+    def refusal(number: int) -> RunbookError | None:
+        own = refusal_of(run, number)
+        if own is not None or not excess or number not in STEPS_OF_PLAN:
+            return own
+        stopped = excess if situation.planned else problem_of_plan(run, situation)
+        return CheckFailedError(stopped) if stopped else None
+
     checks = with_ways_out(
         verdict.checks,
         run.target,
         situation,
         run.workload_identity_arn,
-        lambda number: refusal_of(run, number),
+        refusal,
+        lambda arn: _versions(run.aws, arn),
     )
     return verdict._replace(checks=checks)
+
+
+def problem_of_plan(run: Run, now: Situation) -> str:
+    """Say why the plan would not be written, in one sentence; empty where it would be.
+
+    What stands there may grant too much, and the plan mend just that.
+    """
+    steps = []
+    for number in STEPS_OF_PLAN:
+        with suppress(RunbookError):  # a step that refuses changes nothing
+            steps.append(run_step(_trial(run), number, apply=False))
+    planned = with_changes(run.aws, run.target, now, steps)
+    check, grants, _ = judge_reach(run.target, planned, run.workload_identity_arn)
+    return plan_problem(run.target, grants, [check])
+
+
+def _versions(aws: Aws, arn: str) -> list[dict[str, Any]]:
+    """Return the versions of a policy, none where they may not be read."""
+    with suppress(RunbookError):
+        return policy_versions(aws, arn)
+    return []
 
 
 def refusal_of(run: Run, number: int) -> RunbookError | None:
@@ -84,18 +130,23 @@ def refusal_of(run: Run, number: int) -> RunbookError | None:
 
     What AWS would not show says nothing about that: a step that cannot look does not refuse.
     """
-    trial: Run = replace(
-        cast("Any", run),
-        target=run.target.model_copy(update={"apply": False}),
-        steps={each: Step(each, title) for each, title in STEPS.items()},
-    )
     try:
-        run_step(trial, number, apply=False)
+        run_step(_trial(run), number, apply=False)
     except (CredentialsError, ServiceError):
         return None
     except RunbookError as error:
         return error
     return None
+
+
+def _trial(run: Run) -> Run:
+    """Return a run of the same target that writes nothing and keeps its own notes."""
+    trial: Run = replace(
+        cast("Any", run),
+        target=run.target.model_copy(update={"apply": False}),
+        steps={each: Step(each, title) for each, title in STEPS.items()},
+    )
+    return trial
 
 
 def further_checks(run: Run, situation: Situation) -> list[Check]:

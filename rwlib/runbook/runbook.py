@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import Aws, BucketFacts, open_session, read_role
-from rwlib.errors import CheckFailedError, RunbookError
+from rwlib.errors import CheckFailedError, InputError, RunbookError
 from rwlib.runbook import criteria
 from rwlib.runbook.approval import require_approved
 from rwlib.runbook.looking import further_checks, judge, read_ahead, read_bucket, with_changes
@@ -67,13 +67,26 @@ class Runbook:
     refused: dict[int, RunbookError] = field(default_factory=dict)
     stopped: str = ""
     _plan_stands: bool = False
+    _plan_problem: str | None = None
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
     _policy_document: dict[str, Any] | None = None
 
     @classmethod
-    def start(cls, parameters: Mapping[str, Any], *, run_dir: Path | str | None = None) -> Runbook:
+    def start(
+        cls,
+        parameters: Mapping[str, Any],
+        *,
+        run_dir: Path | str | None = None,
+        tolerant: bool = False,
+    ) -> Runbook:
         """Open a runbook from a notebook's parameters (its ``globals()``), or a target's values.
+
+        Parameters
+        ----------
+        tolerant
+            Go on also where RisingWave Cloud does not answer, as long as the Workload Identity is
+            given: what stands in AWS can be read without it.
 
         Raises
         ------
@@ -84,14 +97,20 @@ class Runbook:
         """
         target = target_from_parameters(parameters)
         aws = open_session(target)
-        book = cls(target, aws)
+        book = cls(target, aws, tolerant=tolerant)
         with counting(book, "who is asking"):
             _ = aws.caller_identity
         if target.cluster_id:
             from rwlib.cloud import Cloud
 
             book.cloud = Cloud.from_environment()
-        found = fetch_workload_identity(book.cloud, target)
+        try:
+            found = fetch_workload_identity(book.cloud, target)
+        except RunbookError as error:
+            about_identity = isinstance(error, InputError) and error.field != "cluster_id"
+            if not tolerant or about_identity or not target.workload_identity_arn:
+                raise
+            found = target.workload_identity_arn, None
         book.workload_identity_arn, book.cloud_metadata = found
         given = run_dir or os.environ.get("RWLIB_RUN_DIR", "")
         book.run_dir = (Path(given) if given else new_run_dir(target.name, make=False)).resolve()
@@ -155,6 +174,7 @@ class Runbook:
         if self.target.apply:
             require_approved(self.steps.values(), planned, self.role_arn, self.run_dir)
         self._judge(planned)
+        self._plan_problem = criteria.plan_problem(self.target, self.grants, self.checks)
         return planned
 
     def preview(self, number: int) -> Step:
@@ -185,8 +205,11 @@ class Runbook:
 
     @property
     def plan_problem(self) -> str:
-        """Why what was judged last must not be written, in one sentence; empty when it may be."""
-        return criteria.plan_problem(self.target, self.grants, self.checks)
+        """Why the plan that was looked at last must not be written; empty when it may be.
+
+        What stands there may grant more than that: the plan may be what mends it.
+        """
+        return self._plan_problem or ""
 
     def require_plan(self) -> None:
         """Stop before the first write where the planned state grants more than was asked for.
@@ -202,7 +225,7 @@ class Runbook:
         """
         if self._plan_stands:
             return
-        if self.situation is None:
+        if self._plan_problem is None:
             self.look()
         self.stopped = self.plan_problem
         if self.stopped:

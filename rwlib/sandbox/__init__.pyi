@@ -5,6 +5,7 @@ from .example_world import RISINGWAVE_CLOUD as RISINGWAVE_CLOUD
 from .example_world import THIRD_PARTY as THIRD_PARTY
 from .example_world import WORKLOAD_IDENTITY_ARN as WORKLOAD_IDENTITY_ARN
 from .example_world import WORKLOAD_ROLE as WORKLOAD_ROLE
+from .needed import need_packages as need_packages
 from .server.memory import MemoryKeeper as MemoryKeeper
 from .server.memory import environment_of_server as environment_of_server
 from .server.serve import serve as serve

@@ -60,7 +60,8 @@ class State(StrEnum):
     """The states of a step, in the order of its life.
 
     ``INIT`` not open yet, ``READY`` open, ``CONFIGURED`` previewed and not written, ``ACTIVE``
-    being written, ``SUCCESS`` there as asked, ``FAIL`` something stands in the way.
+    being written, ``SUCCESS`` there as asked, ``UNDECIDED`` nothing stands in the way as far as
+    can be known, ``FAIL`` something does.
     """
 
     INIT = "init"
@@ -68,6 +69,7 @@ class State(StrEnum):
     CONFIGURED = "configured"
     ACTIVE = "active"
     SUCCESS = "success"
+    UNDECIDED = "undecided"
     FAIL = "fail"
 
     @property
@@ -79,6 +81,7 @@ class State(StrEnum):
             State.CONFIGURED: "◐",
             State.ACTIVE: "…",
             State.SUCCESS: "✓",
+            State.UNDECIDED: "?",
             State.FAIL: "✗",
         }[self]
 
@@ -91,6 +94,7 @@ class State(StrEnum):
             State.CONFIGURED: "previewed",
             State.ACTIVE: "working",
             State.SUCCESS: "done",
+            State.UNDECIDED: "undecided",
             State.FAIL: "failed",
         }[self]
 

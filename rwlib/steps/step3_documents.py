@@ -228,6 +228,9 @@ def corrected_trust(
         changed: dict[str, Any] | None = copy.deepcopy(dict(statement))
         if statement.get("Effect") == "Deny":
             changed = without_principal(statement, workload_identity_arn)
+            if uses_service(connectors, REDSHIFT_SERVICE) and _may_hit_redshift(statement):
+                names = redshift_services(region_name) if region_name else (REDSHIFT_SERVICE,)
+                changed = _exempted(changed, "StringNotEquals", "aws:PrincipalServiceName", *names)
         elif statement.get("Sid") in own:
             changed = own.pop(str(statement["Sid"]))
         elif (title, "RisingWave") in restricted or _names_wildcard(statement, risingwave):
@@ -251,17 +254,31 @@ def without_principal(statement: Mapping[str, Any], principal_arn: str) -> dict[
     ``aws:PrincipalArn`` is the role's ARN in a session of the role as well (IAM user guide, "AWS
     global condition context keys"). A statement that is no Deny is returned as it is.
     """
-    exempted = copy.deepcopy(dict(statement))
     if statement.get("Effect") != "Deny":
-        return exempted
-    block = exempted.setdefault("Condition", {}).setdefault("ArnNotEquals", {})
-    key = next((each for each in block if each.lower() == "aws:principalarn"), "aws:PrincipalArn")
+        return copy.deepcopy(dict(statement))
+    return _exempted(statement, "ArnNotEquals", "aws:PrincipalArn", principal_arn)
+
+
+def _exempted(
+    statement: Mapping[str, Any], operator: str, wanted: str, *more: str
+) -> dict[str, Any]:
+    """Return a statement that does not hold either where a key has one of more values."""
+    exempted = copy.deepcopy(dict(statement))
+    block = exempted.setdefault("Condition", {}).setdefault(operator, {})
+    key = next((each for each in block if each.lower() == wanted.lower()), wanted)
     known = block.get(key, [])
     values = [known] if isinstance(known, str) else list(known)
-    if principal_arn not in values:
-        values.append(principal_arn)
+    values += [each for each in more if each not in values]
     block[key] = values[0] if len(values) == 1 else values
     return exempted
+
+
+def _may_hit_redshift(statement: Mapping[str, Any]) -> bool:
+    """True for a Deny that is about everybody, or names Redshift."""
+    if "NotPrincipal" in statement:
+        return True
+    names = [*principals_of(statement), *principals_of(statement, "Service")]
+    return any(each == "*" or re.match(r"redshift[.-]", each) for each in names)
 
 
 def _names_wildcard(statement: Mapping[str, Any], named: Collection[str]) -> bool:
@@ -450,7 +467,7 @@ def _for_redshift(alone: Mapping[str, Any], role_arn: str, region_name: str) -> 
         # Whose role it is is not known.
         models = [each.with_facts({"aws:SourceAccount": Unknown()}) for each in models]
     try:
-        return judge_any(models, Policies(resource=alone))
+        return judge_any(models, alone)
     except InputError:
         return None
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from rwlib.connectors import connector_names, connector_profile
 from rwlib.errors import InputError
+from rwlib.imports import without_pydantic_plugins
 from rwlib.target.rules import RULES
 from rwlib.target.rules.text import split_bucket_url, split_text, unknown_name, wrong_type
 
@@ -39,7 +40,7 @@ class Target(BaseModel):
         A value cannot be used; the message names the field, what was given and what to do.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     name: str = Field("", description="Name of this target in folders and reports")
     workload_identity_arn: str = Field(
@@ -203,6 +204,10 @@ class Target(BaseModel):
     def policy_arn_in(self, account_id: str) -> str:
         """ARN of the customer-managed policy in the given 12-digit account."""
         return f"arn:aws:iam::{account_id}:policy/{self.policy_name}"
+
+
+with without_pydantic_plugins():
+    Target.model_rebuild()
 
 
 def _catalog_options(options: Mapping[str, Any]) -> dict[str, Any]:

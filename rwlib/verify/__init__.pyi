@@ -6,11 +6,13 @@ from .check import Hop as Hop
 from .check import Verdict as Verdict
 from .check import status_words as status_words
 from .connectors import check_sql_options as check_sql_options
+from .deciding import decide as decide
 from .deciding import probe_role as probe_role
 from .grants import ExcessGrant as ExcessGrant
 from .grants import LetIn as LetIn
 from .grants import excess_grants as excess_grants
 from .grants import judge_reach as judge_reach
+from .grants import prefix_asked as prefix_asked
 from .grants import unaccepted as unaccepted
 from .hops import Judgement as Judgement
 from .hops import ask_aws as ask_aws
@@ -19,6 +21,7 @@ from .hops import verify as verify
 from .known import CheckedFacts as CheckedFacts
 from .live import check_live as check_live
 from .mending import with_ways_out as with_ways_out
+from .probes import Probe as Probe
 from .running import check_execution as check_execution
 from .situation import Situation as Situation
 from .situation import plan_situation as plan_situation

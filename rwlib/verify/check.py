@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from rwlib.verify.reasons import REASONS
+
 if TYPE_CHECKING:
     from rwlib.evaluate import Decision
     from rwlib.verify.probes import Probe
@@ -115,6 +117,8 @@ class Check:
         Why the step that would mend it refuses to write; ``fixed_by`` is then None.
     pastes
         What to copy where a person has to mend it.
+    hops
+        The hops that refuse, where ``reason`` and ``grounds`` do not say it; see `refusing_hops`.
     """
 
     id: str
@@ -129,6 +133,25 @@ class Check:
     grounds: tuple[Ground, ...] = ()
     refused: str = ""
     pastes: tuple[Paste, ...] = ()
+    hops: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Every reason for which it does not pass, each once."""
+        said = dict.fromkeys(each.reason for each in self.grounds if each.reason)
+        return tuple(said) or ((self.reason,) if self.reason else ())
+
+    @property
+    def refusing_hops(self) -> tuple[str, ...]:
+        """The hops that refuse: what is asked at one hop may be refused by another.
+
+        So the requests are refused by the bucket policy, say; and nothing is asked of a role that
+        does not exist.
+        """
+        if self.hops or self.status == "pass":
+            return self.hops or (self.hop,)
+        known = [REASONS[each] for each in self.reasons if each in REASONS]
+        return tuple(dict.fromkeys(e.refuses_at or e.hop or self.hop for e in known)) or (self.hop,)
 
     @property
     def status_words(self) -> str:
@@ -142,7 +165,11 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as plain JSON values."""
-        lists = {"evidence": list(self.evidence), "pastes": [asdict(each) for each in self.pastes]}
+        lists = {
+            "evidence": list(self.evidence),
+            "pastes": [asdict(each) for each in self.pastes],
+            "hops": list(self.refusing_hops),
+        }
         # Not `asdict`, which copies every text and is a few percent of a target's time.
         values = {key: value for key, value in vars(self).items() if key != "grounds"}
         return {**values, **lists}

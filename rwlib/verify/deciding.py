@@ -201,7 +201,7 @@ def assume_by_redshift(target: Target, situation: Situation) -> Decision:
             )
             for service in redshift_services(region)
         ]
-        decisions.append(judge_any(models, Policies(resource=situation.trust_policy)))
+        decisions.append(judge_any(models, situation.trust_policy))
     order = ("explicit-deny", "implicit-deny", "depends", "allowed")
     return min(decisions, key=lambda each: order.index(each.effect))
 

@@ -176,6 +176,9 @@ _SOME_VALUE = {
     "aws:principalorgid": "o-a1b2c3d4e5", "aws:resourceorgid": "o-a1b2c3d4e5",
 }  # fmt: skip
 _LONGEST_SESSION = timedelta(hours=12)
+_A_MINUTE = timedelta(minutes=1)
+_OF_CLOCK = frozenset({"aws:currenttime", "aws:epochtime"})
+_LAST_SECOND = 10**11
 # What S3 asks for beside s3:PutObject, by the condition keys of the headers that a request has.
 # Source: Amazon S3 API Reference, PutObject, "Permissions".
 _ASKED_TOO = {
@@ -368,15 +371,31 @@ def _compared(
     """Return the grants beyond the need, and the statements that were not compared to the end."""
     if situation.trust_policy is None:
         return (), ()
-    search = _Search(target, situation, had, tolerated)
-    found = [*search.grants()]
-    undecided = [*search.undecided]
+    found: list[ExcessGrant] = []
+    undecided: list[_Statement] = []
+    now = datetime.now(UTC)
+    for when in (now, *_later(situation, now)):
+        search = _Search(target, situation, had, tolerated, now=when, later=when > now)
+        found += search.grants()
+        undecided += search.undecided
     for statement in _statements("the trust policy", situation.trust_policy, "resource"):
         try:
             found.extend(_trust_grants(target, situation, workload_identity_arn, statement, had))
         except PatternTooLargeError:
             undecided.append(statement)
     return _merged(found), tuple(undecided)
+
+
+def _later(situation: Situation, now: datetime) -> list[datetime]:
+    """Return the moments at which a policy's dates begin to let more through, or end to refuse."""
+    found: dict[datetime, None] = {}
+    for statement in _all_statements(situation):
+        for _, key, _, values in statement.tests:
+            for when in map(moment, values if key in _OF_CLOCK else ()):
+                if when is not None and now.timestamp() < when < _LAST_SECOND:
+                    then = datetime.fromtimestamp(math.floor(when), UTC)
+                    found |= dict.fromkeys((then, then + timedelta(seconds=1)))
+    return sorted(found)
 
 
 def _sources_of(statements: Iterable[_Statement]) -> list[str]:
@@ -458,8 +477,15 @@ def _verdict_on(
 ) -> Check:
     title = title_of("excess_grants")
 
-    def verdict(status: Status, evidence: Iterable[str], fix: str = "", reason: str = "") -> Check:
-        return Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
+    def verdict(
+        status: Status,
+        evidence: Iterable[str],
+        fix: str = "",
+        reason: str = "",
+        hops: Iterable[str] = (),
+    ) -> Check:
+        check = Check("excess_grants", "requests", title, status, tuple(evidence), fix, reason)
+        return replace(check, hops=tuple(dict.fromkeys(hops)))
 
     accepted = set(target.accept_findings)
     questions = _open_questions(situation, undecided)
@@ -481,6 +507,7 @@ def _verdict_on(
             f"take the grant away where it stands, or give this target a role_name of its own; "
             f"{accept}",
             "grant_beyond_need",
+            ("trust" if each.by_trust else "requests" for each in blocking),
         )
     if asked:
         ways = " and ".join(dict.fromkeys(way for _, way in asked.values()))
@@ -618,8 +645,12 @@ class _Search:
         situation: Situation,
         had: Situation | None = None,
         tolerated: Tolerated | None = None,
+        *,
+        now: datetime,
+        later: bool = False,
     ) -> None:
         self.target = target
+        self.now, self.later = now, later
         self.situation = situation
         self.had = had
         self.tolerated = tolerated
@@ -681,13 +712,14 @@ class _Search:
         return {**document, "Statement": statements}
 
     def _base(self) -> dict[str, Any]:
-        situation = self.situation
+        situation, now = self.situation, self.now
         base: dict[str, Any] = {
             "aws:PrincipalArn": situation.role_arn,
             "aws:SecureTransport": "true",
             "aws:ViaAWSService": "false",
             "aws:MultiFactorAuthPresent": "false",
-            "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "aws:CurrentTime": _written(now),
+            "aws:EpochTime": str(int(now.timestamp())),
             "s3:ResourceAccount": self.account,
         }
         if situation.role_id:
@@ -1006,6 +1038,8 @@ class _Search:
             return
         if self.had is not None and self._had_already(request, self.had):
             return
+        if self.later:
+            assumes = " ".join(filter(None, (assumes, f"from {_written(self.now)} on")))
         kind = self.kind_of(request, action)
         if self.tolerated is None or not self.tolerated(request, action.level, kind):
             yield kind, request, assumes
@@ -1064,7 +1098,7 @@ class _Search:
         elif place == self.bucket_arn:
             inside = reads
             if "s3:prefix" in action.keys and prefix:
-                asked = str(request.context.get("s3:prefix") or "")
+                asked = prefix_asked(request)
                 inside = asked == prefix or asked.startswith(f"{prefix}/")
         elif self.key_arn and place == self.key_arn:
             inside = reads or name.partition(":")[2].startswith(_CRYPTOGRAPHY)
@@ -1084,7 +1118,7 @@ class _Search:
                     continue
                 known = tuple(map(self._filled, values)) if each.variables else values
                 keys.add(operator, key, shown, known, each.variables)
-        keys.name_regions()
+        keys.name_what_there_is()
         found, more = keys.contexts(
             self._inside_values,
             lambda key, value: _can_be(key, value) and self._holds(statement, key, value),
@@ -1103,6 +1137,16 @@ class _Search:
 
     def _holds(self, statement: _Statement, key: str, value: tuple[str, str] | None) -> bool:
         return _holds(statement, key, value, self.session, self.base)
+
+
+def prefix_asked(request: Request) -> str:
+    """Return which prefix a listing asks for, however the policy spells the condition key.
+
+    Names of condition keys are not case-sensitive (IAM User Guide, "IAM JSON policy elements:
+    Condition").
+    """
+    values = (value for key, value in request.context.items() if key.lower() == "s3:prefix")
+    return str(next(values, None) or "")
 
 
 def _asked_too(request: Request) -> Iterator[Request]:
@@ -1216,11 +1260,19 @@ class TestedKeys:
                 contexts.append(context)
         return contexts, False
 
-    def name_regions(self) -> None:
-        """Let a tested Region be one that there is, beside those that the tests name."""
-        key = "aws:requestedregion"
-        if key in self._tests:
-            self.add("StringEquals", key, self._spelled[key], _REGIONS, variables=False)
+    def name_what_there_is(self) -> None:
+        """Let a tested Region be one that there is, and credentials new or old ones.
+
+        Beside those that the tests name.
+        """
+        now = datetime.now(UTC)
+        oldest = now - _LONGEST_SESSION + _A_MINUTE
+        for key, operator, values in (
+            ("aws:requestedregion", "StringEquals", _REGIONS),
+            ("aws:tokenissuetime", "DateEquals", (_written(now), _written(oldest))),
+        ):
+            if key in self._tests:
+                self.add(operator, key, self._spelled[key], values, variables=False)
 
     @property
     def tested(self) -> frozenset[str]:
@@ -1371,6 +1423,10 @@ def _numbers_around(values: Iterable[str]) -> list[str]:
         found += [f"{number - 1:f}", f"{number + 1:f}"]
     found += [f"{(low + high) / 2:f}" for low, high in pairwise(ordered)]
     return found
+
+
+def _written(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _head(pattern: str) -> str:
@@ -1615,7 +1671,7 @@ def _assuming(
     # What a variable stands for depends on the caller, so such a test is left to the evaluator.
     free = {key for _, key, _, values in statement.tests if any("$" in each for each in values)}
     signed = kind == "AWS"
-    keys.name_regions()
+    keys.name_what_there_is()
     contexts, more = keys.contexts(
         keep=lambda key, value: (
             (not signed or key == "aws:tokenissuetime" or _can_be(key, value))

@@ -11,6 +11,7 @@ from rwlib.verify.check import APPLY, Check, Ground, Status, Verdict
 from rwlib.verify.deciding import decide
 from rwlib.verify.kinds import title_of
 from rwlib.verify.probes import Probe
+from rwlib.verify.reasons import REASONS
 from rwlib.verify.requests import grounds_of
 from rwlib.verify.situation import Situation
 
@@ -39,7 +40,7 @@ def check_kms(target: Target, situation: Situation, verdicts: list[Verdict]) -> 
     grounds = (*grounds_of(situation, bad), *problems)
     key_only = bool(bad) and len(by_key_policy) == len(bad)
     if key_only:
-        fix = fix or "see kms_key_policy"
+        fix = fix or REASONS["kms_key_policy"].fix
     reason = next((each.reason for each in (*problems, *grounds)), "")
     if depending and not grounds:
         said = tuple(each.line for each in depending)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rwlib.steps import corrected_trust, statements_of, without_principal
@@ -16,6 +16,7 @@ from rwlib.verify.bucket import check_bucket
 from rwlib.verify.check import Check, Paste
 from rwlib.verify.deciding import probe_role
 from rwlib.verify.kms import check_kms
+from rwlib.verify.requests import check_allowed
 from rwlib.verify.role import check_boundary
 from rwlib.verify.trust import check_redshift_trust, check_trust
 
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
     from rwlib.verify.situation import Situation
 
 _TRUST_CHECKS = ("trust_principal", "trust_conditions", "trust_deny", "trust", "redshift_trust")
+_MOST_VERSIONS = 5
+"""Versions that a managed policy can have (IAM user guide, "IAM and AWS STS quotas")."""
+
+
+@dataclass(frozen=True)
+class _Mending:
+    """What is needed to write the text that mends a check."""
+
+    target: Target
+    situation: Situation
+    workload: str
+    versions_of: Callable[[str], Sequence[Mapping[str, Any]]]
 
 
 def with_ways_out(
@@ -33,6 +46,7 @@ def with_ways_out(
     situation: Situation,
     workload: str,
     refusal_of: Callable[[int], RunbookError | None],
+    versions_of: Callable[[str], Sequence[Mapping[str, Any]]] = lambda arn: (),
 ) -> list[Check]:
     """Return the checks, none of which names a step that would refuse.
 
@@ -41,6 +55,8 @@ def with_ways_out(
     refusal_of
         Says why a step would refuse to write, None where it would not; asked only for steps that
         mend a failed check.
+    versions_of
+        Reads the versions of a managed policy; asked only for one that a person has to mend.
     """
     found = list(checks)
     steps = {each.fixed_by for each in found if each.status == "fail" and each.fixed_by}
@@ -52,68 +68,225 @@ def with_ways_out(
             said = f"Step {check.fixed_by} refuses to write: {refusal}"
             check = replace(check, fixed_by=None, fix=said, refused=str(refusal))
         settled.append(check)
-    return [_with_text(each, target, situation, workload) for each in settled]
+    mending = _Mending(target, situation, workload, versions_of)
+    return [_with_text(_pointing_on(each, settled), mending) for each in settled]
 
 
 _BY_HAND = "{why}review the corrected {what} below, write it with the command, then check again"
 
 
-def _with_text(check: Check, target: Target, situation: Situation, workload: str) -> Check:
+def _pointing_on(check: Check, checks: Iterable[Check]) -> Check:
+    """Let the requests point to the failed checks that say where they are refused and what mends.
+
+    A reason that no other check has keeps its own words.
+    """
+    if check.status != "fail" or check.id != "requests_allowed":
+        return check
+    failed = [
+        each
+        for each in checks
+        if each.status == "fail" and each is not check and each.reason != "grant_beyond_need"
+    ]
+    hops = {hop for each in failed for hop in each.refusing_hops}
+    if not set(check.refusing_hops) <= hops:
+        return check
+    named = [f"“{e.title}”" for e in failed if set(e.refusing_hops) & set(check.refusing_hops)]
+    return replace(check, fix=f"see what fails above: {', '.join(named)}")
+
+
+def _with_text(check: Check, mending: _Mending) -> Check:
     """Give a failed check that no step mends the text that does."""
     if check.status != "fail" or check.fixed_by is not None or check.pastes:
         return check
-    command: tuple[str, ...]
-    if check.id in _TRUST_CHECKS and situation.trust_policy is not None and workload:
-        document = corrected_trust(
-            situation.trust_policy,
-            workload,
-            target.connectors,
-            role_arn=situation.role_arn,
-            region_name=situation.bucket.region_name,
-        )
-        after = replace(situation, trust_policy=document)
-        judged = [*check_trust(target, after, workload), *check_redshift_trust(target, after)]
-        command = ("iam", "update-assume-role-policy", "--role-name", target.role_name)
-        return _pasted(check, "trust policy", document, judged, (*command, "--policy-document"))
-    if check.id == "bucket_policy" and situation.bucket.policy is not None:
-        document = _exempted(situation.bucket.policy, situation.role_arn)
-        after = replace(situation, bucket=replace(situation.bucket, policy=document))
-        judged = list(check_bucket(target, after, probe_role(target, after)))
-        command = ("s3api", "put-bucket-policy", "--bucket", situation.bucket.name)
-        return _pasted(check, "bucket policy", document, judged, (*command, "--policy"))
-    if check.id == "boundary" and check.reason == "boundary_denies" and situation.boundary:
-        arn, document = situation.boundary[0], _with_room(situation)
-        after = replace(situation, boundary=(arn, document))
-        judged = [check_boundary(target, after, probe_role(target, after))]
-        command = ("iam", "create-policy-version", "--policy-arn", arn, "--set-as-default")
-        return _pasted(check, "boundary", document, judged, (*command, "--policy-document"))
-    if check.id == "kms_key_policy" and situation.bucket.kms_key_policy is not None:
-        key_arn = target.kms_key_arn or situation.bucket.kms_key_arn
-        document = _with_the_role(situation, _key_actions(target, situation, key_arn))
+    if check.id in _TRUST_CHECKS:
+        return _mend_trust(check, mending)
+    mend = _MENDS.get(check.id)
+    return mend(check, mending) if mend is not None else check
+
+
+def _mend_trust(check: Check, mending: _Mending) -> Check:
+    target, situation, workload = mending.target, mending.situation, mending.workload
+    if situation.trust_policy is None or not workload:
+        return check
+    document = corrected_trust(
+        situation.trust_policy,
+        workload,
+        target.connectors,
+        role_arn=situation.role_arn,
+        region_name=situation.bucket.region_name,
+    )
+    after = replace(situation, trust_policy=document)
+    judged = [*check_trust(target, after, workload), *check_redshift_trust(target, after)]
+    command = ("iam", "update-assume-role-policy", "--role-name", target.role_name)
+    pastes = _written("trust policy", document, (*command, "--policy-document"))
+    return _pasted(check, "trust policy", pastes, _passes(judged, check))
+
+
+def _mend_bucket_policy(check: Check, mending: _Mending) -> Check:
+    target, situation = mending.target, mending.situation
+    if situation.bucket.policy is None:
+        return check
+    document = _exempted(situation.bucket.policy, situation.role_arn)
+    after = replace(situation, bucket=replace(situation.bucket, policy=document))
+    judged = list(check_bucket(target, after, probe_role(target, after)))
+    command = ("s3api", "put-bucket-policy", "--bucket", situation.bucket.name, "--policy")
+    pastes = _written("bucket policy", document, command)
+    return _pasted(check, "bucket policy", pastes, _passes(judged, check))
+
+
+def _mend_boundary(check: Check, mending: _Mending) -> Check:
+    target, situation = mending.target, mending.situation
+    if check.reason == "boundary_not_set":
+        return _set_boundary(check, target.role_name, target.permissions_boundary_arn)
+    if check.reason != "boundary_denies" or situation.boundary is None:
+        return check
+    arn, document = situation.boundary[0], _with_room(situation)
+    after = replace(situation, boundary=(arn, document))
+    judged = [check_boundary(target, after, probe_role(target, after))]
+    pastes = _new_version("boundary", arn, document, mending)
+    if _is_of_aws(arn):
+        # AWS's own policies cannot be changed, so the role gets a copy with room.
+        name = f"{target.role_name}-boundary"[-128:]
+        copy = f"arn:{arn.split(':')[1]}:iam::{situation.account_id}:policy/{name}"
+        create = ("iam", "create-policy", "--policy-name", name, "--policy-document")
+        pastes = _written("boundary", document, create, "the command that creates it")
+        pastes = (*pastes, Paste("the command that sets it", _boundary_command(target, copy)))
+    return _pasted(check, "boundary", pastes, _passes(judged, check))
+
+
+def _set_boundary(check: Check, role_name: str, arn: str) -> Check:
+    words = ("aws", "iam", "put-role-permissions-boundary", "--role-name", role_name)
+    said = shlex.join((*words, "--permissions-boundary", arn))
+    return replace(check, pastes=(Paste("the command that sets it", said),))
+
+
+def _boundary_command(target: Target, arn: str) -> str:
+    words = ("aws", "iam", "put-role-permissions-boundary", "--role-name", target.role_name)
+    return shlex.join((*words, "--permissions-boundary", arn))
+
+
+def _mend_key_policy(check: Check, mending: _Mending) -> Check:
+    target, situation = mending.target, mending.situation
+    if situation.bucket.kms_key_policy is None:
+        return check
+    key_arn = target.kms_key_arn or situation.bucket.kms_key_arn
+    added = _with_the_role(situation, _key_actions(target, situation, key_arn))
+    names = ("--key-id", key_arn, "--policy-name", "default", "--policy")
+    command = ("kms", "put-key-policy", *names)
+    # An Allow does not help against a Deny; what is left of the Deny is for everybody else.
+    for document in (added, _exempted(added, situation.role_arn)):
         after = replace(situation, bucket=replace(situation.bucket, kms_key_policy=document))
         judged = list(check_kms(target, after, probe_role(target, after)))
-        command = ("kms", "put-key-policy", "--key-id", key_arn, "--policy-name", "default")
-        return _pasted(check, "key policy", document, judged, (*command, "--policy"))
+        if _passes(judged, check):
+            return _pasted(check, "key policy", _written("key policy", document, command), True)
     return check
 
 
-def _pasted(
-    check: Check,
-    what: str,
-    document: Mapping[str, Any],
-    judged: list[Check],
-    command: tuple[str, ...],
-) -> Check:
-    """Offer a document only where it turns the check green."""
-    if not any(each.id == check.id and each.status != "fail" for each in judged):
+def _mend_key(check: Check, mending: _Mending) -> Check:
+    """Give the commands that let a disabled key be used again.
+
+    A key that is to be deleted is disabled after ``CancelKeyDeletion`` (KMS API reference).
+    """
+    key = mending.situation.bucket.kms_key or {}
+    if check.reason != "kms_key_disabled":
         return check
-    said = shlex.join(("aws", *command, json.dumps(document, separators=(",", ":"))))
-    pastes = (
-        Paste(f"the corrected {what}", json.dumps(document, indent=2)),
-        Paste("the command that writes it", said),
-    )
+    key_arn = mending.target.kms_key_arn or mending.situation.bucket.kms_key_arn
+
+    def command(verb: str) -> str:
+        return shlex.join(("aws", "kms", verb, "--key-id", key_arn))
+
+    pastes = [Paste("the command that enables the key", command("enable-key"))]
+    if key.get("KeyState") == "PendingDeletion":
+        cancel = Paste("the command that keeps the key", command("cancel-key-deletion"))
+        pastes.insert(0, cancel)
+    return replace(check, fix="enable the key again", pastes=tuple(pastes))
+
+
+def _mend_role_policies(check: Check, mending: _Mending) -> Check:
+    """Give what keeps the Deny statements of the role's policies off this role, one by one.
+
+    The target's own policy is Step 1's to write.
+    """
+    target, situation = mending.target, mending.situation
+    if "role_policy_denies" not in check.reasons:
+        return check
+    pastes: tuple[Paste, ...] = ()
+    identity = []
+    for name, document in situation.identity:
+        denies = any(each.get("Effect") == "Deny" for each in statements_of(document))
+        if not denies or name == situation.policy_arn:
+            identity.append((name, document))
+            continue
+        if _is_of_aws(name):
+            words = ("aws", "iam", "detach-role-policy", "--role-name", target.role_name)
+            said = shlex.join((*words, "--policy-arn", name))
+            pastes = (*pastes, Paste(f"the command that detaches {name}", said))
+            continue
+        changed = _exempted(document, situation.role_arn)
+        identity.append((name, changed))
+        inline = name.removeprefix("inline policy ")
+        if inline != name:
+            names = ("--role-name", target.role_name, "--policy-name", inline, "--policy-document")
+            pastes = (*pastes, *_written(name, changed, ("iam", "put-role-policy", *names)))
+        else:
+            pastes = (*pastes, *_new_version(f"policy {name}", name, changed, mending))
+    after = replace(situation, identity=tuple(identity))
+    judged = check_allowed(after, probe_role(target, after))
+    mended = judged.status != "fail" or "role_policy_denies" not in judged.reasons
+    return _pasted(check, "policy of the role", pastes, bool(pastes) and mended)
+
+
+_MENDS: Mapping[str, Callable[[Check, _Mending], Check]] = {
+    "bucket_policy": _mend_bucket_policy,
+    "boundary": _mend_boundary,
+    "kms_key_policy": _mend_key_policy,
+    "kms": _mend_key,
+    "requests_allowed": _mend_role_policies,
+}
+
+
+def _passes(judged: Iterable[Check], check: Check) -> bool:
+    """True where a document turns the check green."""
+    return any(each.id == check.id and each.status != "fail" for each in judged)
+
+
+def _pasted(check: Check, what: str, pastes: tuple[Paste, ...], mends: bool) -> Check:
+    """Offer what a person writes, only where it mends the check."""
+    if not mends:
+        return check
     why = f"{check.fix}. Or " if check.refused else ""
     return replace(check, fix=_BY_HAND.format(why=why, what=what), pastes=pastes)
+
+
+def _written(
+    what: str,
+    document: Mapping[str, Any],
+    command: tuple[str, ...],
+    how: str = "the command that writes it",
+) -> tuple[Paste, ...]:
+    """Return a document, and the command that takes it as its last word."""
+    said = shlex.join(("aws", *command, json.dumps(document, separators=(",", ":"))))
+    return (Paste(f"the corrected {what}", json.dumps(document, indent=2)), Paste(how, said))
+
+
+def _new_version(
+    what: str, arn: str, document: Mapping[str, Any], mending: _Mending
+) -> tuple[Paste, ...]:
+    """Return a new default version of a managed policy, after room is made for it."""
+    command = ("iam", "create-policy-version", "--policy-arn", arn, "--set-as-default")
+    pastes = _written(what, document, (*command, "--policy-document"))
+    versions = [] if _is_of_aws(arn) else list(mending.versions_of(arn))
+    old = [each for each in versions if not each.get("IsDefaultVersion")]
+    if len(versions) < _MOST_VERSIONS or not old:
+        return pastes
+    oldest = min(old, key=lambda each: int(str(each["VersionId"]).removeprefix("v")))["VersionId"]
+    words = ("aws", "iam", "delete-policy-version", "--policy-arn", arn, "--version-id", oldest)
+    room = f"first, as a policy has no more than {_MOST_VERSIONS} versions: the command that "
+    return (Paste(f"{room}deletes {oldest}, the oldest unused one", shlex.join(words)), *pastes)
+
+
+def _is_of_aws(arn: str) -> bool:
+    return arn.startswith("arn:") and arn.split(":")[4] == "aws"
 
 
 def _exempted(policy: Mapping[str, Any], role_arn: str) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class CheckReason:
         What to do about it, in one sentence; empty where nothing is to be done.
     fixed_by
         The step that mends it when it is applied, None where a person has to.
+    refuses_at
+        The hop that refuses where it is another than the one that it belongs to.
     """
 
     code: str
@@ -36,6 +38,7 @@ class CheckReason:
     meaning: str
     fix: str
     fixed_by: int | None = None
+    refuses_at: str = ""
 
 
 _TABLE = (
@@ -281,6 +284,7 @@ _TABLE = (
         "S3 refuses to write or read encrypted objects for the role.",
         "Apply Step 1.",
         1,
+        "policy",
     ),
     CheckReason(
         "kms_key_policy",
@@ -312,6 +316,7 @@ _TABLE = (
         "A request that a connector makes is refused.",
         "Apply Step 1.",
         1,
+        "policy",
     ),
     CheckReason(
         "s3_resource_mismatch",
@@ -320,6 +325,7 @@ _TABLE = (
         "A request that a connector makes is refused.",
         "Apply Step 1.",
         1,
+        "policy",
     ),
     CheckReason(
         "list_condition_too_narrow",
@@ -328,6 +334,7 @@ _TABLE = (
         "The listing is refused.",
         "Give policy_style: recommended, and apply Step 1.",
         1,
+        "policy",
     ),
     CheckReason(
         "glue_permission_missing",
@@ -336,6 +343,7 @@ _TABLE = (
         "The connector cannot read or commit its tables.",
         "Apply Step 1.",
         1,
+        "policy",
     ),
     CheckReason(
         "request_condition_unmet",
@@ -495,6 +503,7 @@ _TABLE = (
         "COPY uses the same role and fails.",
         "Apply Step 3.",
         3,
+        "trust",
     ),
     CheckReason(
         "redshift_role_not_attached",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rwlib.verify.check import Check, Ground, Verdict
 from rwlib.verify.deciding import decide
 from rwlib.verify.kinds import title_of
+from rwlib.verify.reasons import REASONS
 from rwlib.verify.situation import Situation
 
 _UNREAD = "not looked at, though it could decide otherwise"
@@ -23,16 +25,16 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
     hidden = situation.unread_grants()
     sure = [each for each in bad if not hidden or each.decision.effect == "explicit-deny"]
     if sure or (bad and not hidden):
+        grounds = (*grounds_of(situation, sure), *_also_denied(situation, sure))
         return Check(
             "requests_allowed",
             "requests",
             title,
             "fail",
-            tuple(verdict.line for verdict in sure),
-            "see the checks above for the hop that refuses; a documented policy is repaired by "
-            "policy_style: recommended",
+            tuple(each.evidence for each in grounds),
+            _fix_of(grounds),
             reason_of(situation, sure[0]),
-            grounds=grounds_of(situation, sure),
+            grounds=grounds,
         )
     if unread:
         return Check(
@@ -45,10 +47,36 @@ def check_allowed(situation: Situation, verdicts: list[Verdict]) -> Check:
         return Check(
             "requests_allowed", "requests", title, "unknown", lines,
             reason="depends_on_context", grounds=grounds,
+            hops=tuple(dict.fromkeys(map(_hop_that_decides, depending))),
         )  # fmt: skip
     grounds = grounds_of(situation, chosen, refused=False)
     lines = tuple(each.evidence for each in grounds)
     return Check("requests_allowed", "requests", title, "pass", lines, grounds=grounds)
+
+
+def _also_denied(situation: Situation, refused: Iterable[Verdict]) -> tuple[Ground, ...]:
+    """Return a line for each request that the bucket policy and the role's own policies deny.
+
+    One of them is named first, and what is mended there would only bring the other to light.
+    """
+    without = replace(situation, bucket=replace(situation.bucket, policy=None))
+    by_bucket = [e for e in refused if reason_of(situation, e) == "bucket_policy_denies"]
+    again = [Verdict(each.probe, decide(without, each.probe)) for each in by_bucket]
+    return grounds_of(without, [e for e in again if e.decision.effect == "explicit-deny"])
+
+
+def _fix_of(grounds: Iterable[Ground]) -> str:
+    """Say what mends each reason for which requests are refused."""
+    fixes = dict.fromkeys(REASONS[each.reason].fix for each in grounds)
+    said = " ".join(fixes)
+    return said[:1].lower() + said[1:].removesuffix(".")
+
+
+def _hop_that_decides(verdict: Verdict) -> str:
+    """Return the hop whose condition decides about a request that depends on one."""
+    by_key = verdict.probe.action.startswith("kms:")
+    hops = {"resource": "KMS" if by_key else "bucket", "boundary": "boundary"}
+    return hops.get(verdict.decision.layer, "requests")
 
 
 def check_refused(

@@ -43,11 +43,13 @@ class Choices:
 
 def profile_choices() -> Choices:
     """Return the names of the AWS profiles of this machine; no call is made."""
-    import boto3
     import botocore.exceptions
+    import botocore.session
 
+    # What a session does when it makes clients takes long to set up, and none is made here.
+    session: Any = botocore.session.Session
     try:
-        return Choices(tuple(boto3.Session().available_profiles))
+        return Choices(tuple(session(include_builtin_handlers=False).available_profiles))
     except botocore.exceptions.BotoCoreError as error:
         return Choices(why_not=str(error))
 

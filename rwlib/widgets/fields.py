@@ -230,9 +230,9 @@ class Field:
         self.touched = True
         try:
             value = self._read(change["new"])
-        except ValueError as error:
-            self.complain(str(error))
-            return
+        except ValueError:
+            # Taken as it was typed: what is wrong with it is said, and nothing older counts.
+            value = change["new"]
         self._on_edit(self.name, value)
 
     def _read(self, value: Any) -> Any:
@@ -246,8 +246,10 @@ class Field:
         if self.name == "connectors":
             return tuple(value or ())
         if self.name == "accept_findings":
-            return ", ".join(map(str, value or ()))
+            return value if isinstance(value, str) else ", ".join(map(str, value or ()))
         if self.name in _COLLECTIONS:
+            if isinstance(value, str):
+                return value
             import json
 
             nested = any(isinstance(item, dict) for item in (value or {}).values())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Who asks, and what was not given, decide what can be read.
 _SESSION = ("aws_profile", "operator_role_arn")
+_LAST_IDENTITY = "cluster_identity"
 
 
 class TargetForm(Panel):
@@ -39,6 +40,8 @@ class TargetForm(Panel):
         Called with the values after each edit.
     folded
         Show one line with an Edit button for as long as the values are right.
+    account
+        Opens the session of a profile and of an operator role; `open_account` by default.
     """
 
     def __init__(
@@ -49,8 +52,10 @@ class TargetForm(Panel):
         guided: bool = True,
         on_edit: Callable[[dict[str, Any]], None] | None = None,
         folded: bool = False,
+        account: Callable[[str, str], Aws] | None = None,
     ) -> None:
         super().__init__(guided=guided)
+        self._open = account or open_account
         self.folded = folded
         self._values = dict(values)
         self._on_edit = on_edit
@@ -115,6 +120,10 @@ class TargetForm(Panel):
     def offer_choices(self) -> None:
         """Read what can be chosen, from the accounts and from this machine."""
         aws, why = self._session()
+        # Whoever asks is chosen in one of these: what keeps them from asking is said there.
+        asked = next((name for name in reversed(_SESSION) if self._values.get(name)), "")
+        if aws is None and asked:
+            self._found_wrong[asked] = why
         self._offer("aws_profile", choices.profile_choices)
         self._offer("cluster_id", choices.cluster_choices)
         for name, read in (
@@ -242,11 +251,11 @@ class TargetForm(Panel):
         """Return the session that the form's values ask for, and why there is none."""
         import os
 
-        given = tuple(str(self._values.get(name) or "") for name in _SESSION)
-        key = (*given, os.environ.get("AWS_ENDPOINT_URL", ""))
+        profile, operator = (str(self._values.get(name) or "") for name in _SESSION)
+        key = (profile, operator, os.environ.get("AWS_ENDPOINT_URL", ""))
         if self._aws is None or self._aws[0] != key:
             try:
-                self._aws = (key, open_account(*given), "")
+                self._aws = (key, self._open(profile, operator), "")
             except RunbookError as error:
                 self._aws = (key, None, str(error))
         return self._aws[1], self._aws[2]
@@ -256,13 +265,15 @@ class TargetForm(Panel):
         if field is None or not self.guided:
             return
         arn, why = choices.workload_of(str(cluster)) if cluster else ("", "")
-        self._fetched["cluster_identity"] = arn
+        # Also what was kept since another day is the last cluster's own, and goes with it.
+        own = {self._fetched.get(each, "") for each in ("workload_identity_arn", _LAST_IDENTITY)}
+        self._fetched[_LAST_IDENTITY] = arn
         typed = self._values.get("workload_identity_arn") or ""
-        if arn and (not typed or typed == self._fetched.get("workload_identity_arn")):
+        if arn and (not typed or typed in own):
             self._values["workload_identity_arn"] = arn
             self._fetched["workload_identity_arn"] = arn
             field.put(arn)
-        elif not arn and typed and typed == self._fetched.get("workload_identity_arn"):
+        elif not arn and typed and typed in own:
             self._values["workload_identity_arn"] = ""
             field.put("")
         self._compare_identity()
@@ -271,7 +282,7 @@ class TargetForm(Panel):
 
     def _compare_identity(self) -> None:
         """Say whether the identity in the field is the chosen cluster's own."""
-        arn = self._fetched.get("cluster_identity", "")
+        arn = self._fetched.get(_LAST_IDENTITY, "")
         typed = str(self._values.get("workload_identity_arn") or "")
         field = self.fields.get("workload_identity_arn")
         if field is None:
@@ -355,14 +366,16 @@ def open_account(aws_profile: str = "", operator_role_arn: str = "") -> Aws:
 
 def _wildcards(prefix: str) -> str:
     """Say that a prefix has no wildcards, where somebody seems to expect one."""
-    marks = [each for each in ("*", "?", "${") if each in prefix]
-    if not marks:
+    if prefix.startswith("arn:") or "://" in prefix:
         return ""
-    plain = prefix.rstrip("*?/") or "empty"
-    return (
-        f"{marks[0]} is taken as part of the keys' names, not as a wildcard; everything below "
-        f"{plain} is reached with {plain} alone"
-    )
+    if "${" in prefix:
+        return "${ is taken as part of the keys' names, not as a variable"
+    mark = next((each for each in ("*", "?") if each in prefix), "")
+    if not mark:
+        return ""
+    said = f"{mark} is taken as part of the keys' names, not as a wildcard"
+    plain = prefix.partition(mark)[0].rpartition("/")[0]
+    return f"{said}; everything below {plain} is reached with {plain} alone" if plain else said
 
 
 def _plain(value: Any, error: str) -> str:

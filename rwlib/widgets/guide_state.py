@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rwlib.environment import EndpointSwitch, describe_endpoint
 from rwlib.errors import InputError, RunbookError
 from rwlib.runbook import Runbook
-from rwlib.steps import State, Step, StepState
+from rwlib.steps import VERIFY, State, Step, StepState
 from rwlib.target import Target, field_problems, parameter_values
 from rwlib.verify import check_of_refusal
 from rwlib.widgets.fields import label_of
@@ -24,7 +24,7 @@ from rwlib.widgets.step_states import closed_states, pending_changes, step_state
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rwlib.aws import Call
+    from rwlib.aws import Aws, Call
     from rwlib.verify import Check
 
 
@@ -81,6 +81,7 @@ class Guide:
         self.refused_check: Check | None = None
         self._runbook: Runbook | None = None
         self._caller: tuple[tuple[str, ...], str, str] | None = None
+        self._account: tuple[tuple[str, ...], Aws | RunbookError] | None = None
         self._run_dir: Path | None = None
         self._listeners: list[Callable[[], None]] = []
         if self.guided:
@@ -106,8 +107,7 @@ class Guide:
             An input is missing or cannot be used.
         """
         if self._runbook is None:
-            self._runbook = Runbook.start(self.values, run_dir=self._run_dir)
-            self._runbook.tolerant = self.guided
+            self._runbook = Runbook.start(self.values, run_dir=self._run_dir, tolerant=self.guided)
             self._run_dir = self._runbook.run_dir
         return self._runbook
 
@@ -216,6 +216,8 @@ class Guide:
         if isinstance(error, InputError):
             self.blamed = {error.field: error}
             self.refused_check = check_of_refusal(error)
+        if self.refused_check is not None:
+            self._set(VERIFY, State.FAIL, f"1 check fails: {self.refused_check.title}")
 
     def _previewed(self) -> bool:
         """Take the preview as seen: it stands on the page; the step waits for the one click."""
@@ -247,6 +249,8 @@ class Guide:
         progress
             Called after every call that is made.
         """
+        if self._runbook is None:  # a click that was on its way while the inputs were edited
+            return []
         chosen = tuple(numbers) or (self.step,)
         runbook = self.runbook
         self.confirmed = False
@@ -327,10 +331,29 @@ class Guide:
         key = self._caller_key()
         if self._caller is None or self._caller[0] != key:
             try:
-                self._caller = (key, open_account(*key[:2]).caller_identity.arn, "")
+                self._caller = (key, self.account(*key[:2]).caller_identity.arn, "")
             except RunbookError as error:
                 self._caller = (key, "", str(error))
         return self._caller[1], self._caller[2]
+
+    def account(self, aws_profile: str = "", operator_role_arn: str = "") -> Aws:
+        """Open a session before the target is complete, one for all that ask on this page.
+
+        Raises
+        ------
+        RunbookError
+            There are no credentials, or AWS refuses them.
+        """
+        key = (aws_profile, operator_role_arn, os.environ.get("AWS_ENDPOINT_URL", ""))
+        if self._account is None or self._account[0] != key:
+            try:
+                self._account = (key, open_account(aws_profile, operator_role_arn))
+            except RunbookError as error:
+                self._account = (key, error)
+        found = self._account[1]
+        if isinstance(found, RunbookError):
+            raise found
+        return found
 
     def _caller_key(self) -> tuple[str, ...]:
         given = [str(self.values.get(name) or "") for name in ("aws_profile", "operator_role_arn")]
@@ -349,7 +372,7 @@ class Guide:
             self.switch.follow()
         use_kept_inputs()
         self.begun += 1
-        self.unread, self._caller = "", None
+        self.unread, self._caller, self._account = "", None, None
         self.values = self._read(self._given)
         self.look()
 
@@ -361,7 +384,7 @@ class Guide:
         self._run_dir = None
         self.values = self._read({})
         self.close()  # before the first call: the banner is never older than the choice
-        self._caller = None
+        self._caller = self._account = None
         self.look()
 
 

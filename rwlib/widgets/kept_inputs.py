@@ -13,6 +13,8 @@ from rwlib.target import Target
 _DEFAULT = "target.yaml"
 # A click decides to write, never a file; who calls is the place's business.
 _NOT_KEPT = ("apply",)
+# A text that cannot be read as pairs would keep the whole file from being read.
+_NOT_TEXT = ("tags", "sql_options", "accept_findings")
 
 
 def inputs_file() -> Path | None:
@@ -46,6 +48,7 @@ def keep_inputs(values: Mapping[str, Any]) -> Path | None:
         if name in values
         and name not in _NOT_KEPT
         and values[name] != info.get_default(call_default_factory=True)
+        and not (name in _NOT_TEXT and isinstance(values[name], str))
     }
     text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True) if kept else "{}\n"
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -71,7 +71,14 @@ class NotebookGuide(Guide):
         """
         fields = fields or FIELDS_OF_STEP.get(self.step, FIELDS)
         folded = self.guided and self.step > 0 and self.step != STEP_OF_OPTIONS
-        made = TargetForm(self.values, fields, guided=self.guided, on_edit=self.edit, folded=folded)
+        made = TargetForm(
+            self.values,
+            fields,
+            guided=self.guided,
+            on_edit=self.edit,
+            folded=folded,
+            account=self.account,
+        )
         if not self.guided:
             return made
         if made.values != self.values:  # what was detected while the form was made

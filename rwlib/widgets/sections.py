@@ -118,6 +118,8 @@ class SectionPanel(GuidePanel):
     def open(self) -> bool:
         """True when the section shows more than its line."""
         state = self.guide.state_of(self.number).state
+        if self.number == VERIFY and self.guide.refused_check is not None:
+            return True
         if self.guide.waits or state is State.INIT:
             return False
         if state is State.SUCCESS and self.number != VERIFY:

@@ -74,6 +74,12 @@ class SqlField:
         fill(self.message, small(text, "fail"))
 
 
+def _typed_there(fields: Mapping[str, SqlField], given: str) -> SqlField | None:
+    """Return the field whose text is in what was refused, where that is made of several."""
+    typed = [each for each in fields.values() if each.value and each.value.lower() in given.lower()]
+    return max(typed, key=lambda each: len(each.value), default=None)
+
+
 def _is_one_line(value: Any) -> bool:
     """Tell whether a field can hold a value; one that it cannot stays as it is."""
     if isinstance(value, Mapping):
@@ -223,11 +229,12 @@ class SqlFields:
     @staticmethod
     def _complain(fields: Mapping[str, SqlField], error: InputError) -> None:
         named = error.field.partition(".")[2] or str(error.given)
-        field = fields.get(named)
+        field = fields.get(named) or _typed_there(fields, str(error.given))
         if field is not None and field.option.by_name and not field.input.value.isidentifier():
             field.complain(_NO_NAME)
-        elif field is None:
-            next(iter(fields.values())).complain(f"{named}: {error.clause}")
+        elif field is None or named != field.option.name:
+            shown = field or next(iter(fields.values()))
+            shown.complain(f"{named}: {error.clause}" if named else error.clause)
         else:
             field.complain(error.clause)
 

@@ -72,7 +72,11 @@ def step_states(runbook: Runbook, problem: str = "") -> tuple[StepState, ...]:
             before = f"opens when Step {number} is done"
     # Whether the SQL was run is RisingWave's to say, so the verification does not wait for it.
     waits = next((each for each in states[:4] if each.state is not State.SUCCESS), None)
-    states.append(_verification(runbook, waits, problem))
+    refused = [each for each in states[:4] if each.number in runbook.refused]
+    if refused and _looked(runbook):
+        # What a step refuses to write keeps nobody from reading what is there.
+        waits = None
+    states.append(_verification(runbook, waits, problem, refused))
     return tuple(states)
 
 
@@ -120,14 +124,28 @@ def _allowed_principal(step: Step, checks: Iterable[Check]) -> StepState:
     return StepState(4, State.SUCCESS, "a person says that it is listed; nobody looked")
 
 
-def _verification(runbook: Runbook, waits: StepState | None, problem: str) -> StepState:
+def _looked(runbook: Runbook) -> bool:
+    """True where what stands there was judged, and not a plan."""
+    return runbook.situation is not None and not runbook.situation.planned
+
+
+def _verification(
+    runbook: Runbook, waits: StepState | None, problem: str, refused: Iterable[StepState]
+) -> StepState:
     failed = [each for each in runbook.checks if each.status == "fail"]
-    looked = runbook.situation is not None and not runbook.situation.planned
-    if (waits is not None and not (failed and looked)) or problem:
+    if (waits is not None and not (failed and _looked(runbook))) or problem:
         sentence = f"opens when Step {waits.number} is done" if waits else problem
         return StepState(VERIFY, State.INIT, sentence)
     if failed:
         return StepState(VERIFY, State.FAIL, f"{len(failed)} checks fail: {failed[0].title}")
+    open_ones = [each for each in runbook.checks if each.reason == "depends_on_context"]
+    if open_ones:
+        text = "1 check depends" if len(open_ones) == 1 else f"{len(open_ones)} checks depend"
+        said = f"no check fails, {text} on what only RisingWave's request shows"
+        return StepState(VERIFY, State.UNDECIDED, f"{said}: {open_ones[0].title}")
     blind = sum(each.status == "unknown" for each in runbook.checks)
     rest = f", {blind} could not be looked at" if blind else ""
+    for each in refused:
+        said = f"no check fails{rest}; Step {each.number} cannot be done: {each.sentence}"
+        return StepState(VERIFY, State.UNDECIDED, said)
     return StepState(VERIFY, State.SUCCESS, f"no check fails{rest}")

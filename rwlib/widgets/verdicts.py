@@ -92,6 +92,7 @@ class VerdictPanel(GuidePanel):
         guide = self.guide
         self.button.disabled = bool(guide.errors)
         if self.fix.grow_old():
+            self._fixing = ()
             self._put_fix(None)
             self.apply_fix.layout.display = "none"
         if guide.waits:
@@ -233,6 +234,11 @@ def summary_of(checks: list[Check], failed: int, planned: bool) -> tuple[str, st
         return said, kind
     if failed:
         return f"{failed} of {len(checks)} checks{how} {'fails' if failed == 1 else 'fail'}.", "bad"
+    depends = sum(each.reason == "depends_on_context" for each in checks)
+    if depends:
+        word = "depends" if depends == 1 else "depend"
+        said = f"None of {len(checks)} checks{how} fails; {depends} {word} on what only "
+        return f"{said}RisingWave's request shows.", ""
     unknown = sum(each.status in ("unknown", "manual") for each in checks)
     rest = f"; {unknown} could not be looked at or are taken on a person's word" if unknown else ""
     return f"None of {len(checks)} checks{how} fails{rest}.", "" if planned else "good"

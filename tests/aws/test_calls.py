@@ -276,6 +276,23 @@ def test_session_that_was_begun_is_taken_up_once_and_counts_as_any_other(
     assert (other.calls, other._early) == ([], {}), "it was begun for another way to AWS"
 
 
+def test_first_call_is_under_way_while_the_other_clients_are_made(
+    aws_environment, example, monkeypatch
+):
+    monkeypatch.setattr(session, "_this_process", session.Opening())
+    make, seen = Aws.client, []
+
+    def client(self, service, **how):
+        until = time.monotonic() + 5
+        while service == "s3" and not seen and time.monotonic() < until:
+            seen.extend(call["action"] for call in aws_environment.calls())
+        return make(self, service, **how)
+
+    monkeypatch.setattr(Aws, "client", client)
+    with session.session_begun(target(example)):
+        assert seen == ["GetCallerIdentity"]
+
+
 def test_session_that_was_begun_and_not_taken_up_is_forgotten(
     aws_environment, example, monkeypatch
 ):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import heapq
 import math
+import os
 import random
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from rwlib.batch import worker_count
 from rwlib.batch.driving import per_account_chosen
 from rwlib.batch.job import perform, queued_seconds
 from rwlib.batch.options import Options
@@ -72,6 +74,31 @@ def test_workers_go_back_where_what_they_wait_for_is_the_limit():
     free = WorkerCount(cpus=2, room=plenty)
     simulate(free, 1500, waits=2.0, cpu=0.01)
     assert free.number > 150, free
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_number_is_found_anew_where_what_is_waited_for_becomes_slower_or_faster(seed):
+    workers = WorkerCount(cpus=2, room=plenty)
+    simulate(workers, 300, waits=0.0, seed=seed)
+    assert workers.number <= 24, workers
+    took = simulate(workers, 600, waits=5.0, seed=seed)
+    assert workers.number > 60, workers
+    assert took < 600 * 0.1 / 2 + 5 * 8, "it was found out within few rounds"
+    simulate(workers, 600, waits=0.0, seed=seed)
+    assert "CPUs busy" in workers.why or workers.number < 60, workers
+
+
+def test_cpus_are_those_that_this_process_may_use(monkeypatch, tmp_path):
+    if hasattr(os, "sched_getaffinity"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+        assert WorkerCount(room=plenty).number == 8
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    else:
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(worker_count, "_CGROUP", tmp_path)
+    for said, cpus in (("150000 100000", 1.5), ("max 100000", 8), ("20000 100000", 1), ("", 8)):
+        (tmp_path / "cpu.max").write_text(said)
+        assert worker_count.usable_cpus() == cpus
 
 
 def test_workers_that_wait_for_a_cpu_are_not_taken_for_workers_that_wait_for_aws():

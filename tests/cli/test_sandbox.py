@@ -62,6 +62,33 @@ def test_missing_psycopg_is_one_sentence_beside_the_dsn_that_needs_it(tmp_path):
     assert "risingwave-iam-runbook[risingwave]" in told
 
 
+def test_a_shell_gets_no_variable_that_would_stop_the_next_command(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['psycopg'] = None\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "rwlib", "sandbox"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        lines = []
+        while not lines or "RW_DSN" not in lines[-1]:
+            lines.append(serving.stdout.readline().rstrip())
+        serving.send_signal(signal.SIGINT)
+        _, told = serving.communicate(timeout=30)
+    finally:
+        serving.kill()
+    assert lines[-1].startswith("# export RW_DSN=postgresql://")
+    assert told.count("\n") == 1
+    assert "risingwave-iam-runbook[risingwave]" in told
+    for opened in ('eval "$(cat printed)"', "eval $(cat printed)"):
+        (tmp_path / "printed").write_text("\n".join(lines) + "\n")
+        seen = subprocess.check_output(
+            ["sh", "-c", f'{opened}; echo "$AWS_ENDPOINT_URL,$RW_DSN"'], cwd=tmp_path, text=True
+        )
+        assert seen.startswith("http://127.0.0.1:")
+        assert seen.endswith(",\n")
+
+
 def test_unknown_fault_is_one_sentence():
     code, _, err = rwlib("sandbox", "--fault", "no_such_fault=1")
     assert code == 2

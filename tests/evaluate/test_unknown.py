@@ -105,6 +105,77 @@ def test_variable_does_not_matter_where_nothing_is_compared_with_it(key, effect)
     assert evaluate(request, under(statement), about).effect == effect
 
 
+@pytest.mark.parametrize(
+    ("operator", "values", "effect"),
+    [
+        ("StringNotLike", ["*", "${aws:userid}"], "allowed"),
+        ("ForAnyValue:StringNotLike", ["*", "${aws:userid}"], "allowed"),
+        ("StringLike", ["*", "${aws:userid}"], "explicit-deny"),
+        ("StringLike", ["o-*", "*${aws:userid}"], "explicit-deny"),
+        ("StringNotLike", ["${aws:userid}", "${aws:SourceVpce}", "o-*"], "allowed"),
+        ("StringLike", ["o-a*", "${aws:userid}"], "depends"),
+        ("StringNotLike", ["${aws:userid}"], "depends"),
+    ],
+)
+def test_values_that_cover_the_key_settle_a_line_that_names_other_unknown_keys(
+    operator, values, effect
+):
+    statement = deny(operator, "aws:PrincipalOrgID", values)
+    about = {
+        "aws:PrincipalOrgID": Unknown(like=("o-*",), optional=False),
+        **dict.fromkeys(("aws:userid", "aws:SourceVpce"), Unknown()),
+    }
+    decision = evaluate(REQUEST, under(statement), about)
+    assert decision.effect == effect
+    if effect == "depends":
+        assert "aws:userid" in decision.depends_on
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "value", "effect"),
+    [
+        ("StringEquals", "aws:userid", "${aws:SourceIp}", "allowed"),
+        ("StringEquals", "aws:userid", "AROA${aws:SourceIp}:session", "depends"),
+        ("StringLike", "aws:userid", "A*${aws:SourceIp}", "depends"),
+        ("StringLike", "aws:userid", "B*${aws:SourceIp}", "allowed"),
+        ("StringLike", "aws:userid", "${aws:SourceVpce}*", "allowed"),
+        ("StringLike", "aws:userid", "*${aws:SourceVpce}", "depends"),
+        ("StringLike", "aws:userid", "AROA${aws:SourceIp, 'x'}?${aws:SourceVpce}*", "depends"),
+        ("ArnLike", "aws:PrincipalArn", "${aws:SourceIp}:${aws:SourceVpce}", "allowed"),
+        ("StringNotEquals", "aws:userid", "${aws:SourceIp}", "explicit-deny"),
+    ],
+)
+def test_a_variable_that_can_stand_for_nothing_that_fits_does_not_matter(
+    operator, key, value, effect
+):
+    about = {
+        "aws:userid": Unknown(like=("AROA*:*",), optional=False),
+        "aws:SourceIp": Unknown(kind="ip", optional=False),
+        "aws:SourceVpce": Unknown(like=("vpce-*",)),
+    }
+    decision = evaluate(REQUEST, under(deny(operator, key, [value])), about)
+    assert decision.effect == effect
+    assert decision.effect != "depends" or "aws:userid" in decision.depends_on
+    assert len({each.lower() for each in decision.depends_on}) == len(decision.depends_on)
+
+
+def test_two_lines_whose_keys_stand_in_each_other_are_settled_by_what_is_certain():
+    statement = {
+        **ALLOW,
+        "Effect": "Deny",
+        "Condition": {
+            "StringNotLike": {
+                "k:one": ["a*", "${k:two}"],
+                "k:two": ["b*", "${k:one}"],
+            },
+            "StringLike": {"k:one": ["ab*"]},
+        },
+    }
+    assert evaluate(REQUEST, under(statement), {"k:one", "k:two"}).effect == "allowed"
+    del statement["Condition"]["StringLike"]
+    assert evaluate(REQUEST, under(statement), {"k:one", "k:two"}).effect == "depends"
+
+
 def test_patterns_that_exclude_each_other_never_match_together():
     never = {
         **ALLOW,

@@ -170,3 +170,26 @@ def test_waiting_ends_with_the_fork():
         signal.signal(signal.SIGINT, before)
     ends.join()
     assert there.fileno() == -1
+
+
+SESSION = """
+from rwlib.aws import open_session
+from rwlib.target import Target
+target = Target(
+    workload_identity_arn="arn:aws:iam::123456789012:role/cluster",
+    bucket="acme-analytics",
+    connectors=["s3_source"],
+)
+aws = open_session(target)
+print(aws.ahead is not None, aws.client("sts").meta.endpoint_url)
+"""
+
+
+def test_a_kernel_has_clients_for_the_place_that_it_is_pointed_to(start, monkeypatch):
+    for place in ("http://127.0.0.1:9", "http://127.0.0.1:10"):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", place)
+        _, client = start()
+        assert said(client, SESSION) == f"True {place}"
+    elsewhere = "http://127.0.0.1:11"
+    there = f"import os; os.environ['AWS_ENDPOINT_URL'] = '{elsewhere}'"
+    assert said(client, f"{there}\n{SESSION}") == f"False {elsewhere}"

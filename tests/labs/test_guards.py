@@ -21,12 +21,10 @@ from rwlib.labs.guards import (
     LabHistory,
     lost,
     opened,
-    read_history,
     strangers_let_in,
     too_much_granted,
 )
 from rwlib.labs.model import all_labs
-from rwlib.labs.session import start_lab
 from rwlib.labs.states import LabState, document_of
 from rwlib.sandbox import CUSTOMER, WORKLOAD_IDENTITY_ARN
 from rwlib.verify import probe_role
@@ -41,40 +39,15 @@ LABS = [
 SHORT = (5, 8, 10)
 FEW = settings(max_examples=8, deadline=None, derandomize=True,
                suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+SOME = settings(FEW, max_examples=2)
 # Examples for each lab in the long runs; they take about half a second of a free core each.
 EXAMPLES = int(os.environ.get("RWLIB_GUARD_EXAMPLES", "150"))
 # To make a failing example smaller takes minutes here; what fails is shown as it was drawn.
 LONG = settings(FEW, phases=[Phase.explicit, Phase.generate])
 MANY = settings(LONG, max_examples=EXAMPLES)
+MEDIUM = settings(LONG, max_examples=max(1, EXAMPLES * 2 // 5))
 OBJECTS = "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
 OUTSIDE = [f"arn:aws:iam::{CUSTOMER}:role/unrelated-app", "arn:aws:iam::999999999999:root", "*"]
-
-
-@pytest.fixture(scope="module")
-def solved(shared_sandbox, tmp_path_factory):
-    """Return the set-up of a lab, and its history after the solution.
-
-    A lab is its number, or its number with the seed of lab 15, or with the round of lab 21.
-    """
-    known = {}
-
-    def of(which):
-        number, drawn = which if isinstance(which, tuple) else (which, 0)
-        if which not in known:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("RWLIB_LAB_SANDBOX", shared_sandbox.url)
-                patch.setenv("RWLIB_LABS", str(tmp_path_factory.mktemp("labs")))
-                seed = drawn if number == 15 else 1
-                lab = start_lab(number, "ada", environment=False, seed=seed, again=True)
-                for _ in range(drawn - 1 if number == 21 else 0):
-                    lab.next_round()
-                lab.setup.make(lab.lab.repair)
-                lab.setup.look_again()
-                history = read_history(lab.setup, lab._started["began"], ())
-            known[which] = lab.setup, history
-        return known[which]
-
-    return of
 
 
 def with_role(setup, history, **changes):
@@ -235,7 +208,6 @@ def with_statements(history, name, *statements, member="policy"):
 
 
 WITNESS = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
-MEDIUM = settings(LONG, max_examples=max(1, EXAMPLES * 2 // 5))
 OTHERS = [
     *("*", {"AWS": "*"}, {"AWS": OUTSIDE[0]}, {"AWS": OUTSIDE[1]}, {"AWS": "999999999999"}),
     *({"AWS": "arn:aws:iam::444455556666:root"}, {"Service": "lambda.amazonaws.com"}),

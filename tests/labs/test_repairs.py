@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from rwlib.errors import ServiceError
+from rwlib.labs.advice import ADVICE
 from rwlib.labs.model import all_labs, draw_faults
 from rwlib.labs.session import start_lab
 from rwlib.sandbox import Endpoint
@@ -86,6 +87,10 @@ def test_check_fails_when_the_repair_is_too_wide_or_no_repair(start, number, rep
     refusing = [each for each in result.findings[1:] if not each.passed]
     said = " ".join(line for each in refusing for line in each.evidence)
     assert not result.works or re.search(r"\b(\w+:[A-Z]\w+|added to Allowed)", said), result
+    # And a sentence says what kind of mistake it is, or that it was another layer.
+    lines = {line for each in result.findings if not each.passed for line in each.evidence}
+    layer = any(line.startswith("You have changed ") for line in lines)
+    assert layer or lines & set(ADVICE.values()), result
 
 
 @pytest.mark.parametrize(
@@ -110,6 +115,24 @@ def test_solution_and_new_versions_work_when_the_policy_has_five_versions(
     assert result.passed, result
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("number", [lab.number for lab in all_labs()])
+def test_seven_versions_of_every_policy_end_in_no_limit_and_are_a_lesson(start, number):
+    lab = start(number)
+    if not lab.lab.base:
+        lab.solution(apply=True)
+    iam = lab.setup.client("iam")
+    for arn in {lab.policy_arn, str(lab.setup.variables.get("boundary_arn", lab.policy_arn))}:
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        read = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+        said = [lab.put_policy(read["Document"], arn).text for _ in range(7)]
+        assert "LimitExceeded" in said[-1]
+        assert "LimitExceeded" not in said[0]
+    lab.solution(apply=lab.lab.base)
+    findings = lab.check().findings
+    assert all(each.passed for each in findings[: -1 if lab.lab.rounds else None]), findings
+
+
 @pytest.mark.slow
 def test_reason_is_shown_after_the_third_check_in_vain(start):
     lab = start(5)
@@ -117,6 +140,56 @@ def test_reason_is_shown_after_the_third_check_in_vain(start):
     assert "look again at: requests, and there the role's own policies" in first
     assert "s3:prefix" not in first.partition("Every hop")[2]
     assert "s3:prefix" in third.partition("Every hop")[2]
+
+
+NAMED = {
+    "trust": r"trust\b", "allowed": "allowed principal", "policy": "the role's own policies",
+    "boundary": "the permissions boundary", "bucket": "bucket|the bucket policy", "sql": "SQL",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "seed"),
+    [
+        pytest.param(lab.number, seed, marks=pytest.mark.slow if (lab.number, seed) == (16, 1) else
+                     pytest.mark.long)
+        for lab in all_labs() if lab.layer in NAMED for seed in (1, 2, 3)
+    ],
+)  # fmt: skip
+def test_check_names_the_layer_that_refuses_alone_and_later_why(start, number, seed):
+    """Lab 6 has no hop that is wrong: RisingWave reads, and another tool's call is refused."""
+    lab = start(number, seed)
+    first, _, third = (lab.check() for _ in range(3))
+    if number == 6:
+        said, why = (
+            next(each.evidence for each in result.findings if "region" in each.title)
+            for result in (first, third)
+        )
+        assert "no identity-based policy allows" in said[0]
+        assert (len(said), len(why)) == (1, 2)
+        assert "s3:prefix" in why[1] or "s3:GetBucketLocation" in why[1]
+        return
+    hops = [
+        each.evidence
+        for result in (first, third)
+        for each in result.findings
+        if each.title == "Every hop of the way is right"
+    ]
+    for lines in hops:
+        heads = [line.partition("\n")[0] for line in lines]
+        assert heads
+        for head in heads:
+            assert re.fullmatch(f"look again at: .*({NAMED[lab.lab.layer]}).*", head), head
+    assert not any("\n" in line for line in hops[0])
+    assert all("\n" in line for line in hops[1])
+
+
+@pytest.mark.long
+def test_check_says_after_the_third_time_that_no_document_refuses(start):
+    lab = start(14)
+    first, _, third = (repr(lab.check()) for _ in range(3))
+    assert "no document refuses" not in first
+    assert "no document refuses" in third
 
 
 @pytest.mark.slow

@@ -55,6 +55,15 @@ def lab_2(lab):
     for each in iam.list_attached_role_policies(RoleName=lab.role_name)["AttachedPolicies"]:
         iam.detach_role_policy(RoleName=lab.role_name, PolicyArn=each["PolicyArn"])
     assert not lab.try_again().works
+    # One statement with the condition cannot do both; two can.
+    prefix = {"StringLike": {"s3:prefix": [lab.prefix, f"{lab.prefix}/*"]}}
+    bucket = f"arn:aws:s3:::{lab.bucket}"
+    listing, objects = ("s3:ListBucket", bucket), ("s3:PutObject", f"{bucket}/{lab.prefix}/*")
+    both = [list(pair) for pair in zip(listing, objects, strict=True)]
+    inline(allows(*both, prefix))(lab)
+    assert not lab.try_again().works
+    inline(allows(*listing, prefix), allows(*objects))(lab)
+    assert lab.try_again().works
 
 
 def lab_3(lab):
@@ -113,6 +122,8 @@ def lab_8(lab):
     assert "kms:GenerateDataKey" in " ".join(tried.lines)
     inline(allows("kms:Decrypt", "$key_arn"))(lab)
     assert not lab.try_again().works
+    inline(allows("kms:GenerateDataKey", "$key_arn"))(lab)
+    assert lab.try_again().works  # one file, in one piece
     inline(allows(["kms:Decrypt", "kms:GenerateDataKey"], "$key_arn"))(lab)
     assert lab.try_again().works
 
@@ -314,7 +325,7 @@ SENTENCES = {
     4: ("RisingWave's S3 connectors send no external id", "`sts:RoleSessionName` is sent"),
     5: ("`s3:prefix` is what the request sends", "`S3Error` in the message", "A pattern with"),
     6: ("Each action has its own condition keys", "RisingWave itself never calls"),
-    7: ("`AROA…` in a policy", "The same name is not the same", "Saving the ARN again"),
+    7: ("`AROA…` as the principal", "The same name is not the same", "Saving the ARN again"),
     8: ("Writing to an SSE-KMS bucket needs", "A sink that was created may still fail"),
     9: ("An explicit Deny wins", "Exempt one role by `aws:PrincipalArn`"),
     10: ("Allowed is what the role's policies and its boundary", "A boundary grants nothing"),

@@ -37,6 +37,7 @@ from tests.labs.repairs import (
     sink,
     solved_and,
     terraform_trust,
+    then_solved,
     trust,
     trusts,
     version,
@@ -135,6 +136,31 @@ def data_team_opened(lab: Any) -> None:
     lab.setup.client("iam").update_assume_role_policy(
         RoleName="data-team", PolicyDocument=document(trusts({"AWS": "*"}))
     )
+
+
+def _deletes_after_a_day(lab: Any) -> None:
+    rule = {"Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
+    lab.setup.client("s3").put_bucket_lifecycle_configuration(
+        Bucket=lab.bucket, LifecycleConfiguration={"Rules": [rule]}
+    )
+
+
+def _copies_elsewhere(lab: Any) -> None:
+    s3, rule = lab.setup.client("s3"), {"Status": "Enabled", "Prefix": ""}
+    s3.put_bucket_versioning(Bucket=lab.bucket, VersioningConfiguration={"Status": "Enabled"})
+    there = {"Destination": {"Bucket": "arn:aws:s3:::thirdparty-data"}}
+    configuration = {"Role": lab.role_arn, "Rules": [rule | there]}
+    s3.put_bucket_replication(Bucket=lab.bucket, ReplicationConfiguration=configuration)
+
+
+def _copied_for_a_while(lab: Any) -> None:
+    _copies_elsewhere(lab)
+    lab.setup.client("s3").delete_bucket_replication(Bucket=lab.bucket)
+
+
+def _overwritten(lab: Any) -> None:
+    key = min(lab.setup.keys())
+    lab.setup.client("s3").put_object(Bucket=lab.bucket, Key=key, Body=b"")
 
 
 def not_allowed(lab: Any) -> None:
@@ -664,6 +690,10 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
     (20, "writing everywhere by the lockdown"): lockdown(allows("s3:PutObject", "*")),
     (20, "detached, and all of S3"): more(allows("s3:*", "*")),
     (20, "detached, and the policy exchanged"): _lockdown_deleted,
+    (9, "right, and files deleted after a day"): solved_and(_deletes_after_a_day),
+    (9, "right, and files copied to another company"): solved_and(_copies_elsewhere),
+    (3, "right, and files copied for a while"): then_solved(_copied_for_a_while),
+    (8, "right, and a file overwritten"): solved_and(_overwritten),
     (20, "detached, and no bucket policy"): solved_and(no_policy),
     (20, "made again, open to the account"): made_again("/", TEAM, trusts({"AWS": ROOT})),
 }

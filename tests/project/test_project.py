@@ -137,7 +137,7 @@ def test_start_up_imports_nothing_heavy(arguments, tmp_path):
         "import sys\nfrom rwlib.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as e:\n    assert e.code == 0, e.code\n"
         "heavy = ['boto3', 'botocore', 'papermill', 'IPython', 'jupyter_client', 'nbformat',"
-        " 'ipykernel', 'ipywidgets', 'moto', 'flask']\n"
+        " 'ipykernel', 'ipywidgets', 'moto', 'flask', 'importlib.metadata']\n"
         "print('LOADED', [name for name in heavy if name in sys.modules])\n"
     )
     done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -51,13 +52,18 @@ _NETWORK = {
 _GIVEN = {
     *("aws:principalarn", "aws:viaawsservice", "aws:multifactorauthpresent", "aws:currenttime"),
     *("s3:resourceaccount", "aws:userid", "aws:requestedregion", "aws:securetransport"),
-    *("aws:principaltag/team", "aws:tokenissuetime"),
+    *("aws:principaltag/team", "aws:tokenissuetime", "aws:epochtime"),
 }
 _REFUSED = {"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled"}
 
 
 def can_be_made(request: Request) -> bool:
-    """Tell whether this module makes a call of it; the evaluator speaks for the rest."""
+    """Tell whether this module makes a call of it; the evaluator speaks for the rest.
+
+    Of a request that is let through at a later time, too.
+    """
+    if str(request.context.get("aws:CurrentTime", "")) > f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}":
+        return False
     action = request.action.lower()
     known = {*_GIVEN, *_NETWORK, *_ARGUMENTS, *_HEADERS}
     keys = {key.lower() for key in request.context}

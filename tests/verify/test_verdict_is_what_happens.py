@@ -43,6 +43,8 @@ UNKNOWABLE = {
     *("aws:principalorgpaths", "aws:vpceaccount", "aws:nosuchkeyinaws"),
     *("s3:existingobjecttag/team", "kms:resourcealiases"),
 }
+# The verdict reads the tags of the role, not those of a bucket or key.
+UNREAD = ("aws:resourcetag/team",)
 NETWORK = {"aws:sourceip", "aws:sourcevpce", "aws:sourcevpc", "aws:vpcsourceip"}
 NETWORK |= {"aws:principalorgid"}
 WAYS = [
@@ -185,7 +187,7 @@ def compare_s3(account, on_bucket, own, boundary, ways=({},), session=()):
             return account.happens(verdict, keys)
 
         if verdict.depends:
-            undecided(account, happens, verdict.line, policies)
+            undecided(account, happens, verdict.line, policies, *UNREAD)
             continue
         for way in ways:
             account.come_from(**way)
@@ -257,7 +259,7 @@ def compare_key(account, on_key, own, grants=(), ways=({},)):
             if not refused and any(each.depends for each in both):
                 for each in both:
                     if each.depends:
-                        undecided(account, happens, each.line, (on_key, own))
+                        undecided(account, happens, each.line, (on_key, own), *UNREAD)
                 continue
             for way in ways:
                 account.come_from(**way)

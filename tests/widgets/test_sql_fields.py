@@ -27,7 +27,18 @@ def test_fields_that_are_needed_are_those_the_statements_leave_open(name):
     offered = [each.name for each in fields]
     assert len(offered) == len(set(offered))
     assert not [each for each in offered if "assume_role" in each or "iam_role_arn" in each]
-    assert all(each.help or each.example or not each.needed for each in fields)
+    assert [each.name for each in fields if not each.help] == []
+    assert [e.name for e in fields if e.needed and not (e.example or e.choices)] == []
+
+
+@pytest.mark.slow
+def test_what_is_made_of_several_options_is_complained_of_where_it_was_typed(world, complete):
+    values = {**complete, "connectors": ["s3_sink"], "sql_options": {}}
+    set_up(values)
+    fields = widgets.guide(values, step=5, guided=True).preview().options.fields["s3_sink"]
+    fields["format"].input.value = "a b"
+    assert "FORMAT A B" in fields["format"].message.value
+    assert fields["from"].message.value == ""
 
 
 @pytest.mark.slow

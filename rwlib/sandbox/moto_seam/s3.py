@@ -127,6 +127,25 @@ class MotoS3:
             for permission in grant.permissions
         )
 
+    def deletes_later(self, name: str) -> list[str]:
+        """Say which objects a bucket's lifecycle rules delete, and when."""
+        bucket = self.moto_bucket(name)
+        found = []
+        for rule in bucket.rules if bucket is not None else ():
+            days, date = rule.expiration_days, rule.expiration_date
+            when = f"after {days} days" if days else f"on {date}" if date else ""
+            if rule.status == "Enabled" and when:
+                below = rule.prefix or getattr(rule.filter, "prefix", "") or ""
+                found.append(f"{name}/{below}* {when}")
+        return sorted(found)
+
+    def copies_to(self, name: str) -> list[str]:
+        """Name the buckets to which a bucket's replication copies new objects."""
+        rules = (getattr(self.moto_bucket(name), "replication", None) or {}).get("Rule", ())
+        return sorted(
+            {str(each["Destination"]["Bucket"]) for each in rules if each["Status"] == "Enabled"}
+        )
+
     def moto_bucket(self, name: str) -> FakeBucket | None:
         """Give moto's bucket of that name."""
         where = s3_backends.bucket_accounts.get(name)

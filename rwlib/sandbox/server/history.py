@@ -86,6 +86,8 @@ def _read(world: World) -> dict[str, Any]:
             "algorithm": bucket.algorithm or "",
             "kms_key": bucket.kms_key or "",
             "bucket_key": bucket.bucket_key,
+            "deletes_later": world.s3.deletes_later(bucket.name),
+            "copies_to": world.s3.copies_to(bucket.name),
         }
     for moto_key in world.kms.all_keys():
         account = str(moto_key.arn).split(":")[4]

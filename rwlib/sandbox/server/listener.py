@@ -143,6 +143,10 @@ class _RequestHandler(MotoRequestHandler):
         name = "RequestHeaderSectionTooLarge" if code in (414, 431) else "InvalidRequest"
         self._send(error_answer("s3", AwsError(name, message or reasons.get(code, ""), 400)))
 
+    def log_error(self, format: str, *args: Any) -> None:
+        """Write nothing where a client keeps a connection and says no more on it."""
+        self.server.log("error", format, *args)
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Write nothing; the sandbox keeps its own list of calls."""
 

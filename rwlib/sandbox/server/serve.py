@@ -16,10 +16,14 @@ from rwlib.environment import environment_text
 from rwlib.sandbox.server.memory import MemoryKeeper
 from rwlib.sandbox.server.server import Sandbox
 
+_INSTALL = "install it with `pip install 'risingwave-iam-runbook[risingwave]'`"
 WITHOUT_PSYCOPG = (
-    "note: RW_DSN needs psycopg, which is not installed; install it with "
-    "`pip install 'risingwave-iam-runbook[risingwave]'`, or leave RW_DSN out: statements then go "
-    "through the management API\n"
+    f"note: RW_DSN needs psycopg, which is not installed; {_INSTALL}, or leave RW_DSN out: "
+    "statements then go through the management API\n"
+)
+COMMENTED = (
+    f"note: RW_DSN needs psycopg, which is not installed, so its line is a comment; {_INSTALL} to "
+    "use it. Until then statements go through the management API\n"
 )
 
 
@@ -66,12 +70,26 @@ def serve(
         if child:
             sandbox.application.parent = os.getppid()
             threading.Thread(target=_stop_at_end_of_input, args=(sandbox,), daemon=True).start()
-        out.write(environment_text({**sandbox.environment(), "RW_DSN": sandbox.dsn}, as_json))
+        usable = importlib.util.find_spec("psycopg") is not None
+        out.write(_printed(sandbox, as_json, usable))
         out.flush()
-        if not child and importlib.util.find_spec("psycopg") is None:
-            sys.stderr.write(WITHOUT_PSYCOPG)
+        if not child and not usable:
+            sys.stderr.write(WITHOUT_PSYCOPG if as_json else COMMENTED)
         MemoryKeeper(sandbox.last_call).watch(sandbox.stopped)
     return 0
+
+
+def _printed(sandbox: Sandbox, as_json: bool, usable: bool) -> str:
+    """Write the environment; for a shell, what would stop the next command is a comment.
+
+    Programs that read it as JSON have Postgres clients of their own.
+    """
+    dsn = {"RW_DSN": sandbox.dsn}
+    if as_json:
+        return environment_text({**sandbox.environment(), **dsn}, as_json)
+    # The comment comes last: `eval $(...)` without quotes makes one line of all.
+    mark = "" if usable else "# "
+    return environment_text(sandbox.environment(), False) + mark + environment_text(dsn, False)
 
 
 def fault_options(given: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rwlib.connectors import connector_profile
@@ -15,6 +16,9 @@ _SWITCHES = ("force_append_only", "if_not_exists")
 # Mappings, which a field of one line does not hold.
 _NESTED = ("encode_options",)
 _TYPES = {"integer": "A whole number", "list": "Names with commas between them"}
+_PLAIN = {"boolean": "true or false", "string": "A text"}
+# What a person names that no connector's file can know.
+_NAMED = {"from": "orders"}
 _SECRET = {
     "confidential": "Name of a secret in RisingWave; the value itself is never taken",
     "enforced": "The value, which becomes a secret in RisingWave; or write: secret NAME",
@@ -61,7 +65,7 @@ def option_fields(name: str, kind: object = None) -> tuple[OptionField, ...]:
         OptionField(
             key,
             _sentence(words),
-            str(example.get(key, "")),
+            str(example.get(key, "") or _NAMED.get(key, "")),
             needed=key in left_open,
             choices=_reserved_choices(connector, key),
         )
@@ -117,14 +121,26 @@ def _field(connector: Connector, option: Option, example: str, needed: bool) -> 
         own = connector.sql_connector.partition("_")[0]
         words = option.placeholder.strip("<>").replace("-", " ").split()
         said = [" ".join(each.capitalize() if each == own else each for each in words)]
+    if not said:
+        said = [f"One of {', '.join(choices)}" if choices else _PLAIN.get(option.type, "A text")]
+        said += [] if option.required else ["RisingWave's own default when left empty"]
     return OptionField(
         option.name,
         _sentence("; ".join(said)),
-        example,
+        example or _example_of(option, needed),
         needed,
         tuple(choices),
         by_name=option.secret == "confidential",
     )
+
+
+def _example_of(option: Option, needed: bool) -> str:
+    """Return what may stand in a needed field: a secret's name, or what its placeholder says."""
+    if not needed:
+        return ""
+    if option.secret == "confidential":
+        return re.sub(r"\W+", "_", option.name)
+    return option.placeholder.strip("<>")
 
 
 def _sentence(words: str) -> str:

@@ -79,6 +79,10 @@ def _iam_name(field: str, value: Any, longest: int) -> str:
         raise InputError(
             field, text, f"has {len(text)} characters; an IAM {what} name has at most {longest}"
         )
+    path, _, short = text.rpartition("/")
+    if path and _NAME.fullmatch(short):
+        rest = f", and role_path: /{path.strip('/')}/" if what == "role" else ""
+        raise InputError(field, text, f"holds a path; give the {what}'s name: {short}{rest}")
     if text and not _NAME.fullmatch(text):
         better = re.sub(r"[^\w+=,.@-]+", "-", text, flags=re.ASCII).strip("-") or f"my-{what}"
         raise InputError(
@@ -114,11 +118,12 @@ def role_path(field: str, value: Any) -> str:
     text = text_of(field, value).strip() or "/"
     if len(text) > 512 or not re.fullmatch(r"/(?:[\x21-\x2e\x30-\x7e]+/)*", text):
         better = "/".join(["", *filter(None, text.split("/")), ""])
-        raise InputError(
-            field,
-            text,
-            f"is not a valid IAM path; begin and end with a slash, with no empty part: {better}",
-        )
+        what = f"begin and end with a slash, with no empty part: {better}"
+        if len(text) > 512:
+            what = f"it has {len(text)} characters, and IAM allows at most 512"
+        elif not re.fullmatch(r"[\x21-\x7e]+", text):
+            what = "it holds a character that IAM does not allow there, such as a space"
+        raise InputError(field, text, f"is not a valid IAM path; {what}")
     if "+" in text:
         raise InputError(field, text, "holds a plus, which reaches AWS as a space; remove it")
     return text

@@ -31,7 +31,12 @@ def bucket(field: str, value: Any) -> str:
         raise InputError(field, text, f"is a URL; give the bucket's name, such as {named}")
     if "/" in text:
         first, _, rest = text.partition("/")
-        raise InputError(field, text, f"holds a slash; write bucket: {first} and prefix: {rest}")
+        if not rest and not _bucket_problem(first):
+            raise InputError(field, text, f"ends with a slash; write {first!r}")
+        what = f"; write bucket: {first} and prefix: {rest}" if not _bucket_problem(first) else ""
+        raise InputError(
+            field, text, f"holds a slash{what or ', and the name of a bucket has none'}"
+        )
     problem = _bucket_problem(text)
     if problem:
         raise InputError(field, text, f"is not a valid bucket name: {problem}")
@@ -63,8 +68,12 @@ def _bucket_problem(text: str) -> str:
 def prefix(field: str, value: Any) -> str:
     """Accept a key prefix without leading slash; keys have at most 1,024 bytes (S3 user guide)."""
     text = text_of(field, value)
-    if text.startswith("s3://"):
+    if re.match(r"(?i)(?:s3[an]?|https?)://", text):
         raise InputError(field, text, "is a URL; give only what follows the bucket's name")
+    if re.match(r"arn:[a-z-]+:s3:", text):
+        key = text.partition("/")[2].rstrip("*").rstrip("/")
+        what = f"give only what follows the bucket's name: {key}" if key else "leave it empty"
+        raise InputError(field, text, f"is an ARN; {what}")
     if text.startswith("/"):
         raise InputError(
             field, text, f"begins with a slash, which S3 keys do not; write {text.lstrip('/')!r}"
