@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rwlib.labs.learner_folder import (
     Serving,
     Workplace,
     as_through_tls,
+    make_folder,
     serve,
     workplace,
 )
@@ -54,6 +56,8 @@ from rwlib.labs.trail import events_of, show_trail
 from rwlib.labs.views import show_rows, show_solution, show_symptom, show_text, show_trust
 
 _NO_CHANGES = "No changes. Your infrastructure matches the configuration."
+SETTING_UP = 700.0
+"""Seconds that another kernel may take to set a lab up; the first start compiles moto."""
 _READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "WITH", "VALUES")
 
 
@@ -292,7 +296,8 @@ class OpenLab:
     def _begin_round(self, number: int) -> None:
         more = {"round": number, "won": self._started["won"], "begun": now()}
         lab = draw_round(find_lab(self.lab.number), self.seed, number)
-        self._started = _set_up(self.place, lab, self._served, self.seed, more)
+        with _alone(self.place, lab):
+            self._started = _set_up(self.place, lab, self._served, self.seed, more)
 
     def _take_round(self) -> None:
         self.lab = draw_round(find_lab(self.lab.number), self.seed, self.round)
@@ -450,7 +455,8 @@ class OpenLab:
             self._begin_round(1)
             self._take_round()
         else:
-            self._started = _set_up(self.place, self.lab, self._served, self.seed, {})
+            with _alone(self.place, self.lab):
+                self._started = _set_up(self.place, self.lab, self._served, self.seed, {})
             self.setup = LabSetup(self._served.endpoint, self.lab)
             self.setup.variables["statement"] = statement_of(self.setup)
         record(self.place, self.lab.number, resets=lambda count: count + 1)
@@ -556,10 +562,6 @@ def start_lab(
     InputError
         There is no such lab, or the learner's name cannot be used.
     """
-    import os
-
-    from rwlib.sandbox import forget_state
-
     plain = find_lab(number)
     if (seat := own_seat()) is not None:
         opened = _at_seat(seat, plain, seat.open(plain.number, seed=seed, again=again))
@@ -567,20 +569,44 @@ def start_lab(
             _enter(opened)
         return opened
     place = workplace(learner, home)
+    with _alone(place, plain):
+        opened = _begun_or_gone_on_with(place, plain, seed, again, how, secret)
+    if environment:
+        _enter(opened)
+    return opened
+
+
+@contextmanager
+def _alone(place: Workplace, lab: Lab) -> Iterator[None]:
+    """Keep another kernel from setting the same lab up meanwhile."""
+    from rwlib.runs import exclusive
+
+    folder = place.folder(lab)
+    make_folder(folder)
+    with exclusive("lab", folder=folder, timeout=SETTING_UP):
+        yield
+
+
+def _begun_or_gone_on_with(
+    place: Workplace, plain: Lab, seed: int | None, again: bool, how: Serving, secret: str
+) -> OpenLab:
+    import os
+
+    from rwlib.sandbox import forget_state
+
     known = None if again or os.environ.get(GIVEN) else place.remembered(plain)
+    if known is not None and seed is not None and known["seed"] != seed:
+        known = None
     unfinished: Mapping[str, Any] = {}
     if known is not None and "began" not in known:
         # Killed while it was set up, or of an earlier version, whose sandbox kept no history.
-        known, unfinished = None, known
-    if known is not None and seed is not None and known["seed"] != seed:
-        known = None
+        unfinished, known = known, None
     if known is None and not os.environ.get(GIVEN):
         # Whatever is there is not gone on with, and may be unreadable.
         forget_state(place.folder(plain) / "sandbox")
-    if seed is None:
-        seed = (known or unfinished).get("seed", DEFAULT_SEED)
-    chosen = known["seed"] if known else seed
-    lab = drawn_lab(plain, chosen, known or unfinished)
+    before = known or unfinished
+    chosen = int(before["seed"]) if before else DEFAULT_SEED if seed is None else seed
+    lab = drawn_lab(plain, chosen, before)
     served = serve(place, lab, how, secret)
     try:
         if known is None:
@@ -590,13 +616,10 @@ def start_lab(
         else:
             known = {**known, "url": served.endpoint.url}
             place.remember(lab, known)
-        opened = OpenLab(place, lab, served, known)
+        return OpenLab(place, lab, served, known)
     except BaseException:
         served.close()
         raise
-    if environment:
-        _enter(opened)
-    return opened
 
 
 def _enter(opened: OpenLab) -> None:
