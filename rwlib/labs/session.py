@@ -136,7 +136,19 @@ class OpenLab:
         """The environment that points any AWS SDK and this package at the lab's sandbox."""
         return self.setup.endpoint.environment(region=self.setup.region_name)
 
+    def _catch_up(self) -> None:
+        """Take over what another kernel has done with the lab: a reset, a check, a next round."""
+        known = self.place.remembered(self.lab) if self._seat is None else None
+        if known is None or "began" not in known:
+            return
+        old, self._started = self._started, known
+        if any(old.get(name) != known.get(name) for name in ("seed", "round")):
+            self.lab = drawn_lab(find_lab(self.lab.number), self.seed, known)
+            self.setup = LabSetup(self._served.endpoint, self.lab)
+            self.setup.variables["statement"] = statement_of(self.setup)
+
     def _look_again(self) -> None:
+        self._catch_up()
         self.setup.look_again()
         self.setup.variables["statement"] = statement_of(self.setup)
 
@@ -284,6 +296,7 @@ class OpenLab:
         if self._seat is not None:
             self._started.update(self._seat.next_round(self.lab.number))
         else:
+            self._catch_up()
             self._begin_round(self._following())
         self._take_round()
         return self
@@ -328,6 +341,7 @@ class OpenLab:
         return result
 
     def _checked(self) -> Result:
+        self._catch_up()
         tries = self._started.get("tries", 0) + 1
         result, changed = self._judged(tries)
         self._started["tries"] = 0 if result.passed else tries
@@ -464,6 +478,7 @@ class OpenLab:
 
     def solution(self, apply: bool = False) -> Shown:
         """Show the calls that solve the lab; with ``apply`` make them."""
+        self._catch_up()
         code = self.repair_code()
         self._noted(solution="applied" if apply else "shown")
         if apply:
@@ -473,6 +488,7 @@ class OpenLab:
                     self._seat.check(self.lab.number)
                 else:
                     self._judged(1)
+                    self.place.remember(self.lab, self._started)
                 self.next_round()
                 self.setup.make(self.lab.repair)
         return show_solution(code, applied=apply)

@@ -196,6 +196,20 @@ def test_lab_that_was_killed_while_it_was_set_up_is_set_up_again(monkeypatch, tm
         assert lab.check().findings[-1].evidence[0].startswith("1 of 5 are")
 
 
+def test_lab_with_rounds_is_one_in_two_kernels(given):
+    lab = start_lab(21, "ada", seed=2, environment=False)
+    other = open_lab(21, "ada")
+    lab.setup.make(lab.lab.repair)
+    lab.check()
+    lab.next_round()
+    assert other.check().findings[-1].evidence == ("1 of 5 are, and this is round 2",)
+    assert other.lab.faults == lab.lab.faults
+    other.setup.make(other.lab.repair)
+    other.check()
+    assert other.next_round().round == 3
+    assert lab.check().findings[-1].evidence[0].startswith("2 of 5 are")
+
+
 def killed(*arguments, **named):
     raise KeyboardInterrupt
 
