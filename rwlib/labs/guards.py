@@ -107,8 +107,15 @@ def read_history(
     ----------
     objects
         What was in the bucket when the lab began; of a lab of an older version the keys alone.
+
+    Raises
+    ------
+    IndexError
+        It has kept less than that.
     """
     states = read_states(setup.endpoint.history())
+    if began >= len(states):
+        raise IndexError(began)
     known = objects if isinstance(objects, Mapping) else dict.fromkeys(objects, "")
     return LabHistory(states[0], states[began:], known)
 
