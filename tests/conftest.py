@@ -87,11 +87,12 @@ LONGEST = (
 def pytest_sessionstart(session):
     # The process that hands out the tests runs none: it needs neither clients nor sandboxes.
     if not session.config.pluginmanager.hasplugin("dsession"):
-        _prepare()
+        _prepare(fast="slow" in marks_left_out(session.config.option.markexpr))
 
 
-def _prepare():
+def _prepare(fast):
     from hypothesis import HealthCheck, settings
+    from hypothesis.internal.conjecture import providers
 
     from rwlib.report.schema import quick_jsonschema
     from tests.support.quick_clients import keep_what_all_clients_share
@@ -105,6 +106,10 @@ def _prepare():
         "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("any-machine")
+    if fast and hasattr(providers, "_get_local_constants"):
+        # Hypothesis tries out, now and then, what stands in the source; for every kind of text it
+        # looks through all of rwlib's and the tests' first, which takes a second each time.
+        providers._get_local_constants = providers.Constants
 
 
 MARKED_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)$", re.MULTILINE)
@@ -177,14 +182,20 @@ def aws_environment(sandbox, monkeypatch, tmp_path):
     return sandbox
 
 
+@pytest.fixture(scope="session")
+def kept_clients():
+    """Clients of the customer's account serve all tests; what was read does not."""
+    return {}
+
+
 @pytest.fixture
-def aws(aws_environment):
+def aws(aws_environment, kept_clients):
     """AWS calls as the customer's account, nothing remembered."""
     import boto3
 
     from rwlib.aws.calls import Aws
 
-    return Aws(boto3.Session())
+    return Aws(boto3.Session(), _clients=kept_clients)
 
 
 @pytest.fixture

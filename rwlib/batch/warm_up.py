@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,20 @@ def warm_up() -> None:
     _rehearse_files()
     _load_models("glue", "redshift")
     # At last: the kernel knows the modules that are there.
-    prepare()
+    prepare(_cells())
     # What is frozen is never visited by a collection, so its memory stays shared.
     gc.collect()
     gc.freeze()
+
+
+def _cells() -> list[str]:
+    """Return the code of the runbook's cells; none where there is no notebook."""
+    from rwlib.headless import notebook_path
+
+    with contextlib.suppress(InputError, OSError, ValueError, KeyError):
+        cells = json.loads(notebook_path("runbook.ipynb").read_text(encoding="utf-8"))["cells"]
+        return ["".join(each["source"]) for each in cells if each["cell_type"] == "code"]
+    return []
 
 
 def _rehearse_files() -> None:

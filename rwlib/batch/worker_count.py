@@ -2,8 +2,8 @@
 
 A target waits for AWS most of its time, so the count of the CPUs says little. The number grows
 from eight for each CPU while the throughput grows with it, never past what memory and file
-descriptors bear; it is tried again from time to time, upwards and downwards, and lowered while
-AWS throttles.
+descriptors bear; it is tried again from time to time, upwards and downwards, found anew where a
+target takes another time than before, and lowered while AWS throttles.
 """
 
 from __future__ import annotations

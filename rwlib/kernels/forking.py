@@ -178,7 +178,10 @@ def _become(line: socket.socket, wanted: dict[str, Any], files: list[int]) -> No
             del sys.path[0]  # as ipykernel_launcher does; the shell adds the notebook's folder
         threading.Thread(target=_end_with, args=(line,), name="rwlib-line", daemon=True).start()
         kernels: Any = importlib.import_module("ipykernel.kernelapp")
-        kernels.launch_new_instance()
+        kernel = kernels.IPKernelApp.instance()
+        kernel.initialize()
+        answer_for_widgets()
+        kernel.start()
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -190,6 +193,19 @@ def _become(line: socket.socket, wanted: dict[str, Any], files: list[int]) -> No
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def answer_for_widgets() -> None:
+    """Let this kernel answer a page that asks which widgets it has.
+
+    ipywidgets sees to that where it is imported inside a kernel; here it was imported before there
+    was one. A page that gets no answer asks for each widget on its own, behind the cells that were
+    run meanwhile, and whatever those show waits for the answers:
+    https://github.com/jupyter-widgets/ipywidgets/blob/8.1.7/packages/base-manager/src/manager-base.ts
+    """
+    with suppress(ImportError):
+        widgets: Any = importlib.import_module("ipywidgets")
+        widgets.register_comm_target()
 
 
 def _end_with(line: socket.socket) -> None:

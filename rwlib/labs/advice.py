@@ -36,8 +36,8 @@ ADVICE: Mapping[Mistake, str] = {
         "starts the lab over."
     ),
     "trusts_everybody": (
-        "A wildcard makes the message go away because nobody is asked any more. Who is it that "
-        "asks? Name that one."
+        "A wildcard lets everybody in: nobody is asked any more who he is. Who is it that asks? "
+        "Name that one."
     ),
     "trusts_account": (
         "An account as the principal means all of its roles: in RisingWave's account that is every "
@@ -47,25 +47,30 @@ ADVICE: Mapping[Mistake, str] = {
         "A pattern over role names matches more than the one role that asks. Write its whole ARN."
     ),
     "trusts_another": (
-        "The statement is right, but it names the wrong principal. Compare it with the caller in "
-        "the message, letter by letter."
+        "A statement names another principal than the one that asks. Compare each of them with "
+        "the caller, letter by letter."
     ),
     "every_resource": (
-        "Which request was refused? It names one action and one resource: allow that one there."
+        "Every resource is more than any request asks for: a request names one action and one "
+        "resource. Which one is needed? Allow that one there."
     ),
     "prefix_pattern": (
-        "An asterisk right after the name matches every folder that begins the same way."
+        "A wildcard right after the name matches every folder that begins the same way."
     ),
     "more_than_needed": (
-        "The role works, and can do more than the lab's task asks for. Take out what no request "
-        "of RisingWave's needs."
+        "The role can do more than the lab's task asks for. Take out what no request of the task "
+        "needs."
     ),
     "bucket_policy_opened": (
         "A guard was taken away, narrowed or opened for more than one. Whom did it keep out, and "
         "does it still? Exempt the one role, and leave the rest as it was."
     ),
+    "bucket_policy_widened": (
+        "A bucket policy lets through what it refused, and it was not what refused you: put it "
+        "back as it was. `reset` starts the lab over."
+    ),
     "key_policy_opened": (
-        "The key is open to more than the role. A key's policy and grants are read by everybody "
+        "The key is open to more than the role: its policy and its grants let in everybody whom "
         "they name."
     ),
     "boundary_removed": (
@@ -86,6 +91,10 @@ ADVICE: Mapping[Mistake, str] = {
     "encryption_changed": (
         "Another encryption makes the refusal go away and leaves new files outside the company's "
         "key. Who decided on the key?"
+    ),
+    "bucket_key_changed": (
+        "A bucket key saves calls to KMS, and somebody decided on it. What does the setting change "
+        "in the request? Write the permission for that."
     ),
     "key_switched_off": (
         "A key that is disabled, or is to be deleted, is refused to everybody, and with it every "

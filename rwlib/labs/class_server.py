@@ -11,20 +11,18 @@ import os
 import secrets
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from rwlib.errors import InputError, ServiceError
-from rwlib.labs.learner_folder import GIVEN, HOME, LOG, workplace
+from rwlib.labs.learner_folder import GIVEN, HOME, LOG, make_folder, workplace
 from rwlib.labs.seal import KEY_FILE, class_key
 from rwlib.labs.seat import SEAT, Seat
-from rwlib.sandbox import end_children, environment_of_server
+from rwlib.sandbox import StateLock, end_children, environment_of_server
 
 MOST_LEARNERS = 200
-_PATIENCE = 60.0
+_LAST_PORT = 65535
 
 
 def learner_names(count: int = 0, listed: Path | None = None) -> list[str]:
@@ -110,7 +108,7 @@ class ClassServer:
         self.is_signed = class_key(self._key_file) is not None
         self.processes: list[subprocess.Popen[str]] = []
         self.seats: list[Seat] = []
-        self._stopping = threading.Event()
+        self._lock = StateLock(self.home / ".served")
 
     def start(self) -> Self:
         """Start the processes, and write each learner's ``seat.json``.
@@ -118,8 +116,18 @@ class ClassServer:
         Raises
         ------
         InputError
-            A port is taken.
+            A port is taken, or the folder is served already.
         """
+        self._check_ports()
+        make_folder(self.home / ".served")
+        if not self._lock.acquire():
+            holder = self._lock.holder()
+            raise InputError(
+                "state",
+                str(self.home),
+                f"is served already{f' by {holder}' if holder else ''}; end that class first, or "
+                "take another folder",
+            )
         known = [self._known(name) for name in self._names]
         wanted = [
             (name, token, self._port + number if self._port else port)
@@ -140,6 +148,22 @@ class ClassServer:
             self._write(seat)
         return self
 
+    def _check_ports(self) -> None:
+        """Refuse ports that cannot be had, before anything is made."""
+        if not self._port:
+            return
+        last = self._port + len(self._names) - 1
+        if last > _LAST_PORT:
+            raise InputError(
+                "port",
+                self._port,
+                f"leaves no room for {len(self._names)} seats; begin at "
+                f"{_LAST_PORT + 1 - len(self._names)} or lower",
+            )
+        for port in range(self._port, last + 1):
+            if not _is_free(port):
+                raise InputError("port", self._port, f"cannot be used: {port} is taken")
+
     def seat_file(self, seat: Seat) -> Path:
         """Return where a learner's seat is written; only its owner can read it."""
         return workplace(seat.learner, self.home).folder_of_learner / "seat.json"
@@ -152,16 +176,12 @@ class ClassServer:
         """Stop serving; what was done is kept in the folders."""
         end_children(self.processes, patience=30.0)
         self.processes = []
+        self._lock.release()
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _known(self, name: str) -> tuple[str, int]:
@@ -182,7 +202,6 @@ class ClassServer:
         environment[HOME] = str(self.home)
         if self._key_file is not None:
             environment[KEY_FILE] = str(self._key_file)
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.home / LOG).open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "rwlib.labs.class_worker"],

@@ -60,8 +60,6 @@ _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}(?![*?A-Z0-9])")
 _TRUST = "the trust policy"
 _BUCKET = "the bucket policy"
 _KEY = "the key policy"
-_ELSEWHERE: Mistake = "bucket_policy_opened"
-_OPENED: Mapping[str, Mistake] = {_BUCKET: "bucket_policy_opened", _KEY: "key_policy_opened"}
 _TRUSTED: Mapping[LetIn, Mistake] = {
     "everybody": "trusts_everybody",
     "account": "trusts_account",
@@ -109,8 +107,15 @@ def read_history(
     ----------
     objects
         What was in the bucket when the lab began; of a lab of an older version the keys alone.
+
+    Raises
+    ------
+    IndexError
+        It has kept less than that.
     """
     states = read_states(setup.endpoint.history())
+    if began >= len(states):
+        raise IndexError(began)
     known = objects if isinstance(objects, Mapping) else dict.fromkeys(objects, "")
     return LabHistory(states[0], states[began:], known)
 
@@ -343,7 +348,7 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
             first = first or next(passing, None)
         if first is not None:
             line = f"{what} lets through what it refused: {first.line}"
-            yield Observed(line, _OPENED.get(what, None if what == _TRUST else _ELSEWHERE))
+            yield Observed(line, None if what == _TRUST else _opened_kind(history, what, place))
     yield from _boundary_opened(setup, history, state)
     was, bucket = history.before.bucket(setup.target.bucket), state.bucket(setup.target.bucket)
     for name in sorted(
@@ -358,8 +363,18 @@ def _opened(setup: LabSetup, history: LabHistory, state: LabState) -> Iterator[O
         set((bucket or {}).get("copies_to", ())) - set((was or {}).get("copies_to", ()))
     ):
         line = f"the bucket copies each new object to {place}: s3:ReplicateObject"
-        yield Observed(line, _ELSEWHERE)
+        yield Observed(line, "bucket_policy_widened")
     yield from _newcomers(setup, history.before, state)
+
+
+def _opened_kind(history: LabHistory, what: str, place: str) -> Mistake:
+    """Tell a guard that the fault is in, and the learner opened too far, from any other policy."""
+    if what == _KEY:
+        return "key_policy_opened"
+    name = f"bucket {place.rpartition(':')[2]}"
+    base, before = (each.pieces.get(name, {}) for each in (history.base, history.before))
+    at_fault = base.get("policy") != before.get("policy")
+    return "bucket_policy_opened" if at_fault else "bucket_policy_widened"
 
 
 def _documents(
@@ -483,7 +498,7 @@ def _boundary_lost(before: Situation, now: Situation) -> Iterator[Observed]:
         return
     name = before.boundary[0]
     if now.boundary is None:
-        yield Observed(f"the role's permissions boundary {name} is gone", "gone")
+        yield Observed(f"the role's permissions boundary {name} is gone", "boundary_removed")
         return
     rooms = (_as_resource_policy(each) for each in (now.boundary[1], before.boundary[1]))
     for each in newly_allowed(*rooms, place="*", account_id=CUSTOMER, alone=True):
@@ -521,19 +536,23 @@ def _settings(bucket: str, before: LabState, now: LabState) -> list[Observed]:
     if there is None:
         return [_gone(f"bucket {bucket}")]
     titles = {
-        "encryption": ("algorithm", "kms_key", "bucket_key"),
+        "encryption": ("algorithm", "kms_key"),
+        "bucket key": ("bucket_key",),
         "region": ("region",),
         "block public access": ("public_access_block",),
         "ownership": ("ownership",),
         "lifecycle": ("deletes_later",),
     }
+    encrypts = f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}"
     said = {
-        "encryption": f": s3:PutObject encrypts {_encryption(there)}, and did {_encryption(was)}",
+        "encryption": encrypts,
+        "bucket key": encrypts,
         "ownership": ": it says whether an ACL that s3:PutObjectAcl writes counts",
         "lifecycle": f": s3:GetObject finds nothing where S3 has deleted {_deleted(there)}",
     }
     kinds: Mapping[str, Mistake] = {
         "encryption": "encryption_changed",
+        "bucket key": "bucket_key_changed",
         "block public access": "public_access_opened",
         "ownership": "public_access_opened",
         "lifecycle": "others_changed",

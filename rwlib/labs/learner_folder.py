@@ -123,11 +123,9 @@ class Workplace:
 
     def remember(self, lab: Lab, facts: Mapping[str, Any]) -> None:
         """Keep what is known of a started lab."""
-        from rwlib.report import write_text
-
         folder = self.folder(lab)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_text(folder / "lab.json", json.dumps(facts, indent=1, default=str) + "\n")
+        make_folder(folder)
+        write_state(folder / "lab.json", json.dumps(facts, indent=1, default=str) + "\n")
 
     def require(self, lab: Lab) -> dict[str, Any]:
         """Return what is known of a started lab.
@@ -274,7 +272,7 @@ def _served(place: Workplace, lab: Lab, how: Serving, secret: str) -> ServedLab:
     if given := os.environ.get(GIVEN, ""):
         return ServedLab(Endpoint(given), None)
     state = place.folder(lab) / "sandbox"
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(state)
     if (running := running_at(place, lab)) is not None:
         follows = how == "child" and not _address_file(state).exists()
         return ServedLab(running, _StandIn(state, running.url) if follows else None)
@@ -290,6 +288,44 @@ def _served(place: Workplace, lab: Lab, how: Serving, secret: str) -> ServedLab:
         if (running := running_at(place, lab)) is None:
             raise
         return ServedLab(running, None)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that labs need.
+
+    Raises
+    ------
+    InputError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "state",
+            str(folder),
+            f"cannot be made a folder: {error.strerror}; name another one with --state or {HOME}",
+        ) from error
+
+
+def write_state(file: Path, text: str) -> None:
+    """Write a file of a learner's folder whole.
+
+    Raises
+    ------
+    InputError
+        It cannot be written; what was there before still is.
+    """
+    from rwlib.report import write_text
+
+    try:
+        write_text(file, text)
+    except OSError as error:
+        raise InputError(
+            "state",
+            str(file),
+            f"cannot be written: {error.strerror}; mend that, then run this again",
+        ) from error
 
 
 def _started(state: Path, how: Serving, secret: str) -> ServedLab:

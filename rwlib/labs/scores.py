@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rwlib.errors import InputError
-from rwlib.labs.learner_folder import Workplace
+from rwlib.labs.learner_folder import Workplace, write_state
 from rwlib.labs.model import Lab, all_labs
 from rwlib.labs.seal import TRUST_WORDS, Trust, class_key, sealed, trust_of
 
@@ -220,7 +220,6 @@ def record(
     changes
         Fields of `Score` with their new values, or with functions of the old ones.
     """
-    from rwlib.report import write_text
     from rwlib.runs import exclusive
 
     key = class_key()
@@ -245,9 +244,9 @@ def record(
             **kept,
             "labs": {str(each): _plain_score(scores[each]) for each in sorted(scores)},
         }
-        write_text(file, json.dumps(sealed(written, key), indent=2) + "\n")
+        write_state(file, json.dumps(sealed(written, key), indent=2) + "\n")
         latest = {name: written[name] for name in ("id", "count", "trail")}
-        write_text(_latest_file(place), json.dumps(latest) + "\n")
+        write_state(_latest_file(place), json.dumps(latest) + "\n")
     return score
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from rwlib.labs.result import Finding, Result
 SEAT = "RWLIB_SEAT"
 """Environment variable with the path of a ``seat.json``, or its text."""
 _PATIENCE = 120.0
+_ADDRESS = re.compile(r"https?://[^/?#\s@]+")
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,11 @@ def own_seat() -> Seat | None:
 def _read(text: str, where: str) -> Seat:
     try:
         found = json.loads(text)
-        return Seat(
+        seat = Seat(
             str(found["learner"]), str(found["url"]), str(found["token"]), str(found["home"])
         )
+        if not (_ADDRESS.fullmatch(seat.url) and seat.token.isascii() and seat.token.isprintable()):
+            raise ValueError("not an address and a token")
+        return seat
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(SEAT, where, "is not a class's seat.json") from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rwlib.labs.learner_folder import (
     Serving,
     Workplace,
     as_through_tls,
+    make_folder,
     serve,
     workplace,
 )
@@ -54,6 +56,8 @@ from rwlib.labs.trail import events_of, show_trail
 from rwlib.labs.views import show_rows, show_solution, show_symptom, show_text, show_trust
 
 _NO_CHANGES = "No changes. Your infrastructure matches the configuration."
+SETTING_UP = 700.0
+"""Seconds that another kernel may take to set a lab up; the first start compiles moto."""
 _READING = ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "WITH", "VALUES")
 
 
@@ -132,7 +136,19 @@ class OpenLab:
         """The environment that points any AWS SDK and this package at the lab's sandbox."""
         return self.setup.endpoint.environment(region=self.setup.region_name)
 
+    def _catch_up(self) -> None:
+        """Take over what another kernel has done with the lab: a reset, a check, a next round."""
+        known = self.place.remembered(self.lab) if self._seat is None else None
+        if known is None or "began" not in known:
+            return
+        old, self._started = self._started, known
+        if any(old.get(name) != known.get(name) for name in ("seed", "round")):
+            self.lab = drawn_lab(find_lab(self.lab.number), self.seed, known)
+            self.setup = LabSetup(self._served.endpoint, self.lab)
+            self.setup.variables["statement"] = statement_of(self.setup)
+
     def _look_again(self) -> None:
+        self._catch_up()
         self.setup.look_again()
         self.setup.variables["statement"] = statement_of(self.setup)
 
@@ -280,6 +296,7 @@ class OpenLab:
         if self._seat is not None:
             self._started.update(self._seat.next_round(self.lab.number))
         else:
+            self._catch_up()
             self._begin_round(self._following())
         self._take_round()
         return self
@@ -292,7 +309,8 @@ class OpenLab:
     def _begin_round(self, number: int) -> None:
         more = {"round": number, "won": self._started["won"], "begun": now()}
         lab = draw_round(find_lab(self.lab.number), self.seed, number)
-        self._started = _set_up(self.place, lab, self._served, self.seed, more)
+        with _alone(self.place, lab):
+            self._started = _set_up(self.place, lab, self._served, self.seed, more)
 
     def _take_round(self) -> None:
         self.lab = draw_round(find_lab(self.lab.number), self.seed, self.round)
@@ -323,6 +341,7 @@ class OpenLab:
         return result
 
     def _checked(self) -> Result:
+        self._catch_up()
         tries = self._started.get("tries", 0) + 1
         result, changed = self._judged(tries)
         self._started["tries"] = 0 if result.passed else tries
@@ -335,7 +354,11 @@ class OpenLab:
         """Give the result, and whether anything was changed since the lab began."""
         self._look_again()
         began, objects = self._started["began"], self._started["objects"]
-        history = read_history(self.setup, began, objects)
+        try:
+            history = read_history(self.setup, began, objects)
+        except IndexError as error:
+            folder = self.place.folder(self.lab)
+            raise self.place.unreadable(self.lab, folder, "its history is not whole") from error
         result = check(self.setup, history, tries)
         if self.lab.rounds:
             result = self._with_rounds(result)
@@ -446,7 +469,8 @@ class OpenLab:
             self._begin_round(1)
             self._take_round()
         else:
-            self._started = _set_up(self.place, self.lab, self._served, self.seed, {})
+            with _alone(self.place, self.lab):
+                self._started = _set_up(self.place, self.lab, self._served, self.seed, {})
             self.setup = LabSetup(self._served.endpoint, self.lab)
             self.setup.variables["statement"] = statement_of(self.setup)
         record(self.place, self.lab.number, resets=lambda count: count + 1)
@@ -454,6 +478,7 @@ class OpenLab:
 
     def solution(self, apply: bool = False) -> Shown:
         """Show the calls that solve the lab; with ``apply`` make them."""
+        self._catch_up()
         code = self.repair_code()
         self._noted(solution="applied" if apply else "shown")
         if apply:
@@ -463,6 +488,7 @@ class OpenLab:
                     self._seat.check(self.lab.number)
                 else:
                     self._judged(1)
+                    self.place.remember(self.lab, self._started)
                 self.next_round()
                 self.setup.make(self.lab.repair)
         return show_solution(code, applied=apply)
@@ -552,10 +578,6 @@ def start_lab(
     InputError
         There is no such lab, or the learner's name cannot be used.
     """
-    import os
-
-    from rwlib.sandbox import forget_state
-
     plain = find_lab(number)
     if (seat := own_seat()) is not None:
         opened = _at_seat(seat, plain, seat.open(plain.number, seed=seed, again=again))
@@ -563,31 +585,57 @@ def start_lab(
             _enter(opened)
         return opened
     place = workplace(learner, home)
+    with _alone(place, plain):
+        opened = _begun_or_gone_on_with(place, plain, seed, again, how, secret)
+    if environment:
+        _enter(opened)
+    return opened
+
+
+@contextmanager
+def _alone(place: Workplace, lab: Lab) -> Iterator[None]:
+    """Keep another kernel from setting the same lab up meanwhile."""
+    from rwlib.runs import exclusive
+
+    folder = place.folder(lab)
+    make_folder(folder)
+    with exclusive("lab", folder=folder, timeout=SETTING_UP):
+        yield
+
+
+def _begun_or_gone_on_with(
+    place: Workplace, plain: Lab, seed: int | None, again: bool, how: Serving, secret: str
+) -> OpenLab:
+    import os
+
+    from rwlib.sandbox import forget_state
+
     known = None if again or os.environ.get(GIVEN) else place.remembered(plain)
-    if known is not None and "began" not in known:
-        known = None  # of an earlier version, whose sandbox kept no history
     if known is not None and seed is not None and known["seed"] != seed:
         known = None
+    unfinished: Mapping[str, Any] = {}
+    if known is not None and "began" not in known:
+        # Killed while it was set up, or of an earlier version, whose sandbox kept no history.
+        unfinished, known = known, None
     if known is None and not os.environ.get(GIVEN):
         # Whatever is there is not gone on with, and may be unreadable.
         forget_state(place.folder(plain) / "sandbox")
-    chosen = known["seed"] if known else DEFAULT_SEED if seed is None else seed
-    lab = drawn_lab(plain, chosen, known or {})
+    before = known or unfinished
+    chosen = int(before["seed"]) if before else DEFAULT_SEED if seed is None else seed
+    lab = drawn_lab(plain, chosen, before)
     served = serve(place, lab, how, secret)
     try:
         if known is None:
             more = {"round": 1, "won": [], "begun": now()} if plain.rounds else {}
+            more |= {name: unfinished[name] for name in ("round", "won") if name in unfinished}
             known = _set_up(place, lab, served, chosen, more)
         else:
             known = {**known, "url": served.endpoint.url}
             place.remember(lab, known)
-        opened = OpenLab(place, lab, served, known)
+        return OpenLab(place, lab, served, known)
     except BaseException:
         served.close()
         raise
-    if environment:
-        _enter(opened)
-    return opened
 
 
 def _enter(opened: OpenLab) -> None:
@@ -637,6 +685,8 @@ def open_lab(
         return _at_seat(seat, plain, seat.open(plain.number, started=True))
     place = workplace(learner, home)
     known = place.require(plain)
+    if "began" not in known:
+        raise place.unreadable(plain, place.folder(plain), "its set-up was interrupted")
     lab = drawn_lab(plain, known["seed"], known)
     served = serve(place, lab, how, secret)
     try:
@@ -696,6 +746,8 @@ def _set_up(
     place: Workplace, lab: Lab, served: ServedLab, seed: int, more: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Make the lab's world and its faults in an emptied sandbox, and remember how it stands."""
+    # Until it is done: who is killed meanwhile is not left with half a world.
+    place.remember(lab, {"url": served.endpoint.url, "seed": seed, **more})
     served.endpoint.reset()
     as_through_tls(served.endpoint)
     setup = LabSetup(served.endpoint, lab)

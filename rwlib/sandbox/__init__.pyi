@@ -14,5 +14,6 @@ from .server.spawn import Spawned as Spawned
 from .server.spawn import end_children as end_children
 from .server.spawn import retold as retold
 from .server.spawn import told as told
+from .server.state_lock import StateLock as StateLock
 from .server.state_lock import forget_state as forget_state
 from .server.state_lock import in_use as in_use

@@ -165,7 +165,8 @@ def wait_until_seen(
     aws = Aws.of(session)
     started, pause, seen, looks = clock(), 0.2, 0, 0
     while seen < in_a_row:
-        aws.forget(f"attachments {role_name}")
+        if looks:  # what is remembered at first was read after the policy was attached
+            aws.forget(f"attachments {role_name}")
         looks += 1
         if policy_arn in attached_policies(aws, role_name):
             seen += 1

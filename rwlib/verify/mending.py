@@ -18,6 +18,7 @@ from rwlib.verify.deciding import probe_role
 from rwlib.verify.kms import check_kms
 from rwlib.verify.requests import check_allowed
 from rwlib.verify.role import check_boundary
+from rwlib.verify.situation import InlinePolicyName
 from rwlib.verify.trust import check_redshift_trust, check_trust
 
 if TYPE_CHECKING:
@@ -224,9 +225,9 @@ def _mend_role_policies(check: Check, mending: _Mending) -> Check:
             continue
         changed = _exempted(document, situation.role_arn)
         identity.append((name, changed))
-        inline = name.removeprefix("inline policy ")
-        if inline != name:
-            names = ("--role-name", target.role_name, "--policy-name", inline, "--policy-document")
+        if isinstance(name, InlinePolicyName):
+            role = ("--role-name", target.role_name)
+            names = (*role, "--policy-name", name.name, "--policy-document")
             pastes = (*pastes, *_written(name, changed, ("iam", "put-role-policy", *names)))
         else:
             pastes = (*pastes, *_new_version(f"policy {name}", name, changed, mending))

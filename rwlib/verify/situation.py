@@ -26,6 +26,25 @@ if TYPE_CHECKING:
     from rwlib.target import Target
 
 
+class InlinePolicyName(str):
+    """What an inline policy is called in a sentence, beside the ARNs of the attached ones.
+
+    Attributes
+    ----------
+    name
+        Name under which IAM knows it.
+    """
+
+    __slots__ = ("name",)
+    name: str
+
+    def __new__(cls, name: str) -> InlinePolicyName:
+        """Make the words from IAM's name."""
+        made = super().__new__(cls, f"inline policy {name}")
+        made.name = name
+        return made
+
+
 @dataclass(frozen=True)
 class Situation:
     """The chain from the Workload Identity to the bucket.
@@ -170,7 +189,7 @@ def read_situation(aws: Aws, target: Target, bucket: BucketFacts) -> Situation:
     exported = {arn: exported_for(policy, role) for arn, policy in others.items()}
     made = {arn: claim for arn, claim in exported.items() if claim and claim.target != target.name}
     identity += [
-        (f"inline policy {name}", document)
+        (InlinePolicyName(name), document)
         for name, document in inline_policies(aws, target.role_name, unknown).items()
     ]
     boundary = default_document(aws, boundary_arn, unknown) if boundary_arn else None

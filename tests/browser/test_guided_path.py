@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from pathlib import Path
 
 import pytest
+import requests
 
-from tests.browser.conftest import served
+from tests.browser.conftest import PATIENCE, served
 from tests.browser.walk import KERNEL_IDLE, AppWalk, LabWalk, iam, serious_faults
 
 pytestmark = pytest.mark.slow
@@ -397,3 +399,41 @@ def test_a_new_kernel_leaves_one_sentence_and_no_error(page, lab, screenshots):
     for words in ("Error displaying widget", "Loading widget"):
         walk.expect(page.get_by_text(words).locator("visible=true")).to_have_count(0)
     walk.shot("00-new")
+
+
+def test_all_cells_can_be_run_at_once_after_a_reload(page, lab, screenshots):
+    walk = LabWalk(page, lab[0], screenshots, "reload")
+    walk.open("runbook.ipynb")
+    walk.field("bucket").fill("acme-analytics")
+    walk.field("bucket").press("Tab")
+    walk.wait_for("Detected: us-east-1", ".rw-field-bucket")
+    page.reload()
+    page.wait_for_function(KERNEL_IDLE)
+    ends = page.evaluate(
+        """patience => Promise.race([
+          window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 'ran'),
+          new Promise(done => setTimeout(() => done('waits'), patience)),
+        ])""",
+        PATIENCE,
+    )
+    assert ends == "ran"
+    walk.expect(walk.field("bucket")).to_have_value("acme-analytics")
+    walk.type("prefix", "/risingwave")
+    walk.message("prefix").wait_for()
+    assert page.faults == []
+
+
+def test_jupyterlab_takes_up_the_kernel_that_is_there_already(page, tmp_path):
+    with served(tmp_path) as address:
+        base, token = re.match(r"(http://[^/]+)/.*token=(.*)", address).groups()
+        headers = {"Authorization": f"token {token}"}
+
+        def kernels():
+            found = requests.get(f"{base}/api/sessions", headers=headers, timeout=30).json()
+            return [(each["path"], each["kernel"]["id"]) for each in found]
+
+        before = kernels()
+        assert [path for path, _ in before] == ["runbook.ipynb"]
+        page.goto(address)
+        page.wait_for_function(KERNEL_IDLE)
+        assert kernels() == before

@@ -148,11 +148,7 @@ class LabWalk(Walk):
         page.wait_for_function(KERNEL_IDLE)
 
     def end_other_kernels(self):
-        """End the kernels of earlier walks.
-
-        JupyterLab asks a kernel that runs already for its widgets, and a cell that is run before
-        the answer is there can wait for good; a person is not as quick as that.
-        """
+        """End the kernels of earlier walks, so that each begins with nothing."""
         headers = {"Authorization": f"token {self.token}"}
         sessions = f"{self.base}/api/sessions"
         for each in requests.get(sessions, headers=headers, timeout=30).json():

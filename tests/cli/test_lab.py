@@ -176,6 +176,44 @@ def test_lab_whose_state_is_broken_is_begun_anew_by_what_the_sentence_says(
     assert (score.solution, score.resets) == ("applied", 1)
 
 
+@pytest.mark.parametrize("stop", ["keep_history", "history", "set_network"])
+def test_lab_that_was_killed_while_it_was_set_up_is_set_up_again(monkeypatch, tmp_path, stop):
+    """In the middle of a reset: neither the old world is there nor the new one."""
+    monkeypatch.setenv("RWLIB_LABS", str(tmp_path))
+    with start_lab(21, "ada", seed=2, how="here", environment=False) as lab:
+        lab.solution(apply=False)
+        lab.setup.make(lab.lab.repair)
+        lab.check()
+        lab.next_round()
+        with monkeypatch.context() as patch:
+            patch.setattr(type(lab.setup.endpoint), stop, killed)
+            with pytest.raises(KeyboardInterrupt):
+                lab.next_round()
+    with pytest.raises(InputError, match="its set-up was interrupted; reset the lab with"):
+        run("check", "21", "--learner", "ada")
+    with start_lab(21, "ada", how="here", environment=False) as lab:
+        assert (lab.seed, lab.round) == (2, 3)
+        assert lab.check().findings[-1].evidence[0].startswith("1 of 5 are")
+
+
+def test_lab_with_rounds_is_one_in_two_kernels(given):
+    lab = start_lab(21, "ada", seed=2, environment=False)
+    other = open_lab(21, "ada")
+    lab.setup.make(lab.lab.repair)
+    lab.check()
+    lab.next_round()
+    assert other.check().findings[-1].evidence == ("1 of 5 are, and this is round 2",)
+    assert other.lab.faults == lab.lab.faults
+    other.setup.make(other.lab.repair)
+    other.check()
+    assert other.next_round().round == 3
+    assert lab.check().findings[-1].evidence[0].startswith("2 of 5 are")
+
+
+def killed(*arguments, **named):
+    raise KeyboardInterrupt
+
+
 def result(name, **labs):
     return {
         "format": 1,

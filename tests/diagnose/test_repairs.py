@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import boto3
 import pytest
 
-from rwlib.aws.calls import Aws
 from rwlib.diagnose.diagnosis import diagnose
 from rwlib.errors import ForeignTrustError
 from rwlib.runbook.runbook import Runbook
@@ -72,16 +70,6 @@ PAIRS = [
     ("third party", "misspelt action"),
 ]
 EXPECTED = {**REPAIRED_BY_APPLY, **LEFT_TO_WHO_WROTE_IT, **REPAIRED_BY_OTHERS}
-
-
-@pytest.fixture(scope="module")
-def clients():
-    return {}
-
-
-@pytest.fixture
-def aws(aws_environment, clients):
-    return Aws(boto3.Session(), _clients=clients)
 
 
 def checks_of(aws, values):

@@ -6,13 +6,14 @@ The concrete evaluator is the judge: every assignment of the unknown keys is put
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rwlib.evaluate import Policies, Request, Unknown, evaluate
+from rwlib.evaluate import Policies, Request, Unknown, evaluate, request_model
 
 ROLE = "arn:aws:iam::111122223333:role/r"
 BUCKET = "arn:aws:s3:::acme-analytics"
@@ -386,3 +387,28 @@ def test_up_to_three_keys_are_told_exactly(own):
         for each in itertools.product(*EVERY.values())
     }
     assert (decision.effect == "depends") == (len(found) == 2)
+
+
+def test_request_is_judged_once_by_the_keys_that_policies_name(monkeypatch):
+    asked = []
+    real = request_model.evaluate
+    monkeypatch.setattr(request_model, "evaluate", lambda *given: asked.append(1) or real(*given))
+    request_model._judged.clear()
+
+    def decided(key, role_id):
+        allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        if key:
+            allow["Condition"] = {"StringLike": {"KEY": "AROAONE:*"}}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [allow]}).replace("KEY", key)
+        what = "arn:aws:iam::111122223333:role/r", "s3:GetObject", "arn:aws:s3:::b/x"
+        model = request_model.role_request(*what, region_name="us-east-1", role_id=role_id)
+        before = len(asked)
+        effect = request_model.judge(model, Policies(identity=[text])).effect
+        return effect, len(asked) - before
+
+    assert [decided("", one) for one in ("", "AROAONE", "AROATWO")] == [
+        ("allowed", 1), ("allowed", 0), ("allowed", 0),
+    ]  # fmt: skip
+    for key in ("aws:userid", "AWS:UserId", "aws:\\u0075serid"):
+        found = [decided(key, one)[0] for one in ("", "AROAONE", "AROATWO", "AROAONE")]
+        assert found == ["depends", "allowed", "implicit-deny", "allowed"], key

@@ -276,3 +276,20 @@ def test_plain_output_is_what_the_notebook_format_makes_of_it(kind, content):
 )
 def test_any_other_output_is_left_to_nbclient(kind, content):
     assert plugin.plain_output(kind, content) is None
+
+
+def test_cells_are_read_once_and_again_where_somebody_changes_how():
+    told = python(
+        "from rwlib.headless.engine.kernel import CellRunner; runner = CellRunner(); "
+        "runner.prepare(); shell = runner.kernel.shell; manager = shell.input_transformer_manager; "
+        "seen = []; real = manager.do_token_transforms; "
+        "manager.do_token_transforms = lambda lines: seen.append(lines) or real(lines); "
+        "shell.know(['%time 1', 'x = 1; y = x']); ahead = len(seen); "
+        "first = shell.transform_cell('%time 1'); shell.transform_cell('x = 1; y = x'); "
+        "print(ahead, len(seen), first); "
+        "shell.transform_cell('y = 3'); shell.transform_cell('y = 3'); print(len(seen)); "
+        "manager.line_transforms.append(lambda lines: ['z = 2']); "
+        "print(shell.transform_cell('%time 1'), len(seen))"
+    )
+    ran = "get_ipython().run_line_magic('time', '1')"
+    assert told.split("\n") == [f"2 2 {ran}", "", "3", "z = 2", " 4"]

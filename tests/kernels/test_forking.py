@@ -193,3 +193,17 @@ def test_a_kernel_has_clients_for_the_place_that_it_is_pointed_to(start, monkeyp
     elsewhere = "http://127.0.0.1:11"
     there = f"import os; os.environ['AWS_ENDPOINT_URL'] = '{elsewhere}'"
     assert said(client, f"{there}\n{SESSION}") == f"False {elsewhere}"
+
+
+def test_a_kernel_answers_which_widgets_it_has_before_any_cell(start):
+    _, client = start()
+    about = {"comm_id": "asks", "target_name": "jupyter.widget.control", "data": {}}
+    asks = {"comm_id": "asks", "data": {"method": "request_states"}}
+    for kind, content in (("comm_open", about), ("comm_msg", asks)):
+        message = client.session.msg(kind, content, metadata={"version": "1.0.0"})
+        client.shell_channel.send(message)
+    answer = {"msg_type": ""}
+    while not answer["msg_type"].startswith("comm_"):
+        answer = client.get_iopub_msg(timeout=PATIENCE)
+    assert answer["msg_type"] == "comm_msg"
+    assert answer["content"]["data"]["method"] == "update_states"

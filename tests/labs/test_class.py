@@ -148,9 +148,11 @@ def test_seat_says_what_a_learner_did_wrong_in_one_sentence(sit, monkeypatch):
     monkeypatch.setenv("RWLIB_SEAT", "nowhere.json")
     with pytest.raises(InputError, match="ask your trainer"):
         start_lab(1)
-    monkeypatch.setenv("RWLIB_SEAT", '{"url": 1}')
-    with pytest.raises(InputError, match=r"is not a class's seat\.json"):
-        start_lab(1)
+    wrong = [{"url": url} for url in (1, "zz", "file:///etc/passwd", "http://a b", "")]
+    for each in [*wrong, {"token": "a\nb"}, {"token": "é"}]:
+        monkeypatch.setenv("RWLIB_SEAT", json.dumps({**seat.to_dict(), **each}))
+        with pytest.raises(InputError, match=r"is not a class's seat\.json"):
+            start_lab(1)
     gone = {**seat.to_dict(), "url": "http://127.0.0.1:9"}
     monkeypatch.setenv("RWLIB_SEAT", json.dumps(gone))
     with pytest.raises(ServiceError, match="ask your trainer whether"):
@@ -175,6 +177,21 @@ def test_names_of_a_class(tmp_path):
         learner_names(0)
     with pytest.raises(InputError, match="cannot be read"):
         learner_names(0, tmp_path / "nowhere")
+
+
+def test_folder_is_served_once_and_a_port_that_cannot_be_had_makes_nothing(served, tmp_path):
+    with pytest.raises(InputError, match=rf"is served already by process {os.getpid()}, since"):
+        ClassServer(["ada"], served.home).start()
+    told = json.loads(served.seat_file(served.seats[0]).read_text())
+    assert told["url"] == served.seats[0].url
+    taken = served.seats[0].url.rpartition(":")[2]
+    for port, why in ((taken, f"{taken} is taken"), (65535, "begin at 65534 or lower")):
+        with pytest.raises(InputError, match=why):
+            ClassServer(["ada", "grace"], tmp_path / "new", port=int(port)).start()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be made a folder"):
+        ClassServer(["ada"], tmp_path / "file" / "class").start()
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
 def test_class_goes_on_after_a_restart_with_the_same_tokens(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from tests.labs.drawn_repairs import (
     nothing_left,
     the_same,
 )
-from tests.labs.test_guards import FEW, LABS, MANY, MEDIUM, SOME
+from tests.labs.test_guards import FEW, LABS, MANY, MEDIUM, SOME, with_piece, with_statements
 
 WITNESS = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+|ACL grants")
 
@@ -118,3 +118,32 @@ def test_drawn_repair_is_judged_as_it_must_be(solved, check, number, few, many):
 @pytest.mark.parametrize(("check", "number", "few", "many"), CHECKS, ids=NAMES)
 def test_drawn_repairs_are_judged_as_they_must_be(solved, check, number, few, many, which):
     many(given(st.data())(lambda data: check(solved, which, data.draw)))()
+
+
+OPEN = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "name", "changes", "kind"),
+    [
+        (10, "role", {"boundary": "", "boundary_arn": ""}, "boundary_removed"),
+        (17, "bucket", {"bucket_key": False}, "bucket_key_changed"),
+        (17, "bucket", {"algorithm": "AES256", "kms_key": ""}, "encryption_changed"),
+        (9, "bucket", {"policy": ""}, "bucket_policy_opened"),
+        (9, "bucket acme-frankfurt", OPEN, "bucket_policy_widened"),
+        (17, "bucket acme-encrypted", OPEN, "bucket_policy_widened"),
+    ],
+)
+def test_mistake_is_called_by_what_it_is_in_its_lab(solved, number, name, changes, kind):
+    """A guard that refused is not said to be another's, nor the other way round."""
+    setup, history = solved((number, 0))
+    if changes is OPEN:
+        where = f"arn:aws:s3:::{name.removeprefix('bucket ')}/*"
+        changed = with_statements(history, name, {**OPEN, "Resource": where})
+    else:
+        piece = {"role": f"role {setup.role_arn}", "bucket": f"bucket {setup.target.bucket}"}[name]
+        changed = with_piece(history, piece, **changes)
+    kinds = [each.mistake for each in (*opened(setup, changed), *lost(setup, changed))]
+    assert kind in kinds
+    assert set(kinds) <= {kind, None, "refuses_what_it_allowed"}

@@ -237,7 +237,7 @@ def test_check_has_a_sentence_for_a_usual_wrong_answer(shared_sandbox, monkeypat
     )
     text = repr(lab.check())
     assert "You have changed the trust policy, and the refusal stays" in text
-    assert "A wildcard makes the message go away because nobody is asked any more" in text
+    assert "A wildcard lets everybody in: nobody is asked any more" in text
 
 
 def told(lab):

@@ -11,8 +11,7 @@ import pytest
 from tests.support import tree
 
 PAGE = (tree.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-FILES = sorted(path.stem for path in tree.PACKAGE.glob("*.py") if not path.stem.startswith("__"))
-ROOMS = sorted([*tree.ROOMS, *FILES])
+ROOMS = sorted([*tree.ROOMS, *tree.FILES])
 PICTURE = re.search(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tomllib
 
 import pytest
 
@@ -10,6 +11,10 @@ from tests.support import tree
 
 # Taken by programs of users; nothing of this project's own needs to.
 PUBLIC = {("sql", "parse_statements")}
+# Tables of modules that are imported ahead, and nothing is taken from.
+IMPORT_AHEAD = {"batch/warm_up.py", "kernels/forking.py"}
+# Run as a program of its own.
+STARTED = {("launcher.py", "kernels.serving")}
 DOORS = sorted(
     ".".join(stub.parent.relative_to(tree.PACKAGE).parts)
     for stub in tree.PACKAGE.glob("*/**/__init__.pyi")
@@ -21,7 +26,7 @@ def is_through_a_door(taken):
         return False
     if "." in taken.module and taken.module not in tree.SUB_DOORS:
         return False
-    return taken.name in tree.door(taken.module)
+    return taken.name in tree.door(taken.module) and not taken.name.startswith("_")
 
 
 @pytest.mark.slow
@@ -48,6 +53,53 @@ def test_lazy_and_typing_imports_count_as_taken():
     assert sorted(found) == [("aws", "Aws"), ("cloud.client", "Cloud"), ("sql.tokens", "*")]
     through = [is_through_a_door(each) for each in tree.taken(source, "x", "steps")]
     assert sorted(through) == [False, False, True]
+
+
+def test_rooms_and_files_taken_whole_count_by_what_is_taken_of_them():
+    source = tree.ast.parse(
+        "from rwlib import masking\nimport rwlib as r\nimport rwlib.sql.tokens as z\n"
+        "masking._IN_URL\nr.steps.quotas.check_size\n"
+    )
+    found = [(each.module, each.name) for each in tree.taken(source, "x", "verify")]
+    expected = [("masking", "*"), ("masking", "_IN_URL"), ("sql.tokens", "*"), ("steps", "*")]
+    assert sorted(found) == expected
+    assert not any(is_through_a_door(each) for each in tree.taken(source, "x", "verify"))
+
+
+def test_module_named_in_a_text_is_read():
+    source = tree.ast.parse(
+        'import_module("rwlib.verify.check")\nimport_module(f"rwlib.{room}")\n'
+        'import_module(f"rwlib.cli.{name}")\nf("rwlib.steps is a room")\n'
+    )
+    assert [each.module for each in tree.named(source, "x", "steps")] == ["verify.check", "cli"]
+
+
+@pytest.mark.slow
+def test_modules_are_named_only_to_have_them_in_memory_and_in_the_one_direction():
+    project = tree.ROOT / "pyproject.toml"
+    (layers,) = [
+        contract["layers"]
+        for contract in tomllib.loads(project.read_text())["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    ]
+    height = {
+        name.strip().removeprefix("rwlib."): -place
+        for place, layer in enumerate(layers)
+        for name in layer.split("|")
+    }
+    outside = [
+        str(each)
+        for path in tree.modules()
+        for each in tree.named(
+            tree.parsed(path), str(path.relative_to(tree.PACKAGE)), tree.room_of(path)
+        )
+        if height[each.room] >= height[each.by]
+        or (
+            (each.where.partition(":")[0], each.module) not in STARTED
+            and each.where.partition(":")[0] not in IMPORT_AHEAD
+        )
+    ]
+    assert outside == []
 
 
 @pytest.mark.slow

@@ -367,6 +367,13 @@ def test_wait_wants_several_successes_in_a_row(aws_environment):
     assert (looks, sleeps) == (9, [0.2, 0.4, 0.8])
 
 
+def test_wait_counts_what_was_read_since_the_policy_was_attached(aws_environment):
+    aws = Showing(True, True, True)
+    assert attached_policies(aws, ROLE) == ["arn"]
+    assert wait_until_seen(aws, ROLE, "arn", clock=lambda: 0.0) == 3
+    assert aws.answers == [], "the first look was made already"
+
+
 def test_wait_ends_with_a_sentence_when_its_time_is_over(aws_environment):
     now = [0.0]
 

@@ -14,6 +14,7 @@ from tests.support.places import NOTEBOOKS, ROOT
 
 PACKAGE = ROOT / "rwlib"
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+FILES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__"))
 # Doors inside a room, for those who need a part of it only.
 SUB_DOORS = {"sql.language": {"sandbox", "labs"}, "cloud.identity": {"sandbox"}}
 
@@ -82,13 +83,15 @@ def _defined(module: ast.Module) -> Iterator[str]:
 
 def taken(source: ast.Module, where: str, by: str) -> Iterator[Taken]:
     """Every import from a room of rwlib, wherever in the file it stands."""
-    whole = {}
+    whole, packages = {}, set()
     for node in ast.walk(source):
         if isinstance(node, ast.Import):
             for given in node.names:
                 top, _, module = given.name.partition(".")
                 if top == "rwlib" and module:
                     yield Taken(f"{where}:{node.lineno}", by, module, "*")
+                elif top == "rwlib":
+                    packages.add(given.asname or top)
         elif isinstance(node, ast.ImportFrom):
             top, _, module = (node.module or "").partition(".")
             if node.level or top != "rwlib":
@@ -96,7 +99,7 @@ def taken(source: ast.Module, where: str, by: str) -> Iterator[Taken]:
             for given in node.names:
                 if module:
                     yield Taken(f"{where}:{node.lineno}", by, module, given.name)
-                elif given.name in ROOMS:
+                elif given.name in ROOMS or given.name in FILES:
                     whole[given.asname or given.name] = given.name
                     yield Taken(f"{where}:{node.lineno}", by, given.name, "*")
     for node in ast.walk(source):
@@ -104,6 +107,20 @@ def taken(source: ast.Module, where: str, by: str) -> Iterator[Taken]:
             room = whole.get(node.value.id)
             if room:
                 yield Taken(f"{where}:{node.lineno}", by, room, node.attr)
+            elif node.value.id in packages and (node.attr in ROOMS or node.attr in FILES):
+                yield Taken(f"{where}:{node.lineno}", by, node.attr, "*")
+
+
+_A_MODULE = re.compile(r"rwlib\.([a-z_0-9.]*[a-z_0-9])\.?")
+
+
+def named(source: ast.Module, where: str, by: str) -> Iterator[Taken]:
+    """Every module of another room whose name a text of this file is, or begins with."""
+    for node in ast.walk(source):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found = _A_MODULE.fullmatch(node.value)
+            if found and found[1].split(".")[0] != by:
+                yield Taken(f"{where}:{node.lineno}", by, found[1], "*")
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from rwlib.aws.calls import Aws, policy_json
+from rwlib.aws.calls import policy_json
 from rwlib.errors import CheckFailedError, ForeignTrustError, InputError
 from rwlib.runbook.runbook import Runbook
 from rwlib.target.target import Target
@@ -317,17 +317,6 @@ OTHERS = [
 ]  # fmt: skip
 
 MUTATIONS = [*TRUST, *POLICY, *BUCKET_POLICY, *OTHERS]
-
-
-@pytest.fixture(scope="module")
-def clients():
-    """Clients serve all tests; what was read does not."""
-    return {}
-
-
-@pytest.fixture
-def aws(aws_environment, clients):
-    return Aws(boto3.Session(), _clients=clients)
 
 
 def runbook(aws, values):

@@ -10,6 +10,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from rwlib import widgets
@@ -254,6 +255,12 @@ def test_pages_ask_for_one_script_and_only_of_the_versions_that_were_recorded(
     pages = next(each for each in options if each.startswith("--LabApp.templates_dir="))
     index = (Path(pages.partition("=")[2]) / "index.html").read_text()
     assert 0 < index.index("rwlib/scripts.js") < index.index("/main.")
+    extensions = [{"name": "wanted"}, {"name": "disabled"}]
+    config = {"federated_extensions": extensions, "disabledExtensions": ["disabled"]}
+    shown = jinja2.Template(index).render(page_config=config, base_url="/", ws_url="")
+    given = shown.partition('type="application/json">')[2].partition("</script>")[0]
+    assert json.loads(given)["federated_extensions"] == [{"name": "wanted"}]
+    assert json.loads(given)["baseUrl"] == "/"
     monkeypatch.setattr(metadata, "version", lambda name: "0.0.1")
     assert joined_scripts(LAB) == b""
     assert join_scripts(tmp_path, LAB) == []

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,14 +27,20 @@ _used = False
 _prepared: CellRunner | None = None
 
 
-def prepare() -> None:
-    """Make the kernel of this process's children ahead; each child has it for itself."""
+def prepare(cells: Iterable[str] = ()) -> None:
+    """Make the kernel of this process's children ahead; each child has it for itself.
+
+    Parameters
+    ----------
+    cells
+        What it will be asked to run: read ahead, and not run.
+    """
     global _prepared
     with uncollected():
         _prepared = CellRunner()
         _prepared.prepare()
         # The patterns with which a cell is read are compiled at the first one.
-        _prepared.kernel.shell.input_transformer_manager.transform_cell("_ = f'{1}'\n")
+        _prepared.kernel.shell.know(("_ = f'{1}'\n", *cells))
 
 
 def _take_prepared() -> CellRunner:
