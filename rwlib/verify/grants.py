@@ -1450,8 +1450,11 @@ def _shape_tokens(template: str, account: str) -> Iterator[PatternToken]:
             yield PatternToken(_REGION_CHARACTERS)
             yield PatternToken(_REGION_CHARACTERS, many=True)
         elif piece == "BucketName":
-            yield from [PatternToken(_BUCKET_CHARACTERS)] * 3
-            yield PatternToken(_BUCKET_CHARACTERS, many=True)
+            # "Bucket names must begin and end with a letter or number", and have three characters
+            # at least (Amazon S3 User Guide, "General purpose bucket naming rules").
+            end = PatternToken(_BUCKET_CHARACTERS - {"-", "."})
+            within = PatternToken(_BUCKET_CHARACTERS)
+            yield from (end, within, within._replace(many=True), end)
         else:
             last = index == len(pieces) - 2 and not pieces[-1]
             excluded = frozenset() if last else frozenset(":/")

@@ -137,6 +137,22 @@ def test_variable_that_the_caller_fills_in_reaches_wherever_it_likes(resource, c
         assert decision.allowed
 
 
+@pytest.mark.parametrize(
+    "resource", ["arn:aws:s3:::acme-*", "arn:aws:s3:::*-", "arn:aws:s3:::.*", "arn:aws:s3:::a?/*"]
+)
+def test_what_is_reached_in_s3_is_a_bucket_that_there_can_be(resource):
+    """Source: Amazon S3 User Guide, "General purpose bucket naming rules"."""
+    extra = allow(["s3:ListBucket", "s3:PutObjectAcl"], resource)
+    target = target_of()
+    buckets = [
+        each.witness.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+        for each in excess_grants(target, situation_of(target, extra), WORKLOAD)
+    ]
+    assert bool(buckets) is (resource == "arn:aws:s3:::acme-*")
+    for bucket in buckets:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9.-]+[a-z0-9]", bucket)
+
+
 ADDRESS = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
 
 
