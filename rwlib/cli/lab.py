@@ -372,7 +372,7 @@ def key(file: Path) -> int:
 
 @command.command("material")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--answers", is_flag=True, help="Also the answer key, for trainers")
+@click.option("--answers", is_flag=True, help="Also answer key and trainer's guide")
 def material(folder: Path, answers: bool) -> int:
     """Write slides, handout and primer into FOLDER, as pages that open without a network."""
     from rwlib.headless import notebook_path
