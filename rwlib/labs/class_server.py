@@ -60,7 +60,7 @@ def learner_names(count: int = 0, listed: Path | None = None) -> list[str]:
         raise InputError(
             "learners",
             len(names),
-            f"is not a valid class size; give 1 to {MOST_LEARNERS} learners with --learners or --names",
+            f"is not a valid class size; give 1 to {MOST_LEARNERS} with --learners or --names",
         )
     return names
 
