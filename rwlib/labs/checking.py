@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rwlib.errors import InputError, RunbookError
@@ -93,10 +94,7 @@ def _findings(setup: LabSetup, history: LabHistory, tries: int) -> list[Finding]
     reasons = tries >= REASONS_AFTER
     verdicts = _verdicts(setup, works=works, reasons=reasons)
     if not verdicts and not works:
-        verdicts = _no_document(setup, reasons=reasons)
-        if not lab.own_sql and verdicts:
-            findings[0] = Finding(_WORKS, False, (*said, *verdicts), shows)
-            verdicts = []
+        findings[0] = replace(findings[0], evidence=(*said, *_no_document(setup, reasons=reasons)))
     if lab.one_at_a_time:
         verdicts = verdicts[:1]
     findings.append(_finding("Every hop of the way is right", verdicts))
