@@ -21,22 +21,29 @@ RWLIB = os.environ.get("RWLIB_COMMAND", str(TLJH) if TLJH.exists() else "rwlib")
 def seat_of_user(spawner: Any) -> None:
     """Put a user's seat into the environment of the own server.
 
-    The hub reads the seat, which only its owner can read. Who has none works with sandboxes of the
+    The hub reads the seat, which only its owner can read. A name of the file is compared as the
+    hub writes its users: in small letters, for most. Who has no seat works with sandboxes of the
     own machine.
     """
     spawner.environment.pop("RWLIB_SEAT", None)
-    name = spawner.user.name
-    file = CLASS / "learners" / name / "seat.json"
-    try:
-        if Path(name).name == name:
-            spawner.environment["RWLIB_SEAT"] = json.dumps(json.loads(file.read_text()))
-    except (OSError, ValueError) as error:
-        spawner.log.info("no seat for %s: %s", name, error)
+    as_user = getattr(getattr(spawner, "authenticator", None), "normalize_username", str)
+    for file in CLASS.glob("learners/*/seat.json"):
+        try:
+            seat = json.loads(file.read_text(encoding="utf-8"))
+            found = as_user(seat["learner"]) == spawner.user.name
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            spawner.log.warning("%s is no seat: %s", file, error)
+            continue
+        if found:
+            spawner.environment["RWLIB_SEAT"] = json.dumps(seat)
+            return
+    spawner.log.info("no seat for %s", spawner.user.name)
 
 
 c = get_config()  # type: ignore[name-defined] # noqa: F821 - JupyterHub puts it there
 
-c.JupyterHub.services = [
+# One more service: The Littlest JupyterHub has one of its own, which ends idle servers.
+c.JupyterHub.services.append(
     {
         "name": "labs",
         "command": [
@@ -44,7 +51,7 @@ c.JupyterHub.services = [
             *("--state", str(CLASS / "learners"), "--key-file", str(CLASS / "key")),
         ],
     }
-]
+)
 c.Spawner.pre_spawn_hook = seat_of_user
 c.Spawner.default_url = "/lab"
 # A JupyterLab and two kernels with boto3; the sandboxes are in the service.

@@ -177,6 +177,10 @@ def tasks(number: str, learner: str, state: str | None, as_json: bool) -> int:
     who = _as_learner(learner, state)
     click.echo(f"In a shell, lab.look is: rwlib lab look {lab.number} LETTER{who}")
     click.echo(f"The letters are in: rwlib lab question {lab.number}{who}")
+    given = [str(lab.number), *([repr(learner)] if learner != "me" else [])]
+    given += [f"home={state!r}"] if state else []
+    start = f"lab = start_lab({', '.join(given)})"
+    click.echo(f"In Python, lab is: from rwlib.labs import start_lab; {start}")
     return 0
 
 
@@ -372,7 +376,7 @@ def key(file: Path) -> int:
 
 @command.command("material")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--answers", is_flag=True, help="Also the answer key, for trainers")
+@click.option("--answers", is_flag=True, help="Also answer key and trainer's guide")
 def material(folder: Path, answers: bool) -> int:
     """Write slides, handout and primer into FOLDER, as pages that open without a network."""
     from rwlib.headless import notebook_path
@@ -385,7 +389,12 @@ def material(folder: Path, answers: bool) -> int:
 
 
 @command.command("serve")
-@click.option("--learners", type=click.IntRange(0, 200), default=0, help="How many seats")
+@click.option(
+    "--learners",
+    type=click.IntRange(0, 200),
+    default=0,
+    help="How many seats, with those of --names",
+)
 @click.option(
     "--names",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -58,7 +58,9 @@ def learner_names(count: int = 0, listed: Path | None = None) -> list[str]:
         names.append(_free(f"learner{number:0{width}}", names))
     if not 1 <= len(names) <= MOST_LEARNERS:
         raise InputError(
-            "learners", len(names), f"is not a valid class size; give 1 to {MOST_LEARNERS} learners"
+            "learners",
+            len(names),
+            f"is not a valid class size; give 1 to {MOST_LEARNERS} with --learners or --names",
         )
     return names
 

@@ -50,7 +50,7 @@ def _trust(setup: LabSetup) -> Iterator[str]:
 def _allowed(setup: LabSetup) -> Iterator[str]:
     yield _shown(
         read=f'lab.cloud.allowed_iam_roles("{CLUSTER_ID}")',
-        found=[str(each) for each in setup.cloud.allowed_iam_roles(CLUSTER_ID)],
+        found=setup.cloud.allowed_iam_roles(CLUSTER_ID).model_dump(),
         write="lab.cloud.add_allowed_role(lab.cluster_id, arn)",
     )
 

@@ -137,11 +137,12 @@ class Workplace:
         """
         found = self.remembered(lab)
         if found is None:
+            who = "" if self.learner == "me" else f" --learner {shlex.quote(self.learner)}"
             raise InputError(
                 "lab",
                 lab.number,
                 f"was not started by {self.learner}; "
-                f"`rwlib lab start {lab.number} --learner {shlex.quote(self.learner)}` comes first",
+                f"`rwlib lab start {lab.number}{who}` comes first",
             )
         return found
 

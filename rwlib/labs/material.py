@@ -7,15 +7,16 @@ labs themselves, so that it says what their solutions do.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from rwlib.labs.markdown import markdown_html
-from rwlib.labs.model import Call, Lab, all_labs
+from rwlib.labs.model import Call, Lab, all_labs, shared
 from rwlib.labs.questions import LAYERS
-from rwlib.labs.texts import CALLS, section
+from rwlib.labs.texts import CALLS, section, without_links
 
 PAGES: Mapping[str, str] = {
     "primer": "IAM for those who have never written a policy",
@@ -23,6 +24,7 @@ PAGES: Mapping[str, str] = {
     "slides": "Reading an AccessDenied: slides",
 }
 ANSWERS = "answer_key"
+GUIDE = "trainers_guide.md"
 _CHAIN = "{{chain}}"
 
 
@@ -34,7 +36,7 @@ def write_material(folder: Path, notebooks: Path, *, answers: bool = False) -> l
     notebooks
         The folder of the labs' notebooks, which hold the words of the solutions.
     answers
-        Also the answer key, which does not belong where learners look.
+        Also the answer key and the trainer's guide, which do not belong where learners look.
     """
     from rwlib.report import write_text
 
@@ -48,6 +50,9 @@ def write_material(folder: Path, notebooks: Path, *, answers: bool = False) -> l
         file = folder / f"{ANSWERS}.html"
         write_text(file, _render("The labs: answer key", markdown_html(answer_key(notebooks))))
         written.append(file)
+        guide = (notebooks / GUIDE).read_text(encoding="utf-8")
+        write_text(folder / GUIDE, without_links(guide))
+        written.append(folder / GUIDE)
     return written
 
 
@@ -70,7 +75,8 @@ def answer_key(notebooks: Path) -> str:
     """Return the answer key in Markdown: each lab's answer, layer, calls and wrong repairs."""
     parts = [
         "# The labs: answer key",
-        "For trainers. Values such as `$role_arn` are the lab's own.",
+        "For trainers. Values such as `$role_arn` are the lab's own; a document of a repair stands "
+        "below its calls.",
     ]
     for lab in all_labs():
         parts.append(f"## {lab.number} {lab.title}")
@@ -83,6 +89,10 @@ def answer_key(notebooks: Path) -> str:
         if lab.repair:
             calls = "\n".join(_call(call) for call in lab.repair)
             parts.append(f"```\n{calls}\n```")
+            parts += _documents(lab)
+        if lab.after:
+            after = LAYERS[lab.after["layer"]]
+            parts.append(f"After it: {lab.after['ask']} Right is: {after}. {lab.after['why']}")
         if wrong := _wrong(lab):
             parts.append(wrong)
     return "\n\n".join(parts) + "\n"
@@ -102,6 +112,26 @@ def _call(call: Call) -> str:
         return ", ".join(f"{name}: {value}" for name, value in call.items())
     given = ", ".join(f"{name}={_short(value)}" for name, value in call.get("with", {}).items())
     return f"{call['aws']}({given})"
+
+
+def _documents(lab: Lab) -> list[str]:
+    """Return the documents that the repair's calls name, each once."""
+    known = {**shared()["documents"], **lab.documents}
+    found = dict.fromkeys(re.findall(r"\$(\w+)", json.dumps(lab.repair)))
+
+    def whole(value: Any) -> Any:
+        """Put a named document in the place of its name, in lists and in other documents."""
+        if isinstance(value, str) and isinstance(known.get(value[1:]), Mapping):
+            return whole(known[value[1:]]) if value.startswith("$") else value
+        if isinstance(value, Mapping):
+            return {name: whole(each) for name, each in value.items()}
+        return [whole(each) for each in value] if isinstance(value, list) else value
+
+    return [
+        f"`${name}`:\n\n```\n{json.dumps(whole(known[name]), indent=2)}\n```"
+        for name in found
+        if isinstance(known.get(name), Mapping)
+    ]
 
 
 def _short(value: Any) -> str:

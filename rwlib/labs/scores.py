@@ -603,13 +603,22 @@ def read_class(
 ) -> tuple[list[Learner], list[Unreadable]]:
     """Read the results of a class, best first, and say which files could not be read.
 
+    Who has a seat in a served class and has started nothing is one of the class too.
+
     Raises
     ------
     InputError
         A place does not exist, or there are no results in any.
     """
     learners, unreadable = [], []
-    for file in find_results(paths):
+    seated = _seated(paths)
+    try:
+        files = find_results(paths)
+    except InputError as error:
+        if not seated or error.reason == "does_not_exist":
+            raise
+        files = []
+    for file in files:
         try:
             learner = read_results(file, key)
         except InputError as error:
@@ -622,7 +631,20 @@ def read_class(
             )
             continue
         learners.append(learner)
-    return merge(learners), unreadable
+    begun = {each.name for each in learners}
+    waiting = [Learner(name, trust="nothing yet") for name in seated if name not in begun]
+    return [*merge(learners), *waiting], unreadable
+
+
+def _seated(paths: Sequence[Path]) -> list[str]:
+    """Return who has a seat in the served classes among places, and no results there."""
+    found = set()
+    for place in paths:
+        for folder in (place, *sorted(place.glob("*"))) if place.is_dir() else ():
+            results = folder / "results.json"
+            if not os.path.lexists(results) and (seat := _seat_beside(results)):
+                found.add(_shown(seat, _LONGEST_NAME))
+    return sorted(found)
 
 
 def _seat_beside(file: Path) -> str:
@@ -797,7 +819,7 @@ def as_csv(learners: Sequence[Learner], unreadable: Sequence[Unreadable] = ()) -
 
 def _plain(name: str) -> str:
     """Keep a spreadsheet from taking a name for a formula."""
-    return f"'{name}" if name[:1] in "=+-@\t\r" else name
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def as_json(learners: Sequence[Learner], unreadable: Sequence[Unreadable] = ()) -> str:

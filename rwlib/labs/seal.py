@@ -23,13 +23,14 @@ KEY_FILE = "RWLIB_CLASS_KEY_FILE"
 """Environment variable with the path of a file that holds the key."""
 _SHORTEST = 16
 
-Trust = Literal["signed", "unsigned", "altered", "another key", "not checked"]
+Trust = Literal["signed", "unsigned", "altered", "another key", "not checked", "nothing yet"]
 TRUST_WORDS: Mapping[Trust, str] = {
     "signed": "signed with the class's key",
     "unsigned": "not signed: anybody could have written it",
     "altered": "changed after it was signed, or begun without the key",
     "another key": "signed with another key",
     "not checked": "signed, and not checked: no key was given",
+    "nothing yet": "a seat of the class where no lab was started",
 }
 
 

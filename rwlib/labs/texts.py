@@ -103,5 +103,10 @@ def section(notebook: Path, tag: str) -> str:
     return next(texts, "").partition("\n")[2].strip()
 
 
+def without_links(text: str) -> str:
+    """Return a text with the words of its links alone: what they lead to is not beside it."""
+    return _LINK.sub(r"\1", text)
+
+
 def _plain(text: str) -> str:
-    return _LINK.sub(r"\1", text).strip()
+    return without_links(text).strip()

@@ -124,6 +124,11 @@ def test_commands_check_symptom_and_reset_answer_for_a_started_lab(given):
     lab = start_lab(4, "ada", environment=False)
     assert run("check", "4", "--learner", "ada").return_value == 1
     assert "sts:AssumeRole" in run("symptom", "4", "--learner", "ada").output
+    # What it says of Python runs as it stands, and is this learner's lab.
+    told = run("tasks", "4", "--learner", "ada").output.partition("In Python, lab is: ")[2]
+    names = {}
+    exec(told.replace(")", ", environment=False)"), names)
+    assert names["lab"].place == lab.place
     lab.solution(apply=True)
     assert run("check", "4", "--learner", "ada").return_value == 0
     assert run("reset", "4", "--learner", "ada").return_value == 0

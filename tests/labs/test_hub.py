@@ -45,7 +45,7 @@ def test_service_is_a_command_that_exists_and_keeps_the_key_off_the_command_line
 
     from rwlib.cli.lab import command
 
-    (service,) = config.JupyterHub.services
+    (service,) = config.JupyterHub.services.get_value([])
     assert service["command"][1:3] == ["lab", "serve"]
     (tmp_path / "key").write_text("a key of this class, long enough")
     assert "a key of this class" not in " ".join(service["command"])
@@ -87,7 +87,40 @@ def test_jupyterhub_itself_takes_the_configuration(config):
 
     for name, owner in (("JupyterHub", JupyterHub), ("Spawner", Spawner)):
         assert set(config[name]) <= set(owner.class_trait_names(config=True))
-    assert JupyterHub(config=config).services == config.JupyterHub.services
+    services = config.JupyterHub.services.get_value([])
+    assert JupyterHub(config=config).services == services
+
+
+def test_services_that_a_hub_has_already_stay(monkeypatch, tmp_path):
+    """The Littlest JupyterHub sets its list of services before it loads files like this one."""
+    monkeypatch.setenv("RWLIB_CLASS", str(tmp_path))
+    hub = tmp_path / "hub.py"
+    hub.write_text(
+        "c = get_config()\n"
+        "c.JupyterHub.services = []\n"
+        'c.JupyterHub.services.append({"name": "cull-idle"})\n'
+        f"load_subconfig({str(FILE)!r})\n"
+    )
+    found = PyFileConfigLoader(hub.name, path=str(tmp_path)).load_config().JupyterHub.services
+    assert [each["name"] for each in found] == ["cull-idle", "labs"]
+
+
+def test_name_in_capitals_is_its_users_as_the_hub_writes_them(config, tmp_path):
+    folder = tmp_path / "learners" / "Zoë Grace"
+    folder.mkdir(parents=True)
+    (folder / "seat.json").write_text(json.dumps({"learner": "Zoë Grace", "token": "hers"}))
+    (tmp_path / "learners" / "half").mkdir()
+    (tmp_path / "learners" / "half" / "seat.json").write_text("{")
+    hook = config.Spawner.pre_spawn_hook
+    for name, normalize, seated in (
+        ("zoë grace", str.lower, True),
+        ("zoë grace", str, False),
+        ("zoë", str.lower, False),
+    ):
+        server = spawner(name)
+        server.authenticator = SimpleNamespace(normalize_username=normalize)
+        hook(server)
+        assert ("RWLIB_SEAT" in server.environment) is seated
 
 
 # What a test needs beside the documented file: no users of the machine, and ports of its own.

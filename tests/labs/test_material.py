@@ -11,6 +11,7 @@ from rwlib.cli.lab import command
 from rwlib.labs.markdown import markdown_html
 from rwlib.labs.material import PAGES, answer_key, page, source
 from rwlib.labs.model import all_labs
+from rwlib.labs.questions import LAYERS
 from tests.support import places
 
 NOTEBOOKS = places.ROOT / "notebooks" / "labs"
@@ -33,13 +34,21 @@ def test_pages_open_without_a_network_and_leave_no_markdown(tmp_path):
 def test_answers_are_apart_and_cover_every_lab(tmp_path):
     CliRunner().invoke(command, ["material", str(tmp_path), "--answers"], standalone_mode=False)
     text = (tmp_path / "answer_key.html").read_text()
+    guide = (tmp_path / "trainers_guide.md").read_text()
+    assert "see\n   Teach a class." in guide
+    assert guide.count("\n") == GUIDE.count("\n")
     for lab in all_labs():
         assert f"<h2>{lab.number} {lab.title}</h2>" in text
     assert "iam.update_assume_role_policy(RoleName=$role_name" in text
     for name in PAGES:
         assert "update_assume_role_policy" not in page(name)
     key = answer_key(NOTEBOOKS)
+    # Whose repair names a document shows it, and every question has its answer.
+    assert '"aws:PrincipalArn": [' in key.partition("## 16 ")[2].partition("## 17 ")[0]
     for lab in all_labs():
+        part = key.partition(f"## {lab.number} ")[2].partition("\n## ")[0]
+        assert not lab.after or LAYERS[lab.after["layer"]] in part.partition(lab.after["ask"])[2]
+        assert "$trust)" not in part or "`$trust`:" in part
         told = json.loads((NOTEBOOKS / lab.file_name).read_text())["cells"]
         solution = next("".join(c["source"]) for c in told if "## Solution" in "".join(c["source"]))
         assert solution.split("\n\n")[2].split("\n")[0][:60] in key, lab.number

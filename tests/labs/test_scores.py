@@ -328,6 +328,29 @@ def test_name_is_shown_and_obeyed_by_no_terminal(tmp_path):
     assert {len(chinese) + 3} <= column  # three letters of two columns each
 
 
+def test_who_has_a_seat_and_has_not_begun_is_on_every_sheet(tmp_path):
+    for name in ("ada", "grace", "zoë"):
+        seat = Workplace(name, tmp_path).folder_of_learner / "seat.json"
+        seat.parent.mkdir()
+        seat.write_text(json.dumps({"learner": name}))
+    # Before the first start, too.
+    assert [each.name for each in scores.read_class([tmp_path])[0]] == ["ada", "grace", "zoë"]
+    with LiveSheet([tmp_path]) as sheet:
+        assert "3 learners," in read(sheet.url)
+    scores.record_check(Workplace("grace", tmp_path), 1, [], changed=True, seed=1)
+    learners, broken = scores.read_class([tmp_path])
+    assert not broken
+    assert [(each.name, each.passed, each.trust) for each in learners] == [
+        ("grace", 1, "unsigned"),
+        ("ada", 0, "nothing yet"),
+        ("zoë", 0, "nothing yet"),
+    ]
+    out = tmp_path / "s.csv"
+    assert "0/21    nothing yet" in run("score", tmp_path, "--csv", out).output
+    rows = list(csv.DictReader(out.open()))
+    assert {(row["solution"], row["id"]) for row in rows if row["learner"] == "ada"} == {("", "")}
+
+
 def test_another_learners_file_in_ones_own_place_is_found(tmp_path, signing):
     ada, grace = (Workplace(name, tmp_path) for name in ("ada", "grace"))
     scores.record_check(ada, 1, [], changed=True, seed=1)

@@ -191,6 +191,9 @@ def test_look_shows_each_layer_and_calls_that_read_and_write_it(
             assert text.startswith(LAYERS[layer])
             assert text.removeprefix(LAYERS[layer]).strip()
         assert lab.look(" B ").text == known["allowed"]
+        listed = json.loads(re.search(r"^{.*?^}$", known["allowed"], re.M | re.S)[0])
+        assert lab.role_arn in listed["role_arns"]
+        assert listed["status"] == "Ready"
         with monkeypatch.context() as patch:
             for name, value in lab.environment.items():
                 patch.setenv(name, value)
