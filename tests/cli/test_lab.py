@@ -151,7 +151,14 @@ def test_state_that_cannot_be_read_is_one_sentence(given):
 
 
 @pytest.mark.parametrize(
-    "broken", ["lab.json", "sandbox/sandbox.json", "sandbox/pieces", "sandbox/bodies"]
+    "broken",
+    [
+        *("lab.json", "sandbox/pieces"),
+        *(
+            pytest.param(f"sandbox/{each}", marks=pytest.mark.long)
+            for each in ("sandbox.json", "bodies")
+        ),
+    ],
 )
 def test_lab_whose_state_is_broken_is_begun_anew_by_what_the_sentence_says(
     monkeypatch, tmp_path, broken
@@ -181,7 +188,13 @@ def test_lab_whose_state_is_broken_is_begun_anew_by_what_the_sentence_says(
     assert (score.solution, score.resets) == ("applied", 1)
 
 
-@pytest.mark.parametrize("stop", ["keep_history", "history", "set_network"])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        "history",
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("keep_history", "set_network")),
+    ],
+)
 def test_lab_that_was_killed_while_it_was_set_up_is_set_up_again(monkeypatch, tmp_path, stop):
     """In the middle of a reset: neither the old world is there nor the new one."""
     monkeypatch.setenv("RWLIB_LABS", str(tmp_path))

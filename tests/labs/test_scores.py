@@ -166,7 +166,7 @@ def test_earlier_file_put_back_is_never_signed_again(tmp_path, signing):
     assert "the file was removed, and begun anew" in scores.as_html([again])
 
 
-@pytest.mark.parametrize("extra", [0, 1, 3, 600])
+@pytest.mark.parametrize("extra", [0, 1, 3, pytest.param(600, marks=pytest.mark.long)])
 def test_newest_of_a_learners_files_counts_and_the_sheet_says_so(tmp_path, signing, extra):
     place = Workplace("ada", tmp_path / "class")
     scores.record(place, 3, started=at(0))

@@ -148,7 +148,7 @@ def test_what_is_reached_in_s3_is_a_bucket_that_there_can_be(resource):
         each.witness.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
         for each in excess_grants(target, situation_of(target, extra), WORKLOAD)
     ]
-    assert bool(buckets) is (resource == "arn:aws:s3:::acme-*")
+    assert bool(buckets) is (resource in ("arn:aws:s3:::acme-*", "arn:aws:s3:::*-"))
     for bucket in buckets:
         assert re.fullmatch(r"[a-z0-9][a-z0-9.-]+[a-z0-9]", bucket)
 
