@@ -110,16 +110,17 @@ def judge(model: RequestModel, policies: Policies) -> Decision:
         named = _named_in(text.lower(), (*facts, *(key for way in ways for key in way)))
         facts = {key: each for key, each in facts.items() if key in named}
         ways = tuple({key: each for key, each in way.items() if key in named} for way in ways)
+    model = replace(model, facts=facts, ways=ways)
     what = model.principal, model.action, model.resource, model.resource_account
     asked = *what, model.open_session, text, *(tuple(each.items()) for each in (facts, *ways))
     try:
         found = _judged.get(asked)
     except TypeError:  # a fact has several values
-        return _judge(replace(model, facts=facts, ways=ways), policies)
+        return _judge(model, policies)
     if found is None:
         if len(_judged) >= _MOST_JUDGED:
             _judged.clear()
-        found = _judged[asked] = _judge(replace(model, facts=facts, ways=ways), policies)
+        found = _judged[asked] = _judge(model, policies)
     return found
 
 

@@ -138,7 +138,7 @@ def _mend_bucket_policy(check: Check, mending: _Mending) -> Check:
 def _mend_boundary(check: Check, mending: _Mending) -> Check:
     target, situation = mending.target, mending.situation
     if check.reason == "boundary_not_set":
-        return _set_boundary(check, target.role_name, target.permissions_boundary_arn)
+        return replace(check, pastes=(_boundary_set(target, target.permissions_boundary_arn),))
     if check.reason != "boundary_denies" or situation.boundary is None:
         return check
     arn, document = situation.boundary[0], _with_room(situation)
@@ -151,19 +151,14 @@ def _mend_boundary(check: Check, mending: _Mending) -> Check:
         copy = f"arn:{arn.split(':')[1]}:iam::{situation.account_id}:policy/{name}"
         create = ("iam", "create-policy", "--policy-name", name, "--policy-document")
         pastes = _written("boundary", document, create, "the command that creates it")
-        pastes = (*pastes, Paste("the command that sets it", _boundary_command(target, copy)))
+        pastes = (*pastes, _boundary_set(target, copy))
     return _pasted(check, "boundary", pastes, _passes(judged, check))
 
 
-def _set_boundary(check: Check, role_name: str, arn: str) -> Check:
-    words = ("aws", "iam", "put-role-permissions-boundary", "--role-name", role_name)
-    said = shlex.join((*words, "--permissions-boundary", arn))
-    return replace(check, pastes=(Paste("the command that sets it", said),))
-
-
-def _boundary_command(target: Target, arn: str) -> str:
+def _boundary_set(target: Target, arn: str) -> Paste:
     words = ("aws", "iam", "put-role-permissions-boundary", "--role-name", target.role_name)
-    return shlex.join((*words, "--permissions-boundary", arn))
+    said = shlex.join((*words, "--permissions-boundary", arn))
+    return Paste("the command that sets it", said)
 
 
 def _mend_key_policy(check: Check, mending: _Mending) -> Check:
