@@ -18,6 +18,7 @@ from .ownership import others_tags as others_tags
 from .ownership import same_cluster_claims as same_cluster_claims
 from .ownership import statement_key as statement_key
 from .ownership import tag_map as tag_map
+from .quotas import VERSIONS_QUOTA as VERSIONS_QUOTA
 from .quotas import policy_text as policy_text
 from .step import STEPS as STEPS
 from .step import TITLES as TITLES

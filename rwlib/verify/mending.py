@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rwlib.steps import corrected_trust, statements_of, without_principal
+from rwlib.steps import VERSIONS_QUOTA, corrected_trust, statements_of, without_principal
 from rwlib.verify.bucket import check_bucket
 from rwlib.verify.check import Check, Paste
 from rwlib.verify.deciding import probe_role
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rwlib.verify.situation import Situation
 
 _TRUST_CHECKS = ("trust_principal", "trust_conditions", "trust_deny", "trust", "redshift_trust")
-_MOST_VERSIONS = 5
-"""Versions that a managed policy can have (IAM user guide, "IAM and AWS STS quotas")."""
 
 
 @dataclass(frozen=True)
@@ -273,11 +271,11 @@ def _new_version(
     pastes = _written(what, document, (*command, "--policy-document"))
     versions = [] if _is_of_aws(arn) else list(mending.versions_of(arn))
     old = [each for each in versions if not each.get("IsDefaultVersion")]
-    if len(versions) < _MOST_VERSIONS or not old:
+    if len(versions) < VERSIONS_QUOTA or not old:
         return pastes
     oldest = min(old, key=lambda each: int(str(each["VersionId"]).removeprefix("v")))["VersionId"]
     words = ("aws", "iam", "delete-policy-version", "--policy-arn", arn, "--version-id", oldest)
-    room = f"first, as a policy has no more than {_MOST_VERSIONS} versions: the command that "
+    room = f"first, as a policy has no more than {VERSIONS_QUOTA} versions: the command that "
     return (Paste(f"{room}deletes {oldest}, the oldest unused one", shlex.join(words)), *pastes)
 
 
