@@ -42,6 +42,7 @@ class Account:
     def __post_init__(self) -> None:
         self.aws.forget()
         self.made: set[str] = set()
+        self.regions: dict[str, str] = {}
         self.clients: dict[tuple[str, ...], Any] = {}
         self.way: dict[str, Any] = {}
         self.target = Target(**{**self.values, "apply": True})

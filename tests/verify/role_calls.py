@@ -139,18 +139,30 @@ def _put_there(account: Account, bucket: str, key: str, region: str) -> None:
     if bucket == "*":
         return
     owner = account.client("s3", region)
-    if bucket != account.target.bucket and bucket not in account.made:
+    if bucket != account.target.bucket and account.regions.get(bucket) != region:
+        if bucket in account.regions:
+            _take_away(account, bucket)
         place = {} if region == "us-east-1" else {
             "CreateBucketConfiguration": {"LocationConstraint": region}
         }  # fmt: skip
         owner.create_bucket(Bucket=bucket, **place)
-        account.made.add(bucket)
+        account.regions[bucket] = region
     if key and f"{bucket}/{key}" not in account.made:
         account.come_from()
         own = account.s3 if bucket == account.target.bucket else owner
         with _without_policy(own, bucket):
             own.put_object(Bucket=bucket, Key=key, Body=b"{}")
         account.made.add(f"{bucket}/{key}")
+
+
+def _take_away(account: Account, bucket: str) -> None:
+    """Delete a bucket that an earlier example asked for in another Region."""
+    account.come_from()
+    owner = account.client("s3", account.regions.pop(bucket))
+    for each in owner.list_objects_v2(Bucket=bucket).get("Contents", []):
+        owner.delete_object(Bucket=bucket, Key=each["Key"])
+    owner.delete_bucket(Bucket=bucket)
+    account.made = {each for each in account.made if not each.startswith(f"{bucket}/")}
 
 
 @contextmanager
