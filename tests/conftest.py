@@ -87,10 +87,11 @@ LONGEST = (
 def pytest_sessionstart(session):
     # The process that hands out the tests runs none: it needs neither clients nor sandboxes.
     if not session.config.pluginmanager.hasplugin("dsession"):
-        _prepare(fast="slow" in marks_left_out(session.config.option.markexpr))
+        left_out = marks_left_out(session.config.option.markexpr)
+        _prepare(fast="slow" in left_out, long="long" not in left_out)
 
 
-def _prepare(fast):
+def _prepare(fast, long):
     from hypothesis import HealthCheck, settings
     from hypothesis.internal.conjecture import providers
 
@@ -101,9 +102,13 @@ def _prepare(fast):
     keep_what_all_clients_share()
     keep_the_example_world()
     quick_jsonschema()
-    # How long an example takes says how busy the machine is, not whether the code is right.
+    # How long an example takes says how busy the machine is, not whether the code is right. A run
+    # of the same code tries the same examples; the long run draws new ones each time.
     settings.register_profile(
-        "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "any-machine",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=not long,
     )
     settings.load_profile("any-machine")
     if fast and hasattr(providers, "_get_local_constants"):
