@@ -319,8 +319,7 @@ def _session_facts(now: datetime, region_name: str, issued: timedelta) -> dict[s
     for a role's session (IAM User Guide, its entry). Nothing is called on behalf of somebody.
     """
     return {
-        # A key that is not listed here is one that AWS added, or a slip of the pen.
-        "aws:*": Unknown(),
+        # A key of "aws:" that is not listed here is a slip of the pen: AWS never sends it.
         **_clock(now),
         "aws:RequestedRegion": region_name or Unknown(optional=False),
         "aws:SecureTransport": True,
@@ -443,7 +442,6 @@ def assume_role_by_redshift(
     place = f"arn:aws:redshift:{region_name or '*'}:{account}"
     serverless = place.replace(":redshift:", ":redshift-serverless:")
     facts: dict[str, Any] = {
-        "aws:*": Unknown(),
         **_clock(now),
         "aws:RequestedRegion": Unknown(like=(region_name or "*", "us-east-1"), optional=False),
         "aws:SecureTransport": True,

@@ -129,12 +129,13 @@ def _names(
     subject: Subject,
 ) -> dict[str, _Name]:
     """Return the unknown keys that the policies name; only these can matter."""
-    families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}
+    families = {key[:-1]: about for key, about in known_of.items() if key.endswith("*")}
+    families = {start: families[start] for start in sorted(families, key=len, reverse=True)}
     names: dict[str, _Name] = {}
 
     def add(key: str, shown: str) -> None:
         about = known_of.get(key)
-        if about is None and key not in subject.values:
+        if key not in known_of and key not in subject.values:
             about = next((each for start, each in families.items() if key.startswith(start)), None)
         usual = spelled.get(key, key)
         if about is not None and (key not in names or names[key].shown == usual):

@@ -178,8 +178,9 @@ class Account:
                 s3.delete_object(Bucket=bucket, Key=key)
                 self.s3.put_object(Bucket=bucket, Key=key, Body=b"{}", Tagging="team=data")
             else:
-                sent = {"Prefix": str(probe.context["s3:prefix"])} if probe.context else {}
-                s3.list_objects_v2(Bucket=bucket, Delimiter="/", **sent)
+                names = {"s3:prefix": "Prefix", "s3:delimiter": "Delimiter"}
+                sent = {names[key]: str(value) for key, value in probe.context.items()}
+                s3.list_objects_v2(Bucket=bucket, **sent)
         except ClientError as error:
             # A missing object, and a listing that the caller may not see it by, is no refusal.
             return error.response["Error"]["Code"] == "NoSuchKey"

@@ -178,6 +178,7 @@ def grants(request, given, name, side):
 def requests():
     now = {"aws:PrincipalArn": ROLE_ARN, "aws:ViaAWSService": "false",
            "aws:MultiFactorAuthPresent": "false", "aws:CurrentTime": "2026-11-30T12:00:00Z",
+           "aws:EpochTime": "1796040000", "aws:TokenIssueTime": "2026-11-30T11:00:00Z",
            "aws:PrincipalTag/team": "data", "aws:RequestedRegion": "us-east-1"}  # fmt: skip
     for action, shape in PLACES.items():
         for place in NAMES[shape]:
