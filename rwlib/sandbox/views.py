@@ -90,7 +90,10 @@ class UploadView:
 
 @dataclass(frozen=True)
 class KeyView:
-    """A KMS key with what decides who may use it; ``grants`` are grantee and operations."""
+    """A KMS key with what decides who may use it.
+
+    ``grants`` are grantee and operations; ``multi_region`` is empty, ``PRIMARY`` or ``REPLICA``.
+    """
 
     arn: str
     account: str
@@ -102,6 +105,7 @@ class KeyView:
     aliases: tuple[str, ...]
     grants: tuple[tuple[str, frozenset[str], Mapping[str, Any]], ...] = ()
     asymmetric: bool = False
+    multi_region: str = ""
 
 
 @dataclass(frozen=True)

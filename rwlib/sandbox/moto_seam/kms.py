@@ -37,6 +37,9 @@ class MotoKms:
             tuple(key.aliases),
             grants,
             asymmetric=not _is_symmetric(key.key_spec),
+            multi_region=key.multi_region_configuration["MultiRegionKeyType"]
+            if key.multi_region
+            else "",
         )
 
     def all_keys(self) -> list[Any]:
