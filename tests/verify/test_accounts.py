@@ -286,3 +286,15 @@ def test_nat_addresses_of_cloud_metadata_are_evidence_and_no_knowledge(account):
     checks = {each.id: each for each in check_trust(account.target, situation, WORKLOAD)}
     assert checks["trust"].status == "unknown"
     assert "203.0.113.7" in checks["trust"].evidence[1]
+
+
+@pytest.mark.parametrize("prefix", ["a%20b+c", "größe?/$x", "日本/<x>&'y\""])
+def test_prefix_of_unusual_characters_is_judged_as_it_works(aws, sandbox, example, prefix):
+    """What is read back of a document is what was written, per cent signs and all."""
+    account = Account(aws, sandbox, {**example, "connectors": ["s3_sink"], "prefix": prefix})
+    checks, verdicts = account.verdict()
+    assert {checks[each].status for each in ("policy_documents", "requests_allowed")} == {"pass"}
+    keys = account.assume()
+    for verdict in verdicts:
+        if verdict.probe.allow:
+            assert account.happens(verdict, keys), verdict.line
