@@ -11,15 +11,17 @@ Source for what an operator compares: IAM User Guide, "Condition operators".
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain, product
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rwlib.evaluate.conditions import Test, holds
+from rwlib.evaluate.containment import PatternMachine, PatternToken
 from rwlib.evaluate.model import ABSENT_WORD, Unknown
 from rwlib.evaluate.operators import OPERATORS, moment, network, number
 from rwlib.evaluate.patterns import (
@@ -111,7 +113,7 @@ def _can_be_read(kind: str, about: Unknown) -> bool:
     if about.kind != "text":
         return (about.kind, kind) == ("number", "date")
     begins: _Steps = (("one", kind), ("many", kind if kind == "ip" else _ANY))
-    found = [_witnesses([_Pattern("", begins)], [_pattern(_glob_parts(e))]) for e in about.like]
+    found = [_witnesses((_Pattern("", begins),), (_pattern(_glob_parts(e)),)) for e in about.like]
     return not found or any(met is None or any(fits for fits, _ in met) for met in found)
 
 
@@ -149,25 +151,6 @@ _OF_KIND = {
 _Steps = tuple[tuple[str, str], ...]
 
 
-class _Automaton(Protocol):
-    """Reads a text character by character; a state is a set of places, empty where none is left."""
-
-    @property
-    def shown(self) -> str: ...
-
-    @property
-    def steps(self) -> _Steps: ...
-
-    @property
-    def ignore_case(self) -> bool: ...
-
-    def start(self) -> frozenset[int]: ...
-
-    def step(self, places: frozenset[int], character: str) -> frozenset[int]: ...
-
-    def accepts(self, places: frozenset[int]) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     """A pattern as an automaton: for each place a character, a class, or a star of a class."""
@@ -176,40 +159,17 @@ class _Pattern:
     steps: _Steps
     ignore_case: bool = False
 
-    def start(self) -> frozenset[int]:
-        return self._closed({0})
-
-    def step(self, places: frozenset[int], character: str) -> frozenset[int]:
-        lower = character.lower()
-        found = set()
-        for place in places:
-            if place == len(self.steps):
-                continue
-            what, text = self.steps[place]
+    def tokens(self) -> Iterator[PatternToken]:
+        """Yield what each place takes."""
+        for what, text in self.steps:
             if what == "is":
-                same = text.lower() == lower if self.ignore_case else text == character
-                if same:
-                    found.add(place + 1)
-            elif (
-                character in _OF_KIND[text]
-                if text in _OF_KIND
-                else text == _ANY or character != ":"
-            ):
-                found.add(place + 1 if what == "one" else place)
-        return self._closed(found)
-
-    def accepts(self, places: frozenset[int]) -> bool:
-        return len(self.steps) in places
-
-    def _closed(self, places: set[int]) -> frozenset[int]:
-        todo = list(places)
-        while todo:
-            place = todo.pop()
-            is_star = place < len(self.steps) and self.steps[place][0] == "many"
-            if is_star and place + 1 not in places:
-                places.add(place + 1)
-                todo.append(place + 1)
-        return frozenset(places)
+                cases = {text, text.lower(), text.upper()} if self.ignore_case else {text}
+                yield PatternToken(frozenset(each for each in cases if len(each) == 1))
+            elif text in _OF_KIND:
+                yield PatternToken(_OF_KIND[text], many=what == "many")
+            else:
+                excluded = frozenset(":" if text == _NO_COLON else "")
+                yield PatternToken(excluded, negated=True, many=what == "many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,28 +181,26 @@ class _Addresses:
 
     shown: str
     ranges: tuple[tuple[int, int], ...]
-    steps: _Steps = (("one", "octets"),)
-    ignore_case: bool = False
 
-    def start(self) -> frozenset[int]:
-        return frozenset((0,))
+    def step(self, place: int, character: str) -> int:
+        """Read one character; -1 where no address is left."""
+        dots, read = divmod(place, _FIELD)
+        if place < 0:
+            return -1
+        if character == "." and read and dots < 3 and read - 1 >= self.ranges[dots][0]:
+            return (dots + 1) * _FIELD
+        if character in "0123456789" and read != 1:  # no number begins with a zero
+            value = max(read - 1, 0) * 10 + int(character)
+            if value <= self.ranges[dots][1]:
+                return dots * _FIELD + value + 1
+        return -1
 
-    def step(self, places: frozenset[int], character: str) -> frozenset[int]:
-        for place in places:
-            dots, read = divmod(place, _FIELD)
-            if character == "." and read and dots < 3 and read - 1 >= self.ranges[dots][0]:
-                return frozenset(((dots + 1) * _FIELD,))
-            if character in "0123456789" and read != 1:  # no number begins with a zero
-                value = max(read - 1, 0) * 10 + int(character)
-                if value <= self.ranges[dots][1]:
-                    return frozenset((dots * _FIELD + value + 1,))
-        return frozenset()
-
-    def accepts(self, places: frozenset[int]) -> bool:
-        least = 3 * _FIELD + self.ranges[3][0] + 1
-        return any(place >= least for place in places)
+    def accepts(self, place: int) -> bool:
+        """Tell whether what was read is an address of the network."""
+        return place > 3 * _FIELD + self.ranges[3][0]
 
 
+_Automaton = _Pattern | _Addresses
 _FIELD = 1000
 
 
@@ -308,7 +266,7 @@ def _texts(uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None
         domain = [_addresses_of(_ANYWHERE, "")]
     # For a set operator an empty text is no value at all.
     apart = any(test.set_operator for test in uses.tests)
-    found = _witnesses(patterns, domain, apart, "*?" if about.plain else "")
+    found = _witnesses(tuple(patterns), tuple(domain), apart, "*?" if about.plain else "")
     if found is None:
         return None
     result = []
@@ -344,52 +302,50 @@ def _other_than(texts: Sequence[str]) -> str:
     return f"other than {' or '.join(texts[:4])}" if texts else "present"
 
 
+@lru_cache(maxsize=512)
 def _witnesses(
-    patterns: Sequence[_Automaton],
-    domain: Sequence[_Automaton],
+    patterns: tuple[_Automaton, ...],
+    domain: tuple[_Automaton, ...],
     empty_apart: bool = False,
     without: str = "",
-) -> dict[tuple[bool, ...], str] | None:
+) -> Mapping[tuple[bool, ...], str] | None:
     """Find a shortest text for every set of patterns that one text matches together."""
     every = [*patterns, *domain]
-    letters = {text for each in every for what, text in each.steps if what == "is"}
-    letters |= {
-        variant
-        for each in patterns
-        if each.ignore_case
-        for what, text in each.steps
-        if what == "is"
-        for variant in (text.lower(), text.upper())
-        if len(variant) == 1
-    }
-    classes = {text for each in every for what, text in each.steps if what != "is"}
-    if _NO_COLON in classes:
-        letters.add(":")
-    letters |= frozenset[str]().union(*(_OF_KIND[each] for each in classes & _OF_KIND.keys()))
-    alphabet = [_fresh(letters), *sorted(letters - set(without))]
-    start = tuple(each.start() for each in every)
+    machine = PatternMachine(
+        [tuple(each.tokens()) if isinstance(each, _Pattern) else () for each in every]
+    )
+    nets = [(index, each) for index, each in enumerate(every) if isinstance(each, _Addresses)]
+    alphabet = _alphabet(machine, bool(nets), without)
+
+    def alive(index: int, places: int, numbers: tuple[int, ...]) -> bool:
+        read = next((n for (at, _), n in zip(nets, numbers, strict=True) if at == index), None)
+        return bool(places & machine.spans[index]) if read is None else read >= 0
+
+    def matched(places: int, numbers: tuple[int, ...]) -> list[bool]:
+        found = [bool(places & final) for final in machine.finals]
+        for (index, each), read in zip(nets, numbers, strict=True):
+            found[index] = each.accepts(read)
+        return found
+
+    start = (machine.start, (0,) * len(nets))
     seen = {start}
-    todo: list[tuple[tuple[frozenset[int], ...], str]] = [(start, "")]
+    todo = [(start, "")]
     witnesses: dict[tuple[bool, ...], str] = {}
-    dead = tuple(frozenset[int]() for _ in domain)
-    for state, text in todo:
-        size = len(patterns)
-        inside = not domain or any(
-            each.accepts(places) for each, places in zip(domain, state[size:], strict=True)
-        )
-        if inside:
-            vector = tuple(
-                each.accepts(places) for each, places in zip(patterns, state[:size], strict=True)
-            )
+    within = range(len(patterns), len(every))
+    for (places, numbers), text in todo:
+        fits = matched(places, numbers)
+        if not domain or any(fits[len(patterns) :]):
+            vector = fits[: len(patterns)]
             witnesses.setdefault((*vector, empty_apart and not text), text)
         if len(witnesses) > _MOST_CELLS:
             return None
-        for character in alphabet:
-            following = tuple(
-                each.step(places, character) for each, places in zip(every, state, strict=True)
+        for character, moves, loops in alphabet:
+            after = tuple(
+                each.step(read, character) for (_, each), read in zip(nets, numbers, strict=True)
             )
+            following = (machine.step(places, moves, loops), after)
             again = following in seen and not (empty_apart and not text)
-            if again or (domain and following[size:] == dead):
+            if again or (domain and not any(alive(each, *following) for each in within)):
                 continue
             if len(seen) >= _MOST_STATES:
                 return None
@@ -398,7 +354,18 @@ def _witnesses(
     return witnesses
 
 
-def _fresh(letters: set[str]) -> str:
+def _alphabet(machine: PatternMachine, addresses: bool, without: str) -> list[tuple[str, int, int]]:
+    """Return one character for each way in which patterns and addresses tell them apart."""
+    letters = machine.named | (_OF_KIND["octets"] if addresses else frozenset())
+    found: dict[tuple[object, ...], tuple[str, int, int]] = {}
+    for character in [_fresh(letters), *sorted(letters - set(without))]:
+        effect = machine.effect(character)
+        alone = character if addresses and character in _OF_KIND["octets"] else ""
+        found.setdefault((*effect, alone), (character, *effect))
+    return list(found.values())
+
+
+def _fresh(letters: Collection[str]) -> str:
     """Return a character that is none of these, in no case."""
     return next(each for each in map(chr, range(0x2190, 0x2FFF)) if each not in letters)
 
@@ -452,7 +419,7 @@ def could_match(
     for chosen in product(*choices):
         pattern = _Pattern("", tuple(chain.from_iterable(chosen)), ignore_case=True)
         for steps in domain:
-            met = _witnesses([pattern], [_Pattern("", steps, ignore_case=True)])
+            met = _witnesses((pattern,), (_Pattern("", steps, ignore_case=True),))
             if met is None or any(fits for fits, _ in met):
                 return True
     return False
