@@ -77,7 +77,7 @@ class _Deciding:
     def certain(self, subject: Subject) -> Decision | None:
         """Return the decision when it is the same whatever the unknown keys are."""
         shut = self._decide(replace(subject, lean="shut"))
-        if shut.allowed or not subject.unknown:
+        if shut.allowed or not (subject.unknown or subject.open):
             return shut
         opened = self._decide(replace(subject, lean="open"))
         return None if opened.allowed else opened

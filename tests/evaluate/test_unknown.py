@@ -177,6 +177,18 @@ def test_two_lines_whose_keys_stand_in_each_other_are_settled_by_what_is_certain
     assert evaluate(REQUEST, under(statement), {"k:one", "k:two"}).effect == "depends"
 
 
+def test_two_keys_that_are_compared_with_each_other_may_differ():
+    """One value that no policy names stands for all of them, yet two such need not be equal."""
+    either = [
+        {**ALLOW, "Condition": {"ForAllValues:StringLike": {one: ["ab*", f"${{{other}}}"]}}}
+        for one, other in (("k:one", "k:two"), ("k:two", "k:one"))
+    ]
+    policies = Policies(identity=policy(*either))
+    assert evaluate(REQUEST, policies, {"k:one", "k:two"}).effect == "depends"
+    differing = replace(REQUEST, context={**REQUEST.context, "k:one": "x", "k:two": "y"})
+    assert not evaluate(differing, policies).allowed
+
+
 def test_patterns_that_exclude_each_other_never_match_together():
     never = {
         **ALLOW,
