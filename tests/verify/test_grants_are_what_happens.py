@@ -27,6 +27,9 @@ ACTIONS = [
     "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "s3:GetObjectAcl",
     "s3:GetObjectTagging", "s3:GetBucket*", "s3:ListBucketVersions", "s3:List*", "s3:*", "s3:Get*",
     "s3:*Object", "*", "iam:GetUser", "iam:*", "s3:ListAllMyBuckets", "s3:DeleteObjectTagging",
+]  # fmt: skip
+MORE_ACTIONS = [
+    *ACTIONS,
     "S3:GETOBJECT", "s3:?etObject", "s3:PutObject*", "iam:Get*User*", "*:Get*",
 ]  # fmt: skip
 RESOURCES = [
@@ -39,6 +42,9 @@ RESOURCES = [
     "arn:aws:s3:::acme-${aws:PrincipalTag/none, 'other'}/*",
     f"{BUCKET}/${{aws:SourceVpce, 'risingwave'}}/*",
     f"arn:aws:iam::{CUSTOMER}:user/${{aws:username, 'eve'}}",
+]  # fmt: skip
+MORE_RESOURCES = [
+    *RESOURCES,
     f"{BUCKET}/${{*}}", f"{BUCKET}/risingwave${{?}}*", f"{BUCKET}//*", f"{BUCKET}/risingwave/../*",
     "arn:aws:s3:::*", "arn:aws:s3:*:*:acme-other/*", "arn:*:s3:::acme-analytics/d?ta/*",
     f"{BUCKET}/risingwave/a%20b/*", f"{BUCKET}*", "arn:aws:*", f"{BUCKET}/résumé/*",
@@ -83,7 +89,10 @@ CONDITIONS = [
     {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
     {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
     {"NumericLessThanEquals": {"s3:max-keys": "10"}},
-    # Written for another kind of value, and what no or only some requests have.
+]  # fmt: skip
+# Written for another kind of value, and what no or only some requests have.
+MORE_CONDITIONS = [
+    *CONDITIONS,
     {"StringEquals": {"aws:SourceIp": ["203.0.113.0/24", "203.0.113.9"]}},
     {"StringLike": {"aws:SourceIp": "203.0.113.*"}},
     {"StringEquals": {"aws:SourceIp": "203.0.113.0/24"}},
@@ -132,11 +141,16 @@ WAYS = [
 
 
 @st.composite
-def statements(draw, principal=False):
+def statements(draw, principal=False, wide=False):
+    all_actions, all_places, all_conditions = (
+        (MORE_ACTIONS, MORE_RESOURCES, MORE_CONDITIONS)
+        if wide
+        else (ACTIONS, RESOURCES, CONDITIONS)
+    )
     effect = draw(st.sampled_from(["Allow", "Allow", "Allow", "Deny"]))
     made = {"Effect": effect}
-    actions = draw(st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=2, unique=True))
-    places = [e for e in RESOURCES if not principal or e.startswith(BUCKET)]
+    actions = draw(st.lists(st.sampled_from(all_actions), min_size=1, max_size=2, unique=True))
+    places = [e for e in all_places if not principal or e.startswith(BUCKET)]
     resources = draw(st.lists(st.sampled_from(places), min_size=1, max_size=2, unique=True))
     if principal:
         actions = [each for each in actions if each.startswith("s3:")] or ["s3:*"]
@@ -145,7 +159,7 @@ def statements(draw, principal=False):
     made["NotAction" if draw(st.integers(0, 7)) == 0 else "Action"] = actions
     excepts = draw(st.integers(0, 7)) == 0 and "*" not in resources
     made["NotResource" if excepts else "Resource"] = resources
-    condition = draw(st.sampled_from(CONDITIONS))
+    condition = draw(st.sampled_from(all_conditions))
     return {**made, "Condition": condition} if condition else made
 
 
@@ -260,6 +274,12 @@ def test_what_the_role_reaches_is_reported(account, extra, boundary, on_bucket, 
 
 @pytest.mark.long
 @settings(max_examples=int(os.environ.get("VERDICT_EXAMPLES", "1000")), **FIXED)
-@given(EXTRA, BOUNDARY, ON_BUCKET, ASKED, VERSIONS)
+@given(
+    st.lists(statements(wide=True), min_size=1, max_size=3),
+    st.lists(statements(wide=True), max_size=2),
+    st.lists(statements(principal=True, wide=True), max_size=1),
+    ASKED,
+    VERSIONS,
+)
 def test_what_many_roles_reach_is_reported(account, extra, boundary, on_bucket, asked, version):
     compare_grants(account, extra, boundary, on_bucket, asked, version)
