@@ -21,7 +21,6 @@ from rwlib.widgets.panels import (
     GuidePanel,
     PreviewPanel,
     ProgressPanel,
-    guarded,
     together,
 )
 from rwlib.widgets.step_states import anchor_of
@@ -65,7 +64,7 @@ class StartPanel(ProgressPanel):
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
-            guarded(self.guide.look, self.why)
+            self.work(self.guide.look, self.why, self.button)
 
 
 class SectionPanel(GuidePanel):
@@ -183,11 +182,14 @@ class TakeBackPanel(GuidePanel):
             tooltip="Show what would be deleted; nothing is deleted before you confirm it",
         )
         self.ask.observe(self._asked, names="value")
-        self.inside = ipywidgets.VBox([])
+        self.inside, self.said = ipywidgets.VBox([]), page()
         self.panel: TearDownPanel | None = None
         self.downloads = DownloadsPanel(guide)
-        self.box.children = [style(), self.downloads.box, self.ask, self.inside]
+        self.box.children = [style(), self.downloads.box, self.ask, self.said, self.inside]
         self.refresh()
+
+    def _make(self) -> None:
+        self.panel = TearDownPanel(self.guide)
 
     def refresh(self) -> None:
         """Offer it as soon as there is something to look at."""
@@ -196,5 +198,5 @@ class TakeBackPanel(GuidePanel):
 
     def _asked(self, change: Any) -> None:
         if change["new"] and self.panel is None:
-            self.panel = TearDownPanel(self.guide)
+            self.work(self._make, self.said, self.ask)
         self.inside.children = [self.panel.box] if change["new"] and self.panel else []
