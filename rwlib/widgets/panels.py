@@ -308,6 +308,8 @@ class ApplyPanel(GuidePanel):
             reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked for"]
         elif not reasons and self.step == 5 and state is State.READY:
             reasons = [f"Copy the SQL above and run it, or tick: {label_of('run_sql')}"]
+        elif not reasons and state is State.FAIL and self.guide.failure:
+            reasons = ["Mend what is said below, then press Preview"]
         elif not reasons and state is State.READY:
             reasons = ["Press Preview first"]
         elif not reasons and count:
