@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
 
 
+SOMEBODY_ELSE = "Nothing was left to write: somebody else did it after the preview."
+
+
 class GuidePanel(Panel):
     """A panel that follows a guide.
 
@@ -364,6 +367,8 @@ class ApplyPanel(GuidePanel):
         made = [c.sentence for step in self.done for c in step.changes if c.applied or not c.writes]
         if self.guide.failure:
             self.result.say(". ".join([*made, self.guide.failure]), "bad")
+        elif self.done and not any(c.applied for step in self.done for c in step.changes):
+            self.result.say(f"{SOMEBODY_ELSE} " + ". ".join(made) + ".", "good")
         else:
             self.result.say("Done. " + ". ".join(made) + ".", "good")
         self.refresh()

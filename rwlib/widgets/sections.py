@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from rwlib.display import show_note
+from rwlib.display import page_parts, show_note
 from rwlib.steps import STEPS, VERIFY, State
 from rwlib.widgets.downloads import DownloadsPanel
 from rwlib.widgets.panel import fill, marked, note, page, style
@@ -60,7 +60,9 @@ class StartPanel(ProgressPanel):
             guide = self.guide
             self.button.disabled = bool(guide.errors)
             said = "; ".join(guide.blockers) if guide.waits else ""
-            fill(self.why, note(said, "bad" if guide.problem else ""))
+            body = note(said, "bad" if guide.problem else "")
+            # What was pressed folds away with what was read; what goes on is the button here.
+            fill(self.why, body + str(page_parts().scroll_here()) if guide.halted else body)
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
