@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,7 @@ class TargetForm(Panel):
         shown = (*fields, *rest) if guided else ()
         self.fields = {name: Field(name, self._values.get(name), self._edited) for name in shown}
         self.first = fields
+        self.edited_at = 0.0
         self._line = WaitLine()
         if guided:
             self._lay_out(fields, rest)
@@ -218,6 +220,7 @@ class TargetForm(Panel):
             return
         self._values[name] = value
         self._found_wrong.clear()
+        self.edited_at = time.monotonic()
         try:
             with self._line.watching(lambda line: put_below(self.box, self.fields[name].box, line)):
                 self._read_for(name, value)

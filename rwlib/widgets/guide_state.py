@@ -6,6 +6,7 @@ The guide is the only writer of the state. Panels show it and hand it what a per
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 FILL_IN = "Fill in the form first"
 _ASKING = "asking who the calls are made as there"
+LATE = 1.0
+"""Seconds after a look in which an edit was made before the click that asked for it."""
+
 _LOOK_AGAIN = "press Preview to see what AWS shows now"
 _NOT_LOOKED = "not looked at: press Preview"
 
@@ -86,6 +90,7 @@ class Guide:
         self.line = WaitLine() if self.guided else None
         self.home: Any = None
         self._writing: tuple[int, ...] = ()
+        self._asked = -LATE
         self._runbook: Runbook | None = None
         self._caller: tuple[tuple[str, ...], str, str] | None = None
         self._account: tuple[tuple[str, ...], Aws | RunbookError] | None = None
@@ -255,13 +260,26 @@ class Guide:
         for listener in self._listeners:
             listener()
 
-    def edit(self, values: Mapping[str, Any]) -> None:
-        """Take edited inputs: what was previewed counts no more. Makes no call."""
+    def edit(self, values: Mapping[str, Any], *, came: float | None = None) -> None:
+        """Take edited inputs: what was previewed counts no more.
+
+        Makes no call, but for an edit that came with the click that asked for the last look.
+
+        Parameters
+        ----------
+        came
+            When the edit came, as ``time.monotonic`` says it; now by default.
+        """
         self.values, self.unread = dict(values), ""
         self._begin()
         errors = self.errors
         self.states = closed_states(FILL_IN if errors else "inputs changed, press Preview")
         keep_inputs(self.values)
+        late = (time.monotonic() if came is None else came) - self._asked < LATE
+        self._asked = -LATE
+        if late and not errors:
+            self.attend(self.look)
+            return
         self.tell()
 
     def _begin(self) -> None:
@@ -270,6 +288,16 @@ class Guide:
         self.problem, self.failure, self.halted, self.blamed = "", "", "", {}
         self.refused_check = None
         self.revision += 1
+
+    def look_as_asked(self) -> None:
+        """Look because a person pressed Preview.
+
+        A browser holds back what was typed last while the kernel is busy with what was typed
+        before, but not a click (`ipywidgets`, ``msg_throttle``): the last letters can come after
+        the click that was made after them. So an edit that comes with it is looked at too.
+        """
+        self.look()
+        self._asked = time.monotonic()
 
     def look(self) -> None:
         """Read AWS and RisingWave Cloud again and find out how far every step is."""

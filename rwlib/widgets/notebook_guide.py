@@ -75,7 +75,7 @@ class NotebookGuide(Guide):
             self.values,
             fields,
             guided=self.guided,
-            on_edit=self.edit,
+            on_edit=lambda values: self.edit(values, came=made.edited_at),
             folded=folded,
             account=self.account,
         )

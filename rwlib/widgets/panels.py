@@ -218,7 +218,7 @@ class PreviewPanel(GuidePanel):
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
-            self.work(self.guide.look, self.body, self.button)
+            self.work(self.guide.look_as_asked, self.body, self.button)
 
     def refresh(self) -> None:
         """Show the preview, or what is missing for one."""

@@ -66,7 +66,7 @@ class StartPanel(ProgressPanel):
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
-            self.work(self.guide.look, self.why, self.button)
+            self.work(self.guide.look_as_asked, self.why, self.button)
 
 
 class SectionPanel(GuidePanel):
