@@ -104,12 +104,10 @@ def _organization_check(role_arn: str, stopped: list[_Stopped]) -> Check:
         title,
         "fail",
         tuple(f"{each.verdict.probe.title}: stopped by the organization" for each in stopped),
-        "no policy of this account can allow it: send the text below to the organization's "
-        "administrators, and check again when they have changed the policy",
+        "ask the organization's administrators: no policy of this account can allow it; send them "
+        "the text below, and check again when they have changed the policy",
         "scp_denies",
-        pastes=(
-            Paste("the text for the organization's administrators", _letter(role_arn, stopped)),
-        ),
+        pastes=(Paste(_TO_WHOM, _letter(role_arn, stopped)),),
     )
 
 
