@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rwlib.errors import InputError, RunbookError
+from rwlib.evaluate import SESSION_NAME_KEY
 from rwlib.labs.advice import with_advice
 from rwlib.labs.clients import only_lab
 from rwlib.labs.guards import LabHistory, lost, opened, strangers_let_in, too_much_granted
@@ -36,6 +37,8 @@ _JUDGED = frozenset(
 _LEFT_TO_GUARDS = frozenset({"trust_too_wide", "grant_beyond_need"})
 # Depends on keys that a real try has shown: who asks Redshift, what S3 sends to KMS.
 _SHOWN_BY_TRYING = frozenset({"redshift_trust", "kms"})
+# What a trust policy may ask about the session in which RisingWave has just been let in.
+_WHO_ASKS = frozenset({"aws:userid", SESSION_NAME_KEY.lower()})
 ENCRYPTION_CONTEXT = "kms:encryptioncontext"
 _LAYERS: Mapping[str, str] = {
     "bucket_policy_denies": "the bucket policy",
@@ -178,15 +181,16 @@ def _counts(check: Check, *, works: bool) -> bool:
     if check.id == "requests_refused":
         return False
     depends = check.status == "unknown" and check.reason == "depends_on_context"
-    if works and depends and (check.id in _SHOWN_BY_TRYING or _about_encryption(check)):
+    if works and depends and (check.id in _SHOWN_BY_TRYING or _only_about_what_was_seen(check)):
         return False
     return check.status in ("fail", "unknown")
 
 
-def _about_encryption(check: Check) -> bool:
-    """Whether a request depends on the encryption context, which S3 was just seen to send."""
+def _only_about_what_was_seen(check: Check) -> bool:
+    """Whether a request depends on what S3 or RisingWave was just seen to send."""
     return bool(check.grounds) and all(
         any(key.lower().startswith(ENCRYPTION_CONTEXT) for key in ground.keys)
+        or (ground.keys and _WHO_ASKS.issuperset(key.lower() for key in ground.keys))
         for ground in check.grounds
     )
 

@@ -234,9 +234,11 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
             losses.append(Observed(line, "others_changed"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
+    moved = _moved(before.role(target.role_name), now)
     losses += [
         Observed(f"Allowed Principals: {each} is gone; sts:AssumeRole on it is refused now", "gone")
         for each in gone
+        if each != moved
     ]
     there = setup.contents() if history.objects else {}
     for key, tag in history.objects.items():
@@ -246,6 +248,14 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
             line = f"object {key} has another content: s3:GetObject gives what was not in it"
             losses.append(Observed(line, "others_changed"))
     return losses
+
+
+def _moved(was: Mapping[str, Any] | None, now: LabState) -> str:
+    """Return the ARN that the lab's role had, if it was made again under another path."""
+    there = None if was is None else now.role(str(was["name"]))
+    if was is None or there is None or there["arn"] not in now.allowed_principals:
+        return ""
+    return str(was["arn"]) if there["arn"] != was["arn"] else ""
 
 
 def _without_tls(request: Request) -> bool:
@@ -305,6 +315,7 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
         WORKLOAD_IDENTITY_ARN,
         had=had.situation(setup.target),
         tolerated=tolerated,
+        workload_id=state.workload_id,
     )
     return tuple(found)
 

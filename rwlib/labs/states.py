@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from rwlib.aws import BucketFacts
-from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_ROLE
+from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WORKLOAD_ROLE
 from rwlib.target import Target
 from rwlib.verify import Situation
 
@@ -49,6 +49,11 @@ class LabState:
     def key(self, arn: str) -> Mapping[str, Any] | None:
         """Return a KMS key."""
         return self.pieces.get(f"key {arn}")
+
+    @property
+    def workload_id(self) -> str:
+        """Unique id of the Workload Identity as it is now; empty where there is none."""
+        return str(self.pieces.get(f"role {WORKLOAD_IDENTITY_ARN}", {}).get("id", ""))
 
     @cached_property
     def allowed_principals(self) -> tuple[str, ...]:

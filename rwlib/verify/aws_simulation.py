@@ -25,6 +25,7 @@ def check_simulation(
     verdicts: Iterable[Verdict],
     *,
     unread: Mapping[str, str] | None = None,
+    role_tags: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """Ask AWS to simulate the connectors' requests for the role.
 
@@ -38,6 +39,8 @@ def check_simulation(
     unread
         What could not be read of the role's policies, with the reason: AWS knows it, and then no
         difference says anything.
+    role_tags
+        The role's tags, which its sessions have too.
     """
     from botocore.exceptions import ClientError
 
@@ -51,7 +54,7 @@ def check_simulation(
     compared = 0
     for context, members in groups.items():
         try:
-            results = _simulate(aws, _simulation_call(role_arn, context, members))
+            results = _simulate(aws, _simulation_call(role_arn, context, members, role_tags))
         except (ClientError, RunbookError) as error:
             reason = error_message(error) if isinstance(error, ClientError) else str(error)
             unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
@@ -90,10 +93,14 @@ def check_simulation(
     ]
 
 
-def simulation_calls(role_arn: str, verdicts: Iterable[Verdict]) -> list[Read]:
+def simulation_calls(
+    role_arn: str, verdicts: Iterable[Verdict], role_tags: Mapping[str, str] | None = None
+) -> list[Read]:
     """Return the calls with which `check_simulation` begins; none depends on another."""
-    groups = _groups(verdicts)
-    return [_simulation_call(role_arn, context, members) for context, members in groups.items()]
+    return [
+        _simulation_call(role_arn, context, members, role_tags)
+        for context, members in _groups(verdicts).items()
+    ]
 
 
 def _groups(verdicts: Iterable[Verdict]) -> dict[tuple[tuple[str, str], ...], list[Verdict]]:
@@ -139,7 +146,10 @@ def _simulation_check(
 
 
 def _simulation_call(
-    role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
+    role_arn: str,
+    context: tuple[tuple[str, str], ...],
+    members: list[Verdict],
+    role_tags: Mapping[str, str] | None,
 ) -> Read:
     # A simulation has the keys that are passed (IAM API reference, SimulatePrincipalPolicy).
     account = role_arn.split(":")[4]
@@ -150,6 +160,7 @@ def _simulation_call(
         "s3:ResourceAccount": account,
         "aws:SecureTransport": "true",
         "aws:ViaAWSService": "false",
+        **{f"aws:PrincipalTag/{key}": value for key, value in (role_tags or {}).items()},
         **dict(context),
     }
     return Read(

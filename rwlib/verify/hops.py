@@ -109,15 +109,16 @@ def ask_aws(
     from rwlib.verify.connectors import check_connectors
 
     simulated = not situation.planned and situation.trust_policy is not None
-    region_name = situation.bucket.region_name
+    region_name, tags = situation.bucket.region_name, situation.role_tags
+    asked = (situation.role_arn, verdicts, tags)
     aws.read_ahead(
         validation_call(wanted_policy, region_name),
-        *(simulation_calls(situation.role_arn, verdicts) if simulated else ()),
+        *(simulation_calls(*asked) if simulated else ()),
     )
     checks = [validate_policy(aws, wanted_policy, region_name)]
     if simulated:
         unread = situation.unread()
-        checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread)
+        checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread, role_tags=tags)
     return checks + check_connectors(aws, target, situation, sql)
 
 

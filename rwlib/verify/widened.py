@@ -22,7 +22,6 @@ from rwlib.evaluate import (
     cells,
     evaluate,
     literal_tokens,
-    text_tokens,
 )
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
@@ -31,6 +30,7 @@ from rwlib.verify.grants import (
     _shape_tokens,
     _Statement,
     actions_matcher,
+    tested_tokens,
     too_many,
 )
 from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
@@ -253,7 +253,7 @@ def _as_whom(
         for statement in statements
         for operator, key, _, values in statement.tests
         for value in values
-        if key == "aws:userid" and (tokens := _id_tokens(operator, value, statement.variables))
+        if key == "aws:userid" and (tokens := tested_tokens(operator, value, statement.variables))
     ]
     if not patterns:
         yield named
@@ -263,19 +263,13 @@ def _as_whom(
         return
     letters = PatternToken(frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
     any_letters = PatternToken(letters.characters, many=True)
-    shape = [*literal_tokens("AROA" if ":role/" in arn else "AIDA"), letters, any_letters]
-    if ":role/" in arn:
+    shape = [*literal_tokens("AROA" if _is_role(arn) else "AIDA"), letters, any_letters]
+    if _is_role(arn):
         name = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-")
         shape += [*literal_tokens(":"), PatternToken(name), PatternToken(name, many=True)]
     for text in cells([shape], list(dict.fromkeys(patterns))).values():
         if text and not text.startswith(tuple(f"{each}:" for each in but_ids)):
             yield {**named, "aws:userid": text}
-
-
-def _id_tokens(operator: str, value: str, variables: bool) -> tuple[PatternToken, ...]:
-    if "like" in operator.lower():
-        return tuple(text_tokens(value, variables) or ())
-    return tuple(literal_tokens(value))
 
 
 def _contexts(
@@ -305,17 +299,17 @@ def _principals(
             elif account := _account_of(name):
                 accounts[account] = None
     tested = [
-        (value, key, statement.variables)
+        (operator, value, key, statement.variables)
         for statement in statements
-        for _, key, _, values in statement.tests
+        for operator, key, _, values in statement.tests
         if key in ("aws:principalarn", "aws:principalaccount")
         for value in values
     ]
-    accounts |= dict.fromkeys(filter(None, (_account_of(value) for value, _, _ in tested)))
+    accounts |= dict.fromkeys(filter(None, (_account_of(value) for _, value, _, _ in tested)))
     patterns = [
         tokens
-        for value, key, variables in tested
-        if key == "aws:principalarn" and (tokens := arn_tokens(value, variables=variables))
+        for operator, value, key, variables in tested
+        if key == "aws:principalarn" and (tokens := tested_tokens(operator, value, variables))
     ]
     patterns = list(dict.fromkeys(patterns))
     for account in accounts:
@@ -325,7 +319,12 @@ def _principals(
             shape = tuple(_shape_tokens(f"arn:aws:iam::{account}:{kind}/${{Name}}", account))
             arns += [text for text in cells([shape], patterns).values() if text]
     for arn in dict.fromkeys(arns):
-        yield (role_session(arn, "session") if ":role/" in arn else arn), arn
+        yield (role_session(arn, "session") if _is_role(arn) else arn), arn
+
+
+def _is_role(arn: str) -> bool:
+    """Tell a role from a user: the path of either may have colons in it."""
+    return arn.split(":", 5)[-1].startswith("role/")
 
 
 def _account_of(name: str) -> str:
