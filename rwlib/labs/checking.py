@@ -40,6 +40,8 @@ _SHOWN_BY_TRYING = frozenset({"redshift_trust", "kms"})
 # What a trust policy may ask about the session in which RisingWave has just been let in.
 _WHO_ASKS = frozenset({"aws:userid", SESSION_NAME_KEY.lower()})
 ENCRYPTION_CONTEXT = "kms:encryptioncontext"
+# What S3 says to KMS, and what KMS knows of the key.
+_SENT_TO_KMS = (ENCRYPTION_CONTEXT, "kms:resourcealiases", "aws:resourcetag/")
 _LAYERS: Mapping[str, str] = {
     "bucket_policy_denies": "the bucket policy",
     "boundary_denies": "the permissions boundary",
@@ -128,7 +130,10 @@ def _drift(setup: LabSetup) -> list[str]:
 
 def _opens(setup: LabSetup, change: Planned) -> str:
     """Say with one request what a planned change lets through or refuses."""
-    place = setup.role_arn if change.attribute == "assume_role_policy" else "*"
+    place = "*"
+    if change.attribute == "assume_role_policy":
+        other = f"arn:aws:iam::{CUSTOMER}:role/{change.name}"
+        place = setup.role_arn if change.name == setup.target.role_name else other
     pairs = ((change.now, change.then, "lets through"), (change.then, change.now, "refuses"))
     for old, new, what in pairs:
         for each in newly_allowed(old, new, place=place, account_id=CUSTOMER):
@@ -189,7 +194,7 @@ def _counts(check: Check, *, works: bool) -> bool:
 def _only_about_what_was_seen(check: Check) -> bool:
     """Whether a request depends on what S3 or RisingWave was just seen to send."""
     return bool(check.grounds) and all(
-        any(key.lower().startswith(ENCRYPTION_CONTEXT) for key in ground.keys)
+        any(key.lower().startswith(_SENT_TO_KMS) for key in ground.keys)
         or (ground.keys and _WHO_ASKS.issuperset(key.lower() for key in ground.keys))
         for ground in check.grounds
     )

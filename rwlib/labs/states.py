@@ -14,7 +14,8 @@ from rwlib.target import Target
 from rwlib.verify import Situation
 
 Document = Mapping[str, Any]
-_LIST = "assume-customer-roles"
+ALLOWED_PRINCIPALS = "assume-customer-roles"
+"""The policy of RisingWave's role in which the sandbox keeps the roles that it may assume."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class LabState:
         """The roles that RisingWave's workload may assume by its own policy."""
         workload = self.pieces.get(f"role arn:aws:iam::{RISINGWAVE_CLOUD}:role/{WORKLOAD_ROLE}")
         for name, document in (workload or {}).get("policies", ()):
-            if name == _LIST:
+            if name == ALLOWED_PRINCIPALS:
                 return tuple(
                     arn
                     for statement in json.loads(document)["Statement"]

@@ -25,7 +25,7 @@ def check_simulation(
     verdicts: Iterable[Verdict],
     *,
     unread: Mapping[str, str] | None = None,
-    role_tags: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """Ask AWS to simulate the connectors' requests for the role.
 
@@ -39,8 +39,8 @@ def check_simulation(
     unread
         What could not be read of the role's policies, with the reason: AWS knows it, and then no
         difference says anything.
-    role_tags
-        The role's tags, which its sessions have too.
+    known
+        What every session of the role has beside its ARN: its id, and the role's tags.
     """
     from botocore.exceptions import ClientError
 
@@ -54,7 +54,7 @@ def check_simulation(
     compared = 0
     for context, members in groups.items():
         try:
-            results = _simulate(aws, _simulation_call(role_arn, context, members, role_tags))
+            results = _simulate(aws, _simulation_call(role_arn, context, members, known or {}))
         except (ClientError, RunbookError) as error:
             reason = error_message(error) if isinstance(error, ClientError) else str(error)
             unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
@@ -94,11 +94,11 @@ def check_simulation(
 
 
 def simulation_calls(
-    role_arn: str, verdicts: Iterable[Verdict], role_tags: Mapping[str, str] | None = None
+    role_arn: str, verdicts: Iterable[Verdict], known: Mapping[str, str] | None = None
 ) -> list[Read]:
     """Return the calls with which `check_simulation` begins; none depends on another."""
     return [
-        _simulation_call(role_arn, context, members, role_tags)
+        _simulation_call(role_arn, context, members, known or {})
         for context, members in _groups(verdicts).items()
     ]
 
@@ -149,7 +149,7 @@ def _simulation_call(
     role_arn: str,
     context: tuple[tuple[str, str], ...],
     members: list[Verdict],
-    role_tags: Mapping[str, str] | None,
+    known: Mapping[str, str],
 ) -> Read:
     # A simulation has the keys that are passed (IAM API reference, SimulatePrincipalPolicy).
     account = role_arn.split(":")[4]
@@ -160,7 +160,7 @@ def _simulation_call(
         "s3:ResourceAccount": account,
         "aws:SecureTransport": "true",
         "aws:ViaAWSService": "false",
-        **{f"aws:PrincipalTag/{key}": value for key, value in (role_tags or {}).items()},
+        **known,
         **dict(context),
     }
     return Read(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rwlib.errors import RunbookError
+from rwlib.evaluate import OPENDAL_SESSION
 from rwlib.target import Target
 from rwlib.verify.allowed_principal import check_allowed_principal, settled_list, stale_entries
 from rwlib.verify.bucket import check_bucket
@@ -109,8 +110,11 @@ def ask_aws(
     from rwlib.verify.connectors import check_connectors
 
     simulated = not situation.planned and situation.trust_policy is not None
-    region_name, tags = situation.bucket.region_name, situation.role_tags
-    asked = (situation.role_arn, verdicts, tags)
+    region_name = situation.bucket.region_name
+    known = {f"aws:PrincipalTag/{key}": each for key, each in (situation.role_tags or {}).items()}
+    if situation.role_id:
+        known["aws:userid"] = f"{situation.role_id}:{OPENDAL_SESSION}"
+    asked = (situation.role_arn, verdicts, known)
     aws.read_ahead(
         validation_call(wanted_policy, region_name),
         *(simulation_calls(*asked) if simulated else ()),
@@ -118,7 +122,7 @@ def ask_aws(
     checks = [validate_policy(aws, wanted_policy, region_name)]
     if simulated:
         unread = situation.unread()
-        checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread, role_tags=tags)
+        checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread, known=known)
     return checks + check_connectors(aws, target, situation, sql)
 
 

@@ -15,6 +15,7 @@ from itertools import product
 from typing import Any
 
 from rwlib.evaluate import (
+    ANY,
     PatternToken,
     Policies,
     Request,
@@ -38,7 +39,14 @@ from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
 _MOST = 30_000
 _STRANGER = "999999999999"
 _OF_PRINCIPAL = frozenset(
-    {"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username"}
+    {
+        "aws:principalarn",
+        "aws:principalaccount",
+        "aws:principaltype",
+        "aws:userid",
+        "aws:username",
+        "kms:calleraccount",
+    }
 )
 _EVERYTHING = {
     "Version": "2012-10-17",
@@ -124,12 +132,17 @@ def newly_allowed(
         for name, document in (("before", before), ("now", now))
         for each in statements_of(document or {"Statement": []})
     ]
+    # Of these services S3 alone answers a request without credentials (Amazon S3 User Guide,
+    # "Making requests").
+    anonymous = place == "*" or place.startswith("arn:aws:s3:")
     tried, undecided = 0, False
     for action in _actions(statements, place):
         own = [each for each in statements if each.matches(action.name.lower())]
         asked = ((role_session(arn, "session"), arn) for arn in only)
         principals = [
-            each for each in (asked if only else _principals(own, account_id)) if each[1] not in but
+            each
+            for each in (asked if only else _principals(own, account_id, but))
+            if each[1] not in but and (each[1] or anonymous)
         ]
         contexts, more = _contexts(own, action)
         undecided = undecided or more
@@ -227,7 +240,9 @@ def _resources(statements: Sequence[_Statement], action: IamAction, place: str) 
             if tokens and text != "*" and tokens not in patterns:
                 patterns.append(tokens)
     if place == "*":
-        shapes = [tuple(_shape_tokens("", ""))]
+        # Whatever is asked for has a name.
+        named: tuple[PatternToken, ...] = (PatternToken(frozenset(), negated=True), ANY)
+        shapes = [named]
     else:
         shapes = [found for shape in action.shapes if (found := _place_of(shape, place))]
         shapes = shapes or [literal_tokens(place)]
@@ -248,6 +263,8 @@ def _as_whom(
         yield {}
         return
     named = {"aws:PrincipalArn": arn}
+    if any(key == "kms:calleraccount" for each in statements for _, key, _, _ in each.tests):
+        named["kms:CallerAccount"] = arn.split(":")[4]
     patterns = [
         tokens
         for statement in statements
@@ -267,6 +284,7 @@ def _as_whom(
     if _is_role(arn):
         name = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-")
         shape += [*literal_tokens(":"), PatternToken(name), PatternToken(name, many=True)]
+    patterns += [(*literal_tokens(f"{each}:"), ANY) for each in but_ids]
     for text in cells([shape], list(dict.fromkeys(patterns))).values():
         if text and not text.startswith(tuple(f"{each}:" for each in but_ids)):
             yield {**named, "aws:userid": text}
@@ -284,15 +302,20 @@ def _contexts(
 
 
 def _principals(
-    statements: Sequence[_Statement], account_id: str
+    statements: Sequence[_Statement], account_id: str, but: Sequence[str]
 ) -> Iterator[tuple[str | dict[str, str], str]]:
-    """Yield principals, one for each way in which the statements can tell them apart."""
+    """Yield principals, one for each way in which the statements can tell them apart.
+
+    Those that are left out afterwards stand for themselves alone, and for nobody whom a pattern
+    fits as well.
+    """
     yield "*", ""
     accounts = dict.fromkeys((account_id, _STRANGER))
     arns: list[str] = []
     for statement in statements:
         for service in principals_of(statement.document, "Service"):
-            yield {"Service": service}, service
+            if service != "*":
+                yield {"Service": service}, service
         for name in (*principals_of(statement.document), *_not_principals(statement.document)):
             if name.startswith("arn:aws:iam:") and not name.endswith(":root"):
                 arns.append(name)
@@ -311,7 +334,7 @@ def _principals(
         for operator, value, key, variables in tested
         if key == "aws:principalarn" and (tokens := tested_tokens(operator, value, variables))
     ]
-    patterns = list(dict.fromkeys(patterns))
+    patterns = list(dict.fromkeys([*patterns, *map(literal_tokens, but)]))
     for account in accounts:
         arns.append(f"arn:aws:iam::{account}:root")
         arns.append(f"arn:aws:iam::{account}:role/any-role")
