@@ -1010,7 +1010,8 @@ class _Search:
         for shape in shapes:
             for account in (self.account, ""):
                 places = cells([self._shape(shape, account), tokens], beside)
-                for place in sorted(places.values(), key=len):
+                # An action that is about no resource is asked for on "*".
+                for place in sorted(dict.fromkeys(t or "*" for t in places.values()), key=len):
                     for context in contexts:
                         yield from self._tried(statement, action, place, context)
                 if places:

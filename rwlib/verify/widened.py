@@ -284,9 +284,11 @@ def _as_whom(
     if _is_role(arn):
         name = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-")
         shape += [*literal_tokens(":"), PatternToken(name), PatternToken(name, many=True)]
-    patterns += [(*literal_tokens(f"{each}:"), ANY) for each in but_ids]
+    # An id has 21 characters: nobody else's begins with a whole one.
+    theirs = tuple(each if len(each) > 20 else f"{each}:" for each in but_ids)
+    patterns += [(*literal_tokens(each), ANY) for each in theirs]
     for text in cells([shape], list(dict.fromkeys(patterns))).values():
-        if text and not text.startswith(tuple(f"{each}:" for each in but_ids)):
+        if text and not text.startswith(theirs):
             yield {**named, "aws:userid": text}
 
 
