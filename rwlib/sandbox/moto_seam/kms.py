@@ -37,6 +37,7 @@ class MotoKms:
             tuple(key.aliases),
             grants,
             asymmetric=not _is_symmetric(key.key_spec),
+            tags=backend.tagger.get_tag_dict_for_resource(key.id),
         )
 
     def all_keys(self) -> list[Any]:

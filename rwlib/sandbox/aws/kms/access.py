@@ -128,6 +128,7 @@ class KeyAccess:
             "kms:KeyOrigin": "AWS_KMS",
             "kms:KeySpec": "SYMMETRIC_DEFAULT",
             "kms:KeyUsage": "ENCRYPT_DECRYPT",
+            **{f"aws:ResourceTag/{tag}": value for tag, value in key.tags.items()},
             **(further or {}),
         }
 
