@@ -190,13 +190,16 @@ _ASKED_TOO = {
 }
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 # Source: AWS General Reference, "Amazon S3 endpoints and quotas".
+_OPT_IN_REGIONS = (
+    *("af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4"),
+    *("ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2"),
+    *("eu-south-1", "eu-south-2", "il-central-1", "me-central-1", "me-south-1", "mx-central-1"),
+)
 _REGIONS = (
-    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "af-south-1", "ap-east-1", "ap-east-2"),
-    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"),
-    *("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
-    *("ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1"),
-    *("eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2"),
-    *("eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1"),
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-northeast-1", "ap-northeast-2"),
+    *("ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1"),
+    *("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1"),
+    *_OPT_IN_REGIONS,
 )
 
 
@@ -1318,7 +1321,8 @@ def _possible_values(
     if patterns:
         anything = (PatternToken(frozenset(), negated=True), ANY)
         texts = list(cells([anything], list(dict.fromkeys(patterns))).values())
-        possible += sorted(texts, key=lambda text: len(text or ""))
+        # A Region that an account may have switched off stands for the others only where it must.
+        possible += sorted(texts, key=lambda text: (text in _OPT_IN_REGIONS, len(text or "")))
     distinct = list(dict.fromkeys(possible))
     return distinct if inside else _told_apart(tests, distinct)
 
