@@ -13,16 +13,19 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rwlib.batch.shortage import Bearable, shortage
 from rwlib.batch.worker_count import WorkerCount
+from rwlib.errors import RunbookError
 from rwlib.target import Target
 
 LOOK_AHEAD = 256
 """How many targets may be passed over while they wait for something in use."""
 
 _TICK = 0.25
+_PUT_OFF = 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class TargetWork:
     job: Mapping[str, Any]
     uses: Mapping[tuple[str, str], int | AccountLimit]
     attempt: int = 1
+    put_off: int = 0
+    """How often the machine had no room for it beside the others."""
 
 
 @dataclass
@@ -158,6 +163,8 @@ class Scheduler:
         cancelled.
     tick
         Called several times a second with the number of targets that are running.
+    bearable
+        What the machine was seen to bear: no more than that run at once, whatever ``slots`` says.
     """
 
     submit: Callable[[Mapping[str, Any]], Future[dict[str, Any]]]
@@ -166,6 +173,7 @@ class Scheduler:
     stopping: Callable[[], bool]
     tick: Callable[[int], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
+    bearable: Bearable = field(default_factory=Bearable)
     _running: dict[Future[dict[str, Any]], TargetWork] = field(default_factory=dict)
     _started: dict[Future[dict[str, Any]], tuple[float, int]] = field(default_factory=dict)
     _waiting: deque[TargetWork] = field(default_factory=deque)
@@ -202,7 +210,7 @@ class Scheduler:
 
     def _has_slot(self) -> bool:
         slots = self.slots() if callable(self.slots) else self.slots
-        return len(self._running) < slots
+        return len(self._running) < slots and len(self._running) + 1 <= self.bearable.most
 
     def _next_waiting(self) -> TargetWork | None:
         for index, work in enumerate(self._waiting):
@@ -225,6 +233,9 @@ class Scheduler:
 
     def _measure(self, work: TargetWork, started: float, mark: int, answer: dict[str, Any]) -> None:
         """Tell what adapts how a target went that is still counted as under way."""
+        if "lost" in answer:
+            return  # how long it would have taken nobody knows
+        self.bearable.ended()
         refused = answer.get("refused")
         for used, limit in work.uses.items():
             if isinstance(limit, AccountLimit):
@@ -241,22 +252,46 @@ class Scheduler:
             )
 
     def _end(self, future: Future[dict[str, Any]]) -> None:
-        if not future.cancelled() and future.exception() is None:
-            self._measure(self._running[future], *self._started[future], future.result())
-        del self._started[future]
-        work = self._running.pop(future)
+        work = self._running[future]
+        started, mark = self._started.pop(future)
+        answer: dict[str, Any] | None = None
+        if not future.cancelled():
+            answer = self._answer(future)
+            self._measure(work, started, mark, answer)
+        del self._running[future]
         self._in_use.subtract(work.uses.keys())
-        if future.cancelled():
+        if answer is None:
             self._waiting.append(work)
-            return
+        elif "lost" not in answer or self.stopping() or not self._again(work, started, answer):
+            self.finished(work, answer)
+
+    @staticmethod
+    def _answer(future: Future[dict[str, Any]]) -> dict[str, Any]:
+        """Return what a job answered, or why it has no answer."""
         error = future.exception()
-        if error is not None and not isinstance(error, Exception):
+        if error is None:
+            return future.result()
+        if not isinstance(error, Exception):
             raise error
-        answer = {"lost": f"{type(error).__name__}: {error}"} if error else future.result()
-        if "lost" in answer and work.attempt == 1 and not self.stopping():
-            # Safe to do again, whatever had been done: every step looks before it writes.
-            self._waiting.appendleft(
-                TargetWork(work.row, work.name, work.digest, work.job, work.uses, attempt=2)
-            )
-            return
-        self.finished(work, answer)
+        said = str(error) if isinstance(error, RunbookError) else f"{type(error).__name__}: {error}"
+        return {"lost": said, "ran_out": shortage(error)}
+
+    def _again(self, work: TargetWork, started: float, answer: Mapping[str, Any]) -> bool:
+        """Put a target back whose answer was lost, unless that has been tried.
+
+        It is safe to do again, whatever had been done: every step looks before it writes.
+        """
+        others = len(self._running)
+        if what := answer.get("ran_out"):
+            self.bearable.ran_out(started, self.clock(), others + 1, what)
+            if isinstance(self.slots, WorkerCount):
+                self.slots.ran_out()
+        if what and others and work.put_off < _PUT_OFF:
+            # With fewer beside it, it may find the room; what it got was no chance of its own.
+            work = replace(work, put_off=work.put_off + 1)
+        elif work.attempt == 1:
+            work = replace(work, attempt=2)
+        else:
+            return False
+        self._waiting.appendleft(work)
+        return True
