@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -109,13 +110,17 @@ def per_account_chosen(options: Options, limits: Limits) -> list[dict[str, Any]]
     if options.per_account:
         return [{"account": "each", "calls": "write", "number": options.per_account,
                  "why": "as given"}]  # fmt: skip
-    chosen = [
+    chosen: list[dict[str, Any]] = [
         {
             "account": limits.accounts.get(account, account),
             "calls": "write" if limit.writes else "read",
-            "number": int(limit.limit),
-            "why": f"AWS throttled {limit.refused} calls, and the lowest number was "
-            f"{int(limit.lowest)}",
+            "number": int(limit.limit) if math.isfinite(limit.limit) else None,
+            "why": f"AWS throttled {limit.refused} call{'s' if limit.refused > 1 else ''}, and "
+            + (
+                f"the lowest number was {int(limit.lowest)}"
+                if math.isfinite(limit.lowest)
+                else "they waited for their turns without holding many targets up"
+            ),
         }
         for (_, account), limit in sorted(limits.adapting.items())
         if limit.refused

@@ -26,6 +26,7 @@ LOOK_AHEAD = 256
 
 _TICK = 0.25
 _PUT_OFF = 8
+_WAITED = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class AccountLimit:
     """How many targets may make one class of calls in an account, where nobody said.
 
     As many as there are, until AWS throttles one of them. From then on the number is lowered by a
-    factor for every round in which a call was refused, and raised by one for every round in
-    which none was.
+    factor for every round in which a call was refused and the targets waited much for their turns,
+    and raised by one for every round in which none was.
 
     Parameters
     ----------
@@ -63,7 +64,13 @@ class AccountLimit:
     _cut: float = -math.inf
 
     def ended(
-        self, started: float, now: float, running: int, refused: Mapping[str, int] | None
+        self,
+        started: float,
+        now: float,
+        running: int,
+        refused: Mapping[str, int] | None,
+        *,
+        waited: float = 1.0,
     ) -> None:
         """Take note of a target that ended.
 
@@ -73,6 +80,9 @@ class AccountLimit:
             Targets that were under way with this limit, this one among them.
         refused
             Number of throttled calls by class, as `rwlib.aws.pacing.Pacing` counts them.
+        waited
+            Share of its time in which the target waited for its turn to call. Where that is small,
+            the rate of the calls is found with these targets, and fewer would not reach it.
         """
         count = sum(
             number
@@ -82,10 +92,12 @@ class AccountLimit:
         self.refused += count
         if not count:
             self.limit += 1 / self.limit
-        elif started > self._cut:
+        elif started > self._cut and waited > _WAITED:
             # What started before has been answered for already.
             self._cut = now
-            self.limit = max(2.0, min(self.limit, running) * 0.7)
+            # As many as would do without waiting, and some more.
+            needed = min(1.0, 1.3 * (1 - waited))
+            self.limit = max(2.0, min(self.limit, running) * max(0.7, needed))
             self.lowest = min(self.lowest, self.limit)
 
 
@@ -236,20 +248,34 @@ class Scheduler:
         if "lost" in answer:
             return  # how long it would have taken nobody knows
         self.bearable.ended()
-        refused = answer.get("refused")
+        refused, waited = answer.get("refused"), answer.get("waited_seconds", 0.0)
+        seconds = answer.get("seconds") or self.clock() - started
+        share = waited / seconds if seconds else 0.0
         for used, limit in work.uses.items():
             if isinstance(limit, AccountLimit):
-                limit.ended(started, self.clock(), self._in_use[used], refused)
+                limit.ended(started, self.clock(), self._in_use[used], refused, waited=share)
         if isinstance(self.slots, WorkerCount):
             self.slots.ended(
                 mark,
                 len(self._running),
-                answer.get("seconds") or self.clock() - started,
+                seconds,
                 cpu_seconds=answer.get("cpu_seconds", 0.0),
                 queued=answer.get("queued_seconds", 0.0),
-                waited=answer.get("waited_seconds", 0.0),
+                waited=waited,
                 refused=sum(refused.values()) if refused else 0,
+                accounts=self._accounts(),
             )
+
+    def _accounts(self) -> int:
+        """Return of how many accounts targets are running."""
+        return len(
+            {
+                account
+                for work in self._running.values()
+                for (_, account), limit in work.uses.items()
+                if isinstance(limit, AccountLimit)
+            }
+        )
 
     def _end(self, future: Future[dict[str, Any]]) -> None:
         work = self._running[future]

@@ -24,6 +24,8 @@ _SHARE = 0.25  # of the growth that the throughput has to follow
 _WORTH = 1.08  # what a try upwards has to bring
 _SAME = 0.97  # what a try downwards has to keep
 _ROUNDS = 6  # between two tries
+_FEWER = 0.7  # where AWS throttles
+_MORE = 1.25  # where it does no longer
 _OTHER = 2.0  # times as long, or as short: something else than before is waited for
 _MEMORY = 48 << 20  # bytes of a target's own, with room for a large one
 _DESCRIPTORS = 4
@@ -208,6 +210,8 @@ class WorkerCount:
     _rests: int = 0
     _upwards: bool = True
     _generation: int = 0
+    _unthrottled: int = 0
+    """The number before AWS throttled, while it is lower because of that."""
     _took: float | None = None
     """Seconds of a target after the number was settled."""
 
@@ -225,6 +229,7 @@ class WorkerCount:
     def begin(self) -> None:
         """Measure anew from where it stands: other work begins."""
         self._climbing, self._before, self._rests, self._took = True, None, 0, None
+        self._unthrottled = 0
         self._generation += 1
         self._start_round()
 
@@ -243,6 +248,7 @@ class WorkerCount:
         queued: float = 0.0,
         waited: float = 0.0,
         refused: int = 0,
+        accounts: int = 0,
     ) -> None:
         """Take note of a target that ended.
 
@@ -259,6 +265,8 @@ class WorkerCount:
             Seconds of them in which the target waited for its turn to call.
         refused
             How many of its calls were throttled.
+        accounts
+            Whose targets were under way. Each is throttled by itself, so two of each go on.
         """
         if mark != self._generation:
             return
@@ -272,7 +280,11 @@ class WorkerCount:
         seen.refused += bool(refused)
         if seen.count >= max(self.number / 4, 6) and self._is_throttled(seen):
             self._climbing, self._before = False, None
-            self._set(max(1, int(self.number * 0.7)), "AWS throttled the calls")
+            self._unthrottled = max(self._unthrottled, self.number)
+            least = min(self.number, max(1, 2 * accounts))
+            self._set(max(least, int(self.number * _FEWER)), "AWS throttled the calls")
+        elif self._unthrottled and seen.count >= max(self.number, 6):
+            self._recover(seen, self._room(self.number))
         elif seen.count >= (max(self.number, 6) if self._climbing else max(2 * self.number, 24)):
             self._judge(seen)
 
@@ -322,7 +334,24 @@ class WorkerCount:
 
     @staticmethod
     def _is_throttled(seen: _Round) -> bool:
-        return seen.refused > seen.count / 4 or seen.waited > seen.seconds / 2
+        """Tell whether fewer targets would do: nearly all are refused, or they mostly wait.
+
+        Single refusals are how the rates of the calls are found, with any number of targets.
+        """
+        return seen.refused > seen.count * 3 / 4 or seen.waited > seen.seconds / 2
+
+    def _recover(self, seen: _Round, room: Room) -> None:
+        """Take more again after AWS throttled, as long as they do not wait for their turns."""
+        if self.number > room.most:
+            self._set(room.most, room.bound)
+        elif seen.running < 0.8 * self.number * seen.count or seen.waited > seen.seconds / 4:
+            self._start_round()
+        elif self.number < min(self._unthrottled, room.most):
+            wanted = min(int(self.number * _MORE) + 1, self._unthrottled, room.most)
+            self._set(wanted, "AWS throttled the calls before, and they wait less now")
+        else:
+            self._unthrottled, self._climbing = 0, True
+            self._grow(seen, room)
 
     def _grow(self, seen: _Round, room: Room) -> None:
         """Try more, as many as the CPUs seem to bear by what a target needs of them.
@@ -357,6 +386,10 @@ class WorkerCount:
             else:
                 self.why = f"{number} brought no more than {now:.0f} targets a minute"
             self._settle(self.why)
+        elif gain < 1 / _OTHER and seen.queued < seen.seconds / 2:
+            # More targets do not bring so much less: what they wait for has become slower since.
+            self._climbing = True
+            self._grow(seen, self._room(self.number))
         elif self._climbing and gain >= 1 + _SHARE * (self.number / number - 1):
             self.why = f"it brought {now:.0f} targets a minute, and {number} only {then:.0f}"
             self._grow(seen, self._room(self.number))
