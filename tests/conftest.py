@@ -245,7 +245,7 @@ def one_fork_server(warm_fork_server, monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr("rwlib.batch.fork_server.ForkServer", Shared)
+    monkeypatch.setattr("rwlib.batch.executors.ForkServer", Shared)
 
 
 def pytest_terminal_summary(terminalreporter):
