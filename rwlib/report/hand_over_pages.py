@@ -52,7 +52,7 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
     judged = _judged(plan, role_arn)
     sids = [str(each.get("Sid", "")) for each in statements_of(plan.policy)]
     return {
-        AWS_FILE: template("handover_aws.html.j2").render(
+        AWS_FILE: template("hand_over_aws.html.j2").render(
             **common,
             report=judged,
             allowed=[each for each in judged["requests"] if each["should_be"] == "allowed"],
@@ -60,7 +60,7 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
             reasons={sid: REASONS[sid] for sid in sids if sid in REASONS},
             ways=dict(_ways(plan)),
         ),
-        RISINGWAVE_FILE: template("handover_risingwave.html.j2").render(
+        RISINGWAVE_FILE: template("hand_over_risingwave.html.j2").render(
             **common,
             clicks=console_clicks(target, role_arn, plan.workload_identity_arn),
             sql=[{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in sql],
