@@ -44,6 +44,16 @@ _NOT_IN_THE_LAB = (
     "@jupyterlab/apputils-extension:announcements",
     "@jupyterlab/apputils-extension:splash",
     "@jupyterlab/cell-toolbar-extension",
+    "@jupyterlab/completer-extension:inline-completer",
+    "@jupyterlab/completer-extension:inline-completer-factory",
+    "@jupyterlab/completer-extension:inline-history",
+    "@jupyterlab/console-extension",
+    "@jupyterlab/csvviewer-extension:tsv",
+    "@jupyterlab/notebook-extension:code-console",
+    "@jupyterlab/notebook-extension:log-output",
+    "@jupyterlab/tooltip-extension:consoles",
+    "@jupyterlab/tooltip-extension:files",
+    "@jupyterlab/workspaces-extension",
     "@jupyterlab/celltags-extension",
     "@jupyterlab/debugger-extension",
     "@jupyterlab/extensionmanager-extension",
@@ -164,11 +174,11 @@ def jupyter_environment(runs: Path) -> dict[str, str]:
             "buildCheck": False,
         },
     )
-    # Cells that are scrolled away stay in the page, so that "find" and screen readers see them;
-    # those in sight are drawn first.
+    # Cells that are scrolled away stay in the page, so that "find" and screen readers see them,
+    # and the browser draws them when they come into sight.
     _write_json(
         home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings",
-        {"windowingMode": "defer"},
+        {"windowingMode": "contentVisibility"},
     )
     return {
         **{name: str(path) for name, path in folders.items()},
