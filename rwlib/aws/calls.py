@@ -245,14 +245,17 @@ class Aws:
                 finally:
                     self._aside.calls = None
 
-        threads = [
-            threading.Thread(
+        threads: list[threading.Thread] = []
+        for first in range(1, min(AT_ONCE, len(ahead))):
+            thread = threading.Thread(
                 target=copy_context().run, args=(make, first), name="rwlib-read", daemon=True
             )
-            for first in range(1, min(AT_ONCE, len(ahead)))
-        ]
-        for thread in threads:
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # there is no room for another thread: one after the other, here
+                make(first)
+            else:
+                threads.append(thread)
         make(0)
         for thread in threads:
             thread.join()

@@ -20,6 +20,7 @@ from rwlib.waiting import answer_to
 if TYPE_CHECKING:
     from rwlib.cloud import Cloud
     from rwlib.sql import ConnectorSql, Statement
+    from rwlib.target import Target
 
 SECRET_VARIABLE = "RW_SECRET_"
 _CATALOGS = {
@@ -229,6 +230,23 @@ def require_complete(sql: Sequence[ConnectorSql]) -> None:
                     f"{each.connector}: {option}",
                     f"is missing (the SQL says {text}); give it before run_sql can run",
                 )
+
+
+def check_statements(target: Target, role_arn: str, region_name: str) -> None:
+    """Write a target's statements, and refuse those that Step 5 could not run.
+
+    Raises
+    ------
+    InputError
+        An option cannot be used, or one is missing that Step 5 needs.
+    RunbookError
+        The statements cannot be written.
+    """
+    from rwlib.sql import statements_for
+
+    sql = statements_for(target, role_arn, region_name)
+    if target.run_sql:
+        require_complete(sql)
 
 
 def secret_value(statement: Statement) -> str | None:

@@ -29,6 +29,7 @@ def check_simulation(
     verdicts: Iterable[Verdict],
     *,
     unread: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """Ask AWS to simulate the connectors' requests for the role.
 
@@ -42,6 +43,8 @@ def check_simulation(
     unread
         What could not be read of the role's policies, with the reason: AWS knows it, and then no
         difference says anything.
+    known
+        What every session of the role has beside its ARN: its id, and the role's tags.
     """
     from botocore.exceptions import ClientError
 
@@ -55,7 +58,7 @@ def check_simulation(
     compared = 0
     for context, members in groups.items():
         try:
-            results = _simulate(aws, _simulation_call(role_arn, context, members))
+            results = _simulate(aws, _simulation_call(role_arn, context, members, known or {}))
         except (ClientError, RunbookError) as error:
             reason = error_message(error) if isinstance(error, ClientError) else str(error)
             unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
@@ -154,10 +157,14 @@ def _letter(role_arn: str, stopped: list[_Stopped]) -> str:
     return "\n".join(lines)
 
 
-def simulation_calls(role_arn: str, verdicts: Iterable[Verdict]) -> list[Read]:
+def simulation_calls(
+    role_arn: str, verdicts: Iterable[Verdict], known: Mapping[str, str] | None = None
+) -> list[Read]:
     """Return the calls with which `check_simulation` begins; none depends on another."""
-    groups = _groups(verdicts)
-    return [_simulation_call(role_arn, context, members) for context, members in groups.items()]
+    return [
+        _simulation_call(role_arn, context, members, known or {})
+        for context, members in _groups(verdicts).items()
+    ]
 
 
 def _groups(verdicts: Iterable[Verdict]) -> dict[tuple[tuple[str, str], ...], list[Verdict]]:
@@ -203,7 +210,10 @@ def _simulation_check(
 
 
 def _simulation_call(
-    role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
+    role_arn: str,
+    context: tuple[tuple[str, str], ...],
+    members: list[Verdict],
+    known: Mapping[str, str],
 ) -> Read:
     # A simulation has the keys that are passed (IAM API reference, SimulatePrincipalPolicy).
     account = role_arn.split(":")[4]
@@ -214,6 +224,7 @@ def _simulation_call(
         "s3:ResourceAccount": account,
         "aws:SecureTransport": "true",
         "aws:ViaAWSService": "false",
+        **known,
         **dict(context),
     }
     return Read(
