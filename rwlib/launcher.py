@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -43,6 +44,16 @@ _NOT_IN_THE_LAB = (
     "@jupyterlab/apputils-extension:announcements",
     "@jupyterlab/apputils-extension:splash",
     "@jupyterlab/cell-toolbar-extension",
+    "@jupyterlab/completer-extension:inline-completer",
+    "@jupyterlab/completer-extension:inline-completer-factory",
+    "@jupyterlab/completer-extension:inline-history",
+    "@jupyterlab/console-extension",
+    "@jupyterlab/csvviewer-extension:tsv",
+    "@jupyterlab/notebook-extension:code-console",
+    "@jupyterlab/notebook-extension:log-output",
+    "@jupyterlab/tooltip-extension:consoles",
+    "@jupyterlab/tooltip-extension:files",
+    "@jupyterlab/workspaces-extension",
     "@jupyterlab/celltags-extension",
     "@jupyterlab/debugger-extension",
     "@jupyterlab/extensionmanager-extension",
@@ -73,6 +84,8 @@ _ASKED_FIRST = (
     f"api/contents/{START}/checkpoints",
     "api/nbconvert",
 )
+# The address is printed then all the same, and the page shows how far it has come.
+_MADE_WITHIN = 30.0
 # No proxy stands between this machine and itself.
 _LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -107,14 +120,17 @@ def _server_options(folder: Path, port: int, *, browser: bool) -> list[str]:
     return [*options, "--allow-root"] if os.geteuid() == 0 else options
 
 
-def app_command(folder: Path, port: int, *, browser: bool) -> list[str]:
+def app_command(folder: Path, port: int, *, browser: bool, tell: int | None = None) -> list[str]:
     """Return the command that serves the same notebooks with Voilà, without their code.
 
+    The file descriptor ``tell`` is closed when the first page is made.
     ``auto_token`` leaves the token to Jupyter's identity provider, which takes ``JUPYTER_TOKEN``;
     without it Voilà asks for none.
     """
     return [
-        *(sys.executable, "-m", _SERVING, "voila", str(folder)),
+        *(sys.executable, "-m", _SERVING),
+        *([] if tell is None else ["--tell", str(tell)]),
+        *("voila", str(folder)),
         "--Voila.ip=127.0.0.1",
         f"--port={port}",
         f"--Voila.open_browser={browser}",
@@ -158,11 +174,11 @@ def jupyter_environment(runs: Path) -> dict[str, str]:
             "buildCheck": False,
         },
     )
-    # Cells that are scrolled away stay in the page, so that "find" and screen readers see them;
-    # those in sight are drawn first.
+    # Cells that are scrolled away stay in the page, so that "find" and screen readers see them,
+    # and the browser draws them when they come into sight.
     _write_json(
         home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings",
-        {"windowingMode": "defer"},
+        {"windowingMode": "contentVisibility"},
     )
     return {
         **{name: str(path) for name, path in folders.items()},
@@ -351,15 +367,24 @@ def _serve(
     trust(copy_notebooks(source, folder), own)
     token = options.token or os.environ.get("JUPYTER_TOKEN", "") or secrets.token_urlsafe(24)
     port = options.port or free_port()
-    make = app_command if options.app else lab_command
-    command = make(folder, port, browser=options.browser)
+    made, tell = os.pipe()
+    if options.app:
+        command = app_command(folder, port, browser=options.browser, tell=tell)
+    else:
+        command = lab_command(folder, port, browser=options.browser)
     command += join_scripts(runs, LAB if not options.app else APP)
     path = f"voila/render/{START}" if options.app else f"lab/tree/{START}"
     environment = {**os.environ, **own, **kernels, "JUPYTER_TOKEN": token}
-    server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, pass_fds=(tell,) if options.app else ()
+    )
+    os.close(tell)
     try:
         if _answers(server, f"http://127.0.0.1:{port}"):
-            if not options.app:
+            if options.app:
+                # Readable when its other end is closed: the page is made, or the server ended.
+                select.select([made], [], [], _MADE_WITHIN)
+            else:
                 _ask_once(f"http://127.0.0.1:{port}", _ASKED_FIRST, token)
                 _start_kernel(f"http://127.0.0.1:{port}", token)
             sys.stdout.write(f"http://127.0.0.1:{port}/{path}?token={token}\n")
@@ -368,6 +393,7 @@ def _serve(
     except KeyboardInterrupt:
         return 0
     finally:
+        os.close(made)
         _end(server)
 
 

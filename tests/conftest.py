@@ -238,14 +238,21 @@ def warm_fork_server(shared_sandbox):
 def one_fork_server(warm_fork_server, monkeypatch):
     """Spare the batches of a test their own warming up; what runs in them is not changed."""
 
+    made = []
+
     class Shared:
         run = staticmethod(warm_fork_server.run)
         kill_children = staticmethod(warm_fork_server.kill_children)
+
+        def __init__(self):
+            made.append(self)
 
         def close(self):
             pass
 
     monkeypatch.setattr("rwlib.batch.executors.ForkServer", Shared)
+    yield
+    assert made, "the batches of this test warm up a fork server of their own"
 
 
 def pytest_terminal_summary(terminalreporter):

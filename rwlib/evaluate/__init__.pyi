@@ -6,6 +6,8 @@ from .containment import cells as cells
 from .containment import literal_tokens as literal_tokens
 from .containment import may_overlap as may_overlap
 from .containment import text_tokens as text_tokens
+from .documents import ELEMENTS as ELEMENTS
+from .documents import TOP as TOP
 from .evaluator import evaluate as evaluate
 from .model import Decision as Decision
 from .model import Policies as Policies
@@ -22,5 +24,6 @@ from .request_model import ends as ends
 from .request_model import judge as judge
 from .request_model import judge_all as judge_all
 from .request_model import judge_any as judge_any
+from .request_model import part_of_upload as part_of_upload
 from .request_model import redshift_services as redshift_services
 from .request_model import role_request as role_request

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import os
+import select
 
 import pytest
 
-from rwlib.kernels.serving import check_schemas_once, make_exporters_once
+from rwlib.kernels.serving import (
+    begin_the_next_page_when_asked,
+    check_schemas_once,
+    make_exporters_once,
+    tell_when_a_page_is_made,
+)
 from rwlib.report import quick_jsonschema
 
 SCHEMA = {"type": "object", "properties": {"windowingMode": {"type": "string"}}}
@@ -61,3 +69,79 @@ def test_exporters_are_made_once_and_those_of_a_configuration_every_time(monkeyp
     assert asked == [None]
     base.get_export_names(config={"HTMLExporter": {}})
     assert len(asked) == 2
+
+
+@pytest.fixture
+def voila(monkeypatch):
+    """Voilà's own manager, handler and renderer, as they are again after the test."""
+    manager = pytest.importorskip("voila.voila_kernel_manager")
+    from voila.handler import VoilaHandler
+    from voila.notebook_renderer import NotebookRenderer
+
+    monkeypatch.setattr(manager, "wait_before", manager.wait_before)
+    for owner, name in (
+        (VoilaHandler, "should_use_rendered_notebook"),
+        (NotebookRenderer, "generate_content_hybrid"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    return manager, VoilaHandler, NotebookRenderer
+
+
+def test_a_page_that_is_asked_for_within_the_pause_is_begun_at_once(voila):
+    manager, handler, _ = voila
+    begin_the_next_page_when_asked()
+
+    async def page():
+        return "made"
+
+    async def asked_twice():
+        for _ in range(2):
+            waiting = asyncio.ensure_future(manager.wait_before(600, page()))
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            assert handler.should_use_rendered_notebook(None, {"theme": "light"}, 1, None, None, {})
+            assert await asyncio.wait_for(waiting, 20) == "made"
+
+    asyncio.run(asked_twice())
+
+
+def test_a_page_that_nobody_asks_for_is_begun_after_the_pause(voila):
+    manager, _, _ = voila
+    begin_the_next_page_when_asked()
+
+    async def page():
+        return "made"
+
+    assert asyncio.run(manager.wait_before(0.05, page())) == "made"
+
+
+def test_whoever_waits_is_told_when_the_first_page_is_made(voila, monkeypatch):
+    _, _, renderer = voila
+    told = []
+
+    async def make(self):
+        told.append(bool(select.select([made], [], [], 0)[0]))
+
+    monkeypatch.setattr(renderer, "generate_content_hybrid", make)
+    made, tell = os.pipe()
+    tell_when_a_page_is_made(tell)
+    for _ in range(2):
+        asyncio.run(renderer.generate_content_hybrid(object.__new__(renderer)))
+    assert told == [False, True]
+    assert os.read(made, 1) == b""
+    os.close(made)
+
+
+def test_whoever_waits_is_told_when_no_page_can_be_made(voila, monkeypatch):
+    _, _, renderer = voila
+
+    async def make(self):
+        raise ValueError("no such cell")
+
+    monkeypatch.setattr(renderer, "generate_content_hybrid", make)
+    made, tell = os.pipe()
+    tell_when_a_page_is_made(tell)
+    with pytest.raises(ValueError, match="no such cell"):
+        asyncio.run(renderer.generate_content_hybrid(object.__new__(renderer)))
+    assert os.read(made, 1) == b""
+    os.close(made)
