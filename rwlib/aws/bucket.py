@@ -215,7 +215,12 @@ def with_key(session: boto3.Session | Aws, facts: BucketFacts, key_id: str) -> B
     grants_of_key = call("list_grants", KeyId=arn, Limit=100)
     aws.read_ahead(policy_of_key, grants_of_key)
     policy = look("kms key policy", policy_of_key)
-    grants = look("kms grants", grants_of_key)
+    grants = page = look("kms grants", grants_of_key)
+    while page and page.get("Truncated"):
+        # A key of services can have thousands of grants, the role's among the last.
+        more = {**grants_of_key.parameters, "Marker": page["NextMarker"]}
+        page = look("kms grants", replace(grants_of_key, parameters=more))
+        grants = page and {"Grants": [*grants["Grants"], *page["Grants"]]}
     return replace(
         facts,
         kms_key_arn=arn,

@@ -24,5 +24,6 @@ from .request_model import ends as ends
 from .request_model import judge as judge
 from .request_model import judge_all as judge_all
 from .request_model import judge_any as judge_any
+from .request_model import part_of_upload as part_of_upload
 from .request_model import redshift_services as redshift_services
 from .request_model import role_request as role_request

@@ -94,8 +94,11 @@ def _tokens(parts: Iterable[Part], excluded: str) -> Iterator[PatternToken]:
             yield from literal_tokens(part)
 
 
-class _Machine:
-    """All automata side by side in one integer: a bit for each place of each pattern."""
+class PatternMachine:
+    """All automata side by side in one integer: a bit for each place of each pattern.
+
+    Of each pattern ``spans`` has all its bits, and ``finals`` the one of a text that it matches.
+    """
 
     def __init__(self, patterns: Sequence[Sequence[PatternToken]]) -> None:
         self.finals: list[int] = []
@@ -112,7 +115,14 @@ class _Machine:
             self.finals.append(1 << (offset + size - 1))
             offset += size
         self.start = self._closed(start)
-        self.steps = self._alphabet(patterns)
+        self._places: dict[PatternToken, int] = {}
+        offset = 0
+        for pattern in patterns:
+            for place, token in enumerate(pattern):
+                self._places[token] = self._places.get(token, 0) | (1 << (offset + place))
+            offset += len(pattern) + 1
+        self.named = frozenset[str]().union(*(token.characters for token in self._places))
+        """The characters that some pattern names."""
 
     def _closed(self, state: int) -> int:
         while True:
@@ -121,9 +131,9 @@ class _Machine:
                 return state
             state = more
 
-    def _alphabet(self, patterns: Sequence[Sequence[PatternToken]]) -> list[tuple[str, int, int]]:
+    def alphabet(self) -> list[tuple[str, int, int]]:
         """Return one character for each way in which characters are told apart."""
-        named = set().union(*(token.characters for token in chain.from_iterable(patterns)))
+        named = self.named
         fresh = next(
             character
             for character in chain(_PREFERRED, map(chr, range(0x100, 0x1000)))
@@ -131,23 +141,21 @@ class _Machine:
         )
         ranks = {character: rank for rank, character in enumerate(_PREFERRED)}
         ordered = sorted(named, key=lambda each: (ranks.get(each, len(ranks)), each))
-        tokens: dict[PatternToken, int] = {}
-        offset = 0
-        for pattern in patterns:
-            for place, token in enumerate(pattern):
-                tokens[token] = tokens.get(token, 0) | (1 << (offset + place))
-            offset += len(pattern) + 1
         found: dict[tuple[int, int], str] = {}
         for character in [fresh, *ordered]:
-            moves = loops = 0
-            for token, places in tokens.items():
-                if token.fits(character):
-                    if token.many:
-                        loops |= places
-                    else:
-                        moves |= places
-            found.setdefault((moves, loops), character)
+            found.setdefault(self.effect(character), character)
         return [(character, moves, loops) for (moves, loops), character in found.items()]
+
+    def effect(self, character: str) -> tuple[int, int]:
+        """Return the places that a character moves on from, and those that it stays in."""
+        moves = loops = 0
+        for token, places in self._places.items():
+            if token.fits(character):
+                if token.many:
+                    loops |= places
+                else:
+                    moves |= places
+        return moves, loops
 
     def step(self, state: int, moves: int, loops: int) -> int:
         """Read one character."""
@@ -175,10 +183,11 @@ def cells(
     PatternTooLargeError
         There are more combinations than can be looked at.
     """
-    machine = _Machine([*inside, *beside])
+    machine = PatternMachine([*inside, *beside])
     needed, free = machine.finals[: len(inside)], machine.finals[len(inside) :]
     must = sum(needed)
     spans = machine.spans[: len(inside)]
+    steps = machine.alphabet()
     texts: dict[frozenset[int], str] = {}
     seen = {machine.start}
     waiting = deque([(machine.start, "")])
@@ -187,7 +196,7 @@ def cells(
         if state & must == must:
             key = frozenset(index for index, final in enumerate(free) if state & final)
             texts.setdefault(key, text)
-        for character, moves, loops in machine.steps:
+        for character, moves, loops in steps:
             after = machine.step(state, moves, loops)
             if after in seen or not all(after & span for span in spans):
                 continue

@@ -51,7 +51,7 @@ def covers(statement: PolicyStatement, subject: Subject) -> Grant:
 
     A statement without a Principal element speaks of whoever its policy is attached to.
     """
-    if subject.unknown:
+    if subject.unknown or subject.open:
         grant, hangs = may_cover(statement, subject)
         return Grant.NONE if hangs and statement.deny is (subject.lean == "open") else grant
     if not action_matches(statement.actions, subject.action):

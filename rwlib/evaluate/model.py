@@ -300,7 +300,8 @@ class Decision:
             ways = list(dict.fromkeys(way[key] for way in self.would_allow if key in way))
             by_address = key.lower().endswith("sourceip")
             if by_address:  # a request through an S3 endpoint has no such key
-                ways = [_NO_ADDRESS if way == ABSENT_WORD else way for way in ways]
+                words = {ABSENT_WORD: _NO_ADDRESS, "present": "any address"}
+                ways = [words.get(way, way) for way in ways]
             joined = " or ".join(ways[:6]) + (" or others" if len(ways) > 6 else "")
             if by_address:
                 return f"{text}; allowed from {joined}"

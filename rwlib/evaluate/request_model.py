@@ -319,8 +319,7 @@ def _session_facts(now: datetime, region_name: str, issued: timedelta) -> dict[s
     for a role's session (IAM User Guide, its entry). Nothing is called on behalf of somebody.
     """
     return {
-        # A key that is not listed here is one that AWS added, or a slip of the pen.
-        "aws:*": Unknown(),
+        # A key of "aws:" that is not listed here is a slip of the pen: AWS never sends it.
         **_clock(now),
         "aws:RequestedRegion": region_name or Unknown(optional=False),
         "aws:SecureTransport": True,
@@ -443,7 +442,6 @@ def assume_role_by_redshift(
     place = f"arn:aws:redshift:{region_name or '*'}:{account}"
     serverless = place.replace(":redshift:", ":redshift-serverless:")
     facts: dict[str, Any] = {
-        "aws:*": Unknown(),
         **_clock(now),
         "aws:RequestedRegion": Unknown(like=(region_name or "*", "us-east-1"), optional=False),
         "aws:SecureTransport": True,
@@ -488,6 +486,7 @@ def role_request(
     role_tags: Mapping[str, str] | None = None,
     session_name: str = OPENDAL_SESSION,
     sent: Facts | None = None,
+    kms_key: Mapping[str, Any] | None = None,
     now: datetime | None = None,
 ) -> RequestModel:
     """Return a request of a session of the customer's role.
@@ -502,6 +501,8 @@ def role_request(
         Its tags; None when they were not read.
     sent
         Keys that this request has beside those of every request, such as ``s3:prefix``.
+    kms_key
+        What ``kms:DescribeKey`` tells of the key that is asked for; None when it was not read.
     """
     now = now or datetime.now(UTC)
     role_account = role_arn.split(":")[4]
@@ -520,7 +521,7 @@ def role_request(
     if action.startswith("s3:"):
         facts |= _s3_facts(action, account)
     elif action.startswith("kms:"):
-        facts |= _kms_facts(region_name, role_account)
+        facts |= _kms_facts(region_name, role_account, kms_key)
         # S3 asks KMS on the caller's behalf: from where, AWS does not say.
         anyhow = {key: _optional(value) for key, value in _ENDPOINT.items()}
         ways = ({**anyhow, "aws:SourceIp": Unknown(kind="ip")},)
@@ -555,14 +556,26 @@ def _s3_facts(action: str, account: str) -> dict[str, Any]:
         "s3:BucketTag/*": _TAG,
         "aws:ResourceTag/*": _TAG,
         "s3:ExistingObjectTag/*": _TAG if action == "s3:GetObject" else None,
-        "s3:ObjectCreationOperation": Unknown() if action == "s3:PutObject" else None,
+        # Of a part of a large object it is false; see `part_of_upload`.
+        "s3:ObjectCreationOperation": True if action == "s3:PutObject" else None,
     }
     if not listing:
         facts |= {"s3:prefix": None, "s3:delimiter": None, "s3:max-keys": None}
     return facts
 
 
-def _kms_facts(region_name: str, account: str) -> dict[str, Any]:
+def part_of_upload(model: RequestModel) -> RequestModel:
+    """Return the request that sends a part of a large object, of one that writes a small one.
+
+    Both need ``s3:PutObject``; a policy can tell them apart by ``s3:ObjectCreationOperation``
+    (Amazon S3 User Guide, "Enforce conditional writes on Amazon S3 buckets").
+    """
+    return model.with_facts({"s3:ObjectCreationOperation": False})
+
+
+def _kms_facts(
+    region_name: str, account: str, key: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the keys of a request that S3 makes to KMS for the role.
 
     Source: AWS KMS Developer Guide, "AWS KMS condition keys"; Amazon S3 User Guide, "Using
@@ -573,12 +586,10 @@ def _kms_facts(region_name: str, account: str) -> dict[str, Any]:
         "kms:CallerAccount": account,
         "kms:EncryptionContextKeys": ["aws:s3:arn"],
         "kms:EncryptionContext:aws:s3:arn": Unknown(like=("arn:aws:s3:::*",), optional=False),
-        "kms:EncryptionAlgorithm": Unknown(like=("SYMMETRIC_DEFAULT",)),
-        "kms:KeyOrigin": Unknown(),
+        "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
         "kms:KeySpec": "SYMMETRIC_DEFAULT",
         "kms:KeyUsage": "ENCRYPT_DECRYPT",
-        "kms:MultiRegion": Unknown(like=("true", "false")),
-        "kms:MultiRegionKeyType": Unknown(like=("PRIMARY", "REPLICA")),
+        **_of_key(key),
         "kms:ResourceAliases": Unknown(like=("alias/*",), many=True, plain=True),
         "kms:RequestAlias": Unknown(like=("alias/*",), plain=True),
         "aws:ResourceTag/*": _TAG,
@@ -587,6 +598,22 @@ def _kms_facts(region_name: str, account: str) -> dict[str, Any]:
         "aws:CalledViaFirst": "s3.amazonaws.com",
         "aws:CalledViaLast": "s3.amazonaws.com",
         "aws:UserAgent": Unknown(),
+    }
+
+
+def _of_key(key: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a key's metadata say of it (AWS KMS API Reference, KeyMetadata)."""
+    if not key or "MultiRegion" not in key:
+        return {
+            "kms:KeyOrigin": Unknown(optional=False, plain=True),
+            "kms:MultiRegion": Unknown(like=("true", "false"), optional=False),
+            "kms:MultiRegionKeyType": Unknown(like=("PRIMARY", "REPLICA")),
+        }
+    regions = key.get("MultiRegionConfiguration") or {}
+    return {
+        "kms:KeyOrigin": key.get("Origin") or Unknown(optional=False, plain=True),
+        "kms:MultiRegion": bool(key["MultiRegion"]),
+        "kms:MultiRegionKeyType": regions.get("MultiRegionKeyType"),
     }
 
 

@@ -9,9 +9,12 @@ or a key's values cannot be divided into classes, the answer is that it depends.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
+from typing import Any
 
 from rwlib.evaluate.caller import RequestCaller
 from rwlib.evaluate.conditions import Test, hangs_on, without_variables
@@ -42,6 +45,7 @@ def evaluate_unknown(
 ) -> Decision:
     """Decide about a request some of whose keys are unknown; see `rwlib.evaluate.evaluate`."""
     caller, subject, account = subject_of(request, policies)
+    policies = _written(policies)
     known_of = _described(unknown)
     spelled = {key.lower(): key for key in unknown}
     statements = list(_statements(policies, subject))
@@ -73,13 +77,28 @@ class _Deciding:
     def certain(self, subject: Subject) -> Decision | None:
         """Return the decision when it is the same whatever the unknown keys are."""
         shut = self._decide(replace(subject, lean="shut"))
-        if shut.allowed or not subject.unknown:
+        if shut.allowed or not (subject.unknown or subject.open):
             return shut
         opened = self._decide(replace(subject, lean="open"))
         return None if opened.allowed else opened
 
     def _decide(self, subject: Subject) -> Decision:
         return decide(self.policies, self.caller, subject, self.account)
+
+
+def _written(policies: Policies) -> Policies:
+    """Write every document as the text by which its statements are remembered, once."""
+
+    def text(given: Any) -> Any:
+        if isinstance(given, Mapping):
+            with suppress(TypeError, ValueError, RecursionError):
+                return json.dumps(given)
+        elif isinstance(given, (list, tuple)):
+            entries = [text(each) for each in given]
+            return tuple(entries) if isinstance(given, tuple) else entries
+        return given
+
+    return Policies(**{each.name: text(getattr(policies, each.name)) for each in fields(policies)})
 
 
 def _described(
@@ -129,12 +148,13 @@ def _names(
     subject: Subject,
 ) -> dict[str, _Name]:
     """Return the unknown keys that the policies name; only these can matter."""
-    families = {key[:-1]: about for key, about in known_of.items() if key.endswith("/*")}
+    families = {key[:-1]: about for key, about in known_of.items() if key.endswith("*")}
+    families = {start: families[start] for start in sorted(families, key=len, reverse=True)}
     names: dict[str, _Name] = {}
 
     def add(key: str, shown: str) -> None:
         about = known_of.get(key)
-        if about is None and key not in subject.values:
+        if key not in known_of and key not in subject.values:
             about = next((each for start, each in families.items() if key.startswith(start)), None)
         usual = spelled.get(key, key)
         if about is not None and (key not in names or names[key].shown == usual):
@@ -277,18 +297,31 @@ def _try_all(
     outcomes: dict[tuple[int, ...], bool | None] = {}
     allowed: list[tuple[tuple[int, ...], Decision]] = []
     refused: list[Decision] = []
-    for choice in product(*(range(len(divided[key])) for key in keys)):
-        chosen = {key: divided[key][index].values for key, index in zip(keys, choice, strict=True)}
-        values = {**subject.values, **{key: each for key, each in chosen.items() if each}}
-        decision = deciding.certain(replace(subject, values=values, unknown=rest))
-        outcomes[choice] = None if decision is None else decision.allowed
-        if decision is not None and decision.allowed:
-            allowed.append((choice, decision))
-        elif decision is not None:
+
+    def assign(chosen: tuple[int, ...]) -> None:
+        """Try values of the first keys; of the others only where those do not decide."""
+        given = {key: divided[key][index].values for key, index in zip(keys, chosen, strict=False)}
+        values = {**subject.values, **{key: each for key, each in given.items() if each}}
+        left = keys[len(chosen) :]
+        decision = None
+        if chosen:
+            tried = replace(subject, values=values, unknown=rest.union(left))
+            decision = deciding.certain(tried)
+        if decision is None and left:
+            for index in range(len(divided[left[0]])):
+                assign((*chosen, index))
+            return
+        for more in product(*(range(len(divided[key])) for key in left)):
+            outcomes[*chosen, *more] = None if decision is None else decision.allowed
+            if decision is not None and decision.allowed:
+                allowed.append(((*chosen, *more), decision))
+        if decision is not None and not decision.allowed:
             refused.append(decision)
+
+    assign(())
     if len(allowed) == len(outcomes):
         return allowed[0][1]
-    if len(refused) == len(outcomes):
+    if all(each is False for each in outcomes.values()):
         mild = [each for each in refused if each.effect == "implicit-deny"]
         return (mild or refused)[0]
     matters = _mattering(outcomes, [len(divided[key]) for key in keys])

@@ -11,17 +11,19 @@ Source for what an operator compares: IAM User Guide, "Condition operators".
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain, product
 from math import prod
 from typing import NamedTuple
 
 from rwlib.evaluate.conditions import Test, holds
+from rwlib.evaluate.containment import PatternMachine, PatternToken
 from rwlib.evaluate.model import ABSENT_WORD, Unknown
-from rwlib.evaluate.operators import moment, network, number
+from rwlib.evaluate.operators import OPERATORS, moment, network, number
 from rwlib.evaluate.patterns import (
     Part,
     Template,
@@ -74,15 +76,9 @@ def cells(key: str, uses: Uses, about: Unknown, values: Values) -> tuple[ValueCe
     kinds = {_kind(test) for test in uses.tests} - {"null"}
     if uses.inserted:
         kinds.add("text")
-    kind = next(iter(kinds), about.kind)
-    if len(kinds) > 1 or kind == "bytes" or about.kind not in ("text", kind):
-        return None
-    classes = {
-        "text": _texts,
-        "number": _numbers,
-        "date": _dates,
-        "ip": _addresses,
-    }[kind](uses, about, values)
+    # What no value of the key can be read as is compared with nothing, whatever the value is.
+    readable = {kind for kind in kinds if _can_be_read(kind, about)}
+    classes = _divided(readable, uses, about, values)
     if classes is None or len(classes) > _MOST_CELLS:
         return None
     if about.many:
@@ -90,6 +86,35 @@ def cells(key: str, uses: Uses, about: Unknown, values: Values) -> tuple[ValueCe
         if classes is None:
             return None
     return (*classes, ABSENT) if about.optional else tuple(classes)
+
+
+def _divided(kinds: set[str], uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None:
+    """Divide a key's values at what operators of these kinds tell apart."""
+    if about.kind == "number" and about.like:
+        return [ValueCell((text,), text) for text in about.like]
+    if kinds <= {about.kind} and about.kind != "text":
+        return _OF_VALUES[about.kind](uses, about)
+    if about.kind == "ip" or (about.kind == "text" and kinds <= {"text", "bytes"}):
+        return _texts(uses, about, values)
+    if about.kind != "text" or about.like or len(kinds) > 1:
+        return None
+    (kind,) = kinds
+    classes = _OF_VALUES[kind](uses, about)
+    if any(test.set_operator for test in uses.tests):
+        # For a set operator an empty text is no value at all.
+        classes.append(ValueCell(("",), "empty"))
+    return classes
+
+
+def _can_be_read(kind: str, about: Unknown) -> bool:
+    """Tell whether some value of a key can be read as what an operator compares."""
+    if kind in ("text", "bytes", about.kind):
+        return True
+    if about.kind != "text":
+        return (about.kind, kind) == ("number", "date")
+    begins: _Steps = (("one", kind), ("many", kind if kind == "ip" else _ANY))
+    found = [_witnesses((_Pattern("", begins),), (_pattern(_glob_parts(e)),)) for e in about.like]
+    return not found or any(met is None or any(fits for fits, _ in met) for met in found)
 
 
 def _kind(test: Test) -> str:
@@ -117,6 +142,7 @@ def _literals(test: Test) -> list[str]:
 _ANY, _NO_COLON = "any", "no colon"
 _OF_KIND = {
     "ip": frozenset("0123456789abcdefABCDEF.:/"),
+    "octets": frozenset("0123456789."),
     "number": frozenset("0123456789+-.eE"),
     "date": frozenset("0123456789+-.:TZtz "),
 }
@@ -133,40 +159,54 @@ class _Pattern:
     steps: _Steps
     ignore_case: bool = False
 
-    def start(self) -> frozenset[int]:
-        return self._closed({0})
-
-    def step(self, places: frozenset[int], character: str) -> frozenset[int]:
-        lower = character.lower()
-        found = set()
-        for place in places:
-            if place == len(self.steps):
-                continue
-            what, text = self.steps[place]
+    def tokens(self) -> Iterator[PatternToken]:
+        """Yield what each place takes."""
+        for what, text in self.steps:
             if what == "is":
-                same = text.lower() == lower if self.ignore_case else text == character
-                if same:
-                    found.add(place + 1)
-            elif (
-                character in _OF_KIND[text]
-                if text in _OF_KIND
-                else text == _ANY or character != ":"
-            ):
-                found.add(place + 1 if what == "one" else place)
-        return self._closed(found)
+                cases = {text, text.lower(), text.upper()} if self.ignore_case else {text}
+                yield PatternToken(frozenset(each for each in cases if len(each) == 1))
+            elif text in _OF_KIND:
+                yield PatternToken(_OF_KIND[text], many=what == "many")
+            else:
+                excluded = frozenset(":" if text == _NO_COLON else "")
+                yield PatternToken(excluded, negated=True, many=what == "many")
 
-    def accepts(self, places: frozenset[int]) -> bool:
-        return len(self.steps) in places
 
-    def _closed(self, places: set[int]) -> frozenset[int]:
-        todo = list(places)
-        while todo:
-            place = todo.pop()
-            is_star = place < len(self.steps) and self.steps[place][0] == "many"
-            if is_star and place + 1 not in places:
-                places.add(place + 1)
-                todo.append(place + 1)
-        return frozenset(places)
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """The IPv4 addresses of a network, as they are written: each number within a range.
+
+    A place is the number of the dots read, and one more than what was read of the number.
+    """
+
+    shown: str
+    ranges: tuple[tuple[int, int], ...]
+
+    def step(self, place: int, character: str) -> int:
+        """Read one character; -1 where no address is left."""
+        dots, read = divmod(place, _FIELD)
+        if place < 0:
+            return -1
+        if character == "." and read and dots < 3 and read - 1 >= self.ranges[dots][0]:
+            return (dots + 1) * _FIELD
+        if character in "0123456789" and read != 1:  # no number begins with a zero
+            value = max(read - 1, 0) * 10 + int(character)
+            if value <= self.ranges[dots][1]:
+                return dots * _FIELD + value + 1
+        return -1
+
+    def accepts(self, place: int) -> bool:
+        """Tell whether what was read is an address of the network."""
+        return place > 3 * _FIELD + self.ranges[3][0]
+
+
+_Automaton = _Pattern | _Addresses
+_FIELD = 1000
+
+
+def _addresses_of(net: ipaddress.IPv4Network, shown: str) -> _Addresses:
+    ends = zip(net.network_address.packed, net.broadcast_address.packed, strict=True)
+    return _Addresses(shown, tuple(ends))
 
 
 def _pattern(parts: Sequence[Part], *, arn: bool = False, ignore_case: bool = False) -> _Pattern:
@@ -206,21 +246,27 @@ def _patterns(test: Test, values: Values) -> Iterator[_Pattern]:
 
 
 def _texts(uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None:
-    patterns = [
-        each
-        for test in uses.tests
-        if test.operator.family != "null"
-        for each in _patterns(test, values)
-    ]
+    patterns: list[_Automaton] = []
+    for test in uses.tests:
+        kind = _kind(test)
+        if kind == "text":
+            patterns += _patterns(test, values)
+        elif kind == "bytes":
+            patterns += [_pattern((text,)) for each in _literals(test) for text in _encodings(each)]
+        elif kind == about.kind == "ip":
+            nets = ((network(text), text) for text in _literals(test))
+            patterns += [_addresses_of(net, text) for net, text in nets if net and net.version == 4]
     patterns = list(dict.fromkeys(patterns))
     shown = len(patterns)
     for texts, ignore_case in uses.inserted:
         patterns += [_pattern((text,), ignore_case=ignore_case) for text in texts]
     patterns = list(dict.fromkeys(patterns))
-    domain = [_pattern(_glob_parts(text)) for text in about.like]
+    domain: list[_Automaton] = [_pattern(_glob_parts(text)) for text in about.like]
+    if about.kind == "ip":
+        domain = [_addresses_of(_ANYWHERE, "")]
     # For a set operator an empty text is no value at all.
     apart = any(test.set_operator for test in uses.tests)
-    found = _witnesses(patterns, domain, apart, "*?" if about.plain else "")
+    found = _witnesses(tuple(patterns), tuple(domain), apart, "*?" if about.plain else "")
     if found is None:
         return None
     result = []
@@ -232,6 +278,21 @@ def _texts(uses: Uses, about: Unknown, values: Values) -> list[ValueCell] | None
     return result
 
 
+_ANYWHERE = ipaddress.IPv4Network("0.0.0.0/0")
+_SIXTY_FOUR = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+def _encodings(text: str) -> list[str]:
+    """Return every base64 text of the bytes that one stands for: the last bits may be any."""
+    padding = text.count("=")
+    same = OPERATORS["binaryequals"].compare
+    if not padding or same is None:
+        return [text]
+    head, tail = text[: -padding - 1], text[-padding:]
+    others = [f"{head}{each}{tail}" for each in _SIXTY_FOUR]
+    return [text, *(each for each in others if each != text and same(each, text))]
+
+
 def _glob_parts(text: str) -> tuple[Part, ...]:
     wild = {"*": Wild.MANY, "?": Wild.ONE}
     return tuple(wild.get(character, character) for character in text)
@@ -241,52 +302,50 @@ def _other_than(texts: Sequence[str]) -> str:
     return f"other than {' or '.join(texts[:4])}" if texts else "present"
 
 
+@lru_cache(maxsize=512)
 def _witnesses(
-    patterns: Sequence[_Pattern],
-    domain: Sequence[_Pattern],
+    patterns: tuple[_Automaton, ...],
+    domain: tuple[_Automaton, ...],
     empty_apart: bool = False,
     without: str = "",
-) -> dict[tuple[bool, ...], str] | None:
+) -> Mapping[tuple[bool, ...], str] | None:
     """Find a shortest text for every set of patterns that one text matches together."""
     every = [*patterns, *domain]
-    letters = {text for each in every for what, text in each.steps if what == "is"}
-    letters |= {
-        variant
-        for each in patterns
-        if each.ignore_case
-        for what, text in each.steps
-        if what == "is"
-        for variant in (text.lower(), text.upper())
-        if len(variant) == 1
-    }
-    classes = {text for each in every for what, text in each.steps if what != "is"}
-    if _NO_COLON in classes:
-        letters.add(":")
-    letters |= frozenset[str]().union(*(_OF_KIND[each] for each in classes & _OF_KIND.keys()))
-    alphabet = [_fresh(letters), *sorted(letters - set(without))]
-    start = tuple(each.start() for each in every)
+    machine = PatternMachine(
+        [tuple(each.tokens()) if isinstance(each, _Pattern) else () for each in every]
+    )
+    nets = [(index, each) for index, each in enumerate(every) if isinstance(each, _Addresses)]
+    alphabet = _alphabet(machine, bool(nets), without)
+
+    def alive(index: int, places: int, numbers: tuple[int, ...]) -> bool:
+        read = next((n for (at, _), n in zip(nets, numbers, strict=True) if at == index), None)
+        return bool(places & machine.spans[index]) if read is None else read >= 0
+
+    def matched(places: int, numbers: tuple[int, ...]) -> list[bool]:
+        found = [bool(places & final) for final in machine.finals]
+        for (index, each), read in zip(nets, numbers, strict=True):
+            found[index] = each.accepts(read)
+        return found
+
+    start = (machine.start, (0,) * len(nets))
     seen = {start}
-    todo: list[tuple[tuple[frozenset[int], ...], str]] = [(start, "")]
+    todo = [(start, "")]
     witnesses: dict[tuple[bool, ...], str] = {}
-    dead = tuple(frozenset[int]() for _ in domain)
-    for state, text in todo:
-        size = len(patterns)
-        inside = not domain or any(
-            each.accepts(places) for each, places in zip(domain, state[size:], strict=True)
-        )
-        if inside:
-            vector = tuple(
-                each.accepts(places) for each, places in zip(patterns, state[:size], strict=True)
-            )
+    within = range(len(patterns), len(every))
+    for (places, numbers), text in todo:
+        fits = matched(places, numbers)
+        if not domain or any(fits[len(patterns) :]):
+            vector = fits[: len(patterns)]
             witnesses.setdefault((*vector, empty_apart and not text), text)
         if len(witnesses) > _MOST_CELLS:
             return None
-        for character in alphabet:
-            following = tuple(
-                each.step(places, character) for each, places in zip(every, state, strict=True)
+        for character, moves, loops in alphabet:
+            after = tuple(
+                each.step(read, character) for (_, each), read in zip(nets, numbers, strict=True)
             )
+            following = (machine.step(places, moves, loops), after)
             again = following in seen and not (empty_apart and not text)
-            if again or (domain and following[size:] == dead):
+            if again or (domain and not any(alive(each, *following) for each in within)):
                 continue
             if len(seen) >= _MOST_STATES:
                 return None
@@ -295,7 +354,18 @@ def _witnesses(
     return witnesses
 
 
-def _fresh(letters: set[str]) -> str:
+def _alphabet(machine: PatternMachine, addresses: bool, without: str) -> list[tuple[str, int, int]]:
+    """Return one character for each way in which patterns and addresses tell them apart."""
+    letters = machine.named | (_OF_KIND["octets"] if addresses else frozenset())
+    found: dict[tuple[object, ...], tuple[str, int, int]] = {}
+    for character in [_fresh(letters), *sorted(letters - set(without))]:
+        effect = machine.effect(character)
+        alone = character if addresses and character in _OF_KIND["octets"] else ""
+        found.setdefault((*effect, alone), (character, *effect))
+    return list(found.values())
+
+
+def _fresh(letters: Collection[str]) -> str:
     """Return a character that is none of these, in no case."""
     return next(each for each in map(chr, range(0x2190, 0x2FFF)) if each not in letters)
 
@@ -349,7 +419,7 @@ def could_match(
     for chosen in product(*choices):
         pattern = _Pattern("", tuple(chain.from_iterable(chosen)), ignore_case=True)
         for steps in domain:
-            met = _witnesses([pattern], [_Pattern("", steps, ignore_case=True)])
+            met = _witnesses((pattern,), (_Pattern("", steps, ignore_case=True),))
             if met is None or any(fits for fits, _ in met):
                 return True
     return False
@@ -387,13 +457,10 @@ def parts_that_fit(resource: str, fits: Callable[[str], bool]) -> tuple[str, ...
 # Numbers, dates and addresses -------------------------------------------------------------------
 
 
-def _named(uses: Uses) -> list[str]:
+def _named(uses: Uses, kind: str) -> list[str]:
     return list(
         dict.fromkeys(
-            text
-            for test in uses.tests
-            if test.operator.family != "null"
-            for text in _literals(test)
+            text for test in uses.tests if _kind(test) == kind for text in _literals(test)
         )
     )
 
@@ -406,10 +473,8 @@ def _between(points: Sequence[Decimal], step: Decimal) -> list[Decimal]:
     return [*found, points[-1] + step] if points else [Decimal(0)]
 
 
-def _numbers(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
-    if about.like:
-        return [ValueCell((text,), text) for text in about.like]
-    named = {value: text for text in _named(uses) if (value := number(text)) is not None}
+def _numbers(uses: Uses, about: Unknown) -> list[ValueCell]:
+    named = {value: text for text in _named(uses, "number") if (value := number(text)) is not None}
     points = sorted(named)
     found = [
         ValueCell((format(value, "f"),), _place(value, points, named, "below", "above"))
@@ -432,17 +497,18 @@ def _place(
     return " and ".join(words) or "present"
 
 
-def _dates(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
-    named = {value: text for text in _named(uses) if (value := moment(text)) is not None}
+def _dates(uses: Uses, about: Unknown) -> list[ValueCell]:
+    named = {value: text for text in _named(uses, "date") if (value := moment(text)) is not None}
     points = sorted(named)
-    since = about.since.timestamp() if about.since else None
     chosen = _between(points, Decimal(86400))
-    if since is not None:
-        earliest = Decimal(int(since))
-        chosen = sorted({earliest, *(each for each in chosen if each >= earliest)})
+    if about.kind == "date":
+        # Some moment that there can be, wherever the policies' own are: they may be no dates.
+        earliest = Decimal(int(about.since.timestamp() if about.since else 0))
+        later = (each for each in chosen if not about.since or each >= earliest)
+        chosen = sorted({earliest, *later})
     found = []
     for value in chosen:
-        text = _iso(value)
+        text = _iso(value) if about.kind == "date" else format(value, "f")
         if text is not None:
             found.append(ValueCell((text,), _place(value, points, named, "before", "after")))
     if about.kind != "date":
@@ -460,8 +526,8 @@ def _iso(seconds: Decimal) -> str | None:
     return when.isoformat().replace("+00:00", "Z")
 
 
-def _addresses(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
-    named = {text: net for text in _named(uses) if (net := network(text)) is not None}
+def _addresses(uses: Uses, about: Unknown) -> list[ValueCell]:
+    named = {text: net for text in _named(uses, "ip") if (net := network(text)) is not None}
     classes: list[ValueCell] = []
     versions = (4,) if about.kind == "ip" else (4, 6)
     for version in versions:
@@ -484,6 +550,13 @@ def _addresses(uses: Uses, about: Unknown, values: Values) -> list[ValueCell]:
     if about.kind != "ip":
         classes.append(ValueCell(("no address",), "not an address"))
     return classes
+
+
+_OF_VALUES: dict[str, Callable[[Uses, Unknown], list[ValueCell]]] = {
+    "number": _numbers,
+    "date": _dates,
+    "ip": _addresses,
+}
 
 
 # Several values -----------------------------------------------------------------------------------

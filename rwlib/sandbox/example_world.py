@@ -155,7 +155,8 @@ def _bucket(world: World, bucket: dict[str, Any]) -> None:
 
 
 def _kms_key(world: World, account: str, region: str, alias: str) -> str:
-    created = _kms(world, account, region, "CreateKey", {"Description": "Customer data at rest"})
+    asked = {"Description": "Customer data at rest", "KeyUsage": "ENCRYPT_DECRYPT"}
+    created = _kms(world, account, region, "CreateKey", {**asked, "MultiRegion": False})
     key = created["KeyMetadata"]
     _kms(world, account, region, "CreateAlias", {"AliasName": alias, "TargetKeyId": key["KeyId"]})
     return str(key["Arn"])

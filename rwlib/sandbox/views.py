@@ -90,7 +90,10 @@ class UploadView:
 
 @dataclass(frozen=True)
 class KeyView:
-    """A KMS key with what decides who may use it; ``grants`` are grantee and operations."""
+    """A KMS key with what decides who may use it.
+
+    ``grants`` are grantee and operations; ``multi_region`` is empty, ``PRIMARY`` or ``REPLICA``.
+    """
 
     arn: str
     account: str
@@ -102,6 +105,8 @@ class KeyView:
     aliases: tuple[str, ...]
     grants: tuple[tuple[str, frozenset[str], Mapping[str, Any]], ...] = ()
     asymmetric: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    multi_region: str = ""
 
 
 @dataclass(frozen=True)

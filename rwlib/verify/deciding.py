@@ -16,9 +16,9 @@ from rwlib.evaluate import (
     assume_role,
     assume_role_by_redshift,
     ends,
-    judge,
     judge_all,
     judge_any,
+    part_of_upload,
     redshift_services,
     role_request,
 )
@@ -49,13 +49,22 @@ def decide(situation: Situation, probe: Probe, *, boundary: bool = True) -> Deci
     boundary
         False leaves the role's permissions boundary out.
     """
-    return judge(model_of(situation, probe), policies_for(situation, probe, boundary=boundary))
+    policies = policies_for(situation, probe, boundary=boundary)
+    return judge_all(models_of(situation, probe), policies)
+
+
+def models_of(situation: Situation, probe: Probe) -> list[RequestModel]:
+    """Return what AWS sees of a probe: of a connector's write, also of its large files."""
+    model = model_of(situation, probe)
+    large = probe.allow and probe.action == "s3:PutObject"
+    return [model, part_of_upload(model)] if large else [model]
 
 
 def model_of(situation: Situation, probe: Probe) -> RequestModel:
     """Return what AWS sees of a probe."""
     parts = probe.resource.split(":")
     regional = parts[2] in ("kms", "glue")
+    key = situation.bucket.kms_key
     return role_request(
         situation.role_arn,
         probe.action,
@@ -65,6 +74,7 @@ def model_of(situation: Situation, probe: Probe) -> RequestModel:
         role_id=situation.role_id,
         role_tags=situation.role_tags,
         sent=probe.context,
+        kms_key=key if key and key.get("Arn") == probe.resource else None,
     )
 
 
@@ -117,8 +127,17 @@ def with_grants(
             "Resource": "*",
         }
         if pairs:
-            names = {f"kms:EncryptionContext:{key}": value for key, value in pairs.items()}
+            # A grant knows no policy variables.
+            dollar = "${$}" if key_policy.get("Version") == "2012-10-17" else "$"
+            names = {
+                f"kms:EncryptionContext:{key}": str(value).replace("$", dollar)
+                for key, value in pairs.items()
+            }
             statement["Condition"] = {"StringEquals": names}
+            if others := [key for key in pairs if key != "aws:s3:arn"]:
+                # Condition keys have no case, the keys of an encryption context do.
+                keys = {"kms:EncryptionContextKeys": others}
+                statement["Condition"]["ForAnyValue:StringEquals"] = keys
         statements.append(statement)
     if not statements:
         return key_policy

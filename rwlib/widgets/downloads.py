@@ -15,7 +15,7 @@ import ipywidgets
 from rwlib.display import page_parts, show_export, show_note
 from rwlib.errors import RunbookError
 from rwlib.widgets.panel import fill, note, page, style
-from rwlib.widgets.panels import GuidePanel, Message, guarded
+from rwlib.widgets.panels import GuidePanel, Message
 
 if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
@@ -59,7 +59,7 @@ class FilesPanel(GuidePanel):
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Making the files …"):
-            guarded(self._make, self.body)
+            self.work(self._make, self.body, self.button)
 
     def _make(self) -> None:
         raise NotImplementedError

@@ -117,6 +117,23 @@ def test_facts_have_the_bucket_policy_when_there_is_one(aws):
     assert facts(aws, "acme-analytics").policy == policy
 
 
+def test_facts_have_every_grant_of_a_key_that_has_many(aws_environment):
+    class Paged(BusyAws):
+        def _call(self, service, operation, parameters, *rest):
+            page = {"Limit": 2} if operation == "list_grants" else {}
+            return super()._call(service, operation, {**parameters, **page}, *rest)
+
+    key = facts(BusyAws(), "acme-encrypted").kms_key_arn
+    kms = boto3.client("kms", region_name="eu-central-1")
+    role = f"arn:aws:iam::{ACCOUNT}:root"
+    for operation in ("Decrypt", "Encrypt", "GenerateDataKey", "DescribeKey", "Decrypt"):
+        kms.create_grant(KeyId=key, GranteePrincipal=role, Operations=[operation])
+    found = facts(Paged(), "acme-encrypted").kms_grants
+    assert [each["Operations"] for each in found] == [
+        ["Decrypt"], ["Encrypt"], ["GenerateDataKey"], ["DescribeKey"], ["Decrypt"],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("operation", "what"),
     [

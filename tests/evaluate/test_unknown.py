@@ -177,6 +177,18 @@ def test_two_lines_whose_keys_stand_in_each_other_are_settled_by_what_is_certain
     assert evaluate(REQUEST, under(statement), {"k:one", "k:two"}).effect == "depends"
 
 
+def test_two_keys_that_are_compared_with_each_other_may_differ():
+    """One value that no policy names stands for all of them, yet two such need not be equal."""
+    either = [
+        {**ALLOW, "Condition": {"ForAllValues:StringLike": {one: ["ab*", f"${{{other}}}"]}}}
+        for one, other in (("k:one", "k:two"), ("k:two", "k:one"))
+    ]
+    policies = Policies(identity=policy(*either))
+    assert evaluate(REQUEST, policies, {"k:one", "k:two"}).effect == "depends"
+    differing = replace(REQUEST, context={**REQUEST.context, "k:one": "x", "k:two": "y"})
+    assert not evaluate(differing, policies).allowed
+
+
 def test_patterns_that_exclude_each_other_never_match_together():
     never = {
         **ALLOW,
@@ -211,6 +223,15 @@ def test_an_unknown_value_in_the_resource_pattern_is_found():
     assert decision.dependency == (
         "depends on aws:principaltag/team; allowed when it is risingwave"
     )
+
+
+def test_a_name_with_a_star_stands_for_all_other_keys_that_begin_so():
+    statement = deny("StringEquals", "aws:PrincipalTag/team", "data")
+    families = {"aws:*": Unknown(), "aws:PrincipalTag/*": None}
+    assert evaluate(REQUEST, under(statement), {"aws:*"}).effect == "depends"
+    assert evaluate(REQUEST, under(statement), families).effect == "allowed"
+    absent = {"aws:*": Unknown(), "aws:PrincipalTag/team": None}
+    assert evaluate(REQUEST, under(statement), absent).effect == "allowed"
 
 
 def test_four_keys_are_not_followed_but_bounded():
@@ -387,6 +408,108 @@ def test_up_to_three_keys_are_told_exactly(own):
         for each in itertools.product(*EVERY.values())
     }
     assert (decision.effect == "depends") == (len(found) == 2)
+
+
+# Keys of which it is known what they are ---------------------------------------------------------
+
+OF_KIND = {
+    "ip": Unknown(kind="ip", optional=False),
+    "vpce": Unknown(like=("vpce-*",), plain=True),
+    "tls": Unknown(like=("1.2", "1.3"), kind="number", optional=False),
+    "issued": Unknown(kind="date", optional=False),
+    "account": Unknown(like=("????????????",)),
+    "any": Unknown(),
+    "many": Unknown(like=("o-*/*",), many=True),
+}
+CAN_BE = {
+    "ip": [".".join(each) for each in itertools.product(("7", "10", "113", "203"), repeat=4)],
+    "vpce": [None, "vpce-1", "vpce-", "vpce-2x", "vpce-10.1.2.3", "vpce-eA==", "vpce-*"],
+    "tls": ["1.2", "1.3"],
+    "issued": ["2026-06-01T00:00:00Z", "2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"],
+    "account": [
+        None,
+        "444455556666",
+        "000000000001",
+        "abcdabcdabcd",
+        "2026-01-01T0",
+        "10.100.0.100",
+    ],
+    "any": [None, "", "eA==", "eB==", "x", "1.2", "10.7.7.7", "2026-01-01", "203.7.113.10"],
+    "many": [None, ["o-1/r/"], ["o-2/r/"], ["o-1/r/", "o-2/r/"]],
+}
+OF_TEXT = [
+    *("203.7.113.10", "203.7.113.0/24", "203.*", "*.7", "1?.*.7.?", "*", "x*", "203.07.113.10"),
+    *("vpce-1", "vpce-*", "o-1/*", "444455556666", "1.2", "eA==", "2026-*", "*:*:*:*:*:*", "true"),
+]
+BY_OPERATOR = {
+    "StringEquals StringNotEquals StringEqualsIgnoreCase": OF_TEXT,
+    "StringLike StringNotLike ArnLike Bool": OF_TEXT,
+    "NumericLessThan NumericNotEquals": ["1.3", "444455556666", "x", "2026"],
+    "DateLessThan DateNotEquals": ["2026-01-01", "1700000000", "x"],
+    "IpAddress NotIpAddress": ["203.0.0.0/8", "10.7.7.0/28", "::/0", "x"],
+    "BinaryEquals": ["eA==", "eA", "vpce-1", "10.7.7.7"],
+    "Null": ["true", "false"],
+}
+
+
+@st.composite
+def lines_on(draw, key):
+    names = draw(st.sampled_from(sorted(BY_OPERATOR)))
+    name = draw(st.sampled_from(names.split()))
+    values = draw(st.lists(st.sampled_from(BY_OPERATOR[names]), min_size=1, max_size=2))
+    over = draw(st.sampled_from(["ForAnyValue:", "ForAllValues:"])) if key == "many" else ""
+    if name != "Null":
+        name = over + name + draw(st.sampled_from(["", "IfExists"]))
+    return {name: {f"k:{key}": values}}
+
+
+@st.composite
+def on_one_key(draw):
+    key = draw(st.sampled_from(sorted(OF_KIND)))
+    effects = st.sampled_from(["Allow", "Deny"])
+    drawn = draw(st.lists(st.tuples(effects, lines_on(key), lines_on(key)), min_size=1, max_size=2))
+    everything = {"Action": "*", "Resource": "*"}
+    return key, [
+        {"Effect": effect, **everything, "Condition": {**one, **two}} for effect, one, two in drawn
+    ]
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(on_one_key())
+def test_operators_of_every_kind_on_a_key_of_any_kind(drawn):
+    key, own = drawn
+    policies = Policies(identity=policy(*own))
+    decision = evaluate(REQUEST, policies, {f"k:{key}": OF_KIND[key]})
+    values = ({} if each is None else {f"k:{key}": each} for each in CAN_BE[key])
+    found = {concrete(policies, each).allowed for each in values}
+    if len(found) == 2:
+        assert decision.effect == "depends"
+    elif decision.effect == "depends":
+        # All is told of an address and of a version; of others these values are but examples.
+        assert key not in ("tls", "ip")
+    else:
+        assert {decision.allowed} == found
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "effect"),
+    [
+        ("StringEquals", "203.0.113.0/24", "implicit-deny"),
+        ("StringEquals", "203.0.113.300", "implicit-deny"),
+        ("StringLike", "*:*", "implicit-deny"),
+        ("StringNotLike", "*.*.*.*", "implicit-deny"),
+        ("StringLike", "*", "allowed"),
+        ("NumericLessThan", "5", "implicit-deny"),
+        ("BinaryEquals", "eA==", "implicit-deny"),
+        ("StringEquals", "203.0.113.7", "depends"),
+        ("StringLike", "203.0.113.*", "depends"),
+    ],
+)
+def test_an_address_that_is_compared_as_a_text(operator, value, effect):
+    own = Policies(identity=policy({**ALLOW, "Condition": {operator: {"aws:SourceIp": value}}}))
+    about = Unknown(kind="ip", optional=False)
+    assert evaluate(REQUEST, own, {"aws:SourceIp": about}).effect == effect
 
 
 def test_request_is_judged_once_by_the_keys_that_policies_name(monkeypatch):

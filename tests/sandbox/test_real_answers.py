@@ -125,6 +125,28 @@ def test_account_details_name_each_policy(sandbox):
     assert found[made["Arn"]]["PolicyId"] == made["PolicyId"]
 
 
+def test_policy_documents_come_back_as_they_were_written(sandbox):
+    """IAM encodes them in every answer, and clients decode them, per cent signs and all."""
+    iam = client(sandbox, "iam", CUSTOMER)
+    own = document(allow("s3:GetObject", f'arn:aws:s3:::{BUCKET}/a%20b+c/100%/<é>&"*'))
+    trust = trusting("*", Condition={"StringEquals": {"sts:ExternalId": "a%20b+c"}})
+    iam.create_role(RoleName="percent", AssumeRolePolicyDocument=trust)
+    arn = iam.create_policy(PolicyName="percent", PolicyDocument=own)["Policy"]["Arn"]
+    iam.put_role_policy(RoleName="percent", PolicyName="in", PolicyDocument=own)
+    roles = {each["RoleName"]: each for each in iam.list_roles()["Roles"]}
+    details = iam.get_account_authorization_details()
+    role = next(each for each in details["RoleDetailList"] if each["RoleName"] == "percent")
+    policy = next(each for each in details["Policies"] if each["Arn"] == arn)
+    version = iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
+    asked = {"RoleName": "percent"}
+    inline = iam.get_role_policy(**asked, PolicyName="in")
+    described = iam.update_role_description(**asked, Description="x")["Role"]
+    for found in (roles["percent"], role, described, iam.get_role(**asked)["Role"]):
+        assert found["AssumeRolePolicyDocument"] == json.loads(trust)
+    kept = policy["PolicyVersionList"][0]["Document"], role["RolePolicyList"][0]["PolicyDocument"]
+    assert [*kept, version["Document"], inline["PolicyDocument"]] == [json.loads(own)] * 4
+
+
 def test_select_is_answered_as_to_an_account_that_never_used_it(sandbox):
     s3 = client(sandbox, "s3")
     s3.put_object(Bucket=BUCKET, Key="table.csv", Body=b"a\n1\n")

@@ -27,8 +27,9 @@ WORKLOAD = f"arn:aws:iam::{CLOUD}:role/{WORKLOAD_NAME}"
 SESSION_ARN = f"arn:aws:sts::{CLOUD}:assumed-role/{WORKLOAD_NAME}/reqsign"
 
 
-def document(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
+def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[str, Any]:
+    """A policy document; an empty version stands for a document without one."""
+    return {**({"Version": version} if version else {}), "Statement": list(statements)}
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Account:
         self.regions: dict[str, str] = {}
         self.clients: dict[tuple[str, ...], Any] = {}
         self.way: dict[str, Any] = {}
+        self.version = "2012-10-17"
+        self.planted: dict[str, str] = {}
         self.target = Target(**{**self.values, "apply": True})
         book = Runbook(
             self.target, self.aws, workload_identity_arn=self.target.workload_identity_arn
@@ -58,18 +61,23 @@ class Account:
 
     def trust(self, *statements: dict[str, Any]) -> None:
         self.iam.update_assume_role_policy(
-            RoleName=ROLE, PolicyDocument=json.dumps(document(*statements))
+            RoleName=ROLE, PolicyDocument=self.written("trust", statements)
         )
+
+    def written(self, what: str, statements: tuple[dict[str, Any], ...]) -> str:
+        """Write a document in the version that this account's have, and remember it."""
+        self.planted[what] = text = json.dumps(document(*statements, version=self.version))
+        return text
 
     def bucket_policy(self, *statements: dict[str, Any]) -> None:
         self.s3.delete_public_access_block(Bucket=self.target.bucket)
         self.s3.put_bucket_policy(
-            Bucket=self.target.bucket, Policy=json.dumps(document(*statements))
+            Bucket=self.target.bucket, Policy=self.written("bucket", statements)
         )
 
     def inline(self, *statements: dict[str, Any]) -> None:
         self.iam.put_role_policy(
-            RoleName=ROLE, PolicyName="by-hand", PolicyDocument=json.dumps(document(*statements))
+            RoleName=ROLE, PolicyName="by-hand", PolicyDocument=self.written("inline", statements)
         )
 
     def boundary(self, *statements: dict[str, Any]) -> None:
@@ -79,7 +87,7 @@ class Account:
             if "PermissionsBoundary" in self.iam.get_role(RoleName=ROLE)["Role"]:
                 self.iam.delete_role_permissions_boundary(RoleName=ROLE)
             return
-        text = json.dumps(document(*statements))
+        self.planted["boundary"] = text = json.dumps(document(*statements))
         try:
             versions = self.iam.list_policy_versions(PolicyArn=arn)["Versions"]
         except self.iam.exceptions.NoSuchEntityException:
@@ -94,7 +102,7 @@ class Account:
     def key_policy(self, *statements: dict[str, Any]) -> None:
         """Give the bucket's key a policy."""
         self.aws.client("kms", region_name=self.region).put_key_policy(
-            KeyId=self.key_id, PolicyName="default", Policy=json.dumps(document(*statements))
+            KeyId=self.key_id, PolicyName="default", Policy=self.written("key", statements)
         )
 
     @cached_property
@@ -112,7 +120,8 @@ class Account:
     def grants_of_key(self, *grants: dict[str, Any]) -> None:
         """Let the grants of the bucket's key be these."""
         kms = self.aws.client("kms", region_name=self.region)
-        for each in kms.list_grants(KeyId=self.key_id)["Grants"]:
+        pages = kms.get_paginator("list_grants").paginate(KeyId=self.key_id)
+        for each in [grant for page in pages for grant in page["Grants"]]:
             kms.revoke_grant(KeyId=self.key_id, GrantId=each["GrantId"])
         for each in grants:
             kms.create_grant(KeyId=self.key_id, **each)
@@ -172,14 +181,18 @@ class Account:
         try:
             if probe.action == "s3:PutObject":
                 s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+                if probe.allow and "objectcreationoperation" in str(self.planted).lower():
+                    # A connector writes a large object in parts.
+                    s3.create_multipart_upload(Bucket=bucket, Key=key)
             elif probe.action == "s3:GetObject":
                 s3.get_object(Bucket=bucket, Key=key)
             elif probe.action == "s3:DeleteObject":
                 s3.delete_object(Bucket=bucket, Key=key)
                 self.s3.put_object(Bucket=bucket, Key=key, Body=b"{}", Tagging="team=data")
             else:
-                sent = {"Prefix": str(probe.context["s3:prefix"])} if probe.context else {}
-                s3.list_objects_v2(Bucket=bucket, Delimiter="/", **sent)
+                names = {"s3:prefix": "Prefix", "s3:delimiter": "Delimiter"}
+                sent = {names[key]: str(value) for key, value in probe.context.items()}
+                s3.list_objects_v2(Bucket=bucket, **sent)
         except ClientError as error:
             # A missing object, and a listing that the caller may not see it by, is no refusal.
             return error.response["Error"]["Code"] == "NoSuchKey"

@@ -38,6 +38,16 @@ NUMBERS = _each(
 )
 ADDRESSES = _each("IpAddress", "NotIpAddress")
 BINARY = _each("BinaryEquals")
+# What people write by mistake: an operator that is not made for the key, and its values.
+ASTRAY: list[tuple[tuple[str, ...], list[str]]] = [
+    (STRINGS[:6], ["203.0.113.7", "203.0.113.0/24", "203.0.*", "*", "2026-*", "true", "1.*"]),
+    (BOOLS[:2], ["true", "false", "yes"]),
+    (ARNS[:4], ["arn:aws:*:*:*:*", "*", "arn:aws:iam::*"]),
+    (DATES, ["2026", "2099-01", "20300101T000000Z", "1700000000000", "today", "-5"]),
+    (NUMBERS, ["1.3", "1e3", "+5", "0x10", "444455556666", "2026"]),
+    (ADDRESSES, ["203.0.113.7", "203.0.113.0/33", "127.0.0.1/8", "::ffff:127.0.0.1", "x"]),
+    (BINARY, ["eA==", "eA", "reqsign", "data"]),
+]
 # Known of every session, and not: with a default, and without.
 VARIABLES = [
     *("${aws:PrincipalAccount}", "${aws:username, 'ada'}", "${aws:username}"),
@@ -81,6 +91,13 @@ EVERYWHERE: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "aws:AssumedRoot": (BOOLS, ["true", "false"]),
     "aws:VpceAccount": (STRINGS, [CLOUD, "*"]),
     "aws:NoSuchKeyInAws": (STRINGS, ["x", "*"]),
+    "aws:ResourceOrgPaths": (STRINGS, ["o-1/r-1/*", "*"]),
+    "aws:SourceOrgID": (STRINGS, ["o-1"]),
+    "aws:Ec2InstanceSourcePrivateIPv4": (ADDRESSES, ["10.0.0.0/8"]),
+    "aws:PrincipalServiceNamesList": (STRINGS, ["redshift.amazonaws.com", "*"]),
+    "saml:aud": (STRINGS, ["https://signin.aws.amazon.com/saml", "*"]),
+    "cognito-identity.amazonaws.com:aud": (STRINGS, ["us-east-1:x"]),
+    "token.actions.githubusercontent.com:sub": (STRINGS, ["repo:acme/*"]),
 }  # fmt: skip
 TRUST_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "sts:ExternalId": (STRINGS, ["x", "*", "x*"]),
@@ -95,6 +112,11 @@ TRUST_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "aws:PrincipalTag/team": (STRINGS, ["data"]),
     "aws:RequestTag/team": (STRINGS, ["data"]),
     "aws:TagKeys": (STRINGS, ["team", "*"]),
+    "ec2:RoleDelivery": (STRINGS + NUMBERS, ["2.0", "1.0"]),
+    "ec2:SourceInstanceARN": (ARNS, [f"arn:aws:ec2:*:{CLOUD}:instance/*"]),
+    "iam:ResourceTag/none": (STRINGS, ["data", "*"]),
+    "sts:AWSServiceName": (STRINGS, ["s3.amazonaws.com"]),
+    "sts:RequestContextProviders": (ARNS, ["arn:aws:iam::aws:contextProvider/*"]),
 }  # fmt: skip
 S3_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "s3:authType": (STRINGS, ["REST-HEADER", "REST-QUERY-STRING"]),
@@ -121,6 +143,15 @@ S3_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "aws:PrincipalTag/team": (STRINGS, ["data", "x"]),
     "aws:PrincipalTag/none": (STRINGS, ["data", "*"]),
     "sts:ExternalId": (STRINGS, ["x"]),
+    "s3:TlsVersion": (NUMBERS, ["1.2", "1.20", "1.1", "1"]),
+    "s3:ObjectCreationOperation": (BOOLS, ["true", "false"]),
+    "s3:x-amz-content-sha256": (STRINGS, ["UNSIGNED-PAYLOAD", "*"]),
+    "s3:x-amz-server-side-encryption-customer-algorithm": (STRINGS, ["AES256"]),
+    "s3:object-lock-remaining-retention-days": (NUMBERS, ["10"]),
+    "s3:AccessPointNetworkOrigin": (STRINGS, ["VPC", "Internet"]),
+    "s3:DataAccessPointAccount": (STRINGS, [CUSTOMER]),
+    "s3:LocationConstraint": (STRINGS, ["us-east-1"]),
+    "aws:ResourceTag/team": (STRINGS, ["data"]),
 }  # fmt: skip
 KMS_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "kms:ViaService": (STRINGS, ["s3.us-east-1.amazonaws.com", "s3.*", "s3.eu-west-1.*",
@@ -139,6 +170,14 @@ KMS_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "aws:PrincipalTag/team": (STRINGS, ["data", "x"]),
     "aws:CalledVia": (STRINGS, ["s3.amazonaws.com", "athena.*"]),
     "aws:CalledViaLast": (STRINGS, ["s3.amazonaws.com"]),
+    "kms:EncryptionAlgorithm": (STRINGS, ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_256"]),
+    "kms:KeyOrigin": (STRINGS, ["AWS_KMS", "EXTERNAL"]),
+    "kms:MultiRegion": (BOOLS, ["true", "false"]),
+    "kms:MultiRegionKeyType": (STRINGS, ["PRIMARY", "*"]),
+    "kms:RequestAlias": (STRINGS, ["alias/*"]),
+    "kms:EncryptionContext:AWS:S3:ARN": (STRINGS, ["arn:aws:s3:::acme-*"]),
+    "kms:GrantOperations": (STRINGS, ["Decrypt", "*"]),
+    "kms:GranteePrincipal": (STRINGS, [ROLE_ARN]),
 }  # fmt: skip
 REDSHIFT_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "sts:ExternalId": (STRINGS, [
@@ -164,19 +203,34 @@ REDSHIFT_KEYS: dict[str, tuple[tuple[str, ...], list[str]]] = {
 }  # fmt: skip
 
 
+def _written(values):
+    """Write values as people do: alone without a list, numbers and truth values as such."""
+    bare = {"true": True, "false": False, "10": 10, "1.2": 1.2, "1577836800": 1577836800}
+    written = [bare.get(each, each) for each in values] if len(values) > 1 else values
+    return written[0] if len(written) == 1 else written
+
+
+VERSIONS = st.sampled_from(["2012-10-17", "2012-10-17", "2012-10-17", "2008-10-17", ""])
+
+
 @st.composite
 def conditions(draw, keys, least=0, most=3, everywhere=True):
     table = {**(EVERYWHERE if everywhere else {}), **keys}
     element: dict[str, Any] = {}
     for key in draw(st.lists(st.sampled_from(sorted(table)), min_size=least, max_size=most)):
         operators, values = table[key]
+        key = draw(st.sampled_from([key, key, key, key, key.lower(), key.upper()]))
         if draw(st.integers(0, 6)) == 0:
-            element.setdefault("Null", {})[key] = draw(st.sampled_from(["true", "false"]))
+            both = [True, "FALSE", ["true", "false"], []]
+            element.setdefault("Null", {})[key] = draw(st.sampled_from(["true", "false", *both]))
             continue
+        if draw(st.integers(0, 7)) == 0:
+            operators, more = draw(st.sampled_from(ASTRAY))
+            values = [*values, *more]
         if operators[0] == "StringEquals":
             values = [*values, draw(st.sampled_from(VARIABLES))]
         chosen = draw(st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True))
-        element.setdefault(draw(st.sampled_from(operators)), {})[key] = chosen
+        element.setdefault(draw(st.sampled_from(operators)), {})[key] = _written(chosen)
     return {"Condition": element} if element else {}
 
 
@@ -185,7 +239,15 @@ _CALLERS = [
     *({"AWS": OWN_ROOT}, "*", {"AWS": CLOUD}, {"AWS": [WORKLOAD, OWN_ROOT]}),
     {"AWS": f"arn:aws:sts::{CLOUD}:assumed-role/g1jk13sq56ejdref71h1cvokbh-role/other"},
     {"Service": "redshift.amazonaws.com"},
+    {"Service": "redshift.amazonaws.com", "AWS": WORKLOAD}, {"AWS": ["*"]}, {"AWS": [WORKLOAD] * 2},
+    {"Federated": "cognito-identity.amazonaws.com", "AWS": [CLOUD]},
 ]  # fmt: skip
+
+
+_ASSUMING = [
+    *("sts:AssumeRole", "sts:AssumeRole", "sts:*", "STS:assumerole", ["sts:AssumeRole"]),
+    *(["sts:TagSession", "sts:AssumeRole"], "sts:TagSession", ["sts:SetSourceIdentity"]),
+]
 
 
 @st.composite
@@ -195,11 +257,13 @@ def trust_statements(draw):
     if effect == "Deny" and draw(st.integers(0, 3)) == 0:
         spared = [[WORKLOAD, ROOT], [WORKLOAD, ROOT, SESSION_ARN], [ROOT], [OWN_ROOT]]
         who = {"NotPrincipal": {"AWS": draw(st.sampled_from(spared))}}
-    what = {"Action": draw(st.sampled_from(["sts:AssumeRole", "sts:AssumeRole", "sts:*"]))}
+    what = {"Action": draw(st.sampled_from(_ASSUMING))}
     if draw(st.integers(0, 7)) == 0:
         what = {"NotAction": draw(st.sampled_from(["sts:TagSession", "sts:Assume*"]))}
+    sid = draw(st.sampled_from(["", "", "", "RisingWaveCloudAssumeRole", "Other"]))
     return {
         "Effect": effect,
+        **({"Sid": sid} if sid else {}),
         **who,
         **what,
         **draw(conditions(TRUST_KEYS, *((0, 2) if effect == "Allow" else (1, 3)))),
@@ -239,8 +303,25 @@ PLACES = [
     "arn:aws:s3:::acme-analytics/${aws:SourceVpce, 'risingwave'}/*",
     "arn:aws:s3:::acme-analytics/${aws:PrincipalTag/none}*",
     "arn:aws:s3:::acme-analytics/r?singwave/*",
+    *("arn:aws:s3:::acme-analytics/risingwave/part-?.json", "arn:aws:s3:::acme-analytics*"),
+    *("arn:aws:s3:::acme-analytics/risingwave", "arn:aws:s3:::acme-analytics/risingwave/"),
+    *("arn:aws:s3:::acme-analytics/risingwave/../*", "arn:aws:s3:::acme-analytics//*"),
+    *("arn:aws:s3:::acme-analytics/RisingWave/*", "arn:aws:s3:::acme-analytics/risingwave/${$}*"),
+    *("arn:aws:s3:::acme-analytics/risingwave%2F*", "arn:aws:s3:::acme-analytics/*/*.json"),
+    *("arn:*:s3:::acme-analytics/*", "arn:aws:s3:*:*:acme-analytics/*", "arn:aws:s3:::?cme*/*"),
+    *("arn:aws-cn:s3:::acme-analytics/*", "arn:aws:s3:::acme-analytics/${aws:PrincipalTag/TEAM}*"),
+    *(
+        "arn:aws:s3:::*",
+        "arn:aws:*",
+        "arn:aws:s3:::${*}",
+        "arn:aws:s3:::acme-analytics/${s3:prefix}*",
+    ),
 ]
-OPERATIONS = ["s3:PutObject", "s3:ListBucket", "s3:*Object", "s3:GetObject", "s3:*", "S3:put*"]
+OPERATIONS = [
+    *("s3:PutObject", "s3:ListBucket", "s3:*Object", "s3:GetObject", "s3:*", "S3:put*"),
+    *(["s3:GetObject", "s3:PutObject"], "s3:Put?bject", "s3:putobject", "s3:Get*", "*"),
+    *("s3:GetObject*", ["s3:List*", "s3:Delete*"], "s3:PutObjectAcl", "S3:*"),
+]
 
 
 @st.composite

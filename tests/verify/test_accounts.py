@@ -54,6 +54,10 @@ TRUST = [
      ("fail", "trust_condition_unmet", "aws:RequestedRegion")),
     ("address", condition("IpAddress", "aws:SourceIp", "203.0.113.0/24"), None,
      ("unknown", "depends_on_context", "depends on aws:SourceIp; allowed from 203.0.113.0/24")),
+    ("a network as a text", condition("StringEquals", "aws:SourceIp", "203.0.113.0/24"), False,
+     ("fail", "trust_condition_unmet", "aws:SourceIp")),
+    ("addresses as a text", condition("StringLike", "aws:SourceIp", "203.0.113.*"), None,
+     ("unknown", "depends_on_context", "depends on aws:SourceIp; allowed from 203.0.113.*")),
     ("an address at all", condition("Null", "aws:SourceIp", "false"), None,
      ("unknown", "depends_on_context", "depends on aws:SourceIp")),
     ("not that endpoint", condition("StringNotLike", "aws:SourceVpce", "vpce-1"), None,
@@ -138,6 +142,9 @@ BUCKET = [
     ("StringNotEquals", "aws:PrincipalOrgID", "o-1", None, "aws:PrincipalOrgID"),
     ("Bool", "aws:ViaAWSService", "true", True, ""),
     ("NumericLessThan", "s3:TlsVersion", "1.2", True, ""),
+    ("Bool", "s3:ObjectCreationOperation", "true", False, ""),
+    # A large object is sent in parts, which make no object before the last request.
+    ("Bool", "s3:ObjectCreationOperation", "false", False, ""),
 ]  # fmt: skip
 
 
@@ -213,6 +220,57 @@ def test_grant_of_the_key_allows_what_no_policy_names(aws, sandbox, example):
     assert account.happens(put, keys)
 
 
+KEY_FACTS = [
+    ("StringNotEquals", "kms:KeyOrigin", "AWS_KMS"),
+    ("Bool", "kms:MultiRegion", "true"),
+    ("Null", "kms:MultiRegionKeyType", "false"),
+    ("StringNotEquals", "kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
+]
+
+
+def test_what_is_told_of_the_key_is_known(aws, sandbox, example):
+    account = Account(aws, sandbox, {**example, **KEY_TARGET})
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
+    hidden = [{**everybody, "Effect": "Deny", "Condition": {o: {k: v}}} for o, k, v in KEY_FACTS]
+    use = {"Action": ["kms:Decrypt", "kms:GenerateDataKey"]}
+    account.key_policy(everybody, *({**each, **use} for each in hidden))
+    checks, verdicts = account.verdict()
+    assert {checks[each].status for each in ("kms", "kms_key_policy")} == {"pass"}
+    put = next(each for each in verdicts if each.probe.action == "s3:PutObject")
+    assert account.happens(put, account.assume())
+    for each in hidden:
+        operator, tests = next(iter(each["Condition"].items()))
+        opposite = {**each, **use, "Condition": {"StringLike": {next(iter(tests)): "*"}}}
+        if operator != "Null":
+            account.key_policy(everybody, opposite)
+            assert account.verdict()[0]["kms"].status == "fail"
+            assert not account.happens(put, account.assume())
+
+
+def test_grant_under_another_encryption_context_is_none(aws, sandbox, example):
+    """The keys of an encryption context tell capitals apart, unlike those of a condition."""
+    account = Account(aws, sandbox, {**example, **KEY_TARGET})
+    account.key_policy(
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{CUSTOMER}:root"},
+            "Action": ["kms:Put*", "kms:Get*", "kms:Describe*", "kms:List*", "kms:CreateGrant"],
+            "Resource": "*",
+        }
+    )
+    operations = ["Decrypt", "GenerateDataKey"]
+    pairs = {"AWS:S3:ARN": "arn:aws:s3:::acme-encrypted"}
+    wrong = {"GranteePrincipal": ROLE_ARN, "Constraints": {"EncryptionContextSubset": pairs}}
+    account.grants_of_key({**wrong, "Operations": operations})
+    assert account.verdict()[0]["kms"].status == "fail"
+    kms = aws.client("kms", region_name=account.region)
+    kms.create_grant(KeyId=account.key_id, GranteePrincipal=ROLE_ARN, Operations=operations)
+    checks, verdicts = account.verdict()
+    assert checks["kms"].status == "pass"
+    put = next(each for each in verdicts if each.probe.action == "s3:PutObject")
+    assert account.happens(put, account.assume())
+
+
 def test_nat_addresses_of_cloud_metadata_are_evidence_and_no_knowledge(account):
     from dataclasses import replace
 
@@ -228,3 +286,15 @@ def test_nat_addresses_of_cloud_metadata_are_evidence_and_no_knowledge(account):
     checks = {each.id: each for each in check_trust(account.target, situation, WORKLOAD)}
     assert checks["trust"].status == "unknown"
     assert "203.0.113.7" in checks["trust"].evidence[1]
+
+
+@pytest.mark.parametrize("prefix", ["a%20b+c", "größe?/$x", "日本/<x>&'y\""])
+def test_prefix_of_unusual_characters_is_judged_as_it_works(aws, sandbox, example, prefix):
+    """What is read back of a document is what was written, per cent signs and all."""
+    account = Account(aws, sandbox, {**example, "connectors": ["s3_sink"], "prefix": prefix})
+    checks, verdicts = account.verdict()
+    assert {checks[each].status for each in ("policy_documents", "requests_allowed")} == {"pass"}
+    keys = account.assume()
+    for verdict in verdicts:
+        if verdict.probe.allow:
+            assert account.happens(verdict, keys), verdict.line

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 
@@ -21,12 +22,13 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from rwlib.cloud import Cloud
-from rwlib.evaluate import judge
+from rwlib.evaluate import judge_all
 from rwlib.sql import statements_for
-from rwlib.verify.deciding import model_of, policies_for
+from rwlib.verify.deciding import models_of, policies_for
 from tests.support.example_names import CLUSTER
 from tests.verify.accounts import CUSTOMER, ROLE_ARN, WORKLOAD, Account
 from tests.verify.random_policies import (
+    VERSIONS,
     key_grants,
     key_statements,
     redshift_statements,
@@ -40,8 +42,10 @@ UNKNOWABLE = {
     *("aws:sourceip", "aws:sourcevpce", "aws:sourcevpc", "aws:vpcsourceip", "aws:principalorgid"),
     *("aws:resourceorgid", "aws:useragent", "aws:userid", "aws:tokenissuetime"),
     *("aws:principaltag/team", "the name of risingwave's session", "aws:federatedprovider"),
-    *("aws:principalorgpaths", "aws:vpceaccount", "aws:nosuchkeyinaws"),
-    *("s3:existingobjecttag/team", "kms:resourcealiases"),
+    *("aws:principalorgpaths", "aws:vpceaccount", "aws:resourceorgpaths"),
+    *("s3:existingobjecttag/team", "kms:resourcealiases", "kms:requestalias", "s3:tlsversion"),
+    *("aws:ec2instancesourceprivateipv4", "ec2:roledelivery", "ec2:sourceinstancearn"),
+    "s3:x-amz-content-sha256",
 }
 # The verdict reads the tags of the role, not those of a bucket or key.
 UNREAD = ("aws:resourcetag/team",)
@@ -59,10 +63,10 @@ WAYS = [
 def possible_ways(*policies):
     """Return ways of a request that stand for all that these policies can tell apart."""
     text = json.dumps(policies)
-    addresses = ["198.51.100.99", "127.0.0.1"]
+    addresses = ["198.51.100.99", "127.0.0.1", "203.0.113.7", "203.0.99.9", "1.2.3.4"]
     for each in re.findall(r"\d+\.\d+\.\d+\.\d+(?:/\d+)?", text):
-        network = ipaddress.ip_network(each, strict=False)
-        addresses += [str(network[0])]
+        with suppress(ValueError):
+            addresses += [str(ipaddress.ip_network(each, strict=False)[0])]
     endpoints = [*re.findall(r"vpce-\w+", text), "vpce-none"]
     clouds = [*re.findall(r"vpc-\w+", text), "vpc-none"]
     organizations = [None, *re.findall(r"o-\w+", text), "o-none"]
@@ -94,6 +98,7 @@ def undecided(account, call, line, policies, *more):
     raise AssertionError((line, met, policies))
 
 
+LATEST = "2012-10-17"
 LET_IN = {"Effect": "Allow", "Principal": {"AWS": WORKLOAD}, "Action": "sts:AssumeRole"}
 TESTED = ["s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject"]
 
@@ -134,7 +139,8 @@ def planted(account, *attempts):
     return True
 
 
-def compare_trust(account, statements, ways=({},), names=("reqsign",)):
+def compare_trust(account, statements, ways=({},), version=LATEST, names=("reqsign",)):
+    account.version = version
     if not planted(account, (account.trust, statements)):
         return
     checks, _ = account.verdict()
@@ -163,7 +169,8 @@ def compare_trust(account, statements, ways=({},), names=("reqsign",)):
         assert any(each.status != "pass" for each in hop) or allowed or said.reason
 
 
-def compare_s3(account, on_bucket, own, boundary, ways=({},), session=()):
+def compare_s3(account, on_bucket, own, boundary, ways=({},), version=LATEST, session=()):
+    account.version = version
     nothing = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
     account.come_from()
     account.s3.delete_bucket_policy(Bucket=account.target.bucket)
@@ -212,9 +219,9 @@ def compare_session(account, statements, verdicts, ways):
     for verdict in [each for each in verdicts if each.probe.action in TESTED]:
         if "acme-analytics-other" in verdict.probe.place:
             continue
-        model = model_of(situation, verdict.probe)
+        models = models_of(situation, verdict.probe)
         policies = replace(policies_for(situation, verdict.probe), session=text)
-        decision = judge(model, policies)
+        decision = judge_all(models, policies)
         for way in ways if decision.effect != "depends" else ():
             account.come_from(**way)
             happened = account.happens(verdict, keys)
@@ -232,8 +239,9 @@ KEEPS_THE_KEY = {
 }
 
 
-def compare_key(account, on_key, own, grants=(), ways=({},)):
+def compare_key(account, on_key, own, grants=(), version=LATEST, ways=({},)):
     """Compare with a write and a read of the bucket that the key encrypts."""
+    account.version = version
     nothing = {"Effect": "Allow", "Action": "s3:List*", "Resource": "*"}
     if not planted(
         account,
@@ -343,15 +351,15 @@ OF_ROLE = st.lists(s3_statements(False), max_size=2)
 
 
 @settings(max_examples=25, **FIXED)
-@given(st.lists(trust_statements(), min_size=1, max_size=3), TWO_WAYS)
-def test_verdict_on_the_trust_policy_is_what_happens(account, statements, ways):
-    compare_trust(account, statements, ways)
+@given(st.lists(trust_statements(), min_size=1, max_size=3), TWO_WAYS, VERSIONS)
+def test_verdict_on_the_trust_policy_is_what_happens(account, statements, ways, version):
+    compare_trust(account, statements, ways, version)
 
 
 @settings(max_examples=15, **FIXED)
-@given(ON_BUCKET, OF_ROLE, OF_ROLE, TWO_WAYS)
-def test_verdict_on_a_request_is_what_happens(account, on_bucket, own, boundary, ways):
-    compare_s3(account, on_bucket, own, boundary, ways)
+@given(ON_BUCKET, OF_ROLE, OF_ROLE, TWO_WAYS, VERSIONS)
+def test_verdict_on_a_request_is_what_happens(account, on_bucket, own, boundary, ways, version):
+    compare_s3(account, on_bucket, own, boundary, ways, version)
 
 
 @settings(max_examples=15, **FIXED)
@@ -359,9 +367,10 @@ def test_verdict_on_a_request_is_what_happens(account, on_bucket, own, boundary,
     st.lists(key_statements(True), max_size=2),
     st.lists(key_statements(False), max_size=2),
     st.lists(key_grants(), max_size=2),
+    VERSIONS,
 )
-def test_verdict_on_a_key_is_what_happens(encrypted, on_key, own, grants):
-    compare_key(encrypted, on_key, own, grants)
+def test_verdict_on_a_key_is_what_happens(encrypted, on_key, own, grants, version):
+    compare_key(encrypted, on_key, own, grants, version)
 
 
 REDSHIFT = st.lists(redshift_statements(), min_size=1, max_size=3)
@@ -388,18 +397,18 @@ def test_many_verdicts_on_redshift_are_what_happens(warehouse, statements, told)
 
 @pytest.mark.long
 @settings(max_examples=MANY, **FIXED)
-@given(st.lists(trust_statements(), min_size=1, max_size=3), TWO_WAYS)
-def test_many_verdicts_on_the_trust_policy_are_what_happens(account, statements, ways):
-    compare_trust(account, statements, ways)
+@given(st.lists(trust_statements(), min_size=1, max_size=3), TWO_WAYS, VERSIONS)
+def test_many_verdicts_on_the_trust_policy_are_what_happens(account, statements, ways, version):
+    compare_trust(account, statements, ways, version)
 
 
 @pytest.mark.long
 @settings(max_examples=MANY, **FIXED)
-@given(ON_BUCKET, OF_ROLE, OF_ROLE, TWO_WAYS, OF_ROLE)
+@given(ON_BUCKET, OF_ROLE, OF_ROLE, TWO_WAYS, VERSIONS, OF_ROLE)
 def test_many_verdicts_on_requests_are_what_happens(
-    account, on_bucket, own, boundary, ways, session
+    account, on_bucket, own, boundary, ways, version, session
 ):
-    compare_s3(account, on_bucket, own, boundary, ways, session)
+    compare_s3(account, on_bucket, own, boundary, ways, version, session)
 
 
 @pytest.mark.long
@@ -408,7 +417,8 @@ def test_many_verdicts_on_requests_are_what_happens(
     st.lists(key_statements(True), max_size=2),
     st.lists(key_statements(False), max_size=2),
     st.lists(key_grants(), max_size=2),
+    VERSIONS,
     TWO_WAYS,
 )
-def test_many_verdicts_on_keys_are_what_happens(encrypted, on_key, own, grants, ways):
-    compare_key(encrypted, on_key, own, grants, ways)
+def test_many_verdicts_on_keys_are_what_happens(encrypted, on_key, own, grants, version, ways):
+    compare_key(encrypted, on_key, own, grants, version, ways)

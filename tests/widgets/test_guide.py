@@ -399,3 +399,16 @@ def test_the_form_has_every_field_of_a_target(world):
     form = widgets.guide({}, step=0, guided=True).form("bucket")
     assert set(form.fields) == set(Target.model_fields) - {"apply"}
     assert all(field.help.value for field in form.fields.values())
+
+
+def test_an_adopted_role_keeps_its_path_and_is_registered_and_used_with_it(world, complete):
+    there = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}
+    document = {"Version": "2012-10-17", "Statement": [{**there, "Action": "sts:AssumeRole"}]}
+    boto3.client("iam").create_role(
+        RoleName=ROLE, Path="/team/data/", AssumeRolePolicyDocument=json.dumps(document)
+    )
+    set_up(complete)
+    guide = widgets.guide(complete, step=5, guided=True)
+    assert [each.state for each in guide.states][:4] == [State.SUCCESS] * 4
+    assert f"role/team/data/{ROLE}" in guide.runbook.sql[0].sql
+    assert [each for each in guide.runbook.checks if each.status == "fail"] == []

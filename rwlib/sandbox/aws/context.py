@@ -127,9 +127,16 @@ S3_HEADERS = {
 }
 S3_ARGUMENTS = {"delimiter": "s3:delimiter", "max-keys": "s3:max-keys", "prefix": "s3:prefix"}
 LISTING = frozenset({"s3:ListBucket", "s3:ListBucketVersions"})
+CREATES_OBJECT = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
+"""Requests for ``s3:PutObject`` that make an object; the others begin an upload or send a part.
+
+Source: Amazon S3 User Guide, "Enforce conditional writes on Amazon S3 buckets".
+"""
+TLS_VERSION = "1.3"
+"""What a request over TLS is said to have come by; S3 answers 1.2 and later."""
 
 
-def s3_context(request: AwsRequest, action: str) -> Context:
+def s3_context(request: AwsRequest, action: str, network: Network) -> Context:
     """Build S3's own keys: only those that the action has.
 
     ``s3:prefix``, ``s3:delimiter`` and ``s3:max-keys`` exist for the two listings alone, and only
@@ -144,6 +151,10 @@ def s3_context(request: AwsRequest, action: str) -> Context:
     for header, key in S3_HEADERS.items():
         if header in request.headers:
             context[key] = request.headers[header]
+    if network.secure_transport:
+        context["s3:TlsVersion"] = TLS_VERSION
+    if action == "s3:PutObject":
+        context["s3:ObjectCreationOperation"] = request.action in CREATES_OBJECT
     version = request.argument("versionId")
     if version is not None and "Version" in action:
         context["s3:VersionId"] = version

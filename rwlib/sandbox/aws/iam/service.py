@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from rwlib.sandbox.answer import Answer, AwsError, query_answer, xml_text
 from rwlib.sandbox.aws.authorize import Authorizer
@@ -171,7 +172,28 @@ class IamService:
             "REQUEST_URI": "/",
             "RAW_URI": "/",
         }
-        return self.world.call("iam", environ, urlencode(flat).encode(), account)
+        answer = self.world.call("iam", environ, urlencode(flat).encode(), account)
+        return _with_encoded_documents(answer) if answer.status < 300 else answer
+
+
+_DOCUMENT = re.compile(
+    r"<(?P<name>Document|PolicyDocument|AssumeRolePolicyDocument)>(?P<text>\s*\{[^<]*)</(?P=name)>"
+)
+
+
+def _with_encoded_documents(answer: Answer) -> Answer:
+    """Write the policy documents of an answer as IAM does; moto encodes some of them.
+
+    Source: IAM API Reference, GetPolicyVersion, GetRole: "URL-encoded compliant with RFC 3986".
+    """
+    whole = answer.body.decode()
+
+    def encoded(found: re.Match[str]) -> str:
+        name = found["name"]
+        return f"<{name}>{quote(unescape(found['text']))}</{name}>"
+
+    changed = _DOCUMENT.sub(encoded, whole)
+    return answer if changed == whole else answer.with_body(changed.encode())
 
 
 def _flat(node: Any, name: str = "") -> dict[str, str]:

@@ -18,6 +18,8 @@ from rwlib.sandbox.views import KeyView
 
 _ARN = re.compile(r"arn:aws:kms:(?P<region>[^:]*):(?P<account>\d{12}):(?P<id>(key|alias)/.+)")
 AWS_MANAGED = "alias/aws/s3"
+ENCRYPTING = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt", "kms:GenerateDataKey")
+"""How the actions begin that have the key ``kms:EncryptionAlgorithm``."""
 
 
 class KeyAccess:
@@ -53,7 +55,8 @@ class KeyAccess:
         AwsError
             The caller may not.
         """
-        ask = Ask(action, key.arn, key.account, key.policy, self._context(key, caller, context))
+        known = self._context(key, caller, action, context)
+        ask = Ask(action, key.arn, key.account, key.policy, known)
         decision = self.authorizer.decide(request, caller, ask)
         if decision.allowed:
             return
@@ -120,16 +123,22 @@ class KeyAccess:
             raise AwsError("AccessDenied", "Access Denied", 403)
 
     def _context(
-        self, key: KeyView, caller: Caller, further: Mapping[str, Any] | None
+        self, key: KeyView, caller: Caller, action: str, further: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        return {
+        found: dict[str, Any] = {
             "kms:CallerAccount": caller.account,
             "kms:ResourceAliases": list(key.aliases),
             "kms:KeyOrigin": "AWS_KMS",
             "kms:KeySpec": "SYMMETRIC_DEFAULT",
             "kms:KeyUsage": "ENCRYPT_DECRYPT",
-            **(further or {}),
+            **{f"aws:ResourceTag/{tag}": value for tag, value in key.tags.items()},
+            "kms:MultiRegion": bool(key.multi_region),
         }
+        if key.multi_region:
+            found["kms:MultiRegionKeyType"] = key.multi_region
+        if action.startswith(ENCRYPTING) and not key.asymmetric:
+            found["kms:EncryptionAlgorithm"] = "SYMMETRIC_DEFAULT"
+        return {**found, **(further or {})}
 
     def _granted(
         self, key: KeyView, caller: Caller, action: str, context: Mapping[str, Any]

@@ -39,6 +39,7 @@ Source: AWS KMS Developer Guide, "Allowing users in other accounts to use a KMS 
 """
 
 LARGEST_POLICY = 32768
+DEFAULTS = {"KeyUsage": "ENCRYPT_DECRYPT", "MultiRegion": False}
 
 
 class KmsService:
@@ -59,6 +60,9 @@ class KmsService:
             self.authorizer.require(request, caller, ask)
             if action == "GenerateRandom" and "NumberOfBytes" not in parameters:
                 raise _missing("numberOfBytes")
+            if action == "CreateKey":
+                # Source: AWS KMS API Reference, CreateKey.
+                request.parameters = parameters = {**DEFAULTS, **parameters}
             if action == "CreateKey" and parameters.get("Policy"):
                 parameters["Policy"] = self._policy(parameters["Policy"])
             return self._forward(request, caller.account)
@@ -83,7 +87,10 @@ class KmsService:
             raise AwsError("UnsupportedOperationException", f"{key.arn} is a symmetric key.")
         # moto knows a key by its id in its own account.
         parameters["KeyId"] = key.id
-        return self._forward(request, key.account)
+        answer = self._forward(request, key.account)
+        if action == "ListGrants" and answer.status < 300:
+            return _page_of_grants(parameters, answer)
+        return answer
 
     def _key(self, request: AwsRequest, caller: Caller, key_id: str) -> KeyView:
         key = self.keys.find(caller.account, request.region, key_id)
@@ -170,6 +177,21 @@ class KmsService:
     def _forward(self, request: AwsRequest, account: str) -> Answer:
         body = json.dumps(request.parameters).encode()
         return self.world.call(request.service, request.environ, body, account)
+
+
+def _page_of_grants(parameters: dict[str, Any], answer: Answer) -> Answer:
+    """Keep the grants that are asked for, and of those one page.
+
+    Source: AWS KMS API Reference, ListGrants: 50 unless a limit is given, at most 100.
+    """
+    found = json.loads(answer.body)
+    grantee = parameters.get("GranteePrincipal")
+    grants = [e for e in found["Grants"] if grantee in (None, e.get("GranteePrincipal"))]
+    start = int(parameters["Marker"]) if str(parameters.get("Marker", "")).isdecimal() else 0
+    end = start + min(int(parameters.get("Limit") or 50), 100)
+    more = {"NextMarker": str(end)} if end < len(grants) else {}
+    page = {"Grants": grants[start:end], "Truncated": bool(more), **more}
+    return answer.with_body(json.dumps(page).encode())
 
 
 def _missing(name: str) -> AwsError:

@@ -74,7 +74,12 @@ class S3Service:
             _raise_content_error(request)
         check_form(request, operation)
         if not operation.bucket:
-            ask = Ask(operation.action, "*", caller.account, context=s3_context(request, ""))
+            ask = Ask(
+                operation.action,
+                "*",
+                caller.account,
+                context=s3_context(request, "", self.authorizer.network),
+            )
             self._require(request, caller, ask)
             return self.forward(request, caller.account)
         if operation.name == "CreateBucket":
@@ -174,7 +179,7 @@ class S3Service:
         operation: S3Operation,
         item: ObjectView | None,
     ) -> None:
-        context = s3_context(request, action)
+        context = s3_context(request, action, self.authorizer.network)
         context["s3:ResourceAccount"] = bucket.account
         if item is not None and action.startswith(TAGGED):
             for key, value in item.tags.items():
@@ -213,7 +218,7 @@ class S3Service:
         found = re.search(rb"<LocationConstraint[^>]*>([^<]*)<", request.body)
         location = found[1].decode(errors="replace") if found else request.region
         check_bucket_name(operation.bucket, caller.account, location, namespace)
-        context = s3_context(request, operation.action)
+        context = s3_context(request, operation.action, self.authorizer.network)
         if found:
             context["s3:locationconstraint"] = location
         ask = Ask(operation.action, operation.resource, caller.account, None, context)
