@@ -30,9 +30,12 @@ comma := ,
 runbook: $(VENV)/with-sandbox ## Run Steps 1-5 and the verification in the sandbox, write the report
 	@$(BIN)/rwlib run --target $(TARGET) --sandbox --apply
 
+# Workers that are forked spare reading the tests three times over; they need Linux.
+FORKED := $(if $(filter Linux,$(shell uname)),-n 0 -p tests.support.forked_workers)
+
 .PHONY: test
 test: $(VENV)/with-sandbox-test-risingwave ## Install and run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(FORKED)
 
 .PHONY: test-fast
 test-fast: $(VENV)/with-sandbox-test-risingwave ## Run the tests that take a second or less

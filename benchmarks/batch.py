@@ -42,10 +42,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 sys.path.insert(0, str(Path(__file__).parent))
 from flaky import FlakyProxy
+from same_notebook import plain
 
 from rwlib.sandbox.server.server import Sandbox
 
@@ -297,27 +296,9 @@ def compare_notebooks(folder: Path) -> int:
     for path in sorted(folder.glob("loop-*.ipynb")):
         number = path.stem.partition("-")[2]
         (other,) = (folder / "runs").glob(f"*_ours/ours-{number}/runbook.ipynb")
-        if _plain(path, "loop") != _plain(other, "ours"):
+        if plain(path, "loop") != plain(other, "ours"):
             differing += 1
     return differing
-
-
-def _plain(path: Path, way: str) -> str:
-    import re
-
-    book = nbformat.read(path, 4)
-    text = json.dumps([_outputs(cell) for cell in book.cells], sort_keys=True)
-    text = text.replace(f"{way}-", "way-").replace(f"{way}/", "way/")
-    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?", "TIME", text)
-    return re.sub(r"\b(rw|id)-[0-9a-f]{6,}\b|\b[0-9a-f]{32}\b|AROA\w+", "ID", text)
-
-
-def _outputs(cell: Any) -> Any:
-    if cell.cell_type != "code":
-        return cell.source
-    if "injected-parameters" in cell.metadata.get("tags", []):
-        return "parameters"
-    return [cell.source, cell.execution_count, cell.outputs]
 
 
 def flat(sizes: list[int], folder: Path) -> int:

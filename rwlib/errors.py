@@ -90,6 +90,10 @@ class ServiceError(RunbookError):
     exit_code = 4
 
 
+class UnansweredError(ServiceError):
+    """A service throttles, has a fault of its own or cannot be reached: only later helps."""
+
+
 class EvidenceError(RunbookError):
     """What a run has to keep cannot be written; nothing is changed without it."""
 

@@ -57,27 +57,27 @@ OTHER_CLUSTER_ARN = "arn:aws:iam::444455556666:role/other-cluster-role"
 # Files that take long, longest first: one that begins last leaves a worker idle.
 LONGEST = (
     "browser/test_guided_path.py",
-    "batch/test_runner.py",
-    "project/test_wheel.py",
     "notebooks/test_labs.py",
     "labs/test_labs.py",
-    "batch/test_watch.py",
+    "project/test_wheel.py",
     "batch/test_dask.py",
-    "runbook/test_runbook.py",
+    "batch/test_runner.py",
     "headless/test_engine.py",
+    "notebooks/test_notebooks.py",
     "notebooks/test_stored.py",
+    "runbook/test_runbook.py",
     "steps/test_ownership.py",
+    "cli/test_lab.py",
     "labs/test_class.py",
     "cli/test_hostile_surroundings.py",
     "headless/test_engine_errors.py",
-    "batch/test_plan.py",
-    "steps/test_strangers.py",
-    "export/test_operator.py",
-    "notebooks/test_notebooks.py",
-    "docs/test_samples.py",
     "labs/test_repairs.py",
-    "cli/test_lab.py",
+    "batch/test_plan.py",
+    "batch/test_watch.py",
+    "export/test_operator.py",
     "export/test_any_target.py",
+    "steps/test_strangers.py",
+    "docs/test_samples.py",
     "steps/test_killed.py",
     "clients/test_clients.py",
     "verify/test_mutations.py",
@@ -238,14 +238,21 @@ def warm_fork_server(shared_sandbox):
 def one_fork_server(warm_fork_server, monkeypatch):
     """Spare the batches of a test their own warming up; what runs in them is not changed."""
 
+    made = []
+
     class Shared:
         run = staticmethod(warm_fork_server.run)
         kill_children = staticmethod(warm_fork_server.kill_children)
 
+        def __init__(self):
+            made.append(self)
+
         def close(self):
             pass
 
-    monkeypatch.setattr("rwlib.batch.fork_server.ForkServer", Shared)
+    monkeypatch.setattr("rwlib.batch.executors.ForkServer", Shared)
+    yield
+    assert made, "the batches of this test warm up a fork server of their own"
 
 
 def pytest_terminal_summary(terminalreporter):

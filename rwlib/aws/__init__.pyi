@@ -2,6 +2,7 @@ from .bucket import BucketFacts as BucketFacts
 from .bucket import describe_bucket as describe_bucket
 from .bucket import locate_bucket as locate_bucket
 from .bucket import with_key as with_key
+from .calls import STOPPED as STOPPED
 from .calls import Aws as Aws
 from .calls import Call as Call
 from .calls import Read as Read

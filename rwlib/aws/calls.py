@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 from collections.abc import Iterable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,12 +19,17 @@ import botocore.exceptions
 from rwlib.aws.clients import ClientsAhead, RetryMode, client_config
 from rwlib.aws.errors import error_code, is_throttled, plain_errors
 from rwlib.aws.pacing import Pacing
+from rwlib.aws.tries import tell_tries
 from rwlib.errors import RunbookError
+from rwlib.waiting import StoppedError, answer_to, rest
 
 AT_ONCE = 8
 """Reads of one target that are under way at once; a client keeps ten connections."""
 
 _OPTIONAL_TRIES = 8
+
+STOPPED = "stopped"
+"""Outcome of a call that somebody stopped waiting for: it may have taken effect."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,11 @@ class Aws:
         return CallerIdentity(answer["Account"], answer["Arn"], answer["UserId"])
 
     @property
+    def knows_caller(self) -> bool:
+        """True when `caller_identity` makes no call."""
+        return "caller_identity" in self.__dict__
+
+    @property
     def account_id(self) -> str:
         """12-digit account id of the caller."""
         return self.caller_identity.account_id
@@ -138,6 +148,7 @@ class Aws:
                     made = make(service, region_name=region, config=config)
                 if self.pacing is not None:
                     self.pacing.attach(made)
+                tell_tries(made)
             self._clients[key] = made
         return self._clients[key]
 
@@ -234,12 +245,17 @@ class Aws:
                 finally:
                     self._aside.calls = None
 
-        threads = [
-            threading.Thread(target=make, args=(first,), name="rwlib-read", daemon=True)
-            for first in range(1, min(AT_ONCE, len(ahead)))
-        ]
-        for thread in threads:
-            thread.start()
+        threads: list[threading.Thread] = []
+        for first in range(1, min(AT_ONCE, len(ahead))):
+            thread = threading.Thread(
+                target=copy_context().run, args=(make, first), name="rwlib-read", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # there is no room for another thread: one after the other, here
+                make(first)
+            else:
+                threads.append(thread)
         make(0)
         for thread in threads:
             thread.join()
@@ -331,7 +347,10 @@ class Aws:
         try:
             with plain_errors():
                 try:
-                    answer = self._patiently(method, parameters, optional)
+                    answer = answer_to(
+                        lambda: self._patiently(method, parameters, optional),
+                        f"AWS's answer to {_in_words(service, operation)}",
+                    )
                 except botocore.exceptions.ClientError as error:
                     outcome = error_code(error)
                     request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "")
@@ -339,6 +358,9 @@ class Aws:
             outcome = "ok"
             request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
             return answer
+        except StoppedError:
+            outcome = STOPPED
+            raise
         finally:
             aside = getattr(self._aside, "calls", None)
             noted = self.calls if aside is None else aside
@@ -357,8 +379,12 @@ class Aws:
             except botocore.exceptions.ClientError as error:
                 if number == tries or not is_throttled(error_code(error)):
                     raise
-                time.sleep(random.uniform(0, min(8.0, 0.1 * 2**number)))
+                rest(random.uniform(0, min(8.0, 0.1 * 2**number)))
         raise AssertionError("a call is tried at least once")
+
+
+def _in_words(service: str, operation: str) -> str:
+    return f"{service} {operation.replace('_', ' ')}"
 
 
 def policy_json(document: Any) -> dict[str, Any]:

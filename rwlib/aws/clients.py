@@ -24,6 +24,7 @@ from botocore.credentials import Credentials
 from botocore.utils import parse_timestamp
 
 from rwlib.aws.pacing import Pacing
+from rwlib.aws.tries import tell_tries
 
 RetryMode = Literal["standard", "adaptive", "paced"]
 Keys = Mapping[str, str]
@@ -171,6 +172,7 @@ class ClientsAhead:
             client.meta.events.register("before-call", _encode_once)
             if pacing is not None:
                 pacing.attach(client)
+            tell_tries(client)
             self._clients[service, optional, region] = client
 
     def load_credentials(self) -> LateCredentials:

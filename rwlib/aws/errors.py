@@ -9,7 +9,13 @@ from typing import Any
 
 import botocore.exceptions
 
-from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
+from rwlib.errors import (
+    CredentialsError,
+    InputError,
+    RunbookError,
+    ServiceError,
+    UnansweredError,
+)
 
 _BAD_CREDENTIALS = {
     "InvalidClientTokenId",
@@ -130,16 +136,21 @@ def is_throttled(code: str) -> bool:
 
 def refused(error: botocore.exceptions.ClientError, doing: str) -> ServiceError:
     """Translate a refused call into a sentence that names what was being done."""
-    return ServiceError(f"AWS refused while {doing}: {error_message(error)}{_advice(error)}")
+    return _kind(error)(f"AWS refused while {doing}: {error_message(error)}{_advice(error)}")
 
 
 def unanswered(error: Exception) -> ServiceError | None:
     """Translate an error that no step expected: throttling, a server's or a proxy's own error."""
     if not isinstance(error, botocore.exceptions.ClientError):
         return None
-    return ServiceError(
+    return _kind(error)(
         f"AWS refused {error.operation_name}: {error_message(error)}{_advice(error)}"
     )
+
+
+def _kind(error: botocore.exceptions.ClientError) -> type[ServiceError]:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return UnansweredError if is_throttled(error_code(error)) or status >= 500 else ServiceError
 
 
 def _advice(error: botocore.exceptions.ClientError) -> str:
@@ -243,7 +254,7 @@ def _translated(error: BaseException) -> Iterator[RunbookError]:
             "login`, set aws_profile, or try `rwlib run --sandbox` first"
         )
     elif isinstance(error, exceptions.HTTPClientError | exceptions.EndpointConnectionError):
-        yield ServiceError(
+        yield UnansweredError(
             f"AWS could not be reached ({error}); check the network and AWS_ENDPOINT_URL"
         )
     elif isinstance(error, exceptions.InvalidRegionError):

@@ -34,11 +34,13 @@ _SLOT = struct.Struct("<Q9d")  # key, rate, next, cut, seen, at, step, top, sinc
 _FIRST_CUT, _CUT = 0.7, 0.8
 _STEP = 0.04  # of the rate at the cut, a second
 _FAST = 4  # times that where calls are refused by chance
+_QUIET = 15.0  # seconds without a refusal; after twice as many it grows twice as fast
 _SELDOM = 5  # answers between two refusals of which the rate need not be the cause
 _BELOW = 0.9  # of the rate that was lowered: there an emptied bucket refuses nothing
 _BY_CHANCE = 1.5  # refusals there
 _FADING = 0.995  # of what was counted, with every answer
-_SLOWEST = 1.0
+_SLOWEST = 0.2
+_FASTER = 1.0  # as if it were that, for a slower rate
 _FIRST_RATE = 10.0  # at least: few calls before the first refusal say nothing about the bucket
 _HORIZON = 0.5
 _READING = ("Get", "List", "Head", "Describe", "Validate", "AssumeRole")
@@ -84,7 +86,8 @@ class Rates:
             slot.since += 1
             slot.luck *= _FADING
             if slot.rate > 0 and waited:
-                slot.rate += slot.step / slot.rate * (_FAST if slot.is_by_chance else 1)
+                quiet = max(1.0, (now - slot.cut) / _QUIET)
+                slot.rate += slot.step / slot.rate * (_FAST if slot.is_by_chance else quiet)
 
     def refused(self, account: str, kind: str, reserved: float) -> None:
         """Lower the rate; once for all calls whose turn was reserved before it was lowered."""
@@ -105,7 +108,7 @@ class Rates:
                 slot.top = slot.rate
                 slot.rate *= _CUT
             slot.rate = max(slot.rate, _SLOWEST)
-            slot.step = slot.rate * _STEP
+            slot.step = max(slot.rate, _FASTER) * _STEP
             slot.cut = now
             # Who holds a turn of the rate before asks for another: `stands`.
             slot.next = now + 1 / slot.rate

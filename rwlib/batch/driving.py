@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from rwlib.batch.options import BatchResult, Options
 from rwlib.batch.progress import Progress
 from rwlib.batch.results import GONE, NOT_RUN, BatchState
 from rwlib.batch.schedule import Limits
+from rwlib.batch.shortage import Bearable
 from rwlib.batch.summary import write_summary
 from rwlib.batch.worker_count import WorkerCount
 from rwlib.errors import InputError
@@ -50,8 +52,10 @@ def drive(
     started, clock = datetime.now(UTC), time.monotonic()
     source_sha256 = file_hash(options.targets)
     limits = limits_of(options)
-    if isinstance(executor.slots, WorkerCount):
-        executor.slots.begin()
+    slots = executor.slots
+    bearable = slots.bearable if isinstance(slots, WorkerCount) else Bearable()
+    if isinstance(slots, WorkerCount):
+        slots.begin()
     with stopper:
         Pass(
             source=options.targets,
@@ -59,7 +63,8 @@ def drive(
             folder=folder,
             state=state,
             executor=executor,
-            slots=executor.slots,
+            slots=slots,
+            bearable=bearable,
             progress=progress,
             stopper=stopper,
             stamp=started.isoformat(),
@@ -77,18 +82,23 @@ def drive(
         "source": options.targets.name,
         "source_sha256": source_sha256,
         "skipped": progress.skipped,
-        "workers": workers_chosen(options, executor),
+        "workers": workers_chosen(options, executor, bearable),
         "per_account": per_account_chosen(options, limits),
     }, stopper
 
 
-def workers_chosen(options: Options, executor: Local | Dask) -> dict[str, Any]:
+def workers_chosen(options: Options, executor: Local | Dask, bearable: Bearable) -> dict[str, Any]:
     """Return how many targets ran at once, and why so many."""
     if options.workers:
-        return {"number": options.workers, "highest": options.workers, "why": "as given"}
+        why = "as given"
+        if bearable.why:
+            why += f", but for a while only {bearable.lowest} went on: {bearable.why}"
+        return {"number": options.workers, "highest": options.workers, "why": why}
     slots = executor.slots
     if isinstance(slots, WorkerCount):
-        return {"number": slots.number, "highest": slots.highest, "why": slots.why}
+        known = not bearable.why or bearable.why in slots.why
+        why = slots.why if known else f"{slots.why}; before that, {bearable.why}"
+        return {"number": slots.number, "highest": slots.highest, "why": why}
     if isinstance(executor, Dask):
         threads = executor.slots()
         return {"number": threads, "highest": threads, "why": "threads of the Dask workers"}
@@ -100,13 +110,17 @@ def per_account_chosen(options: Options, limits: Limits) -> list[dict[str, Any]]
     if options.per_account:
         return [{"account": "each", "calls": "write", "number": options.per_account,
                  "why": "as given"}]  # fmt: skip
-    chosen = [
+    chosen: list[dict[str, Any]] = [
         {
             "account": limits.accounts.get(account, account),
             "calls": "write" if limit.writes else "read",
-            "number": int(limit.limit),
-            "why": f"AWS throttled {limit.refused} calls, and the lowest number was "
-            f"{int(limit.lowest)}",
+            "number": int(limit.limit) if math.isfinite(limit.limit) else None,
+            "why": f"AWS throttled {limit.refused} call{'s' if limit.refused > 1 else ''}, and "
+            + (
+                f"the lowest number was {int(limit.lowest)}"
+                if math.isfinite(limit.lowest)
+                else "they waited for their turns without holding many targets up"
+            ),
         }
         for (_, account), limit in sorted(limits.adapting.items())
         if limit.refused

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
 from rwlib.batch.fork_server import ForkServer
 from rwlib.batch.operator_sessions import OperatorSessions
-from rwlib.batch.worker_count import MOST, WorkerCount
+from rwlib.batch.worker_count import WorkerCount
 from rwlib.headless import can_fork
 
 Answer = dict[str, Any]
@@ -34,19 +35,30 @@ class Local:
         self.slots: int | WorkerCount = fixed or WorkerCount()
         self._fork_server = ForkServer()
         self._operators = OperatorSessions(self._fork_server.run)
-        self._pool: Executor = (
-            ThreadPoolExecutor(fixed or MOST, thread_name_prefix="rwlib-target")
+        self._threads: set[threading.Thread] = set()
+        self._pool: Executor | None = (
+            None
             if self.forks
             else ProcessPoolExecutor(fixed, get_context("spawn"), max_tasks_per_child=1)
         )
 
     def submit(self, job: Mapping[str, Any]) -> Future[Answer]:
         """Start a job."""
-        if self.forks:
-            return self._pool.submit(self._run, dict(job))
-        from rwlib.batch.job import perform
+        if self._pool is not None:
+            from rwlib.batch.job import perform
 
-        return self._pool.submit(perform, dict(job))
+            return self._pool.submit(perform, dict(job))
+        # Not a pool's thread: that keeps a job for which it could start none, and runs it later.
+        future: Future[Answer] = Future()
+        future.set_running_or_notify_cancel()
+        thread = threading.Thread(target=self._run, args=(future, job), name="rwlib-target")
+        try:
+            thread.start()
+        except RuntimeError as error:
+            future.set_exception(error)
+        else:
+            self._threads = {each for each in self._threads if each.is_alive()} | {thread}
+        return future
 
     def kill(self) -> None:
         """End what is running, at once."""
@@ -54,8 +66,14 @@ class Local:
 
     def close(self) -> None:
         """Leave no process behind."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        for thread in self._threads:
+            thread.join()
         self._fork_server.close()
 
-    def _run(self, job: Answer) -> Answer:
-        return self._fork_server.run(self._operators.with_keys(job))
+    def _run(self, future: Future[Answer], job: Mapping[str, Any]) -> None:
+        try:
+            future.set_result(self._fork_server.run(self._operators.with_keys(job)))
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the future is told
+            future.set_exception(error)

@@ -15,6 +15,7 @@ from rwlib.batch.rows import folder_name
 from rwlib.errors import InputError, RunbookError
 from rwlib.runs import BusyError, exclusive, usable_folder
 
+_STAMP = len("2026-11-30T120000Z")
 _LONGEST = 200  # a file's name may have 255 bytes, and a date stands before this one
 
 
@@ -65,7 +66,8 @@ def earlier_folders(name: str, source: str = "") -> Iterator[Path]:
     """
     named = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}Z_{re.escape(folder_name(name))}(_\d+)?")
     found = [path.parent for path in runs_folder().glob(f"*/{STATE_FILE}")]
-    for folder in sorted((path for path in found if named.fullmatch(path.name)), reverse=True):
+    named_so = [path for path in found if named.fullmatch(path.name)]
+    for folder in sorted(named_so, key=lambda path: _order(path.name), reverse=True):
         with BatchState(folder / STATE_FILE) as state:
             if state.recall("name") == name and state.recall("source") == source:
                 yield folder
@@ -100,15 +102,22 @@ def batch_folder(
                 latest = folder
                 if not new and not finished and was in ("", mode):
                     continue
-                latest = _new_folder(name)
+                latest = _new_folder(name, folder.name)
             if was == mode:
                 before = folder
                 break
         return latest or _new_folder(name), before
 
 
-def _new_folder(name: str) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+def _order(folder: str) -> tuple[str, int]:
+    """Return what folders of one name are sorted by: their time, then their number."""
+    number = folder.rpartition("_")[2]
+    return folder[:_STAMP], int(number) if number.isdecimal() else 0
+
+
+def _new_folder(name: str, latest: str = "") -> Path:
+    # Never before the latest, whatever the clock says by now: it would not be found as the latest.
+    stamp = max(datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ"), latest[:_STAMP])
     for number in count(1):
         ending = f"_{number}" if number > 1 else ""
         path = runs_folder() / f"{stamp}_{folder_name(name)}{ending}"

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rwlib.batch.shortage import shortage
 from rwlib.errors import RunbookError
 
 if TYPE_CHECKING:
@@ -50,10 +51,8 @@ def perform(job: Mapping[str, Any]) -> Answer:
     open_like(retry_mode="paced" if pacing else "adaptive")
     try:
         answer = _KINDS[job["kind"]](job)
-    except RunbookError as error:
-        answer = _problem(str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - the batch goes on; the answer says what happened
-        answer = _problem(f"{type(error).__name__}: {error}", 1)
+        answer = _raised(error)
     if job["kind"] == "assume":
         return answer
     folder = Path(job["folder"]) if job.get("folder") else None
@@ -114,6 +113,8 @@ def _execute(job: Mapping[str, Any]) -> Answer:
             request_save_on_cell_execute=False,
         )
     except Exception as error:
+        if shortage(error):
+            raise
         if not (folder / "report.json").is_file():
             known = own_error(error)
             if known is None:
@@ -292,6 +293,16 @@ def _not_seen(checks: list[dict[str, Any]]) -> list[str]:
         sentence for text, sentence in reversed(said.items())
         if not any(other != text and other in text for other in said)
     ]  # fmt: skip
+
+
+def _raised(error: Exception) -> Answer:
+    """Return the answer of a job that ended with an error."""
+    if what := shortage(error):
+        said = f"this target was not finished: {what}"
+        return {**_problem(said, 4), "lost": said, "ran_out": what}
+    if isinstance(error, RunbookError):
+        return _problem(str(error), error.exit_code)
+    return _problem(f"{type(error).__name__}: {error}", 1)
 
 
 def _problem(text: str, exit_code: int) -> Answer:

@@ -16,6 +16,7 @@ from rwlib.batch.progress import BAD, Progress
 from rwlib.batch.results import GONE, NOT_RUN, BatchState, digest_of
 from rwlib.batch.rows import folder_name, read_targets
 from rwlib.batch.schedule import Limits, Scheduler, TargetWork
+from rwlib.batch.shortage import Bearable
 from rwlib.batch.worker_count import WorkerCount
 from rwlib.target import Target
 
@@ -63,6 +64,7 @@ class Pass:
     max_failures: int = 0
     timeout: float = 1800.0
     limits: Limits = field(default_factory=Limits)
+    bearable: Bearable = field(default_factory=Bearable)
     finished: Callable[[str, Answer], None] = lambda name, answer: None
 
     def drive(self) -> None:
@@ -73,6 +75,7 @@ class Pass:
             self._finished,
             lambda: self.stopper.stopping,
             self.progress.show,
+            bearable=self.bearable,
         )
         works = self._works()
         scheduler.drive(works)

@@ -113,15 +113,11 @@ def check_row(row: Row, common: Mapping[str, Any], known: Known) -> Target:
     InputError
         It cannot be used.
     """
-    from rwlib.sql import statements_for
+    from rwlib.steps import check_statements
 
     target = Target(**{**common, **row.values})
     try:
-        sql = statements_for(target, _PLACE, target.region_name or "us-east-1")
-        if target.run_sql:
-            from rwlib.steps import require_complete
-
-            require_complete(sql)
+        check_statements(target, _PLACE, target.region_name or "us-east-1")
     except InputError:
         raise
     except RunbookError as error:

@@ -13,16 +13,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rwlib.batch.shortage import Bearable, shortage
 from rwlib.batch.worker_count import WorkerCount
+from rwlib.errors import RunbookError
 from rwlib.target import Target
 
 LOOK_AHEAD = 256
 """How many targets may be passed over while they wait for something in use."""
 
 _TICK = 0.25
+_PUT_OFF = 8
+_WAITED = 0.25
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class TargetWork:
     job: Mapping[str, Any]
     uses: Mapping[tuple[str, str], int | AccountLimit]
     attempt: int = 1
+    put_off: int = 0
+    """How often the machine had no room for it beside the others."""
 
 
 @dataclass
@@ -42,8 +48,8 @@ class AccountLimit:
     """How many targets may make one class of calls in an account, where nobody said.
 
     As many as there are, until AWS throttles one of them. From then on the number is lowered by a
-    factor for every round in which a call was refused, and raised by one for every round in
-    which none was.
+    factor for every round in which a call was refused and the targets waited much for their turns,
+    and raised by one for every round in which none was.
 
     Parameters
     ----------
@@ -58,7 +64,13 @@ class AccountLimit:
     _cut: float = -math.inf
 
     def ended(
-        self, started: float, now: float, running: int, refused: Mapping[str, int] | None
+        self,
+        started: float,
+        now: float,
+        running: int,
+        refused: Mapping[str, int] | None,
+        *,
+        waited: float = 1.0,
     ) -> None:
         """Take note of a target that ended.
 
@@ -68,6 +80,9 @@ class AccountLimit:
             Targets that were under way with this limit, this one among them.
         refused
             Number of throttled calls by class, as `rwlib.aws.pacing.Pacing` counts them.
+        waited
+            Share of its time in which the target waited for its turn to call. Where that is small,
+            the rate of the calls is found with these targets, and fewer would not reach it.
         """
         count = sum(
             number
@@ -77,10 +92,12 @@ class AccountLimit:
         self.refused += count
         if not count:
             self.limit += 1 / self.limit
-        elif started > self._cut:
+        elif started > self._cut and waited > _WAITED:
             # What started before has been answered for already.
             self._cut = now
-            self.limit = max(2.0, min(self.limit, running) * 0.7)
+            # As many as would do without waiting, and some more.
+            needed = min(1.0, 1.3 * (1 - waited))
+            self.limit = max(2.0, min(self.limit, running) * max(0.7, needed))
             self.lowest = min(self.lowest, self.limit)
 
 
@@ -125,8 +142,15 @@ class Limits:
 
     def learn(self, target: Mapping[str, Any], account_id: str) -> None:
         """Remember which account a profile leads to, so that two ways to it count as one."""
-        if account_id:
-            self.accounts[_key(target["operator_role_arn"], target["aws_profile"])] = account_id
+        way = _key(target["operator_role_arn"], target["aws_profile"])
+        if not account_id or self.accounts.get(way) == account_id:
+            return
+        self.accounts[way] = account_id
+        for kind in ("account", "account reads"):
+            # What was learned under way goes on under the account's id.
+            known = self.adapting.pop((kind, way), None) if way != account_id else None
+            if known is not None:
+                self.adapting.setdefault((kind, account_id), known)
 
 
 def account_key(target: Target) -> str:
@@ -158,6 +182,8 @@ class Scheduler:
         cancelled.
     tick
         Called several times a second with the number of targets that are running.
+    bearable
+        What the machine was seen to bear: no more than that run at once, whatever ``slots`` says.
     """
 
     submit: Callable[[Mapping[str, Any]], Future[dict[str, Any]]]
@@ -166,6 +192,7 @@ class Scheduler:
     stopping: Callable[[], bool]
     tick: Callable[[int], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
+    bearable: Bearable = field(default_factory=Bearable)
     _running: dict[Future[dict[str, Any]], TargetWork] = field(default_factory=dict)
     _started: dict[Future[dict[str, Any]], tuple[float, int]] = field(default_factory=dict)
     _waiting: deque[TargetWork] = field(default_factory=deque)
@@ -202,7 +229,7 @@ class Scheduler:
 
     def _has_slot(self) -> bool:
         slots = self.slots() if callable(self.slots) else self.slots
-        return len(self._running) < slots
+        return len(self._running) < slots and len(self._running) + 1 <= self.bearable.most
 
     def _next_waiting(self) -> TargetWork | None:
         for index, work in enumerate(self._waiting):
@@ -225,38 +252,79 @@ class Scheduler:
 
     def _measure(self, work: TargetWork, started: float, mark: int, answer: dict[str, Any]) -> None:
         """Tell what adapts how a target went that is still counted as under way."""
-        refused = answer.get("refused")
+        if "lost" in answer:
+            return  # how long it would have taken nobody knows
+        self.bearable.ended()
+        refused, waited = answer.get("refused"), answer.get("waited_seconds", 0.0)
+        seconds = answer.get("seconds") or self.clock() - started
+        share = waited / seconds if seconds else 0.0
         for used, limit in work.uses.items():
             if isinstance(limit, AccountLimit):
-                limit.ended(started, self.clock(), self._in_use[used], refused)
+                limit.ended(started, self.clock(), self._in_use[used], refused, waited=share)
         if isinstance(self.slots, WorkerCount):
             self.slots.ended(
                 mark,
                 len(self._running),
-                answer.get("seconds") or self.clock() - started,
+                seconds,
                 cpu_seconds=answer.get("cpu_seconds", 0.0),
                 queued=answer.get("queued_seconds", 0.0),
-                waited=answer.get("waited_seconds", 0.0),
+                waited=waited,
                 refused=sum(refused.values()) if refused else 0,
+                accounts=self._accounts(),
             )
 
+    def _accounts(self) -> int:
+        """Return of how many accounts targets are running."""
+        return len(
+            {
+                account
+                for work in self._running.values()
+                for (_, account), limit in work.uses.items()
+                if isinstance(limit, AccountLimit)
+            }
+        )
+
     def _end(self, future: Future[dict[str, Any]]) -> None:
-        if not future.cancelled() and future.exception() is None:
-            self._measure(self._running[future], *self._started[future], future.result())
-        del self._started[future]
-        work = self._running.pop(future)
+        work = self._running[future]
+        started, mark = self._started.pop(future)
+        answer: dict[str, Any] | None = None
+        if not future.cancelled():
+            answer = self._answer(future)
+            self._measure(work, started, mark, answer)
+        del self._running[future]
         self._in_use.subtract(work.uses.keys())
-        if future.cancelled():
+        if answer is None:
             self._waiting.append(work)
-            return
+        elif "lost" not in answer or self.stopping() or not self._again(work, started, answer):
+            self.finished(work, answer)
+
+    @staticmethod
+    def _answer(future: Future[dict[str, Any]]) -> dict[str, Any]:
+        """Return what a job answered, or why it has no answer."""
         error = future.exception()
-        if error is not None and not isinstance(error, Exception):
+        if error is None:
+            return future.result()
+        if not isinstance(error, Exception):
             raise error
-        answer = {"lost": f"{type(error).__name__}: {error}"} if error else future.result()
-        if "lost" in answer and work.attempt == 1 and not self.stopping():
-            # Safe to do again, whatever had been done: every step looks before it writes.
-            self._waiting.appendleft(
-                TargetWork(work.row, work.name, work.digest, work.job, work.uses, attempt=2)
-            )
-            return
-        self.finished(work, answer)
+        said = str(error) if isinstance(error, RunbookError) else f"{type(error).__name__}: {error}"
+        return {"lost": said, "ran_out": shortage(error)}
+
+    def _again(self, work: TargetWork, started: float, answer: Mapping[str, Any]) -> bool:
+        """Put a target back whose answer was lost, unless that has been tried.
+
+        It is safe to do again, whatever had been done: every step looks before it writes.
+        """
+        others = len(self._running)
+        if what := answer.get("ran_out"):
+            self.bearable.ran_out(started, self.clock(), others + 1, what)
+            if isinstance(self.slots, WorkerCount):
+                self.slots.ran_out()
+        if what and others and work.put_off < _PUT_OFF:
+            # With fewer beside it, it may find the room; what it got was no chance of its own.
+            work = replace(work, put_off=work.put_off + 1)
+        elif work.attempt == 1:
+            work = replace(work, attempt=2)
+        else:
+            return False
+        self._waiting.appendleft(work)
+        return True

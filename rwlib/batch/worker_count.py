@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from rwlib.batch.shortage import Bearable
 
 MOST = 256
 _FIRST_PER_CPU, _FIRST = 8, 64
@@ -22,9 +24,12 @@ _SHARE = 0.25  # of the growth that the throughput has to follow
 _WORTH = 1.08  # what a try upwards has to bring
 _SAME = 0.97  # what a try downwards has to keep
 _ROUNDS = 6  # between two tries
+_FEWER = 0.7  # where AWS throttles
+_MORE = 1.25  # where it does no longer
 _OTHER = 2.0  # times as long, or as short: something else than before is waited for
 _MEMORY = 48 << 20  # bytes of a target's own, with room for a large one
 _DESCRIPTORS = 4
+_TASKS = 8  # threads of a target's process, and the one that waits for it
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -53,6 +58,10 @@ def find_room(running: int = 0) -> Room:
     if left is not None:
         fits = running + left // _DESCRIPTORS
         found = min(found, Room(fits, f"{left} file descriptors were left"), key=_most)
+    tasks = free_tasks()
+    if tasks is not None:
+        fits = running + tasks // _TASKS
+        found = min(found, Room(fits, f"{tasks} processes and threads were left"), key=_most)
     return Room(max(1, found.most), found.bound)
 
 
@@ -61,35 +70,83 @@ def _most(room: Room) -> int:
 
 
 def free_memory() -> int | None:
-    """Return the bytes that may be taken, of the machine's and of the container's; None if unknown.
+    """Return the bytes that may be taken, of the machine's and of the containers'; None if unknown.
 
-    ``MemAvailable`` of Linux (proc(5)), and ``memory.max`` less ``memory.current`` of the control
-    group (Linux, cgroup-v2).
+    ``MemAvailable`` of Linux (proc(5)), and what a control group may use less what it uses, without
+    the file cache that it would give back (Linux, cgroup-v2 and cgroup-v1/memory).
     """
     found: list[int] = []
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 found.append(int(line.split()[1]) << 10)
-    with contextlib.suppress(OSError, ValueError):
-        most = int((_CGROUP / "memory.max").read_text())
-        found.append(max(0, most - int((_CGROUP / "memory.current").read_text())))
+    for most, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        for group in control_groups("memory"):
+            with contextlib.suppress(OSError, ValueError):  # "max" is no number
+                left = int((group / most).read_text()) - int((group / used).read_text())
+                found.append(max(0, left + _cached(group, cache)))
     return min(found, default=None)
+
+
+def _cached(group: Path, name: str) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in (group / "memory.stat").read_text().splitlines():
+            if line.startswith(f"{name} "):
+                return int(line.split()[1])
+    return 0
+
+
+def free_tasks() -> int | None:
+    """Return how many more processes and threads the containers allow; None if unknown.
+
+    ``pids.max`` less ``pids.current`` of the control groups (Linux, cgroup-v2).
+    """
+    found: list[int] = []
+    for group in control_groups("pids"):
+        with contextlib.suppress(OSError, ValueError):
+            most = int((group / "pids.max").read_text())
+            found.append(max(0, most - int((group / "pids.current").read_text())))
+    return min(found, default=None)
+
+
+def control_groups(controller: str) -> Iterator[Path]:
+    """Yield the folders of this process's control groups and those above, which bound it too.
+
+    Each line of ``/proc/self/cgroup`` is a hierarchy, its controllers and the group's path; where
+    a container sees its own group as the root, that path is not there (Linux, cgroups(7)).
+    """
+    paths = {"": "/"}
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, names, path = line.split(":", 2)
+            paths |= dict.fromkeys(names.split(","), path)
+    # One hierarchy for all controllers, or one for each.
+    for root, path in ((_CGROUP, paths[""]), (_CGROUP / controller, paths.get(controller, "/"))):
+        group = root / path.strip("/")
+        yield from (each for each in (group, *group.parents) if each.is_relative_to(root))
 
 
 def usable_cpus() -> float:
     """Return how many CPUs this process may use: of the machine, of its affinity, of its container.
 
-    ``cpu.max`` has microseconds of CPU and the period in which they may be used (Linux, cgroup-v2);
-    it is not counted below one.
+    ``cpu.max`` has microseconds of CPU and the period in which they may be used (Linux, cgroup-v2),
+    as have ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us`` (cgroup-v1); it is not counted below one.
     """
     try:
         found: float = len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
         found = os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-        found = min(found, float(quota) / float(period))  # "max" is no number
+    for group in control_groups("cpu"):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (group / "cpu.max").read_text().split()
+            found = min(found, float(quota) / float(period))  # "max" is no number
+        with contextlib.suppress(OSError, ValueError):
+            old = float((group / "cpu.cfs_quota_us").read_text())
+            if old > 0:
+                found = min(found, old / float((group / "cpu.cfs_period_us").read_text()))
     return max(1.0, found)
 
 
@@ -145,17 +202,21 @@ class WorkerCount:
     highest: int = 0
     why: str = ""
     """Why it is that number, in a few words."""
+    bearable: Bearable = field(default_factory=Bearable)
+    """What the machine was seen to bear, where it ran out of something."""
     _round: _Round = field(default_factory=_Round)
     _before: tuple[int, float] | None = None
     _climbing: bool = True
     _rests: int = 0
     _upwards: bool = True
     _generation: int = 0
+    _unthrottled: int = 0
+    """The number before AWS throttled, while it is lower because of that."""
     _took: float | None = None
     """Seconds of a target after the number was settled."""
 
     def __post_init__(self) -> None:
-        room = self.room(0)
+        room = self._room(0)
         first = min(int(_FIRST_PER_CPU * self.cpus), _FIRST)
         self._set(min(first, room.most), "the number to begin with; nothing has been learned yet")
         if self.number == room.most:
@@ -168,6 +229,7 @@ class WorkerCount:
     def begin(self) -> None:
         """Measure anew from where it stands: other work begins."""
         self._climbing, self._before, self._rests, self._took = True, None, 0, None
+        self._unthrottled = 0
         self._generation += 1
         self._start_round()
 
@@ -186,6 +248,7 @@ class WorkerCount:
         queued: float = 0.0,
         waited: float = 0.0,
         refused: int = 0,
+        accounts: int = 0,
     ) -> None:
         """Take note of a target that ended.
 
@@ -202,6 +265,8 @@ class WorkerCount:
             Seconds of them in which the target waited for its turn to call.
         refused
             How many of its calls were throttled.
+        accounts
+            Whose targets were under way. Each is throttled by itself, so two of each go on.
         """
         if mark != self._generation:
             return
@@ -215,12 +280,30 @@ class WorkerCount:
         seen.refused += bool(refused)
         if seen.count >= max(self.number / 4, 6) and self._is_throttled(seen):
             self._climbing, self._before = False, None
-            self._set(max(1, int(self.number * 0.7)), "AWS throttled the calls")
+            self._unthrottled = max(self._unthrottled, self.number)
+            least = min(self.number, max(1, 2 * accounts))
+            self._set(max(least, int(self.number * _FEWER)), "AWS throttled the calls")
+        elif self._unthrottled and seen.count >= max(self.number, 6):
+            self._recover(seen, self._room(self.number))
         elif seen.count >= (max(self.number, 6) if self._climbing else max(2 * self.number, 24)):
             self._judge(seen)
 
+    def ran_out(self) -> None:
+        """Take note that `bearable` was lowered."""
+        room = self._room(self.number)
+        self._before = None
+        if self.number > room.most:
+            self._set(room.most, room.bound)
+        self._settle(self.why)
+
+    def _room(self, running: int) -> Room:
+        room = self.room(running)
+        if self.bearable.most < room.most:
+            return Room(max(1, int(self.bearable.most)), self.bearable.why)
+        return room
+
     def _judge(self, seen: _Round) -> None:
-        room = self.room(self.number)
+        room = self._room(self.number)
         if self.number > room.most:
             self._before = None
             self._set(room.most, room.bound)
@@ -251,7 +334,24 @@ class WorkerCount:
 
     @staticmethod
     def _is_throttled(seen: _Round) -> bool:
-        return seen.refused > seen.count / 4 or seen.waited > seen.seconds / 2
+        """Tell whether fewer targets would do: nearly all are refused, or they mostly wait.
+
+        Single refusals are how the rates of the calls are found, with any number of targets.
+        """
+        return seen.refused > seen.count * 3 / 4 or seen.waited > seen.seconds / 2
+
+    def _recover(self, seen: _Round, room: Room) -> None:
+        """Take more again after AWS throttled, as long as they do not wait for their turns."""
+        if self.number > room.most:
+            self._set(room.most, room.bound)
+        elif seen.running < 0.8 * self.number * seen.count or seen.waited > seen.seconds / 4:
+            self._start_round()
+        elif self.number < min(self._unthrottled, room.most):
+            wanted = min(int(self.number * _MORE) + 1, self._unthrottled, room.most)
+            self._set(wanted, "AWS throttled the calls before, and they wait less now")
+        else:
+            self._unthrottled, self._climbing = 0, True
+            self._grow(seen, room)
 
     def _grow(self, seen: _Round, room: Room) -> None:
         """Try more, as many as the CPUs seem to bear by what a target needs of them.
@@ -286,9 +386,13 @@ class WorkerCount:
             else:
                 self.why = f"{number} brought no more than {now:.0f} targets a minute"
             self._settle(self.why)
+        elif gain < 1 / _OTHER and seen.queued < seen.seconds / 2:
+            # More targets do not bring so much less: what they wait for has become slower since.
+            self._climbing = True
+            self._grow(seen, self._room(self.number))
         elif self._climbing and gain >= 1 + _SHARE * (self.number / number - 1):
             self.why = f"it brought {now:.0f} targets a minute, and {number} only {then:.0f}"
-            self._grow(seen, self.room(self.number))
+            self._grow(seen, self._room(self.number))
         elif not self._climbing and gain < _WORTH:
             self._set(number, self.why)
             self._settle(self.why)

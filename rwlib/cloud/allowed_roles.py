@@ -19,6 +19,7 @@ from rwlib.cloud.answers import AllowedRoles
 from rwlib.cloud.transport import ApiAnswer, UnreachableError
 from rwlib.errors import ServiceError
 from rwlib.runs import exclusive, locks_folder
+from rwlib.waiting import rest, waiting_for
 
 
 class AllowedRolesFailedError(ServiceError):
@@ -66,7 +67,7 @@ class Patience:
     interval: float = 2.0
     limit: float = 300.0
     queue_limit: float = 3600.0
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = rest
     clock: Callable[[], float] = time.monotonic
 
 
@@ -204,7 +205,8 @@ class _Wait:
             )
         if self._progress is not None:
             self._progress(Waiting(self.cluster_id, reason, elapsed, limit))
-        self.patience.sleep(self.patience.interval if seconds is None else seconds)
+        with waiting_for(f"RisingWave Cloud: {reason}"):
+            self.patience.sleep(self.patience.interval if seconds is None else seconds)
 
     def _until(self, done: Callable[[AllowedRoles], bool], tolerant: bool) -> AllowedRoles:
         while True:

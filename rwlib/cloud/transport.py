@@ -21,6 +21,7 @@ from urllib3.util import Retry
 from rwlib import __version__
 from rwlib.cloud.addresses import checked_endpoint, host_of, is_loopback, shown_url
 from rwlib.errors import CredentialsError, ServiceError
+from rwlib.waiting import answer_to
 
 _LONGEST_RETRY_AFTER = 20.0
 _LONGEST_QUOTE = 300
@@ -134,15 +135,18 @@ class Transport:
         """
         seconds = read_timeout or self._read_timeout
         try:
-            response = self._session().request(
-                method,
-                url,
-                json=body,
-                params=params,
-                auth=self._auth,
-                timeout=(self._connect_timeout, seconds),
-                # requests keeps X-API-KEY on a redirect to another host.
-                allow_redirects=False,
+            response = answer_to(
+                lambda: self._session().request(
+                    method,
+                    url,
+                    json=body,
+                    params=params,
+                    auth=self._auth,
+                    timeout=(self._connect_timeout, seconds),
+                    # requests keeps X-API-KEY on a redirect to another host.
+                    allow_redirects=False,
+                ),
+                f"RisingWave Cloud's answer to {method} {shown_url(url)}",
             )
         except requests.RequestException as error:
             raise self._unreachable(method, url, error, seconds) from None

@@ -2,7 +2,7 @@
 
 `MARKERS` are parts of words of which a logged error has at least one; `bytes.find` searches each
 at gigabytes a second. `Telling` is then asked of the log entry around it. Neither decides what
-an entry means; `tests/test_diagnose_stream.py` holds every known text against both.
+an entry means; `tests/diagnose/test_stream.py` holds every known text against both.
 """
 
 from __future__ import annotations

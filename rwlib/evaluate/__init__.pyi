@@ -6,6 +6,8 @@ from .containment import cells as cells
 from .containment import literal_tokens as literal_tokens
 from .containment import may_overlap as may_overlap
 from .containment import text_tokens as text_tokens
+from .documents import ELEMENTS as ELEMENTS
+from .documents import TOP as TOP
 from .evaluator import evaluate as evaluate
 from .model import Decision as Decision
 from .model import Policies as Policies

@@ -16,8 +16,8 @@ from rwlib.evaluate.model import Document, GivenPolicy, Layer
 from rwlib.evaluate.principals import PrincipalElement
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
-_TOP = ("Version", "Id", "Statement")
-_ELEMENTS = (
+TOP = ("Version", "Id", "Statement")
+ELEMENTS = (
     "Sid",
     "Effect",
     "Principal",
@@ -119,7 +119,7 @@ def _compile(policy: Any, layer: Layer, index: int) -> Compiled:
 @lru_cache(maxsize=2048)
 def _statements(text: str, layer: Layer, where: str) -> tuple[PolicyStatement, ...]:
     document = _parsed(text, where)
-    _known(document, _TOP, where)
+    _known(document, TOP, where)
     version = document.get("Version", "2008-10-17")
     if version not in _VERSIONS:
         raise InputError(f"{where}, Version", version, 'must be "2012-10-17" or "2008-10-17"')
@@ -172,7 +172,7 @@ def _statement(
 ) -> PolicyStatement:
     if not isinstance(given, dict):
         raise InputError(where, given, "must be a JSON object")
-    _known(given, _ELEMENTS, where)
+    _known(given, ELEMENTS, where)
     if given.get("Effect") not in ("Allow", "Deny"):
         raise InputError(
             f"{where}, Effect", given.get("Effect"), 'must be "Allow" or "Deny", in this case'

@@ -9,7 +9,7 @@ from typing import Any
 
 from rwlib.connectors import uses_service
 from rwlib.errors import InputError
-from rwlib.sql import statements_for
+from rwlib.sql import ConnectorSql, statements_for
 from rwlib.steps import (
     MANAGED_BY,
     REDSHIFT_SERVICE,
@@ -164,6 +164,15 @@ class ExportPlan:
             redshift = uses_service(self.target.connectors, REDSHIFT_SERVICE)
             own |= exported_tags(self.target.name, redshift)
         return _tags(self.existing.policy_tags, own, tool)
+
+    @property
+    def as_it_is(self) -> Target:
+        """The target with the path of a role that is there, which is part of its ARN."""
+        return self.target.model_copy(update={"role_path": self.role_path})
+
+    def statements(self, role_arn: str) -> list[ConnectorSql]:
+        """Write Step 5's statements for a role, with what there is to say of them."""
+        return statements_for(self.as_it_is, role_arn, self.region_name)
 
     def sql_for(self, role_arn: str) -> tuple[tuple[str, str], ...]:
         """Connector and statements of Step 5 for a role, whose ARN a text of SQL holds."""

@@ -73,6 +73,10 @@ ADVICE: Mapping[Mistake, str] = {
         "The key is open to more than the role: its policy and its grants let in everybody whom "
         "they name."
     ),
+    "guard_emptied": (
+        "A policy that was emptied is emptied wherever else it is attached. Which call put it on "
+        "this role?"
+    ),
     "boundary_removed": (
         "The boundary was put there by somebody: without it everything that it kept away can be "
         "granted. Widen it by what is missing, and leave it on the role."
@@ -111,6 +115,10 @@ ADVICE: Mapping[Mistake, str] = {
     "nothing_created": (
         "Nothing is there that RisingWave could try: a statement that it refuses leaves nothing "
         "behind. Read what it answered to yours, to its end."
+    ),
+    "denies": (
+        "A Deny refuses everybody whom it fits, and no Allow outweighs it. Whom does it fit now "
+        "that was let through before?"
     ),
     "refuses_what_it_allowed": (
         "Writing a policy replaces the whole document: what you leave out is gone. What did it "

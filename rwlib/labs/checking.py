@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rwlib.errors import InputError, RunbookError
+from rwlib.evaluate import SESSION_NAME_KEY
 from rwlib.labs.advice import with_advice
 from rwlib.labs.clients import only_lab
 from rwlib.labs.guards import LabHistory, lost, opened, strangers_let_in, too_much_granted
@@ -36,7 +37,11 @@ _JUDGED = frozenset(
 _LEFT_TO_GUARDS = frozenset({"trust_too_wide", "grant_beyond_need"})
 # Depends on keys that a real try has shown: who asks Redshift, what S3 sends to KMS.
 _SHOWN_BY_TRYING = frozenset({"redshift_trust", "kms"})
+# What a trust policy may ask about the session in which RisingWave has just been let in.
+_WHO_ASKS = frozenset({"aws:userid", SESSION_NAME_KEY.lower()})
 ENCRYPTION_CONTEXT = "kms:encryptioncontext"
+# What S3 says to KMS, and what KMS knows of the key.
+_SENT_TO_KMS = (ENCRYPTION_CONTEXT, "kms:resourcealiases", "aws:resourcetag/")
 _LAYERS: Mapping[str, str] = {
     "bucket_policy_denies": "the bucket policy",
     "boundary_denies": "the permissions boundary",
@@ -125,7 +130,10 @@ def _drift(setup: LabSetup) -> list[str]:
 
 def _opens(setup: LabSetup, change: Planned) -> str:
     """Say with one request what a planned change lets through or refuses."""
-    place = setup.role_arn if change.attribute == "assume_role_policy" else "*"
+    place = "*"
+    if change.attribute == "assume_role_policy":
+        other = f"arn:aws:iam::{CUSTOMER}:role/{change.name}"
+        place = setup.role_arn if change.name == setup.target.role_name else other
     pairs = ((change.now, change.then, "lets through"), (change.then, change.now, "refuses"))
     for old, new, what in pairs:
         for each in newly_allowed(old, new, place=place, account_id=CUSTOMER):
@@ -178,15 +186,16 @@ def _counts(check: Check, *, works: bool) -> bool:
     if check.id == "requests_refused":
         return False
     depends = check.status == "unknown" and check.reason == "depends_on_context"
-    if works and depends and (check.id in _SHOWN_BY_TRYING or _about_encryption(check)):
+    if works and depends and (check.id in _SHOWN_BY_TRYING or _only_about_what_was_seen(check)):
         return False
     return check.status in ("fail", "unknown")
 
 
-def _about_encryption(check: Check) -> bool:
-    """Whether a request depends on the encryption context, which S3 was just seen to send."""
+def _only_about_what_was_seen(check: Check) -> bool:
+    """Whether a request depends on what S3 or RisingWave was just seen to send."""
     return bool(check.grounds) and all(
-        any(key.lower().startswith(ENCRYPTION_CONTEXT) for key in ground.keys)
+        any(key.lower().startswith(_SENT_TO_KMS) for key in ground.keys)
+        or (ground.keys and _WHO_ASKS.issuperset(key.lower() for key in ground.keys))
         for ground in check.grounds
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 from rwlib.evaluate import Policies, Request, evaluate
 from rwlib.labs.result import Mistake, Observed
 from rwlib.labs.setup_calls import LabSetup
-from rwlib.labs.states import LabState, document_of, read_states
+from rwlib.labs.states import ALLOWED_PRINCIPALS, LabState, document_of, read_states
 from rwlib.sandbox import (
     CUSTOMER,
     OTHER_CLUSTER_ARN,
@@ -46,6 +46,7 @@ STRANGERS = {
     "any AWS account": "arn:aws:iam::999999999999:role/stranger",
     "an unrelated application of your account": f"arn:aws:iam::{CUSTOMER}:role/unrelated-app",
 }
+_ANY_ROLE = f"arn:aws:iam::{CUSTOMER}:role/any-role"
 SERVICES = ("ec2.amazonaws.com", "lambda.amazonaws.com", "redshift.amazonaws.com")
 # What each of the four settings kept from being said or from counting (S3 user guide, "Blocking
 # public access to your Amazon S3 storage").
@@ -178,7 +179,9 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
         for arn in extra
         if own is None or arn != own["arn"]
     ]
-    found, target = list(now), setup.target
+    target = setup.target
+    now += _emptied(setup, history.before, history.now)
+    found = list(now)
     for state in history.states[1:-1]:
         grants = _excess(setup, state, history.before)
         then = [
@@ -191,6 +194,70 @@ def opened(setup: LabSetup, history: LabHistory) -> list[Observed]:
             when = f"after {state.call} at {state.at[11:19]} UTC, and closed again since"
             found.append(Observed(f"{when}: {fresh[0].line}", "closed_again"))
     return found[:_SHOWN] if len(found) <= _SHOWN else [*found[:_SHOWN], Observed(_more(found))]
+
+
+def _emptied(setup: LabSetup, before: LabState, state: LabState) -> Iterator[Observed]:
+    """Yield policies of the role that refuse nothing any more of what they refused in the bucket.
+
+    A managed policy may be attached elsewhere, and holds there too. What has ended on a date is
+    left as it was.
+    """
+    name, place = setup.target.role_name, f"arn:aws:s3:::{setup.target.bucket}"
+    old, new = (dict((each.role(name) or {}).get("policies", ())) for each in (before, state))
+    for arn in set(old) & set(new):
+        was = _refusals(document_of(old[arn]))
+        if not arn.startswith("arn:") or old[arn] == new[arn] or not was["Statement"]:
+            continue
+        now = denials(_without_dates(document_of(new[arn]) or _NOTHING))
+        first, left = (
+            next(
+                newly_allowed(
+                    each, was, place=place, account_id=CUSTOMER, only=(_ANY_ROLE,), alone=True
+                ),
+                None,
+            )
+            for each in (None, now)
+        )
+        if first is not None and left is None:
+            asked = first.request.action
+            line = f"{arn} refuses nothing any more of what it refused, such as {asked}"
+            yield Observed(line, "guard_emptied")
+
+
+def _refusals(document: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a document that allows everybody what another one refuses."""
+    statements = _listed((document or _NOTHING)["Statement"])
+    found = [{**each, "Effect": "Allow"} for each in statements if each.get("Effect") == "Deny"]
+    return _as_resource_policy({**(document or _NOTHING), "Statement": found})
+
+
+def _without_dates(document: Mapping[str, Any]) -> dict[str, Any]:
+    statements = []
+    for each in _listed(document["Statement"]):
+        kept = {
+            operator: tests
+            for operator, tests in (each.get("Condition") or {}).items()
+            if not {key.lower() for key in tests} <= {"aws:currenttime", "aws:epochtime"}
+        }
+        statements.append({**each, "Condition": kept})
+    return {**document, "Statement": statements}
+
+
+def _of_other_accounts(before: LabState, now: LabState) -> Iterator[Observed]:
+    """Yield what was changed in accounts that are not the customer's, but for the registering."""
+    for name in dict.fromkeys((*before.pieces, *now.pieces)):
+        was, there = before.pieces.get(name), now.pieces.get(name)
+        if _is_customers(name, was or there or {}) or _foreign(was) == _foreign(there):
+            continue
+        said = _said_of(was, there) if was and there else ""
+        yield Observed(f"{name} was changed, and is another account's{said}", "others_changed")
+
+
+def _foreign(piece: Mapping[str, Any] | None) -> Any:
+    if piece is None:
+        return None
+    policies = [each for each in piece.get("policies", ()) if each[0] != ALLOWED_PRINCIPALS]
+    return {**piece, "policies": policies, "tags": None}
 
 
 def _registered(state: LabState, known: set[str], role_name: str) -> Iterator[Observed]:
@@ -218,10 +285,12 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
                 continue  # to refuse it is what AWS advises, and no SDK asks so
             if wanted is None or passes_through(each.request, wanted):
                 line = f"{what} now refuses what it allowed: {each.line}"
-                losses.append(Observed(line, "refuses_what_it_allowed"))
+                denied = not passes_through(each.request, denials(new))
+                losses.append(Observed(line, "denies" if denied else "refuses_what_it_allowed"))
                 break
     losses += _boundary_lost(before.situation(target), now.situation(target))
     losses += _settings(target.bucket, before, now)
+    losses += _of_other_accounts(before, now)
     for name, piece in before.pieces.items():
         own = piece.get("name") == target.role_name or name == f"bucket {target.bucket}"
         if own or not _is_customers(name, piece):
@@ -234,9 +303,11 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
             losses.append(Observed(line, "others_changed"))
     gone = sorted(set(base.allowed_principals) & set(before.allowed_principals)
                   - set(now.allowed_principals))  # fmt: skip
+    moved = _moved(before.role(target.role_name), now)
     losses += [
         Observed(f"Allowed Principals: {each} is gone; sts:AssumeRole on it is refused now", "gone")
         for each in gone
+        if each != moved
     ]
     there = setup.contents() if history.objects else {}
     for key, tag in history.objects.items():
@@ -246,6 +317,14 @@ def lost(setup: LabSetup, history: LabHistory) -> list[Observed]:
             line = f"object {key} has another content: s3:GetObject gives what was not in it"
             losses.append(Observed(line, "others_changed"))
     return losses
+
+
+def _moved(was: Mapping[str, Any] | None, now: LabState) -> str:
+    """Return the ARN that the lab's role had, if it was made again under another path."""
+    there = None if was is None else now.role(str(was["name"]))
+    if was is None or there is None or there["arn"] not in now.allowed_principals:
+        return ""
+    return str(was["arn"]) if there["arn"] != was["arn"] else ""
 
 
 def _without_tls(request: Request) -> bool:
@@ -266,7 +345,8 @@ def _said_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for (old, new), place, alone in ((trusts, arn, False), (own, "*", True)):
         for then, later, what in ((old, new, "lets through"), (new, old, "refuses")):
             for each in newly_allowed(then, later, place=place, account_id=CUSTOMER, alone=alone):
-                return f": it {what} {each.line}"
+                asked = f"{each.request.action} on {each.request.resource}"
+                return f": it {what} {asked if alone else each.line}"
     return ""
 
 
@@ -305,6 +385,7 @@ def _excess(setup: LabSetup, state: LabState, had: LabState) -> tuple[ExcessGran
         WORKLOAD_IDENTITY_ARN,
         had=had.situation(setup.target),
         tolerated=tolerated,
+        workload_id=state.workload_id,
     )
     return tuple(found)
 
@@ -468,24 +549,24 @@ def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> I
             each
             for each in excess_grants(
                 setup.target,
-                replace(now, identity=everything, trust_policy=_NOTHING),
+                # What is left open to a tag is open: whoever gives the role that tag has it.
+                replace(now, identity=everything, trust_policy=_NOTHING, role_tags=None),
                 WORKLOAD_IDENTITY_ARN,
-                had=replace(before, identity=everything),
+                had=replace(before, identity=everything, role_tags=None),
             )
         ),
         None,
     )
     if first is not None:
-        request = first.witness
-        asked = f"{request.action} on {request.resource}"
-        yield Observed(f"the boundary lets the role be granted {asked}", "boundary_widened")
+        line = f"the boundary lets the role be granted {first.example}"
+        yield Observed(line, "boundary_widened")
         return
     walls = newly_allowed(
         denials(before.boundary[1]), denials(now.boundary[1]), place="*", account_id=CUSTOMER
     )
     for each in walls:
         asked = f"{each.request.action} on {each.request.resource}"
-        yield Observed(f"the boundary's Deny is gone: {asked}", "boundary_widened")
+        yield Observed(f"the boundary's Deny does not refuse any more: {asked}", "boundary_widened")
         return
 
 

@@ -23,7 +23,6 @@ from rwlib.labs.clients import Connections, connections
 from rwlib.labs.model import CLUSTER_ID, Call, Lab, shared
 from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WORKLOAD_ROLE, Endpoint
 
-MOST_VERSIONS = 5
 _DOCUMENTS = ("PolicyDocument", "AssumeRolePolicyDocument", "Policy")
 
 
@@ -137,10 +136,12 @@ class LabSetup:
         tuple of str
             The new version, and the one that was removed for it; empty where none was.
         """
+        from rwlib.steps import VERSIONS_QUOTA
+
         iam = self.client("iam")
         versions = iam.list_policy_versions(PolicyArn=policy_arn)["Versions"]
         removed = ""
-        if len(versions) >= MOST_VERSIONS:
+        if len(versions) >= VERSIONS_QUOTA:
             old = [each["VersionId"] for each in versions if not each["IsDefaultVersion"]]
             removed = min(old, key=lambda name: int(name.removeprefix("v")))
             iam.delete_policy_version(PolicyArn=policy_arn, VersionId=removed)

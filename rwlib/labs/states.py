@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from rwlib.aws import BucketFacts
-from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_ROLE
+from rwlib.sandbox import CUSTOMER, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN, WORKLOAD_ROLE
 from rwlib.target import Target
 from rwlib.verify import Situation
 
 Document = Mapping[str, Any]
-_LIST = "assume-customer-roles"
+ALLOWED_PRINCIPALS = "assume-customer-roles"
+"""The policy of RisingWave's role in which the sandbox keeps the roles that it may assume."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +51,17 @@ class LabState:
         """Return a KMS key."""
         return self.pieces.get(f"key {arn}")
 
+    @property
+    def workload_id(self) -> str:
+        """Unique id of the Workload Identity as it is now; empty where there is none."""
+        return str(self.pieces.get(f"role {WORKLOAD_IDENTITY_ARN}", {}).get("id", ""))
+
     @cached_property
     def allowed_principals(self) -> tuple[str, ...]:
         """The roles that RisingWave's workload may assume by its own policy."""
         workload = self.pieces.get(f"role arn:aws:iam::{RISINGWAVE_CLOUD}:role/{WORKLOAD_ROLE}")
         for name, document in (workload or {}).get("policies", ()):
-            if name == _LIST:
+            if name == ALLOWED_PRINCIPALS:
                 return tuple(
                     arn
                     for statement in json.loads(document)["Statement"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 from rwlib.errors import InputError
@@ -26,6 +27,10 @@ class _Setup(Protocol):
 BUCKET = "acme-terraform"
 KEY = "risingwave/main.tf.json"
 _DOCUMENTS = {"aws_iam_role": "assume_role_policy", "aws_iam_policy": "policy"}
+# Arguments beside the documents that let nobody do more or less.
+_HARMLESS = frozenset(
+    {"name", "description", "tags", "max_session_duration", "force_detach_policies", "provider"}
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Planned:
     @property
     def headline(self) -> str:
         """Say in one line what the next apply would change."""
+        if self.now is None:
+            return f"+ {self.address} would be created"
         return f"~ {self.address} would be updated in-place: {self.attribute}"
 
     @property
@@ -51,6 +58,8 @@ class Planned:
     @property
     def applied_line(self) -> str:
         """Say it as an apply does."""
+        if self.now is None:
+            return f"+ {self.address} was created{self._difference}"
         return f"~ {self.address} was updated in-place: {self.attribute}{self._difference}"
 
     @property
@@ -100,7 +109,12 @@ def apply(setup: _Setup) -> list[Planned]:
     iam = setup.client("iam")
     for each in changed:
         text = json.dumps(each.then)
-        if each.attribute == "assume_role_policy":
+        role = each.attribute == "assume_role_policy"
+        if each.now is None and role:
+            iam.create_role(RoleName=each.name, AssumeRolePolicyDocument=text)
+        elif each.now is None:
+            iam.create_policy(PolicyName=each.name, PolicyDocument=text)
+        elif role:
             iam.update_assume_role_policy(RoleName=each.name, PolicyDocument=text)
         else:
             setup.put_policy_version(_policy_arn(setup, each.name), text)
@@ -128,16 +142,43 @@ def _resources(setup: _Setup) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     where = f"s3://{BUCKET}/{KEY}"
     try:
         body = setup.client("s3").get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
-        resources = json.loads(body)["resource"]
-        for kind in _DOCUMENTS:
-            for label, block in resources.get(kind, {}).items():
-                yield kind, label, dict(block)
+        blocks = [*_blocks(json.loads(body)["resource"])]
     except ClientError as error:
         raise InputError("terraform", where, f"cannot be read: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "terraform", where, "is not a configuration in Terraform's JSON syntax"
         ) from error
+    for kind, label, block in blocks:
+        _understood(kind, label, block)
+        yield kind, label, block
+
+
+def _blocks(resources: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield kind, label and arguments of each resource.
+
+    Wherever a block stands there may be a list of them (Terraform, "JSON Configuration Syntax",
+    "Nested Block Mapping").
+    """
+    for kinds in _each(resources):
+        for kind, labels in kinds.items():
+            for label, found in chain.from_iterable(each.items() for each in _each(labels)):
+                yield from ((kind, label, dict(block)) for block in _each(found))
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _understood(kind: str, label: str, block: Mapping[str, Any]) -> None:
+    """Refuse what a real apply would do and this one would not."""
+    address, wanted = f"{kind}.{label}", _DOCUMENTS.get(kind)
+    if wanted is None:
+        known = " and ".join(_DOCUMENTS)
+        raise InputError("terraform", address, f"is of no kind that this lab applies: {known}")
+    if more := sorted(set(block) - _HARMLESS - {wanted}):
+        what = f"is no argument that this lab applies; leave it out, and write {wanted}"
+        raise InputError("terraform", f"{address}.{more[0]}", what)
 
 
 def _document(address: str, text: Any) -> Any:

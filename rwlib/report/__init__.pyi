@@ -1,5 +1,5 @@
 from .comparison import documents_of as documents_of
-from .handover import hand_over as hand_over
+from .hand_over_pages import hand_over as hand_over
 from .html import render_html as render_html
 from .html import template as template
 from .html import write_report as write_report

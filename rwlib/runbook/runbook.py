@@ -67,6 +67,7 @@ class Runbook:
     refused: dict[int, RunbookError] = field(default_factory=dict)
     stopped: str = ""
     _plan_stands: bool = False
+    _role_arn: str = ""
     _plan_problem: str | None = None
     _bucket: BucketFacts | None = None
     _risingwave: Connection | None = None
@@ -127,7 +128,7 @@ class Runbook:
         """ARN of the role, as AWS has it or as it is going to be."""
         if self.situation is not None:
             return self.situation.role_arn
-        return self.target.role_arn_in(self.aws.account_id)
+        return self._role_arn or self.target.role_arn_in(self.aws.account_id)
 
     @property
     def bucket(self) -> BucketFacts:
@@ -166,6 +167,7 @@ class Runbook:
             read_ahead(self.aws, self.target)
             _ = self.bucket
             now = read_situation(self.aws, self.target, self.bucket)
+        self._role_arn = now.role_arn  # a role that is adopted keeps its path
         for number in STEPS:
             self.preview(number)
         with counting(self, "look"):

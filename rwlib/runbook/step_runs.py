@@ -55,16 +55,17 @@ def run_step(run: Run, number: int, *, apply: bool) -> Step:
 
 
 def _policy(run: Run, step: Step, apply: bool) -> None:
-    change = ensure_policy(
-        run.aws,
-        run.target.policy_name,
-        run.policy_document,
-        tags=run.target.tags,
-        owner=run.target.name,
-        used_by=run.target.role_name,
-        ledger=run.ledger,
-        apply=apply,
-    )
+    with role_lock(run, apply):
+        change = ensure_policy(
+            run.aws,
+            run.target.policy_name,
+            run.policy_document,
+            tags=run.target.tags,
+            owner=run.target.name,
+            used_by=run.target.role_name,
+            ledger=run.ledger,
+            apply=apply,
+        )
     step.record(change)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rwlib.errors import EvidenceError, RunbookError
+from rwlib.waiting import rest, waiting_for
 
 
 class BusyError(RunbookError):
@@ -45,7 +46,7 @@ def exclusive(
     *,
     folder: Path | None = None,
     timeout: float = 300.0,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[None]:
     """Keep everybody else out of that name while the block runs.
@@ -77,7 +78,8 @@ def exclusive(
                 f"another run has been changing {name} for {timeout:.0f} s; wait for it to end, "
                 "then run this again"
             )
-        sleep(0.05)
+        with waiting_for(f"Waiting for another run that is changing {name}"):
+            sleep(0.05)
     try:
         yield
     finally:

@@ -105,6 +105,7 @@ class KeyView:
     aliases: tuple[str, ...]
     grants: tuple[tuple[str, frozenset[str], Mapping[str, Any]], ...] = ()
     asymmetric: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
     multi_region: str = ""
 
 

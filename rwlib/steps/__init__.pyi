@@ -59,9 +59,9 @@ from .step4_principals import mark_registered as mark_registered
 from .step5_sql import Connection as Connection
 from .step5_sql import Refusal as Refusal
 from .step5_sql import asked_version as asked_version
+from .step5_sql import check_statements as check_statements
 from .step5_sql import existing as existing
 from .step5_sql import open_connection as open_connection
-from .step5_sql import require_complete as require_complete
 from .step5_sql import run_statements as run_statements
 from .teardown import tear_down as tear_down
 from .teardown.earlier import remove_left_over as remove_left_over

@@ -6,7 +6,6 @@ customer-managed policy exist with one of them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,7 @@ from rwlib.steps.quotas import (
     size_quota,
 )
 from rwlib.steps.step1_documents import is_own_policy_text
+from rwlib.waiting import rest
 
 if TYPE_CHECKING:
     import boto3
@@ -57,7 +57,7 @@ def ensure_policy(
     used_by: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> Change:
     """Make the customer-managed policy exist with the given document.
 

@@ -18,6 +18,7 @@ from rwlib.errors import PolicyLimitError, RunbookError, ServiceError
 from rwlib.steps.changes import Change, ChangeSubject, Ledger, canonical
 from rwlib.steps.ownership import id_of, is_ours, taken_over
 from rwlib.steps.quotas import account_quota
+from rwlib.waiting import rest
 
 if TYPE_CHECKING:
     import boto3
@@ -37,7 +38,7 @@ def ensure_attached(
     tags: Mapping[str, str] | None = None,
     ledger: Ledger | None = None,
     apply: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> Change:
     """Make the managed policy be attached to the role; never detaches another.
 
@@ -147,7 +148,7 @@ def wait_until_seen(
     *,
     in_a_row: int = 3,
     at_most: float = PROPAGATION_SECONDS,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
     """Wait until AWS shows the new role with its policy, several times in a row.

@@ -6,7 +6,6 @@ whole account is trusted. (The console's path "Another AWS account" has such a m
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,7 @@ from rwlib.steps.ownership import (
 )
 from rwlib.steps.quotas import TRUST_SIZE_QUOTA, check_size, policy_text, size_quota
 from rwlib.steps.step3_documents import claimed_by_trust, merge_trust, statements_of
+from rwlib.waiting import rest
 
 if TYPE_CHECKING:
     import boto3
@@ -58,7 +58,7 @@ def ensure_role(
     owner: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> Change:
     """Make the IAM role exist; a new one has the given trust policy from the first moment.
 
@@ -127,7 +127,7 @@ def tag_role(
     tags: Mapping[str, str],
     *,
     fresh: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> None:
     """Tag the role that was read; what was made a moment ago may not be known everywhere yet.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,7 @@ from rwlib.steps.step3_documents import (
     principals_of,
     statements_of,
 )
+from rwlib.waiting import rest
 
 if TYPE_CHECKING:
     import boto3
@@ -56,7 +56,7 @@ def ensure_trust(
     region_name: str = "",
     ledger: Ledger | None = None,
     apply: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> Change:
     """Make the role's trust policy let the Workload Identity in.
 

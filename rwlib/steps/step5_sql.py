@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rwlib.errors import CredentialsError, InputError, RunbookError, ServiceError
 from rwlib.steps.changes import SQL_SUBJECTS, Change, Ledger
+from rwlib.waiting import answer_to
 
 if TYPE_CHECKING:
     from rwlib.cloud import Cloud
     from rwlib.sql import ConnectorSql, Statement
+    from rwlib.target import Target
 
 SECRET_VARIABLE = "RW_SECRET_"
 _CATALOGS = {
@@ -90,7 +92,10 @@ class DsnConnection:
         self._psycopg = psycopg
         require_readable(dsn)
         try:
-            self._connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10)
+            self._connection = answer_to(
+                lambda: psycopg.connect(dsn, autocommit=True, connect_timeout=10),
+                "the connection to RisingWave",
+            )
         except (psycopg.Error, ValueError, OSError) as error:
             reason = _said_about(dsn, error)
             raise ServiceError(f"RW_DSN: RisingWave could not be reached: {reason}") from None
@@ -103,7 +108,7 @@ class DsnConnection:
         (``src/common/src/lib.rs``, ``PG_VERSION``).
         """
         try:
-            row = self._connection.execute(b"SELECT version()").fetchone()
+            row = self._ask(b"SELECT version()").fetchone()
             version = str(row[0]) if row else ""
         except self._psycopg.Error as error:
             version = str(error).strip().splitlines()[0] if str(error).strip() else ""
@@ -122,16 +127,19 @@ class DsnConnection:
     def execute(self, sql: str) -> None:
         """Run a statement."""
         try:
-            self._connection.execute(sql.encode())
+            self._ask(sql.encode())
         except self._psycopg.Error as error:
             raise Refusal(str(error)) from None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query and return its rows."""
         try:
-            return list(self._connection.execute(sql.encode()).fetchall())
+            return list(self._ask(sql.encode()).fetchall())
         except self._psycopg.Error as error:
             raise Refusal(str(error)) from None
+
+    def _ask(self, sql: bytes) -> Any:
+        return answer_to(lambda: self._connection.execute(sql), "RisingWave's answer")
 
 
 def require_readable(dsn: str) -> None:
@@ -222,6 +230,23 @@ def require_complete(sql: Sequence[ConnectorSql]) -> None:
                     f"{each.connector}: {option}",
                     f"is missing (the SQL says {text}); give it before run_sql can run",
                 )
+
+
+def check_statements(target: Target, role_arn: str, region_name: str) -> None:
+    """Write a target's statements, and refuse those that Step 5 could not run.
+
+    Raises
+    ------
+    InputError
+        An option cannot be used, or one is missing that Step 5 needs.
+    RunbookError
+        The statements cannot be written.
+    """
+    from rwlib.sql import statements_for
+
+    sql = statements_for(target, role_arn, region_name)
+    if target.run_sql:
+        require_complete(sql)
 
 
 def secret_value(statement: Statement) -> str | None:

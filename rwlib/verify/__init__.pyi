@@ -24,6 +24,7 @@ from .mending import with_ways_out as with_ways_out
 from .probes import Probe as Probe
 from .running import check_execution as check_execution
 from .situation import Situation as Situation
+from .situation import document_situation as document_situation
 from .situation import plan_situation as plan_situation
 from .situation import read_situation as read_situation
 from .situation import with_boundary as with_boundary

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from rwlib.steps import console_steps
 from rwlib.target import Target
 from rwlib.verify.check import Check
 from rwlib.verify.kinds import title_of
+from rwlib.waiting import rest
 
 if TYPE_CHECKING:
     from rwlib.cloud import AllowedRoles, Cloud
@@ -23,7 +23,7 @@ def settled_list(
     role_arn: str,
     *,
     at_most: float = 15.0,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> AllowedRoles:
     """Read the list; while somebody's change is in flight and it holds the role, look again.
 

@@ -6,17 +6,21 @@ Then the verdict is unknown with the reason.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rwlib.aws import Read
 from rwlib.steps import policy_text
-from rwlib.verify.check import Check, Status, Verdict
+from rwlib.verify.check import Check, Paste, Status, Verdict
 from rwlib.verify.kinds import title_of
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
+
+_REQUEST = "RequestId"
+_TO_WHOM = "the text for the organization's administrators"
 
 
 def check_simulation(
@@ -25,6 +29,7 @@ def check_simulation(
     verdicts: Iterable[Verdict],
     *,
     unread: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """Ask AWS to simulate the connectors' requests for the role.
 
@@ -38,6 +43,8 @@ def check_simulation(
     unread
         What could not be read of the role's policies, with the reason: AWS knows it, and then no
         difference says anything.
+    known
+        What every session of the role has beside its ARN: its id, and the role's tags.
     """
     from botocore.exceptions import ClientError
 
@@ -47,11 +54,11 @@ def check_simulation(
     title = title_of("simulation")
     groups = _groups(verdicts)
     differing: list[str] = []
-    by_organization: list[str] = []
+    stopped_ones: list[_Stopped] = []
     compared = 0
     for context, members in groups.items():
         try:
-            results = _simulate(aws, _simulation_call(role_arn, context, members))
+            results = _simulate(aws, _simulation_call(role_arn, context, members, known or {}))
         except (ClientError, RunbookError) as error:
             reason = error_message(error) if isinstance(error, ClientError) else str(error)
             unknown = (f"iam:SimulatePrincipalPolicy: {reason}",)
@@ -68,7 +75,7 @@ def check_simulation(
                 "AllowedByOrganizations", True
             )
             if stopped and verdict.probe.allow:
-                by_organization.append(f"{verdict.probe.title}: stopped by the organization")
+                stopped_ones.append(_Stopped(verdict, result["EvalDecision"], result[_REQUEST]))
             elif (result["EvalDecision"] == "allowed") != (verdict.decision.effect == "allowed"):
                 differing.append(
                     f"{verdict.probe.title}: AWS says {result['EvalDecision']}, the documents say "
@@ -76,24 +83,88 @@ def check_simulation(
                 )
     return [
         _simulation_check(title, differing, compared, unread or {}),
-        Check(
-            "scp",
-            "role",
-            title_of("scp"),
-            "fail" if by_organization else "pass",
-            tuple(by_organization) or ("as far as SimulatePrincipalPolicy shows",),
-            "ask the organization's administrators: no policy of this account can allow it"
-            if by_organization
-            else "",
-            "scp_denies" if by_organization else "",
-        ),
+        _organization_check(role_arn, stopped_ones),
     ]
 
 
-def simulation_calls(role_arn: str, verdicts: Iterable[Verdict]) -> list[Read]:
+@dataclass(frozen=True)
+class _Stopped:
+    """A request that a policy of the organization stops, as AWS answered the simulation."""
+
+    verdict: Verdict
+    decision: str
+    request_id: str
+
+
+def _organization_check(role_arn: str, stopped: list[_Stopped]) -> Check:
+    title = title_of("scp")
+    if not stopped:
+        seen = ("as far as SimulatePrincipalPolicy shows",)
+        return Check("scp", "role", title, "pass", seen)
+    return Check(
+        "scp",
+        "role",
+        title,
+        "fail",
+        tuple(f"{each.verdict.probe.title}: stopped by the organization" for each in stopped),
+        "ask the organization's administrators: no policy of this account can allow it; send them "
+        "the text below, and check again when they have changed the policy",
+        "scp_denies",
+        pastes=(Paste(_TO_WHOM, _letter(role_arn, stopped)),),
+    )
+
+
+def _letter(role_arn: str, stopped: list[_Stopped]) -> str:
+    """Return what an administrator of the organization needs to let the requests through.
+
+    Whether a policy denies or none allows is AWS's decision ``explicitDeny`` or ``implicitDeny``
+    (IAM API reference, EvaluationResult). Which policy it is can be read from the organization's
+    management account alone.
+    """
+    role = role_arn.rpartition("/")[2]
+    probes = [each.verdict.probe for each in stopped]
+    lines = [
+        f"The AWS organization's policies (SCP or RCP) stop requests of the role {role_arn} in "
+        f"account {role_arn.split(':')[4]}. RisingWave Cloud makes them with that role.",
+        "",
+        "Stopped requests:",
+        *dict.fromkeys(f"- {each.action} on {each.resource}" for each in probes),
+    ]
+    denied = [each for each in stopped if each.decision == "explicitDeny"]
+    if denied:
+        condition = {"ArnNotEquals": {"aws:PrincipalArn": role_arn}}
+        actions = ", ".join(sorted({each.verdict.probe.action for each in denied}))
+        lines += [
+            "",
+            f"A statement denies {actions}. To let this role alone through, add to that statement:",
+            json.dumps({"Condition": condition}, indent=2),
+        ]
+    unnamed = [each for each in stopped if each.decision != "explicitDeny"]
+    if unnamed:
+        statement = {
+            "Effect": "Allow",
+            "Action": sorted({each.verdict.probe.action for each in unnamed}),
+            "Resource": "*",
+        }
+        lines += [
+            "",
+            "At some level above the account no statement allows this. To allow it, add there:",
+            json.dumps(statement, indent=2),
+        ]
+    ids = ", ".join(dict.fromkeys(each.request_id for each in stopped if each.request_id))
+    asked = f"aws iam simulate-principal-policy (role {role})"
+    lines += ["", f"How it was seen: {asked}" + (f", request id {ids}" if ids else "")]
+    return "\n".join(lines)
+
+
+def simulation_calls(
+    role_arn: str, verdicts: Iterable[Verdict], known: Mapping[str, str] | None = None
+) -> list[Read]:
     """Return the calls with which `check_simulation` begins; none depends on another."""
-    groups = _groups(verdicts)
-    return [_simulation_call(role_arn, context, members) for context, members in groups.items()]
+    return [
+        _simulation_call(role_arn, context, members, known or {})
+        for context, members in _groups(verdicts).items()
+    ]
 
 
 def _groups(verdicts: Iterable[Verdict]) -> dict[tuple[tuple[str, str], ...], list[Verdict]]:
@@ -139,7 +210,10 @@ def _simulation_check(
 
 
 def _simulation_call(
-    role_arn: str, context: tuple[tuple[str, str], ...], members: list[Verdict]
+    role_arn: str,
+    context: tuple[tuple[str, str], ...],
+    members: list[Verdict],
+    known: Mapping[str, str],
 ) -> Read:
     # A simulation has the keys that are passed (IAM API reference, SimulatePrincipalPolicy).
     account = role_arn.split(":")[4]
@@ -150,6 +224,7 @@ def _simulation_call(
         "s3:ResourceAccount": account,
         "aws:SecureTransport": "true",
         "aws:ViaAWSService": "false",
+        **known,
         **dict(context),
     }
     return Read(
@@ -169,8 +244,9 @@ def _simulate(aws: Aws, call: Read) -> dict[tuple[str, str], Mapping[str, Any]]:
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     while True:
         page = aws.answer_to(call)
+        request = {_REQUEST: str(page.get("ResponseMetadata", {}).get("RequestId", ""))}
         for each in page.get("EvaluationResults", []):
-            found |= _answers(each)
+            found |= _answers({**each, **request})
         if not page.get("IsTruncated"):
             return found
         call = replace(call, parameters={**call.parameters, "Marker": page["Marker"]})

@@ -76,7 +76,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Paste:
-    """Something to copy and paste as it stands: a document or a command, never a sentence.
+    """Something to copy and paste as it stands: a document, a command or a letter.
 
     Parameters
     ----------

@@ -112,6 +112,11 @@ class ExcessGrant:
     @property
     def proof(self) -> str:
         """The grant and its proof, without the id."""
+        return f"{self.title}; for example {self.example}"
+
+    @property
+    def example(self) -> str:
+        """A request that the grant lets through, and what else must hold."""
         shown = {
             key: value
             for key, value in self.witness.context.items()
@@ -124,7 +129,7 @@ class ExcessGrant:
             name = who if isinstance(who, str) else next(iter(who.values()))
             asked = f"{self.witness.action} by {name}{where}"
         more = f", {self.assumes}" if self.assumes else ""
-        return f"{self.title}; for example {asked}{more}"
+        return f"{asked}{more}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the grant as plain JSON values."""
@@ -338,6 +343,7 @@ def excess_grants(
     *,
     had: Situation | None = None,
     tolerated: Tolerated | None = None,
+    workload_id: str = "",
 ) -> tuple[ExcessGrant, ...]:
     """List every grant beyond what the target's connectors need, those outside first.
 
@@ -348,6 +354,8 @@ def excess_grants(
     tolerated
         Tells of a request, its access level (`IamAction.level`) and its kind that it is not to be
         listed.
+    workload_id
+        The Workload Identity's unique id, where it is known: no other principal has it.
 
     Raises
     ------
@@ -357,7 +365,9 @@ def excess_grants(
         Patterns, or combinations of condition keys, are too many to be compared exactly, and
         nothing outside was found.
     """
-    found, undecided = _compared(target, situation, workload_identity_arn, had, tolerated)
+    found, undecided = _compared(
+        target, situation, workload_identity_arn, had, tolerated, workload_id
+    )
     if undecided and not any(each.kind == "outside" for each in found):
         # What was found is no answer to whether there is more; an outside grant is one.
         raise too_many(" and ".join(_sources_of(undecided)))
@@ -370,6 +380,7 @@ def _compared(
     workload_identity_arn: str,
     had: Situation | None = None,
     tolerated: Tolerated | None = None,
+    workload_id: str = "",
 ) -> tuple[tuple[ExcessGrant, ...], tuple[_Statement, ...]]:
     """Return the grants beyond the need, and the statements that were not compared to the end."""
     if situation.trust_policy is None:
@@ -381,9 +392,10 @@ def _compared(
         search = _Search(target, situation, had, tolerated, now=when, later=when > now)
         found += search.grants()
         undecided += search.undecided
+    workload = (workload_identity_arn or target.workload_identity_arn, workload_id)
     for statement in _statements("the trust policy", situation.trust_policy, "resource"):
         try:
-            found.extend(_trust_grants(target, situation, workload_identity_arn, statement, had))
+            found.extend(_trust_grants(target, situation, workload, statement, had))
         except PatternTooLargeError:
             undecided.append(statement)
     return _merged(found), tuple(undecided)
@@ -1006,7 +1018,8 @@ class _Search:
         for shape in shapes:
             for account in (self.account, ""):
                 places = cells([self._shape(shape, account), tokens], beside)
-                for place in sorted(places.values(), key=len):
+                # An action that is about no resource is asked for on "*".
+                for place in sorted(dict.fromkeys(t or "*" for t in places.values()), key=len):
                     for context in contexts:
                         yield from self._tried(statement, action, place, context)
                 if places:
@@ -1319,6 +1332,20 @@ def _possible_values(
     return distinct if inside else _told_apart(tests, distinct)
 
 
+def tested_tokens(operator: str, value: str, variables: bool) -> tuple[PatternToken, ...]:
+    """Return the automaton of a condition's value as its operator reads it; empty for none.
+
+    To ``StringLike`` a star fits colons too, to ``ArnLike`` it ends with its part of the ARN (IAM
+    User Guide, "IAM JSON policy elements: Condition operators").
+    """
+    name = operator.rpartition(":")[2].lower().removesuffix("ifexists")
+    if name.startswith("arn"):
+        return arn_tokens(value, variables=variables) or ()
+    if name.endswith("like"):
+        return text_tokens(value, variables)
+    return literal_tokens(value)
+
+
 def _told_apart(
     tests: Sequence[tuple[str, tuple[str, ...], bool]], values: list[str | None]
 ) -> list[str | None]:
@@ -1509,15 +1536,21 @@ def _counted(names: Sequence[str], what: str) -> str:
 def _trust_grants(
     target: Target,
     situation: Situation,
-    workload: str,
+    workload: tuple[str, str],
     statement: _Statement,
     had: Situation | None = None,
 ) -> Iterator[ExcessGrant]:
-    """Yield whom a statement lets in beside the Workload Identity, and Redshift where it copies."""
-    workload = workload or target.workload_identity_arn
-    wanted = {workload, *_services(target, situation)}
-    parts = workload.split(":")
-    sessions = f":{parts[4]}:assumed-role/{workload.rpartition('/')[2]}/" if parts[4:] else "none"
+    """Yield whom a statement lets in beside the Workload Identity, and Redshift where it copies.
+
+    Parameters
+    ----------
+    workload
+        The Workload Identity's ARN and its unique id, the latter empty where it is not known.
+    """
+    own = workload[0]
+    wanted = {own, *_services(target, situation)}
+    parts = own.split(":")
+    sessions = f":{parts[4]}:assumed-role/{own.rpartition('/')[2]}/" if parts[4:] else "none"
     undecided: PatternTooLargeError | None = None
     actions = [
         each for each in ("sts:AssumeRole", "sts:AssumeRoleWithSAML",
@@ -1569,7 +1602,7 @@ def _trust_grant(
     statement: _Statement,
     kind: str,
     name: str,
-    workload: str,
+    workload: tuple[str, str],
     had: Situation | None,
 ) -> ExcessGrant | None:
     account = situation.account_id
@@ -1579,10 +1612,10 @@ def _trust_grant(
     lets_in: LetIn = "one"
     if kind == "AWS" and name == "*":
         theirs = "999999999999" if account != "999999999999" else "888888888888"
-        callers, who = _callers(situation, (theirs,), workload, everybody=True), "everybody"
+        callers, who = _callers(situation, (theirs,), workload[0], everybody=True), "everybody"
         lets_in = "everybody"
     elif kind == "AWS" and of and (of[2] or name.endswith(":root")):
-        callers = _callers(situation, (theirs,), workload, everybody=False)
+        callers = _callers(situation, (theirs,), workload[0], everybody=False)
         who, lets_in = f"every role of account {theirs}", "account"
     elif kind == "Federated":
         action = "sts:AssumeRoleWithWebIdentity"
@@ -1591,7 +1624,8 @@ def _trust_grant(
         return None
     outside = kind == "Federated" or (kind == "AWS" and theirs != account)
     found_requests = (
-        _assuming(situation, statement, kind, caller, action, had) for caller in callers
+        _assuming(situation, statement, kind, caller, action, had, workload[1])
+        for caller in callers
     )
     request = next((each for each in found_requests if each is not None), None)
     if request is None:
@@ -1629,10 +1663,10 @@ def _callers(
     patterns: list[tuple[PatternToken, ...]] = [literal_tokens(workload)]
     named: dict[str, None] = dict.fromkeys(accounts)
     for statement in _statements("", situation.trust_policy, "resource"):
-        for _, key, _, values in statement.tests:
+        for operator, key, _, values in statement.tests:
             if key == "aws:principalarn":
                 for value in values:
-                    tokens = arn_tokens(value, variables=statement.variables)
+                    tokens = tested_tokens(operator, value, statement.variables)
                     if tokens and tokens not in patterns:
                         patterns.append(tokens)
             if key in ("aws:principalarn", "aws:principalaccount") and everybody:
@@ -1652,22 +1686,18 @@ def _assuming(
     caller: str,
     action: str,
     had: Situation | None = None,
+    foreign_id: str = "",
 ) -> Request | None:
-    """Return a request with which a caller assumes the role; None when no value of a key does."""
+    """Return a request with which a caller assumes the role; None when no value of a key does.
+
+    Parameters
+    ----------
+    foreign_id
+        The unique id of another principal than the caller, who cannot have it.
+    """
     allow = _allow(action, situation.role_arn)
-    keys = TestedKeys()
     before = None if had is None else had.trust_policy
-    for each in (
-        *_statements("", situation.trust_policy, "resource"),
-        *_statements("", before, "resource"),
-    ):
-        other = each.allows and each.document != statement.document
-        if other and (before is None or each.document not in statements_of(before)):
-            continue
-        for operator, key, shown, values in each.tests:
-            if key in ("aws:principalarn", "aws:principalaccount", "aws:principaltype"):
-                continue
-            keys.add(operator, key, shown, values, each.variables)
+    keys = _keys_at_the_door(situation, statement, before)
     principal: str | dict[str, str] = caller
     own: dict[str, str] = {}
     if kind == "AWS" and ":role/" in caller:
@@ -1675,14 +1705,20 @@ def _assuming(
     elif kind in ("Service", "Federated"):
         principal = {kind: caller}
     session = role_session(situation.role_arn, "session")
+    foreign = foreign_id if kind == "AWS" else ""
+
+    def may_have(key: str, value: tuple[str, str] | None) -> bool:
+        if foreign and key == "aws:userid" and value and value[1].startswith(foreign):
+            return False
+        return not signed or key == "aws:tokenissuetime" or _can_be(key, value)
+
     # What a variable stands for depends on the caller, so such a test is left to the evaluator.
     free = {key for _, key, _, values in statement.tests if any("$" in each for each in values)}
     signed = kind == "AWS"
     keys.name_what_there_is()
     contexts, more = keys.contexts(
         keep=lambda key, value: (
-            (not signed or key == "aws:tokenissuetime" or _can_be(key, value))
-            and (key in free or _holds(statement, key, value, session, own))
+            may_have(key, value) and (key in free or _holds(statement, key, value, session, own))
         ),
         possible=lambda context, tested: not signed or _one_way(context, tested),
     )
@@ -1705,6 +1741,25 @@ def _assuming(
     if more:
         raise too_many("the trust policy")
     return None
+
+
+def _keys_at_the_door(
+    situation: Situation, statement: _Statement, before: Mapping[str, Any] | None
+) -> TestedKeys:
+    """Return the keys of which an AssumeRole depends that a statement could let through."""
+    keys = TestedKeys()
+    for each in (
+        *_statements("", situation.trust_policy, "resource"),
+        *_statements("", before, "resource"),
+    ):
+        other = each.allows and each.document != statement.document
+        if other and (before is None or each.document not in statements_of(before)):
+            continue
+        for operator, key, shown, values in each.tests:
+            if key in ("aws:principalarn", "aws:principalaccount", "aws:principaltype"):
+                continue
+            keys.add(operator, key, shown, values, each.variables)
+    return keys
 
 
 def too_many(what: str) -> PatternTooLargeError:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rwlib.errors import RunbookError
+from rwlib.evaluate import OPENDAL_SESSION
 from rwlib.target import Target
 from rwlib.verify.allowed_principal import check_allowed_principal, settled_list, stale_entries
 from rwlib.verify.bucket import check_bucket
@@ -110,14 +111,18 @@ def ask_aws(
 
     simulated = not situation.planned and situation.trust_policy is not None
     region_name = situation.bucket.region_name
+    known = {f"aws:PrincipalTag/{key}": each for key, each in (situation.role_tags or {}).items()}
+    if situation.role_id:
+        known["aws:userid"] = f"{situation.role_id}:{OPENDAL_SESSION}"
+    asked = (situation.role_arn, verdicts, known)
     aws.read_ahead(
         validation_call(wanted_policy, region_name),
-        *(simulation_calls(situation.role_arn, verdicts) if simulated else ()),
+        *(simulation_calls(*asked) if simulated else ()),
     )
     checks = [validate_policy(aws, wanted_policy, region_name)]
     if simulated:
         unread = situation.unread()
-        checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread)
+        checks += check_simulation(aws, situation.role_arn, verdicts, unread=unread, known=known)
     return checks + check_connectors(aws, target, situation, sql)
 
 

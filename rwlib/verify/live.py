@@ -21,6 +21,7 @@ from rwlib.steps import Change, ChangeSubject, Connection, Ledger, Refusal
 from rwlib.verify.check import Check, Status
 from rwlib.verify.kinds import CHECKS, title_of
 from rwlib.verify.probes import required_probes
+from rwlib.waiting import in_the_end
 
 if TYPE_CHECKING:
     from rwlib.target import Target
@@ -144,12 +145,16 @@ def _dropped(
     try:
         yield
     finally:
-        try:
-            found = _definition(connection, source.name)
-            if found is not None and source.is_ours(found):
-                _drop(connection, source, ledger)
-        except (RunbookError, Refusal) as error:
-            left.append(str(error))
+        in_the_end(lambda: _drop_ours(connection, source, ledger, left))
+
+
+def _drop_ours(connection: Connection, source: LiveSource, ledger: Ledger, left: list[str]) -> None:
+    try:
+        found = _definition(connection, source.name)
+        if found is not None and source.is_ours(found):
+            _drop(connection, source, ledger)
+    except (RunbookError, Refusal) as error:
+        left.append(str(error))
 
 
 def _drop(connection: Connection, source: LiveSource, ledger: Ledger) -> None:

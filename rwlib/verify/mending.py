@@ -139,9 +139,17 @@ def _mend_boundary(check: Check, mending: _Mending) -> Check:
         return replace(check, pastes=(_boundary_set(target, target.permissions_boundary_arn),))
     if check.reason != "boundary_denies" or situation.boundary is None:
         return check
-    arn, document = situation.boundary[0], _with_room(situation)
-    after = replace(situation, boundary=(arn, document))
-    judged = [check_boundary(target, after, probe_role(target, after))]
+    arn, standing = situation.boundary
+    room = _with_room(situation)
+    # An Allow does not help against a Deny; what is left of the Deny is for everybody else.
+    wanted = (room, _exempted(standing, situation.role_arn), _exempted(room, situation.role_arn))
+    for document in wanted:
+        after = replace(situation, boundary=(arn, document))
+        judged = [check_boundary(target, after, probe_role(target, after))]
+        if _passes(judged, check):
+            break
+    else:
+        return check
     pastes = _new_version("boundary", arn, document, mending)
     if _is_of_aws(arn):
         # AWS's own policies cannot be changed, so the role gets a copy with room.
@@ -150,7 +158,7 @@ def _mend_boundary(check: Check, mending: _Mending) -> Check:
         create = ("iam", "create-policy", "--policy-name", name, "--policy-document")
         pastes = _written("boundary", document, create, "the command that creates it")
         pastes = (*pastes, _boundary_set(target, copy))
-    return _pasted(check, "boundary", pastes, _passes(judged, check))
+    return _pasted(check, "boundary", pastes, True)
 
 
 def _boundary_set(target: Target, arn: str) -> Paste:
@@ -284,7 +292,7 @@ def _is_of_aws(arn: str) -> bool:
 
 
 def _exempted(policy: Mapping[str, Any], role_arn: str) -> dict[str, Any]:
-    """Return a bucket policy whose Deny statements do not hit the role."""
+    """Return a policy whose Deny statements do not hit the role."""
     statements = [without_principal(each, role_arn) for each in statements_of(policy)]
     return {**policy, "Statement": statements}
 

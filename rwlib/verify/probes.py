@@ -7,6 +7,7 @@ too wide is found like one that is too narrow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ def _connector_probes(target: Target, name: str) -> Iterator[Probe]:
         elif not request.key:
             yield Probe(probe_id, f"{request.action} of the bucket", True, request.action, bucket)
         else:
-            key = f"{root}{request.key}"
+            key = _file_read(target, name, request) or f"{root}{request.key}"
             title = f"{_TITLES.get(request.action, request.action)} {key}"
             yield Probe(probe_id, title, True, request.action, f"{bucket}/{key}")
 
@@ -130,6 +131,18 @@ def place_of_files(target: Target, name: str) -> str:
     parts = (target.prefix, str(given) if profile.folder_option else "")
     folder = "/".join(part for part in parts if part)
     return f"{folder}/" if folder else ""
+
+
+def _file_read(target: Target, name: str, request: ConnectorRequest) -> str:
+    """Return a file that a source's ``match_pattern`` fits: it reads no others; empty for none."""
+    patterned = any(each.listed == "pattern" for each in connector_profile(name).requests)
+    pattern = str(connector_options(target, name).get("match_pattern") or "")
+    if not patterned or request.action != "s3:GetObject" or not pattern or "\\" in pattern:
+        return ""
+    from rwlib.sql import listed_prefix
+
+    start, *ends = re.split(r"[*?\[\]{}]+", pattern)
+    return f"{listed_prefix(pattern) or ''}part-0{ends[-1]}" if ends else start
 
 
 def _listed(target: Target, name: str, request: ConnectorRequest, root: str) -> str:

@@ -14,6 +14,7 @@ from rwlib.target import connector_options
 from rwlib.verify.check import Check
 from rwlib.verify.kinds import title_of
 from rwlib.verify.reasons import REASONS
+from rwlib.waiting import rest, waiting_for
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -30,7 +31,7 @@ def check_execution(
     *,
     known: Sequence[Check] = (),
     limit: float = 120.0,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Check]:
     """Say for each connector whether it works: refused, failing, or has written its first file.
@@ -71,7 +72,8 @@ def check_execution(
                 if check.reason != "no_file_yet" or clock() - started >= limit:
                     checks.append(check)
                     break
-                sleep(2.0)
+                with waiting_for("Waiting for the first file that RisingWave writes"):
+                    sleep(2.0)
     return checks
 
 

@@ -275,6 +275,56 @@ def plan_situation(now: Situation, changes: Iterable[Change]) -> Situation:
     return planned
 
 
+_NOT_IN_DOCUMENTS = (
+    "bucket policy",
+    "block public access",
+    "kms key",
+    "kms key policy",
+    "kms grants",
+)
+
+
+def document_situation(
+    target: Target,
+    account_id: str,
+    policy: Mapping[str, Any],
+    trust: Mapping[str, Any],
+    *,
+    region_name: str,
+    kms_key_arn: str,
+    boundary_arn: str,
+    why: str,
+) -> Situation:
+    """Plan a situation of its documents alone, where nobody may look.
+
+    Parameters
+    ----------
+    why
+        Said of everything that the documents do not say.
+    """
+    policy_arn = target.policy_arn_in(account_id)
+    unknown = dict.fromkeys(_NOT_IN_DOCUMENTS, why)
+    if not kms_key_arn:
+        unknown["encryption"] = why
+    return Situation(
+        caller_arn="",
+        account_id=account_id,
+        role_arn=target.role_arn_in(account_id),
+        trust_policy=trust,
+        identity=((policy_arn, policy),),
+        policy_arn=policy_arn,
+        policy_document=policy,
+        attached=(policy_arn,),
+        boundary=None,
+        bucket=BucketFacts(
+            target.bucket, region_name, owned=None, kms_key_arn=kms_key_arn, unknown=unknown
+        ),
+        planned=True,
+        unknown={boundary_arn: why} if boundary_arn else {},
+        boundary_arn=boundary_arn,
+    )
+
+
 def with_boundary(aws: Aws, planned: Situation, boundary_arn: str) -> Situation:
     """Read the boundary that a new role is going to have into a planned situation.
 

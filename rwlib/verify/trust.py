@@ -297,7 +297,9 @@ def _check(
 
 
 def _depends(check_id: str, decision: Decision, further: tuple[str, ...] = ()) -> Check:
-    return _check(check_id, "unknown", (decision.dependency, *further), reason="depends_on_context")
+    made = _check(check_id, "unknown", (decision.dependency, *further), reason="depends_on_context")
+    ground = Ground(made.reason, decision.dependency, "sts:AssumeRole", decision.depends_on)
+    return replace(made, grounds=(ground,))
 
 
 def _without_condition(statement: Mapping[str, Any]) -> dict[str, Any]:

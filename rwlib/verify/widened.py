@@ -15,6 +15,7 @@ from itertools import product
 from typing import Any
 
 from rwlib.evaluate import (
+    ANY,
     PatternToken,
     Policies,
     Request,
@@ -22,7 +23,6 @@ from rwlib.evaluate import (
     cells,
     evaluate,
     literal_tokens,
-    text_tokens,
 )
 from rwlib.steps import principals_of, statements_of
 from rwlib.verify.deciding import role_session
@@ -31,6 +31,7 @@ from rwlib.verify.grants import (
     _shape_tokens,
     _Statement,
     actions_matcher,
+    tested_tokens,
     too_many,
 )
 from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
@@ -38,7 +39,14 @@ from rwlib.verify.iam_actions import IamAction, actions_like, unlisted
 _MOST = 30_000
 _STRANGER = "999999999999"
 _OF_PRINCIPAL = frozenset(
-    {"aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username"}
+    {
+        "aws:principalarn",
+        "aws:principalaccount",
+        "aws:principaltype",
+        "aws:userid",
+        "aws:username",
+        "kms:calleraccount",
+    }
 )
 _EVERYTHING = {
     "Version": "2012-10-17",
@@ -124,12 +132,17 @@ def newly_allowed(
         for name, document in (("before", before), ("now", now))
         for each in statements_of(document or {"Statement": []})
     ]
+    # Of these services S3 alone answers a request without credentials (Amazon S3 User Guide,
+    # "Making requests").
+    anonymous = place == "*" or place.startswith("arn:aws:s3:")
     tried, undecided = 0, False
     for action in _actions(statements, place):
         own = [each for each in statements if each.matches(action.name.lower())]
         asked = ((role_session(arn, "session"), arn) for arn in only)
         principals = [
-            each for each in (asked if only else _principals(own, account_id)) if each[1] not in but
+            each
+            for each in (asked if only else _principals(own, account_id, but))
+            if each[1] not in but and (each[1] or anonymous)
         ]
         contexts, more = _contexts(own, action)
         undecided = undecided or more
@@ -227,7 +240,9 @@ def _resources(statements: Sequence[_Statement], action: IamAction, place: str) 
             if tokens and text != "*" and tokens not in patterns:
                 patterns.append(tokens)
     if place == "*":
-        shapes = [tuple(_shape_tokens("", ""))]
+        # Whatever is asked for has a name.
+        named: tuple[PatternToken, ...] = (PatternToken(frozenset(), negated=True), ANY)
+        shapes = [named]
     else:
         shapes = [found for shape in action.shapes if (found := _place_of(shape, place))]
         shapes = shapes or [literal_tokens(place)]
@@ -248,12 +263,14 @@ def _as_whom(
         yield {}
         return
     named = {"aws:PrincipalArn": arn}
+    if any(key == "kms:calleraccount" for each in statements for _, key, _, _ in each.tests):
+        named["kms:CallerAccount"] = arn.split(":")[4]
     patterns = [
         tokens
         for statement in statements
         for operator, key, _, values in statement.tests
         for value in values
-        if key == "aws:userid" and (tokens := _id_tokens(operator, value, statement.variables))
+        if key == "aws:userid" and (tokens := tested_tokens(operator, value, statement.variables))
     ]
     if not patterns:
         yield named
@@ -263,19 +280,16 @@ def _as_whom(
         return
     letters = PatternToken(frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
     any_letters = PatternToken(letters.characters, many=True)
-    shape = [*literal_tokens("AROA" if ":role/" in arn else "AIDA"), letters, any_letters]
-    if ":role/" in arn:
+    shape = [*literal_tokens("AROA" if _is_role(arn) else "AIDA"), letters, any_letters]
+    if _is_role(arn):
         name = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-")
         shape += [*literal_tokens(":"), PatternToken(name), PatternToken(name, many=True)]
+    # An id has 21 characters: nobody else's begins with a whole one.
+    theirs = tuple(each if len(each) > 20 else f"{each}:" for each in but_ids)
+    patterns += [(*literal_tokens(each), ANY) for each in theirs]
     for text in cells([shape], list(dict.fromkeys(patterns))).values():
-        if text and not text.startswith(tuple(f"{each}:" for each in but_ids)):
+        if text and not text.startswith(theirs):
             yield {**named, "aws:userid": text}
-
-
-def _id_tokens(operator: str, value: str, variables: bool) -> tuple[PatternToken, ...]:
-    if "like" in operator.lower():
-        return tuple(text_tokens(value, variables) or ())
-    return tuple(literal_tokens(value))
 
 
 def _contexts(
@@ -290,34 +304,39 @@ def _contexts(
 
 
 def _principals(
-    statements: Sequence[_Statement], account_id: str
+    statements: Sequence[_Statement], account_id: str, but: Sequence[str]
 ) -> Iterator[tuple[str | dict[str, str], str]]:
-    """Yield principals, one for each way in which the statements can tell them apart."""
+    """Yield principals, one for each way in which the statements can tell them apart.
+
+    Those that are left out afterwards stand for themselves alone, and for nobody whom a pattern
+    fits as well.
+    """
     yield "*", ""
     accounts = dict.fromkeys((account_id, _STRANGER))
     arns: list[str] = []
     for statement in statements:
         for service in principals_of(statement.document, "Service"):
-            yield {"Service": service}, service
+            if service != "*":
+                yield {"Service": service}, service
         for name in (*principals_of(statement.document), *_not_principals(statement.document)):
             if name.startswith("arn:aws:iam:") and not name.endswith(":root"):
                 arns.append(name)
             elif account := _account_of(name):
                 accounts[account] = None
     tested = [
-        (value, key, statement.variables)
+        (operator, value, key, statement.variables)
         for statement in statements
-        for _, key, _, values in statement.tests
+        for operator, key, _, values in statement.tests
         if key in ("aws:principalarn", "aws:principalaccount")
         for value in values
     ]
-    accounts |= dict.fromkeys(filter(None, (_account_of(value) for value, _, _ in tested)))
+    accounts |= dict.fromkeys(filter(None, (_account_of(value) for _, value, _, _ in tested)))
     patterns = [
         tokens
-        for value, key, variables in tested
-        if key == "aws:principalarn" and (tokens := arn_tokens(value, variables=variables))
+        for operator, value, key, variables in tested
+        if key == "aws:principalarn" and (tokens := tested_tokens(operator, value, variables))
     ]
-    patterns = list(dict.fromkeys(patterns))
+    patterns = list(dict.fromkeys([*patterns, *map(literal_tokens, but)]))
     for account in accounts:
         arns.append(f"arn:aws:iam::{account}:root")
         arns.append(f"arn:aws:iam::{account}:role/any-role")
@@ -325,7 +344,12 @@ def _principals(
             shape = tuple(_shape_tokens(f"arn:aws:iam::{account}:{kind}/${{Name}}", account))
             arns += [text for text in cells([shape], patterns).values() if text]
     for arn in dict.fromkeys(arns):
-        yield (role_session(arn, "session") if ":role/" in arn else arn), arn
+        yield (role_session(arn, "session") if _is_role(arn) else arn), arn
+
+
+def _is_role(arn: str) -> bool:
+    """Tell a role from a user: the path of either may have colons in it."""
+    return arn.split(":", 5)[-1].startswith("role/")
 
 
 def _account_of(name: str) -> str:

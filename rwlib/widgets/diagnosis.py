@@ -15,7 +15,7 @@ from rwlib.runbook import LiveChecks
 from rwlib.target import Target
 from rwlib.widgets.guide_state import Guide
 from rwlib.widgets.panel import fill, note, page, style
-from rwlib.widgets.panels import GuidePanel, guarded
+from rwlib.widgets.panels import GuidePanel
 
 _ASK = "Paste what RisingWave or AWS said, then press Diagnose. It is sent nowhere."
 
@@ -52,7 +52,7 @@ class DiagnosisPanel(GuidePanel):
         self.button.disabled = True
         self.button.description = "Looking …"
         try:
-            guarded(self.look, self.body)
+            self.work(self.look, self.body, self.button)
         finally:
             self.button.description = "Diagnose"
             self.button.disabled = False

@@ -15,7 +15,7 @@ import ipywidgets
 from rwlib.display import page_parts, show_export, show_note
 from rwlib.errors import RunbookError
 from rwlib.widgets.panel import fill, note, page, style
-from rwlib.widgets.panels import GuidePanel, Message, guarded
+from rwlib.widgets.panels import GuidePanel, Message
 
 if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
@@ -31,35 +31,48 @@ EXPORTED = (
 _KINDS = {"html": "text/html", "json": "application/json", "sql": "application/sql"}
 
 
-class DownloadsPanel(GuidePanel):
+class FilesPanel(GuidePanel):
+    """A button that makes files of the inputs, what it is for, and below it what it made."""
+
+    def __init__(self, guide: Guide, label: str, explained: str) -> None:
+        super().__init__(guide)
+        self.explained = explained
+        self.files: dict[str, tuple[str, str]] = {}
+        self.button = ipywidgets.Button(description=label, tooltip=explained)
+        self.button.on_click(self._clicked)
+        self.why = page()
+        self.body = Message(guide)
+        self.box.children = [style(), self.button, self.why, self.body]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Open the button as soon as the inputs are right; what was made of earlier ones goes."""
+        if self.body.grow_old():
+            self.files = {}
+        self.button.disabled = bool(self.guide.errors)
+        text = "; ".join(self.guide.blockers) if self._waits() else self.explained
+        fill(self.why, note(text))
+        self.show(show_note(text))
+
+    def _waits(self) -> bool:
+        return bool(self.guide.errors)
+
+    def _clicked(self, button: Any) -> None:
+        with self.busy("Making the files …"):
+            self.work(self._make, self.body, self.button)
+
+    def _make(self) -> None:
+        raise NotImplementedError
+
+
+class DownloadsPanel(FilesPanel):
     """One click makes the files; then each has a link.
 
     The pages to hand over need the inputs alone, so that they are there also where AWS refuses.
     """
 
     def __init__(self, guide: Guide) -> None:
-        super().__init__(guide)
-        self.button = ipywidgets.Button(description="Make the files", tooltip=EXPLAINED)
-        self.button.on_click(self._clicked)
-        self.why = page()
-        self.links = Message(guide)
-        self.box.children = [style(), self.button, self.why, self.links]
-        self.files: dict[str, tuple[str, str]] = {}
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Open the button as soon as the inputs are right; links of an earlier state go."""
-        guide = self.guide
-        if self.links.grow_old():
-            self.files = {}
-        self.button.disabled = bool(guide.errors)
-        text = "; ".join(guide.blockers) if guide.errors else EXPLAINED
-        fill(self.why, note(text))
-        self.show(show_note(text))
-
-    def _clicked(self, button: Any) -> None:
-        with self.busy("Making the files …"):
-            guarded(self._make, self.links)
+        super().__init__(guide, "Make the files", EXPLAINED)
 
     def _make(self) -> None:
         guide = self.guide
@@ -70,36 +83,20 @@ class DownloadsPanel(GuidePanel):
         except RunbookError as error:
             said = note(f"No pages to hand over: {error}", "bad")
         rows = [(name, what, _address(name, text)) for name, (text, what) in self.files.items()]
-        self.links.say_html(said + str(page_parts().downloads(rows)), ", ".join(self.files))
+        self.body.say_html(said + str(page_parts().downloads(rows)), ", ".join(self.files))
 
 
-class ExportPanel(GuidePanel):
+class ExportPanel(FilesPanel):
     """One click shows the set-up as files for Terraform, CloudFormation and the AWS CLI.
 
     What is there already is looked at then, and not with every key that is pressed.
     """
 
     def __init__(self, guide: Guide) -> None:
-        super().__init__(guide)
-        self.button = ipywidgets.Button(description="Show the files", tooltip=EXPORTED)
-        self.button.on_click(self._clicked)
-        self.why = page()
-        self.body = Message(guide)
-        self.box.children = [style(), self.button, self.why, self.body]
-        self.refresh()
+        super().__init__(guide, "Show the files", EXPORTED)
 
-    def refresh(self) -> None:
-        """Open the button as soon as there is something to export; what was shown before goes."""
-        guide = self.guide
-        self.body.grow_old()
-        self.button.disabled = bool(guide.errors)
-        text = "; ".join(guide.blockers) if guide.waits else EXPORTED
-        fill(self.why, note(text))
-        self.show(show_note(text))
-
-    def _clicked(self, button: Any) -> None:
-        with self.busy("Making the files …"):
-            guarded(self._make, self.body)
+    def _waits(self) -> bool:
+        return self.guide.waits
 
     def _make(self) -> None:
         guide = self.guide

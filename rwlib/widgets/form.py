@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from rwlib.target import Target, field_problems
 from rwlib.widgets import choices
 from rwlib.widgets.fields import Field, label_of
 from rwlib.widgets.panel import Panel, fill, page, style
+from rwlib.widgets.stopping import WaitLine, put_below, take_out
 
 if TYPE_CHECKING:
     from rwlib.aws import Aws
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 # Who asks, and what was not given, decide what can be read.
 _SESSION = ("aws_profile", "operator_role_arn")
 _LAST_IDENTITY = "cluster_identity"
+STOPPED = "Stopped before everything about it was read; type it once more to have it looked at"
 
 
 class TargetForm(Panel):
@@ -67,6 +70,8 @@ class TargetForm(Panel):
         shown = (*fields, *rest) if guided else ()
         self.fields = {name: Field(name, self._values.get(name), self._edited) for name in shown}
         self.first = fields
+        self.edited_at = 0.0
+        self._line = WaitLine()
         if guided:
             self._lay_out(fields, rest)
             self.offer_choices()
@@ -215,6 +220,24 @@ class TargetForm(Panel):
             return
         self._values[name] = value
         self._found_wrong.clear()
+        self.edited_at = time.monotonic()
+        try:
+            with self._line.watching(lambda line: put_below(self.box, self.fields[name].box, line)):
+                self._read_for(name, value)
+                self._tell_edit()
+        except KeyboardInterrupt:
+            self._found_wrong[name] = STOPPED
+            self._tell_edit()
+        finally:
+            take_out(self.box, self._line.box)
+
+    def _tell_edit(self) -> None:
+        self.check()
+        if self._on_edit:
+            self._on_edit(self.values)
+
+    def _read_for(self, name: str, value: Any) -> None:
+        """Read what the new value of a field is shown with."""
         if name in _SESSION:
             self.offer_choices()
         if name == "cluster_id":
@@ -228,9 +251,6 @@ class TargetForm(Panel):
             self._offer_prefixes()
         if name == "role_name":
             self._look_at_role()
-        self.check()
-        if self._on_edit:
-            self._on_edit(self.values)
 
     def _split_url(self, value: Any) -> Any:
         """Put a pasted S3 URL into bucket and prefix, and say so."""

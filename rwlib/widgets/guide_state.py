@@ -6,20 +6,23 @@ The guide is the only writer of the state. Panels show it and hand it what a per
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rwlib.environment import EndpointSwitch, describe_endpoint
-from rwlib.errors import InputError, RunbookError
+from rwlib.errors import InputError, RunbookError, UnansweredError
 from rwlib.runbook import Runbook
 from rwlib.steps import VERIFY, State, Step, StepState
 from rwlib.target import Target, field_problems, parameter_values
 from rwlib.verify import check_of_refusal
+from rwlib.waiting import StoppedError
 from rwlib.widgets.fields import label_of
 from rwlib.widgets.form import open_account
 from rwlib.widgets.kept_inputs import keep_inputs, use_kept_inputs
 from rwlib.widgets.panel import is_guided
 from rwlib.widgets.step_states import closed_states, pending_changes, step_states
+from rwlib.widgets.stopping import WaitLine, put_below, take_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
 
 FILL_IN = "Fill in the form first"
 _ASKING = "asking who the calls are made as there"
+LATE = 1.0
+"""Seconds after a look in which an edit was made before the click that asked for it."""
+
+_LOOK_AGAIN = "press Preview to see what AWS shows now"
+_NOT_LOOKED = "not looked at: press Preview"
 
 
 class Guide:
@@ -68,7 +76,7 @@ class Guide:
             self.switch.follow()
         if self.guided:
             use_kept_inputs()
-        self.problem, self.unread, self.failure = "", "", ""
+        self.problem, self.unread, self.failure, self.halted = "", "", "", ""
         self.blamed: dict[str, InputError] = {}
         self._given = {name: parameters[name] for name in Target.model_fields if name in parameters}
         self.values = self._read(parameters)
@@ -79,13 +87,91 @@ class Guide:
         self.begun = 0
         self.revision = 0
         self.refused_check: Check | None = None
+        self.line = WaitLine() if self.guided else None
+        self.home: Any = None
+        self._writing: tuple[int, ...] = ()
+        self._asked = -LATE
         self._runbook: Runbook | None = None
         self._caller: tuple[tuple[str, ...], str, str] | None = None
         self._account: tuple[tuple[str, ...], Aws | RunbookError] | None = None
         self._run_dir: Path | None = None
         self._listeners: list[Callable[[], None]] = []
         if self.guided:
-            self.look()
+            self.attend(self.look)
+
+    def attend(self, do: Callable[[], object], box: Any = None, control: Any = None) -> str:
+        """Do what may have to wait; who sits before the page sees it and can stop it.
+
+        Parameters
+        ----------
+        box, control
+            Where it is said: below that control of the box; at the page's beginning by default.
+
+        Returns
+        -------
+        str
+            What is to be said when it was stopped; empty when it was not.
+        """
+        line, place = self.line, box if box is not None else self.home
+        if line is None:
+            do()
+            return ""
+
+        def show(widget: Any) -> None:
+            if place is not None:
+                put_below(place, control, widget)
+                return
+            from IPython.display import display
+
+            display(widget)  # type: ignore[no-untyped-call]
+
+        try:
+            with line.watching(show):
+                do()
+        except KeyboardInterrupt:
+            return self._stopped()
+        finally:
+            if place is not None:
+                take_out(place, line.box)
+            else:
+                line.hide()
+        return ""
+
+    def _stopped(self) -> str:
+        """Note that a person stopped what was done; what stands there is not known now."""
+        said = f"Stopped. {self._written_so_far()}"
+        self._halt(said)
+        return said
+
+    def _written_so_far(self) -> str:
+        """Say what was written before the end, and what may have been."""
+        from rwlib.aws import STOPPED
+
+        book = self._runbook
+        if book is None or not self._writing:
+            return f"Nothing was written; {_LOOK_AGAIN}"
+        steps = book.steps.values()
+        said = [each.sentence for step in steps for each in step.changes if each.applied]
+        open_ = [c for c in book.aws.calls if c.writes and c.outcome == STOPPED]
+        names = " and ".join(f"{c.service} {c.operation.replace('_', ' ')}" for c in open_)
+        if not names and self._writing[-1] > 3:
+            names = "what was asked of RisingWave"
+        said += [f"{names} was on its way and may have taken effect"] if names else []
+        return f"{'. '.join(said or ['Nothing was written'])}; {_LOOK_AGAIN}"
+
+    def _halt(self, sentence: str) -> None:
+        """Show that nothing is known of what stands there, and why."""
+        if self._runbook is not None and self._runbook.aws.knows_caller:
+            arn = self._runbook.aws.caller_identity.arn  # nobody is asked for that again
+            self._caller = (self._caller_key(), arn, "")
+        numbers = self._writing
+        self._writing = ()
+        self._begin()
+        self.halted = sentence
+        self.states = closed_states(_NOT_LOOKED)
+        for number in numbers:
+            self._set(number, State.FAIL, sentence)
+        self.tell()
 
     def _read(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Read the parameters; guided, a file that cannot be used is said, not raised."""
@@ -137,6 +223,11 @@ class Guide:
         return bool(self.errors or problem) or self._runbook is None
 
     @property
+    def is_writing(self) -> bool:
+        """True while something is written: what stands there is known again when it is done."""
+        return any(each.state is State.ACTIVE for each in self.states)
+
+    @property
     def blockers(self) -> tuple[str, ...]:
         """Why there is nothing to show, or why Apply cannot be clicked, one sentence each."""
         return self.blockers_of(self.step)
@@ -147,8 +238,8 @@ class Guide:
         if errors:
             missing = f"{FILL_IN}: {', '.join(label_of(name) for name in errors)}"
             return (self.unread, missing) if self.unread else (missing,)
-        if self.problem:
-            return (self.problem,)
+        if self.problem or self.halted:
+            return (self.problem or self.halted,)
         if self._runbook is None:
             return ("The inputs changed: press Preview",)
         if step in self.runbook.refused:
@@ -169,21 +260,44 @@ class Guide:
         for listener in self._listeners:
             listener()
 
-    def edit(self, values: Mapping[str, Any]) -> None:
-        """Take edited inputs: what was previewed counts no more. Makes no call."""
+    def edit(self, values: Mapping[str, Any], *, came: float | None = None) -> None:
+        """Take edited inputs: what was previewed counts no more.
+
+        Makes no call, but for an edit that came with the click that asked for the last look.
+
+        Parameters
+        ----------
+        came
+            When the edit came, as ``time.monotonic`` says it; now by default.
+        """
         self.values, self.unread = dict(values), ""
         self._begin()
         errors = self.errors
         self.states = closed_states(FILL_IN if errors else "inputs changed, press Preview")
         keep_inputs(self.values)
+        late = (time.monotonic() if came is None else came) - self._asked < LATE
+        self._asked = -LATE
+        if late and not errors:
+            self.attend(self.look)
+            return
         self.tell()
 
     def _begin(self) -> None:
         """Forget what was found; what is shown from here on belongs to what is found next."""
         self._runbook, self.confirmed = None, False
-        self.problem, self.failure, self.blamed = "", "", {}
+        self.problem, self.failure, self.halted, self.blamed = "", "", "", {}
         self.refused_check = None
         self.revision += 1
+
+    def look_as_asked(self) -> None:
+        """Look because a person pressed Preview.
+
+        A browser holds back what was typed last while the kernel is busy with what was typed
+        before, but not a click (`ipywidgets`, ``msg_throttle``): the last letters can come after
+        the click that was made after them. So an edit that comes with it is looked at too.
+        """
+        self.look()
+        self._asked = time.monotonic()
 
     def look(self) -> None:
         """Read AWS and RisingWave Cloud again and find out how far every step is."""
@@ -255,6 +369,7 @@ class Guide:
         runbook = self.runbook
         self.confirmed = False
         self.written += 1
+        self._writing = chosen
         self._set(chosen[-1], State.ACTIVE, "writing what was previewed")
         self.tell()
         done: list[Step] = []
@@ -264,10 +379,16 @@ class Guide:
             runbook.aws.calls = _Watched(runbook.aws.calls, progress)
             runbook.aws.forget()
             done += [runbook.run_step(number) for number in chosen]
+        except UnansweredError as error:
+            # Who does not answer would not answer a look either.
+            self._halt(f"{error}. {self._written_so_far()}")
+            self.failure = self.halted
+            return done
         except RunbookError as error:
             failure = str(error)
         finally:
             runbook.target = runbook.target.model_copy(update={"apply": False})
+        self._writing = ()
         failure = failure or _refused_by_risingwave(done)
         ran = _checks_of_refused(runbook, done)
         self.look()
@@ -334,6 +455,8 @@ class Guide:
                 self._caller = (key, self.account(*key[:2]).caller_identity.arn, "")
             except RunbookError as error:
                 self._caller = (key, "", str(error))
+            except StoppedError:
+                self._caller = (key, "", "Stopped before AWS said who asks; press Preview")
         return self._caller[1], self._caller[2]
 
     def account(self, aws_profile: str = "", operator_role_arn: str = "") -> Aws:
@@ -374,7 +497,7 @@ class Guide:
         self.begun += 1
         self.unread, self._caller, self._account = "", None, None
         self.values = self._read(self._given)
-        self.look()
+        self.attend(self.look)
 
     def choose_place(self, place: str) -> None:
         """Go to the sandbox or to AWS; its own inputs come along."""
@@ -385,7 +508,7 @@ class Guide:
         self.values = self._read({})
         self.close()  # before the first call: the banner is never older than the choice
         self._caller = self._account = None
-        self.look()
+        self.attend(self.look)
 
 
 def _refused_by_risingwave(done: Iterable[Step]) -> str:

@@ -8,7 +8,7 @@ import ipywidgets
 
 from rwlib.display import show_checks, show_note
 from rwlib.widgets.panel import fill, note, page, style
-from rwlib.widgets.panels import GuidePanel, guarded
+from rwlib.widgets.panels import GuidePanel
 
 if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
@@ -41,7 +41,7 @@ class LiveTestPanel(GuidePanel):
         self.button.disabled = True
         fill(self.result, note("RisingWave is trying …"))
         try:
-            guarded(self._try, self.result)
+            self.work(self._try, self.result, self.button)
         finally:
             self.button.disabled = self.guide.waits
 

@@ -75,7 +75,7 @@ class NotebookGuide(Guide):
             self.values,
             fields,
             guided=self.guided,
-            on_edit=self.edit,
+            on_edit=lambda values: self.edit(values, came=made.edited_at),
             folded=folded,
             account=self.account,
         )
@@ -88,9 +88,11 @@ class NotebookGuide(Guide):
         seen = [self.written, self.begun]
 
         def follow() -> None:
+            if self.is_writing:
+                return
             if self.begun != seen[1]:
                 made.begin_again(self.values)
-            elif self.written != seen[0]:
+            elif self.written != seen[0] and not self.waits:
                 made.offer_roles_again()
             seen[:] = [self.written, self.begun]
             if made.values != self.values:

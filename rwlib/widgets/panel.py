@@ -99,6 +99,7 @@ _HIDE_TWINS = (
     "[data-jp-theme-light='false'] .rw-field select{--jp-widgets-dropdown-arrow:url(\"data:image/"
     "svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill='%23ddd'"
     " d='M5.2 5.9 9 9.7l3.8-3.8 1.2 1.2-4.9 5-5.1-5z'/%3E%3C/svg%3E\")}"
+    ".rw-waiting{align-items:center;gap:.6rem;margin-left:.6rem;overflow:visible}"
     ".rw-live .widget-radio-box{width:auto}.rw-live .widget-radio{width:auto}</style>"
 )
 

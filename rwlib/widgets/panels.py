@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from rwlib.widgets.guide_state import Guide
 
 
+SOMEBODY_ELSE = "Nothing was left to write: somebody else did it after the preview."
+
+
 class GuidePanel(Panel):
     """A panel that follows a guide.
 
@@ -58,6 +61,24 @@ class GuidePanel(Panel):
 
     def refresh(self) -> None:
         """Show the guide's state."""
+
+    def work(
+        self, do: Callable[[], Any], where: ipywidgets.HTML, control: Any = None, place: Any = None
+    ) -> None:
+        """Do what a click asks for; what it waits for is said below the control, with a Stop.
+
+        Parameters
+        ----------
+        where
+            Shows an error, and what was stopped.
+        place
+            The box around the control; the panel's own by default.
+        """
+        said = self.guide.attend(
+            lambda: guarded(do, where), self.box if place is None else place, control
+        )
+        if said:
+            say(where, said, "bad")
 
     @contextmanager
     def busy(self, words: str) -> Iterator[None]:
@@ -106,6 +127,7 @@ class ProgressPanel(GuidePanel):
         super().__init__(guide)
         self.line = page()
         self.box.children = [style(), self.line]
+        guide.home = guide.home or self.box
         self.refresh()
 
     def refresh(self) -> None:
@@ -196,7 +218,7 @@ class PreviewPanel(GuidePanel):
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
-            guarded(self.guide.look, self.body)
+            self.work(self.guide.look_as_asked, self.body, self.button)
 
     def refresh(self) -> None:
         """Show the preview, or what is missing for one."""
@@ -289,6 +311,8 @@ class ApplyPanel(GuidePanel):
             reasons = [] if self.done else ["Nothing to apply: AWS shows it as asked for"]
         elif not reasons and self.step == 5 and state is State.READY:
             reasons = [f"Copy the SQL above and run it, or tick: {label_of('run_sql')}"]
+        elif not reasons and state is State.FAIL and self.guide.failure:
+            reasons = ["Mend what is said below, then press Preview"]
         elif not reasons and state is State.READY:
             reasons = ["Press Preview first"]
         elif not reasons and count:
@@ -324,12 +348,12 @@ class ApplyPanel(GuidePanel):
 
     def _clicked(self, button: Any) -> None:
         if self.by_hand:
-            guarded(self.guide.look, self.result)
+            self.work(self.guide.look, self.result, self.button)
             return
         # A second click that was on its way while the first was worked on finds another state.
         if self.guide.state_of(self.step).state is not State.CONFIGURED:
             return
-        guarded(self._apply, self.result)
+        self.work(self._apply, self.result, self.button)
 
     def _apply(self) -> None:
         calls: list[str] = []
@@ -343,6 +367,8 @@ class ApplyPanel(GuidePanel):
         made = [c.sentence for step in self.done for c in step.changes if c.applied or not c.writes]
         if self.guide.failure:
             self.result.say(". ".join([*made, self.guide.failure]), "bad")
+        elif self.done and not any(c.applied for step in self.done for c in step.changes):
+            self.result.say(f"{SOMEBODY_ELSE} " + ". ".join(made) + ".", "good")
         else:
             self.result.say("Done. " + ". ".join(made) + ".", "good")
         self.refresh()
@@ -353,20 +379,21 @@ def guarded(do: Callable[[], Any], where: ipywidgets.HTML) -> None:
 
     What a callback raises reaches nobody but the server's log.
     """
-
-    def say(text: str) -> None:
-        if isinstance(where, Message):
-            where.say(text, "bad")
-        else:
-            fill(where, note(text, "bad"))
-
     try:
         do()
     except RunbookError as error:
-        say(str(error))
+        say(where, str(error), "bad")
     except Exception as error:
-        say(f"{type(error).__name__}: {error}")
+        say(where, f"{type(error).__name__}: {error}", "bad")
         raise
+
+
+def say(where: ipywidgets.HTML, text: str, kind: str = "") -> None:
+    """Say something where a panel has its place for it."""
+    if isinstance(where, Message):
+        where.say(text, kind)
+    else:
+        fill(where, note(text, kind))
 
 
 def together(parts: Any) -> Shown:

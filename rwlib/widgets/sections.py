@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from rwlib.display import show_note
+from rwlib.display import page_parts, show_note
 from rwlib.steps import STEPS, VERIFY, State
 from rwlib.widgets.downloads import DownloadsPanel
 from rwlib.widgets.panel import fill, marked, note, page, style
@@ -21,7 +21,6 @@ from rwlib.widgets.panels import (
     GuidePanel,
     PreviewPanel,
     ProgressPanel,
-    guarded,
     together,
 )
 from rwlib.widgets.step_states import anchor_of
@@ -61,11 +60,13 @@ class StartPanel(ProgressPanel):
             guide = self.guide
             self.button.disabled = bool(guide.errors)
             said = "; ".join(guide.blockers) if guide.waits else ""
-            fill(self.why, note(said, "bad" if guide.problem else ""))
+            body = note(said, "bad" if guide.problem else "")
+            # What was pressed folds away with what was read; what goes on is the button here.
+            fill(self.why, body + str(page_parts().scroll_here()) if guide.halted else body)
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
-            guarded(self.guide.look, self.why)
+            self.work(self.guide.look_as_asked, self.why, self.button)
 
 
 class SectionPanel(GuidePanel):
@@ -183,11 +184,14 @@ class TakeBackPanel(GuidePanel):
             tooltip="Show what would be deleted; nothing is deleted before you confirm it",
         )
         self.ask.observe(self._asked, names="value")
-        self.inside = ipywidgets.VBox([])
+        self.inside, self.said = ipywidgets.VBox([]), page()
         self.panel: TearDownPanel | None = None
         self.downloads = DownloadsPanel(guide)
-        self.box.children = [style(), self.downloads.box, self.ask, self.inside]
+        self.box.children = [style(), self.downloads.box, self.ask, self.said, self.inside]
         self.refresh()
+
+    def _make(self) -> None:
+        self.panel = TearDownPanel(self.guide)
 
     def refresh(self) -> None:
         """Offer it as soon as there is something to look at."""
@@ -196,5 +200,5 @@ class TakeBackPanel(GuidePanel):
 
     def _asked(self, change: Any) -> None:
         if change["new"] and self.panel is None:
-            self.panel = TearDownPanel(self.guide)
+            self.work(self._make, self.said, self.ask)
         self.inside.children = [self.panel.box] if change["new"] and self.panel else []

@@ -54,7 +54,7 @@ class TearDownPanel(GuidePanel):
             return
         self.left, self.button.disabled = None, True
         self.result.say("Taking it back …")
-        guarded(self._take_back, self.result)
+        self.work(self._take_back, self.result, self.button)
 
     def _take_back(self) -> None:
         runbook = self.guide.runbook

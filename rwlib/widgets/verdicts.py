@@ -90,6 +90,8 @@ class VerdictPanel(GuidePanel):
     def refresh(self) -> None:
         """Show the verdicts, or what is missing for one."""
         guide = self.guide
+        if guide.is_writing:
+            return  # what is shown stays until something else is known
         self.button.disabled = bool(guide.errors)
         if self.fix.grow_old():
             self._fixing = ()
@@ -193,7 +195,7 @@ class VerdictPanel(GuidePanel):
         if not chosen:
             return
         self.apply_fix.disabled = True
-        guarded(lambda: self._apply(chosen), self.fix)
+        self.work(lambda: self._apply(chosen), self.fix, self.apply_fix, self.place)
 
     def _apply(self, chosen: tuple[int, ...]) -> None:
         def progress(call: Call) -> None:
@@ -219,7 +221,7 @@ class VerdictPanel(GuidePanel):
 
     def _clicked(self, button: Any) -> None:
         with self.busy("Looking at AWS …"):
-            guarded(self._judge, self.summary)
+            self.work(self._judge, self.summary, self.button)
 
 
 def checks_of(guide: Guide, ids: tuple[str, ...], step: int) -> list[Check]:

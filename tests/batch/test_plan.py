@@ -248,15 +248,13 @@ def test_memory_that_cannot_be_written_says_what_to_do(tmp_path):
     ]
 
 
-def test_no_lock_file_is_left_when_a_batch_is_over(
-    aws_environment, runs, one_fork_server, tmp_path
-):
+def test_no_lock_file_is_left_when_a_batch_is_over(runs):
     with only_batch("orders"):
         assert [path.name for path in runs.iterdir()] == [".orders.lock"]
     assert list(runs.iterdir()) == []
 
 
-def test_failed_check_is_told_in_a_sentence(aws_environment, runs, one_fork_server, tmp_path):
+def test_failed_check_is_told_in_a_sentence():
     from rwlib.batch.job import _problem_of
 
     def check(name, title, *evidence, status="fail"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -67,6 +69,35 @@ def edit_trust(name, sid="Extra"):
 
 def drift_of(result):
     return json.loads((result.folder / "drift.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def refused_fork_server(shared_sandbox):
+    """A fork server whose children AWS refuses."""
+    wrong = {**os.environ, **shared_sandbox.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"}
+    with ForkServer(wrong) as fork_server:
+        yield fork_server
+
+
+@pytest.fixture
+def refused(refused_fork_server):
+    """Let AWS refuse whoever asks, for as long as the context lasts."""
+
+    class Refused:
+        run = staticmethod(refused_fork_server.run)
+        kill_children = staticmethod(refused_fork_server.kill_children)
+
+        def close(self):
+            pass
+
+    @contextlib.contextmanager
+    def refused():
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+            patched.setattr(executors, "ForkServer", Refused)
+            yield
+
+    return refused
 
 
 def test_change_is_reported_when_the_watch_that_saw_it_was_killed(runs, one_fork_server, tmp_path):
@@ -135,16 +166,14 @@ def test_first_look_claims_no_comparison_when_nothing_failed(runs, one_fork_serv
 
 
 def test_target_is_compared_with_nothing_when_it_could_not_be_looked_at_before(
-    runs, one_fork_server, tmp_path, monkeypatch
+    runs, one_fork_server, tmp_path, refused
 ):
     path = write_targets(tmp_path / "orders.jsonl", ["w0"])
     set_up(path)
-    with monkeypatch.context() as patched:
-        patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-        patched.setattr(executors, "ForkServer", ForkServer)
-        refused = watch_targets(options(path))
-    assert dict(refused.counts) == {"error": 1}
-    assert "its documents are not compared" in (refused.folder / "drift.html").read_text()
+    with refused():
+        result = watch_targets(options(path))
+    assert dict(result.counts) == {"error": 1}
+    assert "its documents are not compared" in (result.folder / "drift.html").read_text()
     assert dict(watch_targets(options(path)).counts) == {"first look": 1}
 
 
@@ -303,7 +332,7 @@ def test_json_names_the_targets_that_drifted_when_asked_for(
 
 
 def test_problem_that_was_seen_is_no_change_when_a_service_refuses(
-    runs, one_fork_server, tmp_path, monkeypatch
+    runs, one_fork_server, tmp_path, refused
 ):
     path = write_targets(tmp_path / "orders.jsonl", ["w0"])
     set_up(path)
@@ -318,11 +347,9 @@ def test_problem_that_was_seen_is_no_change_when_a_service_refuses(
         "<p>Was <code>none</code>, is now <code>bucket: "
         in (gone.folder / "drift.html").read_text()
     )
-    with monkeypatch.context() as patched:
-        patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-        patched.setattr(executors, "ForkServer", ForkServer)
-        refused = watch_targets(options(path))
-    assert dict(refused.counts) == {"error": 1}
-    assert drift_of(refused)["targets"][0]["drift"] == []
+    with refused():
+        result = watch_targets(options(path))
+    assert dict(result.counts) == {"error": 1}
+    assert drift_of(result)["targets"][0]["drift"] == []
     path.write_text(json.dumps(row) + "\n")
     assert dict(watch_targets(options(path)).counts) == {"changed": 1}

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.browser.conftest import PATIENCE, served
-from tests.browser.walk import KERNEL_IDLE, AppWalk, LabWalk, iam, serious_faults
+from tests.browser.walk import KERNEL_IDLE, AppWalk, LabWalk, cut_off, iam, serious_faults
 
 pytestmark = pytest.mark.slow
 
@@ -210,6 +210,7 @@ def walk_the_page(walk, runs):
     visible(walk, "Check again").last.click()
     walk.expect(walk.page.locator("#rw-section-6")).to_contain_text("✗ failed")
     walk.shot("61-broken", walk.page.locator("#rw-section-6"))
+    assert cut_off(walk.page) == []
     visible(walk, "Fix it").first.click()
     walk.wait_for("Would create attachment")
     walk.shot("62-fix", walk.page.locator("#rw-section-6"))

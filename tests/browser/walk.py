@@ -185,6 +185,17 @@ def iam(runs: Path):
     )
 
 
+def cut_off(page):
+    """Tables of ours that are wider than the place they stand in."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.rw-live .rw table')]
+          .filter(each => each.offsetParent
+            && each.getBoundingClientRect().right
+              > each.closest('.rw-live').getBoundingClientRect().right + 1)
+          .map(each => each.className + ': ' + each.innerText.slice(0, 60))"""
+    )
+
+
 def serious_faults(page, within=".rw-live"):
     """Accessibility faults that axe calls serious or critical, in our own output."""
     from axe_playwright_python.sync_playwright import Axe

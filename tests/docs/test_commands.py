@@ -48,9 +48,18 @@ def test_make_targets_and_paths_that_a_page_names_exist(page):
     text = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`make ([a-z-]+)`", text)) <= targets
+    assert missing_paths(text) == []
+
+
+def missing_paths(text):
     named = re.findall(r"`((?:rwlib|docs|tests|benchmarks|examples|notebooks)/[\w./-]+)`", text)
-    missing = [name for name in named if not (ROOT / name).exists()]
-    assert missing == []
+    return [name for name in named if not (ROOT / name).exists()]
+
+
+def test_paths_that_the_code_names_exist():
+    sources = [path for folder in ("rwlib", "tests") for path in (ROOT / folder).rglob("*.py")]
+    found = {path.relative_to(ROOT): missing_paths(path.read_text("utf-8")) for path in sources}
+    assert {path: missing for path, missing in found.items() if missing} == {}
 
 
 def known_options(command=cli, context=None):

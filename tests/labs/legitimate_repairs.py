@@ -59,6 +59,8 @@ _DENY_OTHERS = trusts(
     "Deny",
 )
 _LISTS = {"AWS": [DATA_TEAM, WORKLOAD_IDENTITY_ARN]}
+_WORKLOAD_NAME = WORKLOAD_IDENTITY_ARN.rpartition("/")[2]
+WORKLOAD_SESSION = f"arn:aws:sts::{RISINGWAVE_CLOUD}:assumed-role/{_WORKLOAD_NAME}/reqsign"
 
 
 def made_again(path: str = "/", *statements: Any) -> Repair:
@@ -73,6 +75,49 @@ def made_again(path: str = "/", *statements: Any) -> Repair:
         text = document(*(statements or (TEAM, RISINGWAVE)))
         iam.create_role(RoleName=role, Path=path, AssumeRolePolicyDocument=text)
         iam.attach_role_policy(RoleName=role, PolicyArn=lab.policy_arn)
+
+    return repair
+
+
+def _known_by_its_id(lab: Any) -> None:
+    """Name RisingWave's account, and let in the one role of it that has this unique id."""
+    iam = lab.setup.client("iam", RISINGWAVE_CLOUD)
+    unique_id = iam.get_role(RoleName=_WORKLOAD_NAME)["Role"]["RoleId"]
+    trust(TEAM, trusts({"AWS": ROOT}, {"StringLike": {"aws:userid": f"{unique_id}:*"}}))(lab)
+
+
+def _moved_to_a_path(lab: Any) -> None:
+    """Make the role again under a path, and register it in the place of the old one."""
+    old = lab.role_arn
+    made_again("/rw/")(lab)
+    lab.cloud.add_allowed_role(lab.cluster_id, lab.role_arn)
+    lab.cloud.remove_allowed_role(lab.cluster_id, old)
+
+
+def tagged(**tags: str) -> Repair:
+    """Tag the role."""
+
+    def repair(lab: Any) -> None:
+        given = [{"Key": key, "Value": lab.setup.fill(value)} for key, value in tags.items()]
+        lab.setup.client("iam").tag_role(RoleName=lab.role_name, Tags=given)
+
+    return repair
+
+
+def key_tagged(lab: Any) -> None:
+    """Tag the bucket's key."""
+    lab.setup.client("kms").tag_resource(
+        KeyId=lab.setup.variables["key_arn"], Tags=[{"TagKey": "use", "TagValue": "lake"}]
+    )
+
+
+def bounded(*statements: Any) -> Repair:
+    """Give the role a boundary of the learner's own."""
+
+    def repair(lab: Any) -> None:
+        iam, text = lab.setup.client("iam"), document(*lab.setup.fill(list(statements)))
+        arn = iam.create_policy(PolicyName="edge", PolicyDocument=text)["Policy"]["Arn"]
+        iam.put_role_permissions_boundary(RoleName=lab.role_name, PermissionsBoundary=arn)
 
     return repair
 
@@ -104,6 +149,11 @@ LISTING = allows(
     {"StringLike": {"s3:prefix": ["$prefix", "$prefix/", "$prefix/*"]}},
 )
 WRITING = allows("s3:PutObject", "arn:aws:s3:::$bucket/$prefix/*")
+LISTING_BY_TAG = allows(
+    "s3:ListBucket",
+    "arn:aws:s3:::$bucket",
+    {"StringLike": {"s3:prefix": ["${aws:PrincipalTag/place}", "${aws:PrincipalTag/place}/*"]}},
+)
 _NO_SINGLE = {"StringEquals": {"s3:prefix": ["risingwave", "risingwave/"]}}
 _OWN_ACCOUNT = {"StringEquals": {"aws:ResourceAccount": CUSTOMER}}
 _OBJECTS = f"{BUCKET}/risingwave/*"
@@ -226,6 +276,19 @@ _TRUSTS: dict[str, Repair] = {
     "one statement for both": trust(trusts(_LISTS)),
     "account, and a Deny by StringNotEquals": trust(TEAM, trusts({"AWS": ROOT}), _DENY_OTHERS),
     "role made again": made_again(),
+    "role made again under a path": _moved_to_a_path,
+    "the session as principal": trust(TEAM, trusts({"AWS": WORKLOAD_SESSION})),
+    "known by its unique id": _known_by_its_id,
+    "everybody, narrowed to the two roles": trust(
+        trusts("*", {"ArnEquals": {"aws:PrincipalArn": [WORKLOAD_IDENTITY_ARN, DATA_TEAM]}})
+    ),
+    "a Deny for other accounts beside": trust(
+        TEAM,
+        RISINGWAVE,
+        trusts(
+            "*", {"StringNotEquals": {"aws:PrincipalAccount": [RISINGWAVE_CLOUD, CUSTOMER]}}, "Deny"
+        ),
+    ),
 }
 
 LEGITIMATE: dict[tuple[int, str], Repair] = {
@@ -541,5 +604,69 @@ LEGITIMATE: dict[tuple[int, str], Repair] = {
         lab.setup.client("iam").tag_role(
             RoleName=lab.role_name, Tags=[{"Key": "incident", "Value": "over"}]
         ),
+    ),
+    **{
+        (number, "the role's tag in the pattern"): each
+        for number, each in (
+            (2, happy_path(tagged(place="$prefix"), inline(LISTING_BY_TAG, WRITING))),
+            (5, all_of(tagged(place="$prefix"), inline(LISTING_BY_TAG))),
+        )
+    },
+    (2, "the bucket policy alone"): happy_path(
+        resource_allows("s3:ListBucket", BUCKET, LISTING["Condition"]),
+        resource_allows("s3:PutObject", _OBJECTS),
+    ),
+    (2, "all of it, and Denies for the rest"): happy_path(
+        inline(
+            allows(["s3:ListBucket", "s3:PutObject"], [BUCKET, f"{BUCKET}/*"]),
+            {
+                "Effect": "Deny",
+                "Action": "s3:ListBucket",
+                "Resource": BUCKET,
+                "Condition": {"StringNotLike": {"s3:prefix": ["risingwave", "risingwave/*"]}},
+            },
+            {"Effect": "Deny", "Action": "s3:PutObject", "NotResource": _OBJECTS},
+        )
+    ),
+    (5, "bounded first, and all of S3 then"): all_of(
+        bounded(LISTING, WRITING), inline(allows("s3:*", "*"))
+    ),
+    (6, "only the files that the source reads"): version(
+        LISTING,
+        allows("s3:GetObject", f"{BUCKET}/risingwave/orders/*"),
+        allows("s3:GetBucketLocation", BUCKET),
+    ),
+    (6, "a boundary keeps the writing out"): all_of(
+        bounded(LISTING, allows("s3:GetObject", _OBJECTS), allows("s3:GetBucketLocation", BUCKET)),
+        inline(allows("s3:GetBucketLocation", BUCKET)),
+    ),
+    (8, "the key's tag"): all_of(
+        key_tagged,
+        inline(allows(_KEY, "$key_arn", {"StringEquals": {"aws:ResourceTag/use": "lake"}})),
+    ),
+    (8, "every key, and a Deny for all but this one"): inline(
+        allows(_KEY, "*"), {"Effect": "Deny", "Action": "kms:*", "NotResource": "$key_arn"}
+    ),
+    (8, "half by a grant, half inline"): all_of(
+        new_key_grant(_ROLE, ["GenerateDataKey"]), inline(allows("kms:Decrypt", "$key_arn"))
+    ),
+    (10, "all writing, and a Deny for the rest"): boundary(
+        allows("s3:PutObject", "arn:aws:s3:::$bucket/*"),
+        {"Effect": "Deny", "Action": "s3:PutObject", "NotResource": _OBJECTS},
+    ),
+    (13, "the listed database users"): _copies(
+        _REDSHIFT, {"StringEquals": {"sts:ExternalId": [f"{_USER}/risingwave", f"{_USER}/admin"]}}
+    ),
+    (18, "the id without its colon"): exempts(
+        {"StringNotLike": {"aws:userid": ["$role_id*", CUSTOMER]}}
+    ),
+    (19, "the session as principal"): terraform_trust(TEAM, trusts({"AWS": WORKLOAD_SESSION})),
+    (19, "blocks in lists, a description and tags"): terraform_trust(
+        TEAM, RISINGWAVE, listed=True, description="RisingWave writes orders", tags={"a": "b"}
+    ),
+    (20, "all but the role of this id"): _not_during(
+        lambda setup, statement: statement.update(
+            setup.fill({"Condition": {"StringNotLike": {"aws:userid": "$role_id:*"}}})
+        )
     ),
 }

@@ -153,12 +153,16 @@ def sink(change: Callable[[str], str] | None = None) -> Repair:
     return repair
 
 
-def terraform_trust(*statements: Any, apply: bool = True) -> Repair:
+def terraform_trust(
+    *statements: Any, apply: bool = True, listed: bool = False, **arguments: Any
+) -> Repair:
     """Write another trust policy into lab 19's configuration."""
 
     def repair(lab: Any) -> None:
-        role = {"name": lab.role_name, "assume_role_policy": document(*statements)}
-        body = json.dumps({"resource": {"aws_iam_role": {"risingwave": role}}})
+        role = {"name": lab.role_name, "assume_role_policy": document(*statements), **arguments}
+        labels: Any = {"risingwave": [role] if listed else role}
+        resources: Any = {"aws_iam_role": [labels] if listed else labels}
+        body = json.dumps({"resource": [resources] if listed else resources})
         lab.setup.client("s3").put_object(Bucket=TERRAFORM, Key=CONFIGURATION, Body=body)
         if apply:
             lab.terraform_apply()

@@ -146,4 +146,4 @@ def test_mistake_is_called_by_what_it_is_in_its_lab(solved, number, name, change
         changed = with_piece(history, piece, **changes)
     kinds = [each.mistake for each in (*opened(setup, changed), *lost(setup, changed))]
     assert kind in kinds
-    assert set(kinds) <= {kind, None, "refuses_what_it_allowed"}
+    assert set(kinds) <= {kind, None, "refuses_what_it_allowed", "denies"}

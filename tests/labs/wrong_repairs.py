@@ -12,11 +12,14 @@ from rwlib.labs.setup_calls import LabSetup
 from rwlib.sandbox import CUSTOMER, OTHER_CLUSTER_ARN, RISINGWAVE_CLOUD, WORKLOAD_IDENTITY_ARN
 from tests.labs.legitimate_repairs import (
     LISTING,
+    WORKLOAD_SESSION,
     WRITING,
     exempts,
     first_version,
     happy_path,
+    key_tagged,
     made_again,
+    tagged,
 )
 from tests.labs.repairs import (
     BUCKET,
@@ -53,6 +56,7 @@ _CONTEXT = "kms:EncryptionContext:aws:s3:arn"
 _REDSHIFT = {"Service": "redshift.amazonaws.com"}
 _USER = f"arn:aws:redshift:us-east-1:{CUSTOMER}:dbuser:example-cluster"
 STRANGER = "arn:aws:iam::999999999999:root"
+_WORKLOAD_NAME = WORKLOAD_IDENTITY_ARN.rpartition("/")[2]
 _ALL_ROLES = f"arn:aws:iam::{RISINGWAVE_CLOUD}:role/*"
 
 
@@ -303,7 +307,50 @@ _FEDERATED = {
 }
 _EXCLUDED = trusts({"AWS": ROOT}, {"StringNotEquals": {_ARN: OTHER_CLUSTER_ARN}})
 
+
+def _by_risingwaves_account(lab: Any) -> None:
+    """Let RisingWave's role assume everything, by a policy in RisingWave's own account."""
+    lab.setup.client("iam", RISINGWAVE_CLOUD).put_role_policy(
+        RoleName=_WORKLOAD_NAME,
+        PolicyName="mine",
+        PolicyDocument=document(allows("sts:AssumeRole", "*")),
+    )
+
+
+def _deny_for_all_accounts_but(*accounts: str) -> Any:
+    return trusts("*", {"StringNotEquals": {"aws:PrincipalAccount": [*accounts]}}, "Deny")
+
+
 _TRUSTS: dict[str, Repair] = {
+    "the same name in any account": trust(
+        TEAM, trusts({"AWS": "*"}, {"StringLike": {_ARN: f"*/{_WORKLOAD_NAME}"}})
+    ),
+    "the same name in any account, by ArnLike": trust(
+        TEAM, trusts("*", {"ArnLike": {_ARN: f"arn:aws:iam::*:role/{_WORKLOAD_NAME}"}})
+    ),
+    "the organization": trust(
+        TEAM, RISINGWAVE, trusts("*", {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}})
+    ),
+    "where no source account is told": trust(
+        TEAM, trusts("*", {"StringEqualsIfExists": {"aws:SourceAccount": RISINGWAVE_CLOUD}})
+    ),
+    "until a date": trust(
+        TEAM,
+        RISINGWAVE,
+        trusts("*", {"DateLessThan": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}}),
+    ),
+    "a Deny for the other cluster alone": trust(
+        TEAM, trusts({"AWS": ROOT}), trusts({"AWS": OTHER_CLUSTER_ARN}, effect="Deny")
+    ),
+    "a Deny for the data team's account": trust(
+        TEAM, RISINGWAVE, _deny_for_all_accounts_but(RISINGWAVE_CLOUD)
+    ),
+    "another cluster's session": trust(
+        TEAM,
+        RISINGWAVE,
+        trusts({"AWS": WORKLOAD_SESSION.replace(_WORKLOAD_NAME, "other-cluster-role")}),
+    ),
+    "right, and by RisingWave's account": solved_and(_by_risingwaves_account),
     "account number": trust(TEAM, trusts({"AWS": RISINGWAVE_CLOUD})),
     "every role by a pattern": trust(TEAM, trusts("*", {"ArnLike": {_ARN: _ALL_ROLES}})),
     "every role that ends so": trust(TEAM, trusts({"AWS": ROOT}, {"StringLike": {_ARN: "*-role"}})),
@@ -368,7 +415,29 @@ _DENIES: dict[str, Repair] = {
     "an Allow in the bucket policy": resource_allows("s3:PutObject", "arn:aws:s3:::$bucket/*"),
 }
 
+_DENIES |= {
+    "names that begin so": also("ArnNotLike", _ARN, "$role_arn*"),
+    "any path": also("ArnNotLike", _ARN, f"arn:aws:iam::{CUSTOMER}:role/*$role_name"),
+    "the same name in any account": also("ArnNotLike", _ARN, "arn:aws:iam::*:role/$role_name"),
+    "whatever ends with the name": also("StringNotLike", _ARN, "*/$role_name"),
+    "whoever has the tag that the role has now": all_of(
+        tagged(writer="yes"), also("StringNotEquals", "aws:PrincipalTag/writer", "yes")
+    ),
+    "a header that anybody may send": also("Null", "s3:x-amz-server-side-encryption", "false"),
+    "one of several": also("ForAnyValue:ArnNotEquals", _ARN, _ROLE),
+}
+
 _ON_THE_KEY: dict[str, Repair] = {
+    "every key with a tag": all_of(
+        key_tagged,
+        inline(allows(_KEY, "*", {"StringEquals": {"aws:ResourceTag/use": "lake"}})),
+    ),
+    "every caller of the account, by the key policy": key_policy(
+        {**allows(_KEY, "*", {"StringEquals": {"kms:CallerAccount": CUSTOMER}}), "Principal": "*"}
+    ),
+    "right, and a grant to RisingWave's role": solved_and(
+        new_key_grant(WORKLOAD_IDENTITY_ARN, ["Decrypt"])
+    ),
     "all of KMS by the key policy": _role_in_the_key_policy("kms:*"),
     "key policy may be changed, by the key policy": _role_in_the_key_policy(
         [*_KEY, "kms:PutKeyPolicy"]
@@ -696,4 +765,31 @@ TOO_WIDE: dict[tuple[int, str], Repair] = {
     (8, "right, and a file overwritten"): solved_and(_overwritten),
     (20, "detached, and no bucket policy"): solved_and(no_policy),
     (20, "made again, open to the account"): made_again("/", TEAM, trusts({"AWS": ROOT})),
+    (10, "the Deny for users alone"): _whole_boundary(
+        _BOUNDARY_READS,
+        WRITING,
+        {**_BOUNDARY_DENIES, "Resource": f"arn:aws:iam::{CUSTOMER}:user/*"},
+    ),
+    (10, "all of S3 for whoever has a tag"): boundary(
+        allows("s3:*", "*", {"StringEquals": {"aws:PrincipalTag/team": "data"}}), WRITING
+    ),
+    (12, "by RisingWave's account"): _by_risingwaves_account,
+    (19, "right, and more rights written"): terraform_trust(
+        TEAM,
+        RISINGWAVE,
+        apply=False,
+        inline_policy=[{"name": "more", "policy": document(allows("*", "*"))}],
+    ),
+    (19, "right by hand, and Terraform told to look away"): all_of(
+        trust(TEAM, RISINGWAVE),
+        terraform_trust(
+            TEAM, trusts({"AWS": ROOT}), apply=False, lifecycle={"ignore_changes": "all"}
+        ),
+    ),
+    (20, "lockdown of another action"): lockdown(
+        {"Effect": "Deny", "Action": "s3:PutObjectTagging", "Resource": "*"}
+    ),
+    (20, "lockdown of another bucket"): lockdown(
+        {"Effect": "Deny", "Action": ["s3:PutObject"], "Resource": "arn:aws:s3:::nobodys/*"}
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 
 import pytest
@@ -138,6 +139,13 @@ def test_check_is_made_by_one_module(checks):
     }
     assert len(found) > 15
     assert {check_id: where for check_id, where in found.items() if len(where) != 1} == {}
+
+
+def test_modules_that_make_checks_are_those_that_the_architecture_names():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"^\*\*`verify`\*\* (.*?) Beside them ", text, re.M | re.S)
+    made = {path.stem for path in tree.modules("verify") if "Check(" in path.read_text()}
+    assert set(re.findall(r"`(\w+)`", said)) == made
 
 
 def test_hops_of_checks_are_those_of_the_table():

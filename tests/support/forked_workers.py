@@ -1,7 +1,7 @@
 """Tests that are read once and run by forked workers, file by file.
 
-Many short tests take less time than reading them in each of several processes and telling of
-every report of theirs by message. Loaded by name: `pytest -n 0 -p tests.support.forked_workers`.
+Reading all tests takes each process more than ten seconds, and telling of every report of many
+short ones by message as long again. Loaded by name: `pytest -n 0 -p tests.support.forked_workers`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from multiprocessing.connection import Pipe, wait
 
 import pytest
 
-WORKERS = 3
+# Short tests compute all the time; of the long ones, some wait for what they have started.
+WORKERS_OF_SHORT, WORKERS_OF_ALL = 3, 4
 _NUMBER = struct.Struct("H")
 
 
@@ -63,7 +64,11 @@ def _start(session, files):
     os.close(put)
     folder = session.config._tmp_path_factory.getbasetemp()
     telling, workers = [], []
-    for place in range(min(WORKERS, len(files))):
+    from tests.conftest import marks_left_out
+
+    short = "slow" in marks_left_out(session.config.option.markexpr)
+    count = WORKERS_OF_SHORT if short else WORKERS_OF_ALL
+    for place in range(min(count, len(files))):
         hear, tell = Pipe(duplex=False)
         worker = os.fork()
         if not worker:

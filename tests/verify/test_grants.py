@@ -87,6 +87,50 @@ def test_stranger_is_found_behind_any_number_of_conditions(count):
     ).allowed
 
 
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("StringLike", f"*/{WORKLOAD.rpartition('/')[2]}"),
+        ("StringLike", f"arn:*:role/{WORKLOAD.rpartition('/')[2]}"),
+        ("ArnLike", f"arn:aws:iam::*:role/{WORKLOAD.rpartition('/')[2]}"),
+    ],
+)
+def test_everybody_narrowed_to_a_name_lets_in_the_same_name_of_any_account(operator, value):
+    target = target_of()
+    trust = trust_policy(WORKLOAD, VALUES["connectors"])
+    trust["Statement"][0] |= {
+        "Principal": {"AWS": "*"},
+        "Condition": {operator: {"aws:PrincipalArn": value}},
+    }
+    (found,) = excess_grants(target, situation_of(target, trust=trust), WORKLOAD)
+    assert (found.kind, found.lets_in) == ("outside", "everybody")
+    exact = {operator: {"aws:PrincipalArn": WORKLOAD}}
+    trust["Statement"][0]["Condition"] = exact
+    assert excess_grants(target, situation_of(target, trust=trust), WORKLOAD) == ()
+
+
+def test_account_narrowed_to_an_id_lets_in_others_unless_it_is_the_workloads():
+    target = target_of()
+    trust = trust_policy(WORKLOAD, VALUES["connectors"])
+    account = WORKLOAD.split(":")[4]
+    trust["Statement"][0] |= {
+        "Principal": {"AWS": account},
+        "Condition": {"StringLike": {"aws:userid": "AROA4EXAMPLEWORKLOAD1:*"}},
+    }
+    situation = situation_of(target, trust=trust)
+    (found,) = excess_grants(target, situation, WORKLOAD)
+    assert found.lets_in == "account"
+    known = {"workload_id": "AROA4EXAMPLEWORKLOAD1"}
+    assert excess_grants(target, situation, WORKLOAD, **known) == ()
+    assert excess_grants(target, situation, WORKLOAD, workload_id="AROA4EXAMPLEANOTHER11")
+
+
+def test_action_of_no_known_resource_is_asked_for_on_a_star():
+    target = target_of()
+    found = excess_grants(target, situation_of(target, allow("brandnew:ReadIt", "*")), WORKLOAD)
+    assert [each.witness.resource for each in found] == ["*"]
+
+
 def test_answer_is_unknown_where_not_every_combination_was_looked_at():
     """A Deny that tests many keys refuses the stranger in all of the first combinations."""
     trust = stranger({})

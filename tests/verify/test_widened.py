@@ -23,6 +23,8 @@ def guard(condition):
     [
         ([f"{OWN}:*"], ""),
         ([f"{OWN}:reqsign"], ""),
+        ([f"{OWN}*"], ""),
+        ([f"{OWN[:15]}*"], "role/"),
         (["*:reqsign"], "role/"),
         (["AROA*"], "role/"),
         (["AIDA*"], "user/"),
@@ -43,6 +45,57 @@ def test_id_in_a_deny_exempts_only_whose_it_is(exempted, who):
     )
     assert bool(found) is bool(who)
     assert all(who in each.who for each in found)
+
+
+@pytest.mark.parametrize(
+    ("operator", "exempted", "finds"),
+    [
+        ("ArnNotEquals", "role/loader", False),
+        ("ArnNotLike", "role/loader*", True),
+        ("ArnNotLike", "role/*loader", True),
+        ("StringNotLike", "role/loader*", True),
+        ("StringNotLike", "*/loader", True),
+        ("StringNotLike", "*:role/loader", True),
+        ("StringNotLike", "role/loader", False),
+    ],
+)
+def test_pattern_that_fits_an_exempted_role_is_judged_by_whom_else_it_fits(
+    operator, exempted, finds
+):
+    arn = f"arn:aws:iam::{ACCOUNT}:role/loader"
+    value = exempted if exempted.startswith("*") else f"arn:aws:iam::{ACCOUNT}:{exempted}"
+    before = denials(guard({"ArnNotEquals": {"aws:PrincipalArn": "arn:aws:iam::1:role/x"}}))
+    now = denials(guard({operator: {"aws:PrincipalArn": ["arn:aws:iam::1:role/x", value]}}))
+    found = list(newly_allowed(before, now, place=BUCKET, account_id=ACCOUNT, but=[arn]))
+    assert bool(found) is finds
+    assert not any(each.who == arn for each in found)
+
+
+def test_nobody_asks_a_key_without_credentials_or_as_a_caller_of_another_account():
+    own = f"arn:aws:iam::{ACCOUNT}:root"
+    root = {"Effect": "Allow", "Principal": {"AWS": own}, "Action": "kms:*", "Resource": "*"}
+    more = {"Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+            "Condition": {"StringEquals": {"kms:CallerAccount": ACCOUNT}}}  # fmt: skip
+    found = list(
+        newly_allowed(
+            {"Statement": [root]},
+            {"Statement": [root, more]},
+            place=f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k",
+            account_id=ACCOUNT,
+            alone=True,
+        )
+    )
+    assert found
+    assert all(each.who.startswith(f"arn:aws:iam::{ACCOUNT}:") for each in found)
+
+
+def test_deny_that_is_narrowed_to_some_resources_is_found():
+    def boundary(resource):
+        return denials({"Statement": [{"Effect": "Deny", "Action": "iam:*", "Resource": resource}]})
+
+    users = f"arn:aws:iam::{ACCOUNT}:user/*"
+    found = newly_allowed(boundary("*"), boundary(users), place="*", account_id=ACCOUNT)
+    assert ":user/" not in next(found).request.resource
 
 
 def test_narrowed_deny_without_a_resource_is_found():

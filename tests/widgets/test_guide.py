@@ -399,3 +399,33 @@ def test_the_form_has_every_field_of_a_target(world):
     form = widgets.guide({}, step=0, guided=True).form("bucket")
     assert set(form.fields) == set(Target.model_fields) - {"apply"}
     assert all(field.help.value for field in form.fields.values())
+
+
+def test_an_adopted_role_keeps_its_path_and_is_registered_and_used_with_it(world, complete):
+    there = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}
+    document = {"Version": "2012-10-17", "Statement": [{**there, "Action": "sts:AssumeRole"}]}
+    boto3.client("iam").create_role(
+        RoleName=ROLE, Path="/team/data/", AssumeRolePolicyDocument=json.dumps(document)
+    )
+    set_up(complete)
+    guide = widgets.guide(complete, step=5, guided=True)
+    assert [each.state for each in guide.states][:4] == [State.SUCCESS] * 4
+    assert f"role/team/data/{ROLE}" in guide.runbook.sql[0].sql
+    assert [each for each in guide.runbook.checks if each.status == "fail"] == []
+
+
+def test_what_was_typed_before_the_click_and_comes_after_it_is_looked_at_too(
+    world, complete, monkeypatch
+):
+    guide, preview = opened(complete, 1, "preview")
+    form = guide.form(*FORM)
+    preview.button.click()
+    form.fields["prefix"].value = "finance"
+    assert guide.state.state is State.CONFIGURED
+    assert "finance" in preview.body.value
+    form.fields["prefix"].value = "risingwave"
+    assert "press Preview" in guide.state.sentence
+    preview.button.click()
+    monkeypatch.setattr("rwlib.widgets.guide_state.LATE", 0.0)
+    form.fields["prefix"].value = "finance"
+    assert "press Preview" in guide.state.sentence

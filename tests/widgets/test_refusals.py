@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shlex
 
 import boto3
@@ -222,7 +223,7 @@ def test_a_boundary_in_the_way_comes_with_one_that_leaves_room_for_this_role(wor
 
 
 @pytest.mark.slow
-def test_a_boundary_that_denies_is_not_talked_around(world, complete):
+def test_a_deny_in_a_boundary_comes_with_one_that_exempts_this_role_alone(world, complete):
     set_up(complete)
     iam = boto3.client("iam")
     shut = copy.deepcopy(TEAM_BOUNDARY)
@@ -232,8 +233,45 @@ def test_a_boundary_that_denies_is_not_talked_around(world, complete):
     _, panel = opened(complete, 6, "check")
     check = next(each for each in panel.checks if each.id == "boundary")
     assert check.status == "fail"
-    assert check.pastes == ()
-    assert check.fix
+    words = run_copied(check.pastes[-1].text)
+    assert words[:3] == ["aws", "iam", "create-policy-version"]
+    written = json.loads(words[-1])["Statement"]
+    deny = next(each for each in written if each["Effect"] == "Deny")
+    exempt = {"ArnNotEquals": {"aws:PrincipalArn": f"arn:aws:iam::111122223333:role/{ROLE}"}}
+    assert deny == {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": exempt}
+    assert written[: len(TEAM_BOUNDARY["Statement"])] == TEAM_BOUNDARY["Statement"]
+    panel.button.click()
+    assert next(each for each in panel.checks if each.id == "boundary").status == "pass"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("denies", [True, False], ids=["denied", "not allowed"])
+def test_what_the_organization_stops_comes_with_a_text_for_its_administrators(
+    world, complete, denies
+):
+    set_up(complete)
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    deny = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
+    reading = {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*", "iam:*"], "Resource": "*"}
+    statements = [everything, deny] if denies else [reading]
+    world.set_scps("111122223333", [{"Version": "2012-10-17", "Statement": statements}])
+    try:
+        _, panel = opened(complete, 6, "check")
+        check = next(each for each in panel.checks if each.id == "scp")
+        assert check.status == "fail"
+        text = check.pastes[0].text
+        assert f"arn:aws:iam::111122223333:role/{ROLE}" in text
+        assert "- s3:PutObject on arn:aws:s3:::acme-analytics/risingwave" in text
+        assert ('"ArnNotEquals"' in text) is denies
+        assert ('"Effect": "Allow"' in text) is not denies
+        assert re.search(r"request id [0-9a-f-]{36}", text)
+        assert "the text for the organization" in "".join(
+            each.value for each in panel.rows.children if hasattr(each, "value")
+        )
+    finally:
+        world.set_scps("111122223333")
+    panel.button.click()
+    assert next(each for each in panel.checks if each.id == "scp").status == "pass"
 
 
 @pytest.mark.slow

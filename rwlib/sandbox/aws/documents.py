@@ -12,22 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rwlib.errors import InputError
-from rwlib.evaluate import Policies, Request, evaluate
+from rwlib.evaluate import ELEMENTS, TOP, Policies, Request, evaluate
 
 Kind = Literal["managed", "inline", "trust", "bucket", "key", "session"]
 
-TOP = ("Version", "Id", "Statement")
-ELEMENTS = (
-    "Sid",
-    "Effect",
-    "Principal",
-    "NotPrincipal",
-    "Action",
-    "NotAction",
-    "Resource",
-    "NotResource",
-    "Condition",
-)
 OPERATORS = frozenset(
     {
         *("StringEquals", "StringNotEquals", "StringLike", "StringNotLike"),

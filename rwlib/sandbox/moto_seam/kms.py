@@ -37,6 +37,7 @@ class MotoKms:
             tuple(key.aliases),
             grants,
             asymmetric=not _is_symmetric(key.key_spec),
+            tags=backend.tagger.get_tag_dict_for_resource(key.id),
             multi_region=key.multi_region_configuration["MultiRegionKeyType"]
             if key.multi_region
             else "",

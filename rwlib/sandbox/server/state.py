@@ -88,13 +88,7 @@ class StateFolder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise InputError(
-                "state",
-                str(self.path),
-                f"cannot be read: {error}",
-                reason="cannot_be_read",
-                todo="take an empty folder",
-            ) from error
+            raise self._unreadable(error) from error
         try:
             manifest = json.loads(text)
             if manifest["format"] != FORMAT or manifest["moto"] != _series(MOTO_VERSION):
@@ -108,14 +102,17 @@ class StateFolder:
             own: dict[str, Any] = manifest["own"]
             secret_of(own["secret"])
         except (UnreadableStateError, ValueError, KeyError, TypeError, OSError) as error:
-            raise InputError(
-                "state",
-                str(self.path),
-                f"cannot be read: {error}",
-                reason="cannot_be_read",
-                todo="take an empty folder",
-            ) from error
+            raise self._unreadable(error) from error
         return own
+
+    def _unreadable(self, error: Exception) -> InputError:
+        return InputError(
+            "state",
+            str(self.path),
+            f"cannot be read: {error}",
+            reason="cannot_be_read",
+            todo="take an empty folder",
+        )
 
     def save(
         self, world: World, own: dict[str, Any], services: frozenset[str] | None = None

@@ -6,7 +6,6 @@ id. What somebody else or another target uses now is kept and named.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from rwlib.steps.teardown.role import take_back_role
 from rwlib.steps.teardown.statements import take_back_sql
 from rwlib.steps.teardown.work import TearDown, Work
 from rwlib.target import Target
+from rwlib.waiting import rest
 
 if TYPE_CHECKING:
     from rwlib.cloud import Cloud
@@ -48,7 +48,7 @@ def tear_down(
     connect: Callable[[], Connection] | None = None,
     drop_sql: bool = False,
     stale_principals: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> TearDown:
     """Take back what this runbook made for the target; previews without ``apply``.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from rwlib.aws import Aws, read_role
@@ -12,6 +11,7 @@ from rwlib.steps.ownership import claim_key, claims_on, is_ours
 from rwlib.steps.teardown.policy import detach, take_back_policy
 from rwlib.steps.teardown.work import Work
 from rwlib.target import Target
+from rwlib.waiting import rest
 
 
 def remove_left_over(
@@ -20,7 +20,7 @@ def remove_left_over(
     *,
     ledger: Ledger | None = None,
     apply: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = rest,
 ) -> tuple[list[Change], list[str]]:
     """Detach and delete the policies that only this target claims and does not ask for.
 

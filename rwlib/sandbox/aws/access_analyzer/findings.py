@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rwlib.evaluate import ELEMENTS, TOP
 from rwlib.sandbox.aws.actions import known_actions, known_services
-from rwlib.sandbox.aws.documents import ELEMENTS, OPERATORS, TOP, listed
+from rwlib.sandbox.aws.documents import OPERATORS, listed
 from rwlib.sandbox.aws.iam.rules import QUOTAS
 from rwlib.sandbox.aws.positions import Path, position, spans
 

@@ -131,6 +131,7 @@ class KeyAccess:
             "kms:KeyOrigin": "AWS_KMS",
             "kms:KeySpec": "SYMMETRIC_DEFAULT",
             "kms:KeyUsage": "ENCRYPT_DECRYPT",
+            **{f"aws:ResourceTag/{tag}": value for tag, value in key.tags.items()},
             "kms:MultiRegion": bool(key.multi_region),
         }
         if key.multi_region:

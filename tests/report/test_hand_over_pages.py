@@ -9,7 +9,7 @@ import re
 import pytest
 
 from rwlib.export import export_plan, export_target
-from rwlib.report.handover import AWS_FILE, RISINGWAVE_FILE, hand_over
+from rwlib.report.hand_over_pages import AWS_FILE, RISINGWAVE_FILE, hand_over
 from rwlib.sql import statements_for
 from rwlib.target import Target
 from tests.support.places import ROOT

@@ -14,13 +14,11 @@ from typing import Any
 from rwlib.errors import InputError
 from rwlib.export import ExportPlan, export_target
 from rwlib.report.html import template
-from rwlib.sql import statements_for
 from rwlib.steps import REASONS, console_clicks, statements_of
-from rwlib.target import Target
 from rwlib.verify import (
-    Situation,
     check_allowed_principal,
     check_situation,
+    document_situation,
     judge_reach,
     probe_role,
 )
@@ -41,9 +39,9 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
     Never asks anybody, and never says that something works: what cannot be seen from the
     documents, such as the bucket's own policy, is named as not looked at.
     """
-    target = _as_it_is(plan)
+    target = plan.as_it_is
     role_arn = target.role_arn_in(plan.account_id or ACCOUNT)
-    sql = statements_for(target, role_arn, plan.region_name)
+    sql = plan.statements(role_arn)
     common: dict[str, Any] = {
         "plan": plan,
         "target": target,
@@ -54,7 +52,7 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
     judged = _judged(plan, role_arn)
     sids = [str(each.get("Sid", "")) for each in statements_of(plan.policy)]
     return {
-        AWS_FILE: template("handover_aws.html.j2").render(
+        AWS_FILE: template("hand_over_aws.html.j2").render(
             **common,
             report=judged,
             allowed=[each for each in judged["requests"] if each["should_be"] == "allowed"],
@@ -62,7 +60,7 @@ def hand_over(plan: ExportPlan) -> dict[str, str]:
             reasons={sid: REASONS[sid] for sid in sids if sid in REASONS},
             ways=dict(_ways(plan)),
         ),
-        RISINGWAVE_FILE: template("handover_risingwave.html.j2").render(
+        RISINGWAVE_FILE: template("hand_over_risingwave.html.j2").render(
             **common,
             clicks=console_clicks(target, role_arn, plan.workload_identity_arn),
             sql=[{"connector": e.connector, "sql": e.sql, "notes": list(e.notes)} for e in sql],
@@ -77,15 +75,19 @@ def _ways(plan: ExportPlan) -> Iterator[tuple[str, dict[str, str]]]:
             yield title, export_target(plan, name)
 
 
-def _as_it_is(plan: ExportPlan) -> Target:
-    """Return the target with the path of a role that is there, which is part of its ARN."""
-    return plan.target.model_copy(update={"role_path": plan.role_path})
-
-
 def _judged(plan: ExportPlan, role_arn: str) -> dict[str, Any]:
     """Return what the documents come to, in the shape of a report."""
-    target = _as_it_is(plan)
-    situation = _situation(plan)
+    target = plan.as_it_is
+    situation = document_situation(
+        target,
+        plan.account_id or _STAND_IN,
+        plan.policy,
+        plan.trust,
+        region_name=plan.region_name,
+        kms_key_arn=plan.kms_key_arn,
+        boundary_arn=plan.permissions_boundary_arn,
+        why=_NOT_LOOKED_AT,
+    )
     verdicts = probe_role(target, situation)
     check, grants, beside = judge_reach(target, situation, plan.workload_identity_arn)
     checks = check_situation(
@@ -113,38 +115,3 @@ def _judged(plan: ExportPlan, role_arn: str) -> dict[str, Any]:
             {**each.to_dict(), "accepted": each.id in target.accept_findings} for each in grants
         ],
     }
-
-
-def _situation(plan: ExportPlan) -> Situation:
-    """Return what will be there, with everything that the documents do not say as not looked at."""
-    from rwlib.aws import BucketFacts
-
-    target = _as_it_is(plan)
-    account = plan.account_id or _STAND_IN
-    policy_arn = target.policy_arn_in(account)
-    unread = ("bucket policy", "block public access", "kms key", "kms key policy", "kms grants")
-    unknown = dict.fromkeys(unread, _NOT_LOOKED_AT)
-    if not plan.kms_key_arn:
-        unknown["encryption"] = _NOT_LOOKED_AT
-    boundary = plan.permissions_boundary_arn
-    return Situation(
-        caller_arn="",
-        account_id=account,
-        role_arn=target.role_arn_in(account),
-        trust_policy=plan.trust,
-        identity=((policy_arn, plan.policy),),
-        policy_arn=policy_arn,
-        policy_document=plan.policy,
-        attached=(policy_arn,),
-        boundary=None,
-        bucket=BucketFacts(
-            target.bucket,
-            plan.region_name,
-            owned=None,
-            kms_key_arn=plan.kms_key_arn,
-            unknown=unknown,
-        ),
-        planned=True,
-        unknown={boundary: _NOT_LOOKED_AT} if boundary else {},
-        boundary_arn=boundary,
-    )
