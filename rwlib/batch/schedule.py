@@ -142,8 +142,15 @@ class Limits:
 
     def learn(self, target: Mapping[str, Any], account_id: str) -> None:
         """Remember which account a profile leads to, so that two ways to it count as one."""
-        if account_id:
-            self.accounts[_key(target["operator_role_arn"], target["aws_profile"])] = account_id
+        way = _key(target["operator_role_arn"], target["aws_profile"])
+        if not account_id or self.accounts.get(way) == account_id:
+            return
+        self.accounts[way] = account_id
+        for kind in ("account", "account reads"):
+            # What was learned under way goes on under the account's id.
+            known = self.adapting.pop((kind, way), None) if way != account_id else None
+            if known is not None:
+                self.adapting.setdefault((kind, account_id), known)
 
 
 def account_key(target: Target) -> str:

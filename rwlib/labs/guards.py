@@ -558,8 +558,8 @@ def _boundary_opened(setup: LabSetup, history: LabHistory, state: LabState) -> I
         None,
     )
     if first is not None:
-        asked = first.proof.rpartition("; for example ")[2]
-        yield Observed(f"the boundary lets the role be granted {asked}", "boundary_widened")
+        line = f"the boundary lets the role be granted {first.example}"
+        yield Observed(line, "boundary_widened")
         return
     walls = newly_allowed(
         denials(before.boundary[1]), denials(now.boundary[1]), place="*", account_id=CUSTOMER

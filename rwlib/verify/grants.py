@@ -112,6 +112,11 @@ class ExcessGrant:
     @property
     def proof(self) -> str:
         """The grant and its proof, without the id."""
+        return f"{self.title}; for example {self.example}"
+
+    @property
+    def example(self) -> str:
+        """A request that the grant lets through, and what else must hold."""
         shown = {
             key: value
             for key, value in self.witness.context.items()
@@ -124,7 +129,7 @@ class ExcessGrant:
             name = who if isinstance(who, str) else next(iter(who.values()))
             asked = f"{self.witness.action} by {name}{where}"
         more = f", {self.assumes}" if self.assumes else ""
-        return f"{self.title}; for example {asked}{more}"
+        return f"{asked}{more}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the grant as plain JSON values."""

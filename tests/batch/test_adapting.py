@@ -248,3 +248,18 @@ def test_summary_names_what_an_account_was_brought_down_to():
     chosen, rest = per_account_chosen(Options(Path("rows.csv"), Path("runbook.ipynb")), limits)
     assert chosen["why"] == f"AWS throttled 2 calls, and the lowest number was {lowest}"
     assert rest["why"] == "AWS throttled no call"
+
+
+def test_account_that_becomes_known_keeps_what_was_learned_of_it():
+    limits = Limits()
+    target = Target(workload_identity_arn="arn:aws:iam::444455556666:role/x", bucket="acme-a",
+                    connectors=["s3_sink"], apply=True)  # fmt: skip
+    before = [each for each in limits.uses(target).values() if isinstance(each, AccountLimit)]
+    for limit in before:
+        limit.ended(0.0, 1.0, 10, {"iam:write": 2})
+    limits.learn(target.model_dump(), "111122223333")
+    after = [each for each in limits.uses(target).values() if isinstance(each, AccountLimit)]
+    assert all(new is old for new, old in zip(after, before, strict=True))
+    options = Options(Path("rows.csv"), Path("runbook.ipynb"))
+    told = [each["account"] for each in per_account_chosen(options, limits)]
+    assert told == ["111122223333", "every other"]

@@ -185,6 +185,7 @@ print(aws.ahead is not None, aws.client("sts").meta.endpoint_url)
 """
 
 
+@pytest.mark.slow
 def test_a_kernel_has_clients_for_the_place_that_it_is_pointed_to(start, monkeypatch):
     for place in ("http://127.0.0.1:9", "http://127.0.0.1:10"):
         monkeypatch.setenv("AWS_ENDPOINT_URL", place)
@@ -195,6 +196,7 @@ def test_a_kernel_has_clients_for_the_place_that_it_is_pointed_to(start, monkeyp
     assert said(client, f"{there}\n{SESSION}") == f"False {elsewhere}"
 
 
+@pytest.mark.slow
 def test_a_kernel_answers_which_widgets_it_has_before_any_cell(start):
     _, client = start()
     about = {"comm_id": "asks", "target_name": "jupyter.widget.control", "data": {}}

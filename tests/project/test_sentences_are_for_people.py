@@ -34,6 +34,7 @@ PATTERNS = {"search", "match", "fullmatch", "findall", "finditer", "sub"}
 THEIRS = {
     ("aws/errors.py", "_translated"): "botocore's texts about clocks and endpoints have no code",
     ("aws/errors.py", "what_is_missing"): "AWS says only in its text which policy refuses",
+    ("batch/shortage.py", "shortage_said"): "CPython names the lack of a thread in its text only",
     ("steps/step2_role.py", "_create"): "IAM names the principal in its text only",
     ("steps/step5_sql.py", "_said_about"): "takes a connection string out, whatever the sentence",
 }

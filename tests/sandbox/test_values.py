@@ -150,6 +150,7 @@ class LocalFiles:
         Path(f"/{path}").write_bytes(content)
 
 
+@pytest.mark.slow
 @settings(EXAMPLES, max_examples=max(MANY // 5, 1))
 @given(drawn=columns_and_rows())
 @example(drawn=([("c", "struct<f bool>[]")], [{"c": None}, {"c": []}, {"c": [None]}]))
