@@ -12,7 +12,15 @@ import pytest
 import requests
 
 from tests.browser.conftest import PATIENCE, served
-from tests.browser.walk import KERNEL_IDLE, AppWalk, LabWalk, cut_off, iam, serious_faults
+from tests.browser.walk import (
+    KERNEL_IDLE,
+    AppWalk,
+    LabWalk,
+    cut_off,
+    iam,
+    serious_faults,
+    set_faults,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -178,6 +186,23 @@ def visible(walk, text):
     return walk.button(text).locator("visible=true")
 
 
+def stop_a_wait(walk, runs):
+    """Stop while the kernel waits for AWS: the click is heard though another is worked on."""
+    set_faults(runs, throttle=1.0, only="iam:*")
+    walk.button("Preview").first.click()
+    walk.wait_for("AWS throttles this account's calls", ".rw-waiting")
+    assert serious_faults(walk.page) == []
+    pressed = time.monotonic()
+    visible(walk, "Stop").click()
+    walk.wait_for("Stopped. Nothing was written")
+    waited = time.monotonic() - pressed
+    set_faults(runs, throttle=0.0, only="*")
+    assert waited < 15, "AWS gives up after half a minute and more"
+    walk.expect(walk.page.locator(".rw-waiting").locator("visible=true")).to_have_count(0)
+    walk.button("Preview").first.click()
+    walk.expect(walk.page.locator("#rw-section-6")).to_contain_text("✓ done")
+
+
 def walk_the_page(walk, runs):
     """Go the same way on the one page: one kernel, inputs once, sections one after the other."""
     started = time.monotonic()
@@ -217,6 +242,7 @@ def walk_the_page(walk, runs):
     visible(walk, "Apply the fix").click()
     walk.wait_for("Created attachment")
 
+    stop_a_wait(walk, runs)
     visible(walk, "Take it all back").click()
     walk.wait_for("Would delete IAM role")
     walk.shot("90-preview", visible(walk, "Take it all back"))

@@ -185,6 +185,12 @@ def iam(runs: Path):
     )
 
 
+def set_faults(runs: Path, **faults):
+    """Switch faults of the sandbox that the notebooks work in."""
+    url = sandbox_environment(runs)["AWS_ENDPOINT_URL"].rstrip("/")
+    requests.put(f"{url}/_sandbox/faults", json=faults, timeout=30).raise_for_status()
+
+
 def cut_off(page):
     """Tables of ours that are wider than the place they stand in."""
     return page.evaluate(
