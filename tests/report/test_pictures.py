@@ -177,5 +177,5 @@ def test_report_page_holds_picture_and_map(aws_environment, example, tmp_path):
     assert "The chain as text" in page
     assert "a sibling of the prefix" in page
     grid = re.findall(r'<table class="rw-grid">.*?</table>', page, re.S)[0]
-    assert grid.count("✓ ") > 10
+    assert grid.count("✓\u00a0") > 10
     assert "rw-fail" not in grid
