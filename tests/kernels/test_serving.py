@@ -6,6 +6,7 @@ import asyncio
 import copy
 import os
 import select
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -71,6 +72,12 @@ def test_exporters_are_made_once_and_those_of_a_configuration_every_time(monkeyp
     assert len(asked) == 2
 
 
+def run(coroutine):
+    """Run it beside the event loop that a browser's driver may have left running in this thread."""
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(asyncio.run, coroutine).result()
+
+
 @pytest.fixture
 def voila(monkeypatch):
     """Voilà's own manager, handler and renderer, as they are again after the test."""
@@ -102,7 +109,7 @@ def test_a_page_that_is_asked_for_within_the_pause_is_begun_at_once(voila):
             assert handler.should_use_rendered_notebook(None, {"theme": "light"}, 1, None, None, {})
             assert await asyncio.wait_for(waiting, 20) == "made"
 
-    asyncio.run(asked_twice())
+    run(asked_twice())
 
 
 def test_a_page_that_nobody_asks_for_is_begun_after_the_pause(voila):
@@ -112,7 +119,7 @@ def test_a_page_that_nobody_asks_for_is_begun_after_the_pause(voila):
     async def page():
         return "made"
 
-    assert asyncio.run(manager.wait_before(0.05, page())) == "made"
+    assert run(manager.wait_before(0.05, page())) == "made"
 
 
 def test_whoever_waits_is_told_when_the_first_page_is_made(voila, monkeypatch):
@@ -126,7 +133,7 @@ def test_whoever_waits_is_told_when_the_first_page_is_made(voila, monkeypatch):
     made, tell = os.pipe()
     tell_when_a_page_is_made(tell)
     for _ in range(2):
-        asyncio.run(renderer.generate_content_hybrid(object.__new__(renderer)))
+        run(renderer.generate_content_hybrid(object.__new__(renderer)))
     assert told == [False, True]
     assert os.read(made, 1) == b""
     os.close(made)
@@ -142,6 +149,6 @@ def test_whoever_waits_is_told_when_no_page_can_be_made(voila, monkeypatch):
     made, tell = os.pipe()
     tell_when_a_page_is_made(tell)
     with pytest.raises(ValueError, match="no such cell"):
-        asyncio.run(renderer.generate_content_hybrid(object.__new__(renderer)))
+        run(renderer.generate_content_hybrid(object.__new__(renderer)))
     assert os.read(made, 1) == b""
     os.close(made)
