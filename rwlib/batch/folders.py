@@ -65,9 +65,12 @@ def earlier_folders(name: str, source: str = "") -> Iterator[Path]:
         for a batch that was given its name.
     """
     named = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}Z_{re.escape(folder_name(name))}(_\d+)?")
-    found = [path.parent for path in runs_folder().glob(f"*/{STATE_FILE}")]
-    named_so = [path for path in found if named.fullmatch(path.name)]
-    for folder in sorted(named_so, key=lambda path: _order(path.name), reverse=True):
+    found: list[tuple[str, int, Path]] = []
+    for state_file in runs_folder().glob(f"*/{STATE_FILE}"):
+        folder = state_file.parent
+        if told := named.fullmatch(folder.name):
+            found.append((folder.name[:_STAMP], int((told[1] or "_1")[1:]), folder))
+    for *_, folder in sorted(found, reverse=True):
         with BatchState(folder / STATE_FILE) as state:
             if state.recall("name") == name and state.recall("source") == source:
                 yield folder
@@ -107,12 +110,6 @@ def batch_folder(
                 before = folder
                 break
         return latest or _new_folder(name), before
-
-
-def _order(folder: str) -> tuple[str, int]:
-    """Return what folders of one name are sorted by: their time, then their number."""
-    number = folder.rpartition("_")[2]
-    return folder[:_STAMP], int(number) if number.isdecimal() else 0
 
 
 def _new_folder(name: str, latest: str = "") -> Path:

@@ -328,7 +328,8 @@ def test_room_is_that_of_the_control_groups_that_hold_the_batch(monkeypatch, tmp
     assert worker_count.usable_cpus() == 1.5
 
 
-def test_batch_goes_on_in_its_folder_when_the_clock_was_set_back(runs, monkeypatch):
+@pytest.mark.parametrize("batch", ["orders", "orders_7"])
+def test_batch_goes_on_in_its_folder_when_the_clock_was_set_back(batch, runs, monkeypatch):
     def clock(text):
         class Now(folders.datetime):
             @classmethod
@@ -338,9 +339,9 @@ def test_batch_goes_on_in_its_folder_when_the_clock_was_set_back(runs, monkeypat
         monkeypatch.setattr(folders, "datetime", Now)
 
     def begin(finished=""):
-        folder, _ = batch_folder("orders", "apply")
+        folder, _ = batch_folder(batch, "apply")
         with BatchState(folder / STATE_FILE) as state:
-            for name, value in (("name", "orders"), ("mode", "apply"), ("finished", finished)):
+            for name, value in (("name", batch), ("mode", "apply"), ("finished", finished)):
                 state.remember(name, value)
         return folder
 
